@@ -1,0 +1,73 @@
+/** A kind of setting: text in, typed value out, or an Error whose message says what would be right. */
+export interface Kind<T> {
+  parse(text: string): T;
+}
+
+const kind = <T>(parse: (text: string) => T): Kind<T> => ({ parse });
+
+function integer(min: number, max: number): Kind<number> {
+  return kind((text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new Error(`must be a whole number from ${min} to ${max}`);
+    }
+    return value;
+  });
+}
+
+function oneOf<const T extends string>(allowed: readonly T[]): Kind<T> {
+  return kind((text) => {
+    if (!allowed.includes(text as T)) throw new Error(`must be one of ${allowed.join(', ')}`);
+    return text as T;
+  });
+}
+
+function list<const T extends string>(allowed: readonly T[]): Kind<readonly T[]> {
+  return kind((text) => {
+    const parts = split(text, ',');
+    if (parts.length === 0 || parts.some((part) => !allowed.includes(part as T))) {
+      throw new Error(`must be a comma list out of ${allowed.join(', ')}`);
+    }
+    return parts as T[];
+  });
+}
+
+function optionalUrl(protocols: readonly string[]): Kind<URL | null> {
+  return kind((text) => {
+    if (text === '') return null;
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (url === null || !protocols.includes(url.protocol)) {
+      throw new Error(`must be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`);
+    }
+    return url;
+  });
+}
+
+function split(text: string, separator: string): string[] {
+  return text
+    .split(separator)
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+export const kinds = {
+  integer,
+  oneOf,
+  list,
+  optionalUrl,
+  /** Port 0 asks the system for a free one. */
+  port: integer(0, 65_535),
+  text: kind((text) => text.trim()),
+  secret: kind((text) => text),
+  folder: kind((text) => {
+    if (text.trim() === '') throw new Error('must name a folder');
+    return text.trim();
+  }),
+  folders: kind((text) => split(text, ':')),
+  hosts: kind((text) =>
+    split(text, ',').map((part) => {
+      if (!/^[A-Za-z0-9.-]+(:\d{1,5})?$/.test(part)) throw new Error('must be a comma list of host or host:port');
+      return part.toLowerCase();
+    }),
+  ),
+};

@@ -1,0 +1,149 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Failure, type FailureIssue } from '../kernel/errors.ts';
+import { type Kind, kinds } from './setting-kinds.ts';
+
+/**
+ * Every setting Prelim has: its kind (which parses and bounds it), its default, and what it means. `docs/configuration.md`
+ * lists the same names, and a test compares the two. Nothing else in the project reads `process.env`.
+ */
+export const SETTINGS = {
+  PORT: { kind: kinds.port, default: '8080', means: 'HTTP port.' },
+  HOST: { kind: kinds.text, default: '127.0.0.1', means: 'Address the HTTP server listens on.' },
+  BASE_URL: {
+    kind: kinds.optionalUrl(['http:', 'https:']),
+    default: '',
+    means: 'Address under which others reach this server; used in links. Default: http://HOST:PORT.',
+  },
+  PRELIM_DATA: { kind: kinds.folder, default: './data', means: 'Folder for keys, the embedded database and the embedded archive.' },
+  PRELIM_ROLES: {
+    kind: kinds.list(['api', 'worker', 'listener']),
+    default: 'api,worker,listener',
+    means: 'What this process does: api (HTTP), worker (steps), listener (MLLP).',
+  },
+  PRELIM_MODELS: { kind: kinds.folders, default: '', means: 'Folders with models of your own, separated by ":".' },
+  LOG_LEVEL: {
+    kind: kinds.oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'silent']),
+    default: 'info',
+    means: 'How much is logged. No level logs patient data.',
+  },
+  DATABASE_URL: {
+    kind: kinds.optionalUrl(['postgres:', 'postgresql:']),
+    default: '',
+    means: 'Your own PostgreSQL (16 or newer). Empty: the embedded one under PRELIM_DATA.',
+  },
+  DATABASE_CONNECTIONS_MAX: { kind: kinds.integer(2, 200), default: '12', means: 'Connections in the pool of one process.' },
+  REDIS_URL: {
+    kind: kinds.optionalUrl(['redis:', 'rediss:']),
+    default: '',
+    means: 'Redis for Bull. Empty: jobs run in this process.',
+  },
+  DICOMWEB_URL: {
+    kind: kinds.optionalUrl(['http:', 'https:']),
+    default: '',
+    means: 'DICOMweb service root of the PACS. Empty: the embedded archive under /dicomweb.',
+  },
+  DICOMWEB_TOKEN: { kind: kinds.secret, default: '', means: 'Bearer token sent to DICOMWEB_URL.' },
+  DICOMWEB_USER: { kind: kinds.text, default: '', means: 'User for HTTP Basic at DICOMWEB_URL (with DICOMWEB_PASSWORD).' },
+  DICOMWEB_PASSWORD: { kind: kinds.secret, default: '', means: 'Password for HTTP Basic at DICOMWEB_URL.' },
+  STUDY_LOOK_INTERVAL_MS: {
+    kind: kinds.integer(50, 3_600_000),
+    default: '10000',
+    means: 'Time between two looks at the PACS for new or growing studies.',
+  },
+  STUDY_QUIET_MS: {
+    kind: kinds.integer(0, 86_400_000),
+    default: '30000',
+    means: 'A study is complete when its instance count stood still over two looks and this long.',
+  },
+  STUDY_LOOK_BACK_HOURS: {
+    kind: kinds.integer(1, 720),
+    default: '48',
+    means: 'How far back by study date a look at the PACS reaches.',
+  },
+  HL7_HOST: { kind: kinds.text, default: '127.0.0.1', means: 'Address the MLLP listener binds to.' },
+  HL7_PORT: { kind: kinds.port, default: '2575', means: 'MLLP port for orders.' },
+  RIS_URL: {
+    kind: kinds.optionalUrl(['mllp:', 'mllps:']),
+    default: '',
+    means: 'Where ORU^R01 goes. Empty: no ORU is sent.',
+  },
+  RIS_ACK_TIMEOUT_MS: {
+    kind: kinds.integer(100, 600_000),
+    default: '30000',
+    means: 'How long to wait for the ACK of one message before the connection is closed and the same bytes are sent again.',
+  },
+  HL7_SENDING_APPLICATION: { kind: kinds.text, default: 'PRELIM', means: 'MSH-3 of messages sent.' },
+  HL7_SENDING_FACILITY: { kind: kinds.text, default: 'RADIOLOGY', means: 'MSH-4 of messages sent.' },
+  HL7_RECEIVING_APPLICATION: { kind: kinds.text, default: 'RIS', means: 'MSH-5 of messages sent.' },
+  HL7_RECEIVING_FACILITY: { kind: kinds.text, default: 'HOSPITAL', means: 'MSH-6 of messages sent.' },
+  INFERENCE_THREADS: {
+    kind: kinds.integer(0, 64),
+    default: '0',
+    means: 'Threads of one model run. 0: as many as there are cores.',
+  },
+  SUBSCRIPTION_HOSTS: {
+    kind: kinds.hosts,
+    default: '',
+    means: 'Hosts (name or name:port, separated by ",") that rest-hook Subscriptions may call. Empty: none.',
+  },
+  AUTH_CLIENTS: {
+    kind: kinds.secret,
+    default: '',
+    means: 'Further clients of the token endpoint, as JSON: [{"id","secretSha256","scope"}].',
+  },
+} as const satisfies Record<string, SettingDefinition>;
+
+export interface SettingDefinition {
+  readonly kind: Kind<unknown>;
+  readonly default: string;
+  readonly means: string;
+}
+
+type Value<D> = D extends { kind: Kind<infer T> } ? T : never;
+export type Settings = { readonly [N in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[N]> } & {
+  /** `BASE_URL`, or what `HOST` and `PORT` make of it; no trailing slash. */
+  readonly baseUrl: string;
+};
+
+/** Names that start like ours but are none of ours: most often a slip of the pen. */
+const OWN_PREFIXES = /^(PRELIM|HL7|RIS|DICOMWEB|STUDY|INFERENCE|SUBSCRIPTION|AUTH|DATABASE|REDIS)_/;
+
+/**
+ * Reads all settings from an environment. Throws one `config.invalid` that names every fault at once.
+ * A setting `X` may also be given as `X_FILE`, a file holding the value (for secrets).
+ */
+export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
+  const faults: FailureIssue[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, definition] of Object.entries<SettingDefinition>(SETTINGS)) {
+    try {
+      values[name] = definition.kind.parse(rawValue(env, name) ?? definition.default);
+    } catch (error) {
+      faults.push({ at: name, text: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  for (const name of Object.keys(env)) {
+    if (OWN_PREFIXES.test(name) && !(name.replace(/_FILE$/, '') in SETTINGS)) {
+      faults.push({ at: name, text: 'is not a setting of Prelim; see docs/configuration.md for the names' });
+    }
+  }
+  if (faults.length > 0) {
+    const lines = faults.map((fault) => `  ${fault.at}: ${fault.text}`).join('\n');
+    throw new Failure('config.invalid', `The settings have ${faults.length} fault(s):\n${lines}`, { issues: faults });
+  }
+  const host = values['HOST'] === '0.0.0.0' ? '127.0.0.1' : values['HOST'];
+  const baseUrl = (values['BASE_URL'] as URL | null)?.href ?? `http://${host}:${values['PORT']}`;
+  return { ...values, PRELIM_DATA: resolve(String(values['PRELIM_DATA'])), baseUrl: baseUrl.replace(/\/$/, '') } as Settings;
+}
+
+function rawValue(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  const file = env[`${name}_FILE`];
+  if (file === undefined) return env[name];
+  if (env[name] !== undefined) throw new Error(`is given twice, as ${name} and as ${name}_FILE; keep one`);
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    throw new Error(`${name}_FILE names a file that cannot be read`);
+  }
+}

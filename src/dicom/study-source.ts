@@ -1,0 +1,43 @@
+/**
+ * Where studies come from: the embedded archive or any DICOMweb server. Steps know this interface only.
+ * `DicomJson` is one data set in the DICOM JSON model (PS3.18 Annex F): `{ "00100010": { vr, Value } }`.
+ */
+export type DicomJson = Readonly<Record<string, { readonly vr: string; readonly Value?: readonly unknown[] }>>;
+
+export interface SeenStudy {
+  readonly studyInstanceUid: string;
+  readonly numberOfInstances: number;
+}
+
+export interface LocalInstance {
+  readonly sopInstanceUid: string;
+  /** Path of a DICOM Part 10 file on this machine. */
+  readonly path: string;
+}
+
+export interface FetchedInstances {
+  /** In the order asked for. */
+  readonly instances: readonly LocalInstance[];
+  /** Removes what was fetched only for this use; nothing to do where the files are the archive's own. */
+  release(): Promise<void>;
+}
+
+export interface StudySource {
+  /** `/dicomweb` root as others reach it, for Endpoint.address. */
+  readonly endpoint: string;
+  /** Studies of the last hours with their instance counts, counted, not taken from (0020,1208). */
+  recentStudies(sinceHours: number): Promise<readonly SeenStudy[]>;
+  /** Instances the study has now; 0 when it does not exist. */
+  countInstances(studyInstanceUid: string): Promise<number>;
+  /** Every instance's data set without bulk data. */
+  metadata(studyInstanceUid: string): Promise<readonly DicomJson[]>;
+  /** The instances as files. Fails as a whole: no half series is given out. */
+  fetch(
+    studyInstanceUid: string,
+    seriesInstanceUid: string,
+    sopInstanceUids: readonly string[],
+  ): Promise<FetchedInstances>;
+}
+
+/** Injection token of the one `StudySource` of a process. */
+export const STUDY_SOURCE = Symbol('StudySource');

@@ -1,0 +1,36 @@
+/**
+ * System URLs, once. Canonical URLs of our own stand under a reserved name (RFC 2606) until the project owns a domain:
+ * they identify, they do not resolve.
+ */
+export const PRELIM = 'https://prelim.example/fhir';
+
+export const CODE_SYSTEMS = {
+  sct: 'http://snomed.info/sct',
+  loinc: 'http://loinc.org',
+  ucum: 'http://unitsofmeasure.org',
+  radlex: 'http://radlex.org',
+  dcm: 'http://dicom.nema.org/resources/ontology/DCM',
+  v2Identifier: 'http://terminology.hl7.org/CodeSystem/v2-0203',
+  v2Diagnostic: 'http://terminology.hl7.org/CodeSystem/v2-0074',
+  observationCategory: 'http://terminology.hl7.org/CodeSystem/observation-category',
+  interpretation: 'http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation',
+  subscriptionTag: `${PRELIM}/CodeSystem/tag`,
+  /** One code per finding key of a model manifest; source of our ConceptMaps. */
+  finding: `${PRELIM}/CodeSystem/finding`,
+  /** Named reasons of refusal: one code per gate rule. */
+  refusal: `${PRELIM}/CodeSystem/refusal`,
+} as const;
+
+export const IDENTIFIER_SYSTEMS = {
+  dicomUid: 'urn:dicom:uid',
+  uri: 'urn:ietf:rfc:3986',
+  /** `<model id>@<version>` on the Device that a model is. */
+  model: `${PRELIM}/NamingSystem/model`,
+  /** `<study uid>|<model>@<version>|<inputs digest>`, hashed: makes one analysis out of many requests. */
+  analysis: `${PRELIM}/NamingSystem/analysis`,
+  /** Our own filler number of a report (OBR-3). */
+  filler: `${PRELIM}/NamingSystem/filler`,
+} as const;
+
+/** LP29684-5: the LOINC part "Radiology", category of US Core DiagnosticReport. */
+export const RADIOLOGY_CATEGORY = { system: CODE_SYSTEMS.loinc, code: 'LP29684-5', display: 'Radiology' } as const;

@@ -1,0 +1,129 @@
+/**
+ * Every expected failure has a stable code. The table is the whole vocabulary: `docs/errors.md` lists the same codes,
+ * and a test compares the two. `kind` decides the answer at each door (HTTP status, HL7 ERR code, job outcome);
+ * `retry` says whether the same input may succeed later.
+ */
+export const FAILURES = {
+  'config.invalid': { kind: 'invalid', retry: false },
+  'data.unwritable': { kind: 'unavailable', retry: false },
+  'database.unavailable': { kind: 'unavailable', retry: true },
+
+  'auth.missing': { kind: 'unauthorized', retry: false },
+  'auth.invalid': { kind: 'unauthorized', retry: false },
+  'auth.scope': { kind: 'forbidden', retry: false },
+
+  'fhir.invalid': { kind: 'invalid', retry: false },
+  'fhir.unsupported': { kind: 'unsupported', retry: false },
+  'fhir.not-found': { kind: 'not-found', retry: false },
+  'fhir.deleted': { kind: 'gone', retry: false },
+  'fhir.version-conflict': { kind: 'precondition', retry: false },
+  'fhir.multiple-matches': { kind: 'precondition', retry: false },
+  'fhir.conflict': { kind: 'conflict', retry: true },
+  'fhir.not-acceptable': { kind: 'not-acceptable', retry: false },
+  'fhir.media-type': { kind: 'media-type', retry: false },
+  'fhir.too-large': { kind: 'too-large', retry: false },
+
+  'dicom.not-dicom': { kind: 'invalid', retry: false },
+  'dicom.malformed': { kind: 'invalid', retry: false },
+  'dicom.truncated': { kind: 'invalid', retry: false },
+  'dicom.too-large': { kind: 'too-large', retry: false },
+  'dicom.value': { kind: 'invalid', retry: false },
+  'dicom.no-pixels': { kind: 'unsupported', retry: false },
+  'dicom.transfer-syntax': { kind: 'unsupported', retry: false },
+  'dicom.pixel-format': { kind: 'unsupported', retry: false },
+  'dicom.pixel-size': { kind: 'invalid', retry: false },
+  'dicom.codestream': { kind: 'invalid', retry: false },
+  'dicom.decode-timeout': { kind: 'timeout', retry: false },
+  'dicom.worker': { kind: 'internal', retry: true },
+
+  'http.bad-request': { kind: 'invalid', retry: false },
+  'http.not-found': { kind: 'not-found', retry: false },
+
+  'dicom.multipart': { kind: 'invalid', retry: false },
+  'dicom.multipart-limit': { kind: 'too-large', retry: false },
+
+  'archive.bad-request': { kind: 'invalid', retry: false },
+  'archive.media-type': { kind: 'media-type', retry: false },
+  'archive.not-acceptable': { kind: 'not-acceptable', retry: false },
+  'archive.not-found': { kind: 'not-found', retry: false },
+  'archive.too-large': { kind: 'too-large', retry: false },
+  'archive.unwritable': { kind: 'unavailable', retry: true },
+
+  'dicomweb.uid': { kind: 'invalid', retry: false },
+  'dicomweb.unreachable': { kind: 'unavailable', retry: true },
+  'dicomweb.timeout': { kind: 'timeout', retry: true },
+  'dicomweb.redirect': { kind: 'unavailable', retry: false },
+  'dicomweb.unauthorized': { kind: 'unavailable', retry: false },
+  'dicomweb.not-found': { kind: 'not-found', retry: true },
+  'dicomweb.not-acceptable': { kind: 'not-acceptable', retry: false },
+  'dicomweb.status': { kind: 'unavailable', retry: true },
+  'dicomweb.answer': { kind: 'invalid', retry: true },
+  'dicomweb.too-large': { kind: 'too-large', retry: false },
+  'dicomweb.incomplete': { kind: 'unavailable', retry: true },
+  'dicomweb.wrong-study': { kind: 'invalid', retry: false },
+  'dicomweb.refused': { kind: 'conflict', retry: false },
+
+  'study.contradictory': { kind: 'invalid', retry: false },
+
+  'internal': { kind: 'internal', retry: true },
+} as const satisfies Record<string, FailureClass>;
+
+export type FailureKind =
+  | 'invalid'
+  | 'unsupported'
+  | 'not-found'
+  | 'gone'
+  | 'conflict'
+  | 'precondition'
+  | 'too-large'
+  | 'not-acceptable'
+  | 'media-type'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'busy'
+  | 'unavailable'
+  | 'timeout'
+  | 'internal';
+
+export interface FailureClass {
+  readonly kind: FailureKind;
+  /** May the same input succeed later? */
+  readonly retry: boolean;
+}
+
+export type FailureCode = keyof typeof FAILURES;
+
+/** One thing that is wrong, for failures that name all faults at once. Never carries patient data. */
+export interface FailureIssue {
+  /** What is wrong and what to do about it. */
+  readonly text: string;
+  /** Where: a FHIRPath expression, a setting's name, a manifest path. */
+  readonly at?: string;
+  /** FHIR IssueType, when the door is FHIR. */
+  readonly type?: string;
+}
+
+/**
+ * A failure with a documented code. The message says what to do and never repeats the value that was refused:
+ * messages reach logs, and values may be patient data.
+ */
+export class Failure extends Error {
+  readonly code: FailureCode;
+  readonly kind: FailureKind;
+  readonly retry: boolean;
+  readonly issues: readonly FailureIssue[];
+
+  // No parameter property: decoding workers load this file by type stripping, which knows none.
+  constructor(
+    code: FailureCode,
+    message: string,
+    options: { issues?: readonly FailureIssue[]; cause?: unknown; retry?: boolean } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'Failure';
+    this.code = code;
+    this.kind = FAILURES[code].kind;
+    this.retry = options.retry ?? FAILURES[code].retry;
+    this.issues = options.issues ?? [];
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * One type per arrow of the way. A handoff carries ids, UIDs and numbers; never a name, never an accession number.
+ * It is kept in the outbox, so it must survive JSON.
+ */
+
+/** archive or PACS watch → study: something of this study is there. */
+export interface StudySeen {
+  readonly studyInstanceUid: string;
+}
+
+/** study → subscriptions: the ImagingStudy is written with status `available`. */
+export interface StudyAvailable {
+  readonly imagingStudyId: string;
+  readonly studyInstanceUid: string;
+}
+
+/** Subscription or `$analyze` → analysis: this model is asked to look at this study. */
+export interface AnalysisRequested {
+  readonly imagingStudyId: string;
+  /** Model id, with `@version` or without (then the newest). */
+  readonly model: string;
+}
+
+/** analysis → quality. The Task is the visible thread of one analysis. */
+export interface AnalysisAccepted {
+  readonly taskId: string;
+  readonly imagingStudyId: string;
+  readonly studyInstanceUid: string;
+  /** `<id>@<version>` */
+  readonly model: string;
+}
+
+/** quality → inference: the chosen series fits the model. */
+export interface GatePassed extends AnalysisAccepted {
+  readonly seriesInstanceUid: string;
+  /** In the order in which the pixels are stacked. */
+  readonly sopInstanceUids: readonly string[];
+  readonly warnings: readonly GateVerdict[];
+}
+
+/** What one rule of the gate says of a study. Refusals and warnings have the same shape. */
+export interface GateVerdict {
+  /** Rule name, also the code in the refusal code system: `body-part`. */
+  readonly rule: string;
+  /** What was seen, in words a technologist understands. No patient data. */
+  readonly observed: string;
+  /** What the model needs. */
+  readonly required: string;
+}
+
+/** A small output of a model; large ones (masks, heat maps) are used up inside inference. */
+export interface SmallTensor {
+  readonly dims: readonly number[];
+  readonly data: readonly number[];
+}
+
+/** inference → findings */
+export interface Inferred extends GatePassed {
+  readonly outputs: Readonly<Record<string, SmallTensor>>;
+  /** SHA-256 over the tensors the model got: the same inputs give the same digest. */
+  readonly inputsDigest: string;
+  /** Id of the kept PNG, when the model's kind gives a picture. */
+  readonly keyPicture: string | null;
+  /** The instance the key picture was drawn from. */
+  readonly keySopInstanceUid: string | null;
+  readonly inferenceMs: number;
+}
+
+/** findings → report */
+export interface FindingsCoded extends Inferred {
+  readonly findings: readonly Finding[];
+}
+
+export type Presence = 'present' | 'indeterminate' | 'absent';
+
+export interface Finding {
+  /** Key of the finding in the manifest: `pneumothorax`, `laa-950`. */
+  readonly key: string;
+  readonly label: string;
+  /** Presence findings have `presence` (and mostly `score`); measurements have `value` and `unit`. */
+  readonly kind: 'presence' | 'measurement';
+  readonly presence: Presence | null;
+  /** Calibrated score, 0 to 1. */
+  readonly score: number | null;
+  /** The threshold that decided, on the same scale as `score` (or as `value` for a measurement with a cut). */
+  readonly threshold: number | null;
+  readonly value: number | null;
+  /** UCUM code. */
+  readonly unit: string | null;
+  readonly codes: readonly FindingCode[];
+  /** ACR actionable category (1 minutes, 2 hours, 3 days), when the finding is present and the manifest says so. */
+  readonly actionable: 1 | 2 | 3 | null;
+}
+
+/** A code of a finding, or an explicit "this system has none". */
+export interface FindingCode {
+  readonly system: string;
+  /** null: the code system has no matching concept, and that is known. */
+  readonly code: string | null;
+  readonly display: string | null;
+  readonly match: 'exact' | 'narrower' | 'broader' | 'none';
+}
+
+/** report → ris (and later pacs, alert): the record is written. */
+export interface ReportWritten {
+  readonly diagnosticReportId: string;
+  readonly versionId: number;
+}
+
+/** ris message → ris send: the bytes are stored, with their control id. */
+export interface OruStored {
+  readonly messageId: string;
+}

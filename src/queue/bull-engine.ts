@@ -1,0 +1,121 @@
+import Bull from 'bull';
+import type { Logger } from 'pino';
+import type { Database } from '../database/database.ts';
+import { claimOne, releaseOrphans, waitingRows } from './claim.ts';
+import type { JobHandler } from './job.ts';
+import type { JobEngine, OfferedJob, Outbox } from './outbox.ts';
+import { Presence } from './presence.ts';
+import { runJob } from './run-job.ts';
+
+/** How often rows that Redis does not know are offered again: what a lost or flushed Redis costs at most. */
+const SWEEP_MS = 2_000;
+/** Rows offered in one sweep, so that a long night's backlog does not become one huge command. */
+const SWEEP_ROWS_MAX = 1_000;
+
+/**
+ * Spreads the same outbox rows over many workers through Bull. A Bull job carries a row's id and nothing else; the row stays the truth. A worker
+ * claims the row in PostgreSQL before it runs it, so a job that Redis delivers twice, or that another worker has, does nothing.
+ */
+export class BullEngine implements JobEngine {
+  private readonly queues = new Map<string, Bull.Queue<{ id: string }>>();
+  private readonly presence: Presence;
+  private sweeper: NodeJS.Timeout | null = null;
+  private stopping = false;
+
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+    /** Queues that this process offers to, and their handlers. */
+    private readonly handlers: readonly JobHandler[],
+    private readonly redisUrl: string,
+    private readonly log: Logger,
+    /** Separates sites, tests or stages that share one Redis. */
+    private readonly prefix = 'prelim',
+  ) {
+    this.presence = new Presence(database, () => undefined, () => void this.sweep());
+  }
+
+  /** `work`: also run jobs here; without it this process only offers them. */
+  async start(options: { work: boolean }): Promise<void> {
+    await this.presence.start();
+    await releaseOrphans(this.database);
+    for (const handler of this.handlers) this.queues.set(handler.queue, this.open(handler.queue));
+    this.outbox.use(this);
+    if (options.work) for (const handler of this.handlers) this.work(handler);
+    await this.sweep();
+    this.sweeper = setInterval(() => void this.sweep(), SWEEP_MS).unref();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    if (this.sweeper) clearInterval(this.sweeper);
+    await Promise.allSettled([...this.queues.values()].map((queue) => queue.close()));
+    await this.presence.stop();
+  }
+
+  /** Bull decides who runs a job, so none is kept back for this process. */
+  reserve(): null {
+    return null;
+  }
+
+  giveBack(): void {}
+
+  take(): void {}
+
+  offer(jobs: readonly OfferedJob[]): void {
+    for (const job of jobs) {
+      const queue = this.queues.get(job.queue);
+      const delay = Math.max(0, (job.notBefore?.getTime() ?? 0) - Date.now());
+      // An offer that Redis does not take is no loss: the sweep makes it again.
+      void queue
+        ?.add({ id: job.id }, { jobId: job.id, delay, attempts: 1, removeOnComplete: true, removeOnFail: true })
+        .catch(() => undefined);
+    }
+  }
+
+  private open(name: string): Bull.Queue<{ id: string }> {
+    const queue = new Bull<{ id: string }>(name, this.redisUrl, {
+      prefix: this.prefix,
+      redis: { maxRetriesPerRequest: null, enableReadyCheck: false },
+      settings: { maxStalledCount: 1_000, drainDelay: 1 },
+    });
+    queue.on('error', (error) => this.log.warn({ queue: name, err: error.name }, 'Redis does not answer'));
+    return queue;
+  }
+
+  private work(handler: JobHandler): void {
+    void this.queues
+      .get(handler.queue)
+      ?.process(handler.concurrency, (bullJob) => this.runOne(handler, bullJob.data.id))
+      .catch(() => undefined);
+  }
+
+  private async runOne(handler: JobHandler, id: string): Promise<void> {
+    const runner = this.presence.number;
+    if (runner === null || this.stopping) return;
+    const job = await claimOne(this.database, id, runner);
+    if (!job) return;
+    const end = await runJob(this.database, handler, job, runner, this.log);
+    if (end.kind === 'waits') this.offerLater(job.id, job.queue, end.afterMs);
+    if (job.lane !== null) await this.offerWaiting([job.queue]);
+  }
+
+  /** The finished Bull job still holds the row's id in Redis until its handler has returned; then the id is free again. */
+  private offerLater(id: string, queue: string, afterMs: number): void {
+    setTimeout(() => this.offer([{ id, queue, lane: null, notBefore: null }]), Math.max(afterMs, 20)).unref();
+  }
+
+  private async sweep(): Promise<void> {
+    if (this.stopping) return;
+    try {
+      await releaseOrphans(this.database);
+      await this.offerWaiting([...this.queues.keys()]);
+    } catch (error) {
+      this.log.warn({ err: (error as Error).name }, 'the outbox could not be read; trying again');
+    }
+  }
+
+  private async offerWaiting(queues: readonly string[]): Promise<void> {
+    this.offer(await waitingRows(this.database, queues, 0, SWEEP_ROWS_MAX));
+  }
+}

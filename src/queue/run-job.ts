@@ -1,0 +1,129 @@
+import type { Logger } from 'pino';
+import type { Database, Transaction } from '../database/database.ts';
+import { Failure } from '../kernel/errors.ts';
+import type { Job, JobHandler, JobOutcome } from './job.ts';
+
+/** The first wait after a failed run; doubled each time. */
+export const RETRY_DELAY_MS = 1_000;
+/** A peer that is down for the night is asked about once a minute. */
+export const RETRY_DELAY_MS_MAX = 60_000;
+const REASON_CHARS_MAX = 500;
+
+export type RunEnd =
+  | { readonly kind: 'finished' }
+  /** The row waits again: until then, or at once. */
+  | { readonly kind: 'waits'; readonly afterMs: number }
+  | { readonly kind: 'dead' }
+  /** Somebody else has the row now (our life sign was lost): all that this run wanted to write was undone. */
+  | { readonly kind: 'lost' };
+
+/**
+ * Runs one claimed job to one of its ends. Whatever the handler wants to write commits together with the end of the row, and only
+ * when the row is still ours: a job that runs twice has its effect once.
+ */
+export async function runJob(database: Database, handler: JobHandler, job: Job, runner: number, log: Logger): Promise<RunEnd> {
+  try {
+    const outcome = await handler.run(job).catch((error: unknown) => afterError(handler, job, error, log));
+    return await finish(database, handler, job, runner, outcome);
+  } catch (error) {
+    if (error instanceof ClaimLost) return { kind: 'lost' };
+    // The write itself failed (database down, conflict): treat it like a failed run.
+    const outcome = afterError(handler, job, error, log);
+    return await finish(database, handler, job, runner, outcome).catch((again: unknown) => {
+      log.error({ queue: job.queue, job: job.id, err: nameOf(again) }, 'job left as it stands; the sweep takes it up');
+      return { kind: 'lost' } as const;
+    });
+  }
+}
+
+async function finish(database: Database, handler: JobHandler, job: Job, runner: number, outcome: JobOutcome): Promise<RunEnd> {
+  switch (outcome.kind) {
+    case 'done':
+      return database.transaction((tx) => done(tx, job, runner, outcome.write), { durable: outcome.durable ?? true });
+    case 'again': {
+      const rows = await database.run(WAIT, [job.id, runner, outcome.afterMs, reason(outcome.why), outcome.free === true]);
+      return rows.length > 0 ? { kind: 'waits', afterMs: outcome.afterMs } : { kind: 'lost' };
+    }
+    case 'dead':
+      await database.transaction(async (tx) => {
+        await claimed(tx.run(BURY, [job.id, runner, reason(outcome.why)]));
+        await outcome.write?.(tx);
+        await handler.buried?.(job, outcome.why, tx);
+      });
+      return { kind: 'dead' };
+  }
+}
+
+async function done(tx: Transaction, job: Job, runner: number, write?: (tx: Transaction) => Promise<void>): Promise<RunEnd> {
+  const deleted = await tx.run(FINISH, [job.id, runner]);
+  if (deleted.length > 0) {
+    await write?.(tx);
+    return { kind: 'finished' };
+  }
+  // Not deleted: marked to run again by a cause that came meanwhile, or not ours any more.
+  await claimed(tx.run(RUN_AGAIN, [job.id, runner]));
+  await write?.(tx);
+  return { kind: 'waits', afterMs: 0 };
+}
+
+async function claimed(rows: Promise<unknown[]>): Promise<void> {
+  if ((await rows).length === 0) throw new ClaimLost();
+}
+
+class ClaimLost extends Error {}
+
+function afterError(handler: JobHandler, job: Job, error: unknown, log: Logger): JobOutcome {
+  const why = nameOf(error);
+  const hopeless = error instanceof Failure && !error.retry;
+  log.warn({ queue: job.queue, job: job.id, attempt: job.attempt, err: why, stack: stackOf(error) }, 'job failed');
+  if (hopeless || job.attempt >= handler.attemptsMax) return { kind: 'dead', why };
+  return { kind: 'again', afterMs: backOff(job.attempt), why };
+}
+
+/** Doubling from one second to a minute, with a third of jitter so that many do not come back at the same moment. */
+export function backOff(attempt: number): number {
+  const base = Math.min(RETRY_DELAY_MS * 2 ** (attempt - 1), RETRY_DELAY_MS_MAX);
+  return Math.round(base * (1 + Math.random() / 3));
+}
+
+/** Our own failures say what to do and hold no patient data; of others only the class is kept. */
+function nameOf(error: unknown): string {
+  if (error instanceof Failure) return `${error.code}: ${error.message}`;
+  if (error instanceof Error) {
+    const code = (error as { code?: unknown }).code;
+    return typeof code === 'string' ? `${error.name} ${code}` : error.name;
+  }
+  return 'unknown error';
+}
+
+/** Where an unexpected error came from: the frames, without the message line. */
+function stackOf(error: unknown): string | undefined {
+  if (error instanceof Failure || !(error instanceof Error)) return undefined;
+  return error.stack?.split('\n').filter((line) => line.startsWith('    at ')).slice(0, 6).join('\n');
+}
+
+const reason = (why: string) => why.slice(0, REASON_CHARS_MAX);
+
+const FINISH = {
+  name: 'outbox-finish',
+  text: 'DELETE FROM outbox WHERE id = $1 AND runner = $2 AND NOT again RETURNING id',
+};
+
+const RUN_AGAIN = {
+  name: 'outbox-run-again',
+  text: `UPDATE outbox SET state = 'waiting', again = false, attempt = 0, runner = NULL, not_before = now()
+    WHERE id = $1 AND runner = $2 RETURNING id`,
+};
+
+const WAIT = {
+  name: 'outbox-wait',
+  text: `UPDATE outbox SET state = 'waiting', runner = NULL, reason = $4, again = false,
+      attempt = CASE WHEN $5 THEN attempt - 1 ELSE attempt END,
+      not_before = now() + $3::float * interval '1 millisecond'
+    WHERE id = $1 AND runner = $2 RETURNING id`,
+};
+
+const BURY = {
+  name: 'outbox-bury',
+  text: `UPDATE outbox SET state = 'dead', runner = NULL, again = false, reason = $3 WHERE id = $1 AND runner = $2 RETURNING id`,
+};

@@ -1,0 +1,164 @@
+import type { Logger } from 'pino';
+import type { Database } from '../database/database.ts';
+import { claimNext, nextDueMs, releaseOrphans } from './claim.ts';
+import type { Job, JobHandler } from './job.ts';
+import type { JobEngine, OfferedJob, Outbox, TakenJob } from './outbox.ts';
+import { Presence } from './presence.ts';
+import { runJob } from './run-job.ts';
+
+/** A safety net under commit and NOTIFY: rows of a runner that died, and time-outs of clocks. */
+const SWEEP_MS = 2_000;
+
+interface Lane {
+  readonly handler: JobHandler;
+  running: number;
+  /** A look is under way; another was asked for meanwhile. */
+  looking: boolean;
+  lookAgain: boolean;
+}
+
+/**
+ * Runs the outbox inside this process. It is woken by commits here, by NOTIFY from other processes, and by a timer for rows that
+ * wait for their time; a slow sweep takes up what a dead process left.
+ */
+export class Runner implements JobEngine {
+  private readonly queues = new Map<string, Lane>();
+  private readonly presence: Presence;
+  private timer: NodeJS.Timeout | null = null;
+  private sweeper: NodeJS.Timeout | null = null;
+  private stopping = false;
+  private readonly active = new Set<Promise<void>>();
+
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+    handlers: readonly JobHandler[],
+    private readonly log: Logger,
+  ) {
+    for (const handler of handlers) {
+      if (this.queues.has(handler.queue)) throw new Error(`Two handlers for the queue ${handler.queue}`);
+      this.queues.set(handler.queue, { handler, running: 0, looking: false, lookAgain: false });
+    }
+    this.presence = new Presence(
+      database,
+      (queue) => this.look(queue),
+      () => this.sweep(),
+    );
+  }
+
+  async start(): Promise<void> {
+    await this.presence.start();
+    await releaseOrphans(this.database);
+    this.outbox.use(this);
+    this.sweeper = setInterval(() => this.sweep(), SWEEP_MS).unref();
+    for (const queue of this.queues.keys()) this.look(queue);
+    this.setTimer(0);
+  }
+
+  /** Takes nothing new and waits for what runs. Rows of jobs that do not end in time go back to waiting when the process ends. */
+  async stop(waitMs = 10_000): Promise<void> {
+    this.stopping = true;
+    if (this.timer) clearTimeout(this.timer);
+    if (this.sweeper) clearInterval(this.sweeper);
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref());
+    await Promise.race([Promise.all(this.active), patience]);
+    await this.presence.stop();
+  }
+
+  reserve(queue: string): number | null {
+    const lane = this.queues.get(queue);
+    if (!lane || this.stopping || this.presence.number === null || lane.running >= lane.handler.concurrency) return null;
+    lane.running += 1;
+    return this.presence.number;
+  }
+
+  giveBack(queue: string): void {
+    const lane = this.queues.get(queue);
+    if (!lane) return;
+    lane.running -= 1;
+    this.look(queue);
+  }
+
+  take(taken: TakenJob): void {
+    const lane = this.queues.get(taken.queue);
+    if (lane) this.run(lane, { ...taken, lane: null, attempt: 1 });
+  }
+
+  offer(jobs: readonly OfferedJob[]): void {
+    for (const job of jobs) {
+      const waitMs = job.notBefore ? job.notBefore.getTime() - Date.now() : 0;
+      if (waitMs > 0) this.setTimer(waitMs);
+      else this.look(job.queue);
+    }
+  }
+
+  /** Claims as much as there is room for. Looks of one queue do not overlap: one asked for meanwhile follows. */
+  private look(queue: string): void {
+    const lane = this.queues.get(queue);
+    if (!lane || this.stopping) return;
+    if (lane.looking) lane.lookAgain = true;
+    else void this.lookNow(queue, lane);
+  }
+
+  private async lookNow(queue: string, lane: Lane): Promise<void> {
+    lane.looking = true;
+    try {
+      do {
+        lane.lookAgain = false;
+        const room = lane.handler.concurrency - lane.running;
+        const runner = this.presence.number;
+        if (room <= 0 || runner === null) continue;
+        lane.running += room; // held while claiming, so that reserve() does not take the same room
+        const jobs = await claimNext(this.database, queue, room, runner).catch((error: unknown) => {
+          this.log.warn({ queue, err: (error as Error).name }, 'the outbox could not be read; trying again');
+          return [];
+        });
+        lane.running -= room - jobs.length;
+        for (const job of jobs) this.run(lane, job);
+      } while (lane.lookAgain && !this.stopping);
+    } finally {
+      lane.looking = false;
+    }
+  }
+
+  /** Runs a job whose place in `lane.running` is already counted. */
+  private run(lane: Lane, job: Job): void {
+    const running = this.runOne(lane, job).finally(() => {
+      this.active.delete(running);
+      lane.running -= 1;
+      this.look(job.queue);
+    });
+    this.active.add(running);
+  }
+
+  private async runOne(lane: Lane, job: Job): Promise<void> {
+    const runner = this.presence.number;
+    if (runner === null) return;
+    const end = await runJob(this.database, lane.handler, job, runner, this.log);
+    if (end.kind === 'waits' && end.afterMs > 0) this.setTimer(end.afterMs);
+  }
+
+  private sweep(): void {
+    if (this.stopping) return;
+    void releaseOrphans(this.database).catch(() => undefined);
+    for (const queue of this.queues.keys()) this.look(queue);
+  }
+
+  /** One timer, for the earliest row that waits for its time. */
+  private timerAt = Number.POSITIVE_INFINITY;
+
+  private setTimer(inMs: number): void {
+    const at = Date.now() + inMs;
+    if (at >= this.timerAt || this.stopping) return;
+    if (this.timer) clearTimeout(this.timer);
+    this.timerAt = at;
+    this.timer = setTimeout(() => void this.onTimer(), Math.min(inMs, 2 ** 31 - 1)).unref();
+  }
+
+  private async onTimer(): Promise<void> {
+    this.timerAt = Number.POSITIVE_INFINITY;
+    for (const queue of this.queues.keys()) this.look(queue);
+    const ms = await nextDueMs(this.database, [...this.queues.keys()]).catch(() => null);
+    if (ms !== null && ms > 0) this.setTimer(ms + 1);
+  }
+}

@@ -1,0 +1,52 @@
+import type { Transaction } from '../database/database.ts';
+import type { Job } from '../queue/job.ts';
+
+/**
+ * A step takes a handoff and says how it ended. It computes outside any transaction; what it wants to write goes into
+ * `write`, which runs in the one transaction that also finishes its job and queues whatever waits for its result. It does
+ * not know what comes next: that is in `flow/study-flow.ts`. It may run twice for the same handoff.
+ */
+export interface Step<In extends object, Out extends object> {
+  readonly name: StepName;
+  run(handoff: In, job: Job<In>): Promise<StepResult<Out>>;
+}
+
+export type StepName =
+  | 'order'
+  | 'study'
+  | 'analysis'
+  | 'quality'
+  | 'inference'
+  | 'findings'
+  | 'report'
+  | 'ris-message'
+  | 'ris-send';
+
+export type StepResult<Out extends object> =
+  /** Hands on. `next` may be made by `write`, when ids are only known there. */
+  | { readonly kind: 'done'; readonly next: Out | null; readonly write?: (tx: Transaction) => Promise<Out | void>; readonly durable?: boolean }
+  /** Nothing to do, and that is well. */
+  | { readonly kind: 'skipped'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> }
+  /** A named, expected ending; `write` stores it where people see it (Task `rejected`). */
+  | { readonly kind: 'refused'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> }
+  /** Not yet: look again after a while (a study still growing). */
+  | { readonly kind: 'later'; readonly afterMs: number; readonly why: string };
+
+export const done = <Out extends object>(
+  next: Out | null,
+  options: { write?: (tx: Transaction) => Promise<Out | void>; durable?: boolean } = {},
+): StepResult<Out> => ({ kind: 'done', next, ...options });
+
+export const skipped = (why: string, write?: (tx: Transaction) => Promise<void>): StepResult<never> => ({
+  kind: 'skipped',
+  why,
+  ...(write ? { write } : {}),
+});
+
+export const refused = (why: string, write?: (tx: Transaction) => Promise<void>): StepResult<never> => ({
+  kind: 'refused',
+  why,
+  ...(write ? { write } : {}),
+});
+
+export const later = (afterMs: number, why: string): StepResult<never> => ({ kind: 'later', afterMs, why });

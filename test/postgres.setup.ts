@@ -1,0 +1,27 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { migrate, openDataSource } from '../src/database/data-source.ts';
+import { startEmbeddedPostgres } from '../src/database/embedded-postgres.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A database with every migration, to be used as a template only. */
+    templateUrl: string;
+  }
+}
+
+/** One PostgreSQL for the whole test run; each test file gets a database of its own from the migrated template. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'prelim-test-'));
+  const postgres = await startEmbeddedPostgres(folder);
+  const dataSource = await openDataSource(postgres.url, 2);
+  await migrate(dataSource);
+  await dataSource.destroy();
+  project.provide('templateUrl', postgres.url);
+  return async () => {
+    await postgres.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+}

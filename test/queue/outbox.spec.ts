@@ -1,0 +1,238 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/database/database.ts';
+import { BullEngine } from '../../src/queue/bull-engine.ts';
+import type { JobHandler } from '../../src/queue/job.ts';
+import { Outbox } from '../../src/queue/outbox.ts';
+import { Runner } from '../../src/queue/runner.ts';
+import { freshDatabase } from '../database.ts';
+import { startRedis } from '../peers/redis.ts';
+
+const log = pino({ level: 'silent' });
+const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+
+interface Engine {
+  stop(): Promise<void>;
+}
+type Start = (database: Database, outbox: Outbox, handlers: JobHandler[]) => Promise<Engine>;
+
+const inProcess: Start = async (database, outbox, handlers) => {
+  const runner = new Runner(database, outbox, handlers, log);
+  await runner.start();
+  return runner;
+};
+
+describe('in this process', () => outboxKeepsItsPromises(() => inProcess));
+
+describe.skipIf(!hasRedis)(`Bull on a real Redis${hasRedis ? '' : ' (skipped: no redis-server)'}`, () => {
+  let redis: Awaited<ReturnType<typeof startRedis>>;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis.stop());
+
+  const onBull: Start = async (database, outbox, handlers) => {
+    const engine = new BullEngine(database, outbox, handlers, redis.url, log, `t${randomBytes(4).toString('hex')}`);
+    await engine.start({ work: true });
+    return engine;
+  };
+  outboxKeepsItsPromises(() => onBull);
+
+  it('a flushed Redis loses nothing', async () => {
+    const { database, close } = await freshDatabase();
+    const outbox = new Outbox();
+    const ran: number[] = [];
+    const slow: JobHandler = {
+      queue: 'slow',
+      concurrency: 1,
+      attemptsMax: 3,
+      run: async (job) => {
+        await sleep(20);
+        return { kind: 'done', write: async () => void ran.push(Number(job.payload['n'])) };
+      },
+    };
+    const engine = await onBull(database, outbox, [slow]);
+    const wanted = Array.from({ length: 30 }, (_, n) => n);
+    await database.transaction((tx) => outbox.add(tx, wanted.map((n) => ({ queue: 'slow', payload: { n } }))));
+    await sleep(100);
+    const client = new Redis(redis.url);
+    await client.flushall();
+    await client.quit();
+    await until(() => ran.length >= 30, 20_000);
+    expect([...ran].sort((a, b) => a - b)).toEqual(wanted);
+    await engine.stop();
+    await close();
+  });
+});
+
+function outboxKeepsItsPromises(start: () => Start): void {
+  let database: Database;
+  let close: () => Promise<void>;
+  let outbox: Outbox;
+  beforeAll(async () => {
+    ({ database, close } = await freshDatabase({ connections: 10 }));
+  });
+  afterAll(() => close());
+  beforeEach(() => {
+    outbox = new Outbox();
+  });
+
+  it('runs a job after the commit of its cause, and finishes it with what it writes', async () => {
+    await database.run({ text: 'CREATE TABLE IF NOT EXISTS effect (n int)' });
+    await database.run({ text: 'TRUNCATE effect' });
+    const handler: JobHandler = {
+      queue: 'effect',
+      concurrency: 4,
+      attemptsMax: 3,
+      run: async (job) => ({
+        kind: 'done',
+        write: async (tx) => void (await tx.run({ text: 'INSERT INTO effect VALUES ($1)' }, [job.payload['n']])),
+      }),
+    };
+    const engine = await start()(database, outbox, [handler]);
+    await database.transaction((tx) => outbox.add(tx, [1, 2, 3].map((n) => ({ queue: 'effect', payload: { n } }))));
+    await until(async () => (await database.run({ text: 'SELECT 1 FROM outbox' })).length === 0);
+    const rows = await database.run<{ n: number }>({ text: 'SELECT n FROM effect ORDER BY n' });
+    expect(rows.map((row) => row.n)).toEqual([1, 2, 3]);
+    await engine.stop();
+  });
+
+  it('writes and runs nothing when the cause is rolled back', async () => {
+    let runs = 0;
+    const engine = await start()(database, outbox, [handlerOf('rolled', async () => void (runs += 1))]);
+    await expect(
+      database.transaction(async (tx) => {
+        await outbox.add(tx, [{ queue: 'rolled', payload: {} }]);
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
+    await database.transaction((tx) => outbox.add(tx, [{ queue: 'rolled', payload: {} }]));
+    await until(() => runs > 0);
+    await sleep(100);
+    expect(runs).toBe(1);
+    await engine.stop();
+  });
+
+  it('keeps the order within a lane while lanes run beside each other', async () => {
+    const seen: Record<string, number[]> = { a: [], b: [] };
+    let inFlight = 0;
+    let together = 0;
+    const handler = handlerOf('lanes', async (payload) => {
+      inFlight += 1;
+      together = Math.max(together, inFlight);
+      await sleep(5 + Math.random() * 10);
+      seen[String(payload['lane'])]?.push(Number(payload['n']));
+      inFlight -= 1;
+    });
+    const engine = await start()(database, outbox, [{ ...handler, concurrency: 8 }]);
+    for (let n = 0; n < 12; n += 1) {
+      for (const lane of ['a', 'b']) {
+        await database.transaction((tx) => outbox.add(tx, [{ queue: 'lanes', lane: `lane-${lane}`, payload: { lane, n } }]));
+      }
+    }
+    await until(() => (seen['a']?.length ?? 0) + (seen['b']?.length ?? 0) === 24, 20_000);
+    expect(seen['a']).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    expect(seen['b']).toEqual(seen['a']);
+    expect(together).toBe(2);
+    await engine.stop();
+  });
+
+  it('writes one row for a key, and runs again when its cause comes while it runs', async () => {
+    let runs = 0;
+    const handler = handlerOf('keyed', async () => {
+      runs += 1;
+      await sleep(150);
+    });
+    const engine = await start()(database, outbox, [handler]);
+    const add = () => database.transaction((tx) => outbox.add(tx, [{ queue: 'keyed', key: 'k', payload: {} }]));
+    await Promise.all([add(), add(), add()]);
+    await until(() => runs === 1);
+    await sleep(40);
+    await Promise.all([add(), add()]);
+    await until(() => runs === 2, 8_000);
+    await sleep(300);
+    expect(runs).toBe(2);
+    expect(await database.run({ text: `SELECT 1 FROM outbox WHERE queue = 'keyed'` })).toEqual([]);
+    await engine.stop();
+  });
+
+  it('tries again after an error and buries the job with its reason when the attempts are used up', async () => {
+    let runs = 0;
+    const told: string[] = [];
+    const handler: JobHandler = {
+      queue: 'failing',
+      concurrency: 1,
+      attemptsMax: 2,
+      run: async () => {
+        runs += 1;
+        throw new TypeError('Jane Doe');
+      },
+      buried: async (_job, why) => void told.push(why),
+    };
+    const engine = await start()(database, outbox, [handler]);
+    await database.transaction((tx) => outbox.add(tx, [{ queue: 'failing', payload: {} }]));
+    await until(() => told.length > 0, 10_000);
+    const dead = await outbox.dead(database, 10);
+    expect(runs).toBe(2);
+    expect(dead.map((row) => row.reason)).toEqual(['TypeError']); // never the message: it may hold patient data
+    await database.run({ text: 'DELETE FROM outbox' });
+    await engine.stop();
+  });
+
+  it('does not run a job before its time', async () => {
+    const at: number[] = [];
+    const engine = await start()(database, outbox, [handlerOf('timed', async () => void at.push(Date.now()))]);
+    const notBefore = new Date(Date.now() + 300);
+    await database.transaction((tx) => outbox.add(tx, [{ queue: 'timed', payload: {}, notBefore }]));
+    await until(() => at.length > 0, 8_000);
+    expect(at[0]).toBeGreaterThanOrEqual(notBefore.getTime() - 5);
+    await engine.stop();
+  });
+}
+
+describe('a process that is killed', () => {
+  it('leaves its running job to the next one, and the job has its effect once', async () => {
+    const { database, url, close } = await freshDatabase();
+    await database.run({ text: 'CREATE TABLE effect (n int)' });
+    const child = spawn(process.execPath, ['dist/test/queue/doomed-runner.js', url], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [said] = await once(child.stdout, 'data');
+    expect(String(said).trim()).toBe('running');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const outbox = new Outbox();
+    const handler: JobHandler = {
+      queue: 'doomed',
+      concurrency: 1,
+      attemptsMax: 3,
+      run: async () => ({ kind: 'done', write: async (tx) => void (await tx.run({ text: 'INSERT INTO effect VALUES (1)' })) }),
+    };
+    const runner = new Runner(database, outbox, [handler], log);
+    await runner.start();
+    await until(async () => (await database.run({ text: 'SELECT 1 FROM outbox' })).length === 0, 10_000);
+    expect(await database.run({ text: 'SELECT n FROM effect' })).toEqual([{ n: 1 }]);
+    await runner.stop();
+    await close();
+  });
+});
+
+const handlerOf = (queue: string, work: (payload: Readonly<Record<string, unknown>>) => Promise<void>): JobHandler => ({
+  queue,
+  concurrency: 2,
+  attemptsMax: 3,
+  run: async (job) => {
+    await work(job.payload);
+    return { kind: 'done' };
+  },
+});
+
+async function until(test: () => boolean | Promise<boolean>, withinMs = 5_000): Promise<void> {
+  for (const end = Date.now() + withinMs; !(await test()); ) {
+    if (Date.now() > end) throw new Error('did not happen in time');
+    await sleep(10);
+  }
+}
