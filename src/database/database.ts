@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { ClientConfig, Pool, PoolClient } from 'pg';
-import type { DataSource } from 'typeorm';
+import { DataSource } from 'typeorm';
 
 /** One SQL statement. A name makes it a prepared statement, planned once per connection; leave it out for text built on the fly. */
 export interface Statement {

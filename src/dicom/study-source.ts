@@ -2,7 +2,9 @@
  * Where studies come from: the embedded archive or any DICOMweb server. Steps know this interface only.
  * `DicomJson` is one data set in the DICOM JSON model (PS3.18 Annex F): `{ "00100010": { vr, Value } }`.
  */
-export type DicomJson = Readonly<Record<string, { readonly vr: string; readonly Value?: readonly unknown[] }>>;
+export type DicomJson = Readonly<
+  Record<string, { readonly vr: string; readonly Value?: readonly unknown[] }>
+>;
 
 export interface SeenStudy {
   readonly studyInstanceUid: string;

@@ -15,7 +15,14 @@ export interface Manifest {
   /** Path of the model card, relative to the manifest. */
   readonly card?: string;
   readonly references?: readonly string[];
-  readonly file: { readonly path: string; readonly sha256: string; readonly licence: string };
+  readonly file: {
+    /** Relative to the manifest; may leave its folder (`../`), since the checksum is the guard. Never absolute. */
+    readonly path: string;
+    readonly sha256: string;
+    readonly licence: string;
+    /** Every file with external weights the ONNX file names, as it names it. */
+    readonly external?: readonly { readonly path: string; readonly sha256: string }[];
+  };
   /** One Device UID per version (IHE AIR: a changed or retrained model gets a new one). */
   readonly device: { readonly uid: string; readonly manufacturer: string; readonly model: string };
   readonly fits: Fits;
@@ -26,9 +33,24 @@ export interface Manifest {
   readonly outputs: readonly ModelOutput[];
   readonly findings: readonly FindingRule[];
   readonly report: ReportText;
-  readonly running: { readonly time_limit_ms: number; readonly concurrency_max?: number };
+  readonly running: {
+    readonly time_limit_ms: number;
+    readonly concurrency_max?: number;
+    /** Where the model runs; in this process when left out. */
+    readonly engine?: RunningEngine;
+  };
   readonly golden?: readonly GoldenCase[];
 }
+
+export type RunningEngine =
+  | { readonly kind: 'onnx' }
+  /** A server that speaks the Open Inference Protocol v2. `version` is the manifest's own when left out: never "whatever is newest". */
+  | {
+      readonly kind: 'open-inference-protocol';
+      readonly url: string;
+      readonly model: string;
+      readonly version?: string;
+    };
 
 /** What a study must be. A field left out is not looked at. Each field is one rule of the gate. */
 export interface Fits {
@@ -41,6 +63,9 @@ export interface Fits {
   readonly view?: readonly string[];
   readonly view_missing?: 'accept' | 'warn' | 'refuse';
   readonly age_years?: { readonly min?: number; readonly max?: number };
+  readonly age_missing?: 'accept' | 'warn' | 'refuse';
+  /** `human`: a study that names another species is refused. */
+  readonly species?: 'human';
   readonly photometric?: readonly string[];
   readonly samples_per_pixel?: number;
   readonly bits_stored?: { readonly min?: number; readonly max?: number };
@@ -56,6 +81,8 @@ export interface Fits {
   readonly orientation?: 'axial';
   readonly burned_in_annotation?: boolean;
   readonly derived?: boolean;
+  /** Highest LossyImageCompressionRatio. */
+  readonly lossy_ratio_max?: number;
   /** Regular expressions without backtracking hazards are not offered: words that a ConvolutionKernel must not contain. */
   readonly kernel_not?: readonly string[];
   readonly kernel_prefer?: readonly string[];
@@ -74,7 +101,11 @@ export type PixelOp =
   | { readonly op: 'modality_values' }
   | { readonly op: 'invert_if_monochrome1' }
   /** `from` null: the image's own minimum and maximum; `bits`: 0 to 2^BitsStored − 1. */
-  | { readonly op: 'scale'; readonly from: 'bits' | 'minmax' | readonly [number, number]; readonly to: readonly [number, number] }
+  | {
+      readonly op: 'scale';
+      readonly from: 'bits' | 'minmax' | readonly [number, number];
+      readonly to: readonly [number, number];
+    }
   /** Whole 8-bit steps: 'bits' scaled to 0..255 when more than 8 bits are stored. */
   | { readonly op: 'to_8bit'; readonly from: 'bits' | 'minmax' }
   | { readonly op: 'centre_crop_square' }

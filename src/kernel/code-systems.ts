@@ -28,6 +28,10 @@ export const IDENTIFIER_SYSTEMS = {
   model: `${PRELIM}/NamingSystem/model`,
   /** `<study uid>|<model>@<version>|<inputs digest>`, hashed: makes one analysis out of many requests. */
   analysis: `${PRELIM}/NamingSystem/analysis`,
+  /** SHA-256 of a model's file. */
+  modelChecksum: `${PRELIM}/NamingSystem/model-sha256`,
+  /** SHA-256 over the tensors a model was given. */
+  inputsDigest: `${PRELIM}/NamingSystem/inputs-sha256`,
   /** Our own filler number of a report (OBR-3). */
   filler: `${PRELIM}/NamingSystem/filler`,
 } as const;

@@ -13,6 +13,7 @@ export const FAILURES = {
   'auth.scope': { kind: 'forbidden', retry: false },
 
   'fhir.invalid': { kind: 'invalid', retry: false },
+  'fhir.validation': { kind: 'invalid', retry: false },
   'fhir.unsupported': { kind: 'unsupported', retry: false },
   'fhir.not-found': { kind: 'not-found', retry: false },
   'fhir.deleted': { kind: 'gone', retry: false },
@@ -35,6 +36,9 @@ export const FAILURES = {
   'dicom.codestream': { kind: 'invalid', retry: false },
   'dicom.decode-timeout': { kind: 'timeout', retry: false },
   'dicom.worker': { kind: 'internal', retry: true },
+
+  'model.unknown': { kind: 'not-found', retry: true },
+  'subscription.not-delivered': { kind: 'unavailable', retry: true },
 
   'http.bad-request': { kind: 'invalid', retry: false },
   'http.not-found': { kind: 'not-found', retry: false },
@@ -65,7 +69,50 @@ export const FAILURES = {
 
   'study.contradictory': { kind: 'invalid', retry: false },
 
-  'internal': { kind: 'internal', retry: true },
+  'inference.pixels-invalid': { kind: 'invalid', retry: false },
+  'inference.slices-differ': { kind: 'invalid', retry: false },
+  'inference.spacing-missing': { kind: 'invalid', retry: false },
+  'inference.series-too-large': { kind: 'too-large', retry: false },
+  'inference.input-shape': { kind: 'invalid', retry: false },
+  'inference.output-invalid': { kind: 'invalid', retry: false },
+  'inference.model-missing': { kind: 'not-found', retry: false },
+  'inference.model-unloadable': { kind: 'invalid', retry: false },
+  'inference.run-failed': { kind: 'internal', retry: true },
+  'inference.timeout': { kind: 'timeout', retry: true },
+  'inference.engine-lost': { kind: 'unavailable', retry: true },
+  'inference.engine-stuck': { kind: 'busy', retry: true },
+  'inference.engine-refused': { kind: 'invalid', retry: false },
+  'inference.engine-unavailable': { kind: 'unavailable', retry: true },
+
+  'queue.file-missing': { kind: 'not-found', retry: false },
+  'queue.file-too-large': { kind: 'too-large', retry: false },
+
+  'worklist.listeners-full': { kind: 'busy', retry: true },
+
+  'hl7.unreadable': { kind: 'invalid', retry: false },
+  'hl7.charset': { kind: 'invalid', retry: false },
+  'hl7.delimiters': { kind: 'invalid', retry: false },
+  'hl7.segment-name': { kind: 'invalid', retry: false },
+  'hl7.several-messages': { kind: 'invalid', retry: false },
+  'hl7.too-large': { kind: 'too-large', retry: false },
+  'hl7.missing': { kind: 'invalid', retry: false },
+  'hl7.value': { kind: 'invalid', retry: false },
+  'hl7.unsupported-type': { kind: 'unsupported', retry: false },
+  'hl7.unsupported-event': { kind: 'unsupported', retry: false },
+  'hl7.unsupported-version': { kind: 'unsupported', retry: false },
+  'hl7.unbuildable': { kind: 'internal', retry: false },
+  'hl7.connection': { kind: 'unavailable', retry: true },
+  'hl7.ack-timeout': { kind: 'timeout', retry: true },
+  'hl7.ack-unreadable': { kind: 'unavailable', retry: true },
+  'hl7.ack-foreign': { kind: 'unavailable', retry: true },
+
+  'order.other-patient': { kind: 'conflict', retry: false },
+  'order.listener': { kind: 'unavailable', retry: false },
+
+  'ris.profile': { kind: 'invalid', retry: false },
+  'ris.not-sendable': { kind: 'invalid', retry: false },
+
+  internal: { kind: 'internal', retry: true },
 } as const satisfies Record<string, FailureClass>;
 
 export type FailureKind =

@@ -105,9 +105,13 @@ export interface FindingCode {
 export interface ReportWritten {
   readonly diagnosticReportId: string;
   readonly versionId: number;
+  /** Messages about one patient leave in order. */
+  readonly patientId: string;
 }
 
 /** ris message → ris send: the bytes are stored, with their control id. */
 export interface OruStored {
   readonly messageId: string;
+  /** Destination and patient: one message of a lane is in flight at a time. */
+  readonly lane: string;
 }

@@ -1,5 +1,7 @@
 import type { Transaction } from '../database/database.ts';
 
+export type { Transaction };
+
 /** A job carries ids and numbers that are no patient data, and nothing else. */
 export type JobPayload = Readonly<Record<string, unknown>>;
 

@@ -29,7 +29,9 @@ export type StepResult<Out extends object> =
   | { readonly kind: 'skipped'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> }
   /** A named, expected ending; `write` stores it where people see it (Task `rejected`). */
   | { readonly kind: 'refused'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> }
-  /** Not yet: look again after a while (a study still growing). */
+  /** Cannot be done, now or later, and somebody must see to it: a dead letter with its reason. */
+  | { readonly kind: 'given-up'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> }
+  /** Not yet: look again after a while (a study still growing, a peer that is down). Uses up no attempts. */
   | { readonly kind: 'later'; readonly afterMs: number; readonly why: string };
 
 export const done = <Out extends object>(
@@ -45,6 +47,12 @@ export const skipped = (why: string, write?: (tx: Transaction) => Promise<void>)
 
 export const refused = (why: string, write?: (tx: Transaction) => Promise<void>): StepResult<never> => ({
   kind: 'refused',
+  why,
+  ...(write ? { write } : {}),
+});
+
+export const givenUp = (why: string, write?: (tx: Transaction) => Promise<void>): StepResult<never> => ({
+  kind: 'given-up',
   why,
   ...(write ? { write } : {}),
 });

@@ -1,0 +1,20 @@
+FROM node:24-bookworm-slim AS build
+WORKDIR /prelim
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY . .
+RUN npm run build && npm prune --omit=dev
+
+FROM node:24-bookworm-slim
+WORKDIR /prelim
+ENV NODE_ENV=production PRELIM_DATA=/data
+COPY --from=build /prelim/package.json ./
+COPY --from=build /prelim/node_modules ./node_modules
+COPY --from=build /prelim/dist ./dist
+COPY --from=build /prelim/models ./models
+COPY --from=build /prelim/terminology ./terminology
+RUN mkdir /data && chown node:node /data
+USER node
+VOLUME /data
+EXPOSE 8080 2575
+CMD ["node", "dist/src/main.js"]

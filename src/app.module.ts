@@ -1,0 +1,46 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { AccessModule } from './access/access.module.ts';
+import { ArchiveModule } from './archive/archive.module.ts';
+import type { Settings } from './config/settings.ts';
+import { DatabaseModule } from './database/database.module.ts';
+import { FhirModule } from './fhir/fhir.module.ts';
+import { FlowModule } from './flow/flow.module.ts';
+import { GovernanceModule } from './governance/governance.module.ts';
+import { HealthController } from './health.controller.ts';
+import { MetricsController } from './metrics.controller.ts';
+import { PacsModule } from './pacs.module.ts';
+import { ProcessModule } from './process.module.ts';
+import { QueueModule } from './queue/queue.module.ts';
+import { SeedFirstRecords } from './seed-first-records.ts';
+import { OrderModule } from './steps/order/order.module.ts';
+import { WorklistModule } from './steps/worklist/worklist.module.ts';
+import { SubscriptionsModule } from './subscriptions/subscriptions.module.ts';
+import { TerminologyModule } from './terminology/terminology.module.ts';
+
+/** The modules, lowest first. No logic. */
+@Module({})
+export class AppModule {
+  static with(settings: Settings, log: Logger): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ProcessModule.with(settings, log),
+        DatabaseModule,
+        QueueModule,
+        ArchiveModule,
+        FhirModule,
+        AccessModule,
+        TerminologyModule,
+        SubscriptionsModule,
+        GovernanceModule,
+        PacsModule,
+        OrderModule,
+        WorklistModule,
+        FlowModule,
+      ],
+      controllers: [HealthController, MetricsController],
+      providers: [SeedFirstRecords],
+    };
+  }
+}

@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import { Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyInstance } from 'fastify';
+import { SETTINGS } from '../config/settings.token.ts';
+import type { Settings } from '../config/settings.ts';
+import { ARCHIVE_PLACE, ArchiveController, type ArchivePlace } from './archive.controller.ts';
+import { ArchiveStore } from './archive.store.ts';
+import { ArchiveIntake } from './archive-intake.ts';
+import { ArchiveSource } from './archive-source.ts';
+import { QidoStore } from './qido.store.ts';
+
+/** The embedded PACS: a DICOMweb service under `/dicomweb`, files under `PRELIM_DATA/archive`, index in the database. */
+@Module({
+  controllers: [ArchiveController],
+  providers: [
+    {
+      provide: ARCHIVE_PLACE,
+      inject: [SETTINGS],
+      useFactory: (settings: Settings): ArchivePlace => ({
+        folder: join(settings.PRELIM_DATA, 'archive'),
+        root: `${settings.baseUrl}/dicomweb`,
+      }),
+    },
+    ArchiveStore,
+    QidoStore,
+    {
+      provide: ArchiveIntake,
+      inject: [ArchiveStore, ARCHIVE_PLACE],
+      useFactory: (store: ArchiveStore, place: ArchivePlace) => new ArchiveIntake(store, place.folder),
+    },
+    {
+      provide: ArchiveSource,
+      inject: [ArchiveStore, ARCHIVE_PLACE],
+      useFactory: (store: ArchiveStore, place: ArchivePlace) => new ArchiveSource(store, place),
+    },
+  ],
+  exports: [ArchiveIntake, ArchiveSource],
+})
+export class ArchiveModule implements OnModuleInit {
+  constructor(@Inject(HttpAdapterHost) private readonly host: HttpAdapterHost) {}
+
+  /** Fastify hands multipart bodies on as a stream: the parser of a kind that nobody else here uses. */
+  onModuleInit(): void {
+    const server = this.host.httpAdapter?.getInstance<FastifyInstance>();
+    if (server === undefined || server.hasContentTypeParser('multipart/related')) return;
+    server.addContentTypeParser('multipart/related', (_request, payload, done) => done(null, payload));
+  }
+}

@@ -1,0 +1,31 @@
+import { Failure } from '../../kernel/errors.ts';
+import type { PixelDescription } from './pixel-description.ts';
+
+/** What a decoder makes of one frame: samples interleaved, rows from the top. */
+export interface DecodedFrame {
+  readonly width: number;
+  readonly height: number;
+  readonly components: number;
+  /** Bits of one sample in the code stream. */
+  readonly precision: number;
+  /** `samples` are bit patterns unless the code stream itself says they are signed numbers. */
+  readonly signed: boolean;
+  readonly samples: Uint8Array | Uint16Array | Int16Array;
+  /** The decoder turned YCbCr into RGB. */
+  readonly rgb: boolean;
+}
+
+export type DecodeFrame = (bytes: Uint8Array, description: PixelDescription) => DecodedFrame;
+
+/** Refuses a code stream whose stated size is not that of the data set, before memory for it is taken. */
+export function checkSize(
+  found: { width: number; height: number; components: number },
+  description: PixelDescription,
+): void {
+  const { rows, columns, samplesPerPixel } = description;
+  if (found.width === columns && found.height === rows && found.components === samplesPerPixel) return;
+  throw new Failure(
+    'dicom.pixel-size',
+    'The size in the compressed frame is not Rows, Columns and SamplesPerPixel of the data set.',
+  );
+}

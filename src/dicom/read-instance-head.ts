@@ -1,0 +1,80 @@
+import { open } from 'node:fs/promises';
+import { Failure } from '../kernel/errors.ts';
+import { type Part10, readPart10 } from './read-part10.ts';
+import { isUid } from './uid.ts';
+
+/** Files up to this size are read whole: one read is cheaper than two, and it is the size of a few CT slices. */
+export const HEAD_WHOLE_BYTES_MAX = 4 * 1024 * 1024;
+/** Of larger files, first only so much: headers are seldom above 100 KB. */
+export const HEAD_BYTES = 1024 * 1024;
+
+export interface InstanceUids {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly sopInstanceUid: string;
+  readonly sopClassUid: string;
+  readonly transferSyntaxUid: string;
+}
+
+/**
+ * The header of a Part 10 file, without reading the pixels of a large one. The bytes of what it gives are the file's head:
+ * `pixelData` tells that there are pixels, not all of them. Throws as `readPart10` does.
+ */
+export async function readInstanceHead(path: string): Promise<Part10> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    if (size > HEAD_WHOLE_BYTES_MAX) {
+      const head = readEnough(await bytesOf(file, HEAD_BYTES));
+      if (head !== null) return head;
+    }
+    return readPart10(await bytesOf(file, size), { stopBeforePixels: true });
+  } finally {
+    await file.close();
+  }
+}
+
+/** The UIDs that say what an instance is. Throws `dicom.malformed` when one is missing or none. */
+export function instanceUids(part10: Part10): InstanceUids {
+  const uid = (tag: number) => {
+    const value = part10.dataset.string(tag);
+    if (!isUid(value))
+      throw new Failure(
+        'dicom.malformed',
+        'A UID that tells study, series, instance or class is missing or no UID.',
+      );
+    return value;
+  };
+  return {
+    studyInstanceUid: uid(0x0020000d),
+    seriesInstanceUid: uid(0x0020000e),
+    sopInstanceUid: uid(0x00080018),
+    sopClassUid: uid(0x00080016),
+    transferSyntaxUid: part10.transferSyntaxUid,
+  };
+}
+
+export async function readInstanceUids(path: string): Promise<InstanceUids> {
+  return instanceUids(await readInstanceHead(path));
+}
+
+/** null when the head ends before the pixels: then elements may be missing without any sign of it. */
+function readEnough(head: Buffer): Part10 | null {
+  try {
+    const part10 = readPart10(head);
+    return part10.pixelData === null ? null : part10;
+  } catch {
+    return null;
+  }
+}
+
+async function bytesOf(file: Awaited<ReturnType<typeof open>>, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await file.read(bytes, filled, length - filled, filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}

@@ -1,0 +1,37 @@
+import type { Sql } from '../database/database.ts';
+import type { AccessContext } from './access-context.ts';
+
+/** One interaction as the interactions see it: the same for a request and for an entry of a batch. */
+export interface FhirRequest {
+  readonly method: string;
+  /** Below the FHIR base, decoded: `['Patient', '1', '_history']`. */
+  readonly path: readonly string[];
+  readonly query: URLSearchParams;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Buffer | undefined;
+  readonly access: AccessContext;
+  /** Set inside a transaction Bundle: read here what it wrote. */
+  readonly sql?: Sql;
+}
+
+export interface FhirAnswer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** FHIR JSON as text; null: no body. */
+  readonly body: string | null;
+}
+
+/** R4 http.html#ops: what `Prefer: return=` asks for. */
+export type PreferReturn = 'minimal' | 'representation' | 'OperationOutcome';
+
+/** RFC 7240. Without a wish the resource is given back, as most clients expect. */
+export function preferReturn(request: FhirRequest): PreferReturn {
+  const wish = /(?:^|[,;\s])return=(minimal|representation|OperationOutcome)\b/.exec(
+    request.headers['prefer'] ?? '',
+  );
+  return (wish?.[1] as PreferReturn | undefined) ?? 'representation';
+}
+
+export const preferLenient = (request: FhirRequest): boolean =>
+  /(?:^|[,;\s])handling=lenient\b/.test(request.headers['prefer'] ?? '');

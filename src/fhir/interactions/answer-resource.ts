@@ -1,0 +1,50 @@
+import { type FhirAnswer, type FhirRequest, preferReturn } from '../fhir-request.ts';
+import type { StoredResource } from '../stored-resource.ts';
+
+/** R4 http.html#versions: ETag and Last-Modified of the version that is answered. */
+export function versionHeaders(stored: StoredResource): Record<string, string> {
+  return { etag: `W/"${stored.versionId}"`, 'last-modified': stored.lastUpdated.toUTCString() };
+}
+
+/** A read or vread: the stored text as it is, or 304 when the client has this version (R4 http.html#cread). */
+export function answerRead(stored: StoredResource, request: FhirRequest): FhirAnswer {
+  const headers = versionHeaders(stored);
+  return isCurrent(stored, request)
+    ? { status: 304, headers, body: null }
+    : { status: 200, headers, body: stored.json };
+}
+
+/** If-None-Match decides; If-Modified-Since (to the second) only without it (RFC 9110 13.2.2). */
+function isCurrent(stored: StoredResource, { headers }: FhirRequest): boolean {
+  const tags = headers['if-none-match'];
+  if (tags !== undefined)
+    return tags.split(',').some((tag) => tag.trim().replace(/^W\//, '') === `"${stored.versionId}"`);
+  const since = Date.parse(headers['if-modified-since'] ?? '');
+  return !Number.isNaN(since) && Math.floor(stored.lastUpdated.getTime() / 1_000) * 1_000 <= since;
+}
+
+/** A create or update, with the body the client prefers (R4 http.html#ops). */
+export function answerWrite(
+  stored: StoredResource,
+  status: number,
+  request: FhirRequest,
+  base: string,
+): FhirAnswer {
+  const headers = {
+    ...versionHeaders(stored),
+    location: `${base}/${stored.type}/${stored.id}/_history/${stored.versionId}`,
+  };
+  switch (preferReturn(request)) {
+    case 'minimal':
+      return { status, headers, body: null };
+    case 'OperationOutcome':
+      return { status, headers, body: SUCCESS };
+    case 'representation':
+      return { status, headers, body: stored.json };
+  }
+}
+
+const SUCCESS = JSON.stringify({
+  resourceType: 'OperationOutcome',
+  issue: [{ severity: 'information', code: 'informational', details: { text: 'Done.' } }],
+});

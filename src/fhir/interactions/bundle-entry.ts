@@ -1,0 +1,78 @@
+import type { BundleEntry } from '@medplum/fhirtypes';
+import { Failure } from '../../kernel/errors.ts';
+import type { FhirAnswer, FhirRequest } from '../fhir-request.ts';
+import { printJson } from '../resource-json.ts';
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE']);
+
+/**
+ * R4 bundle.html: `entry.request` as a request of its own, with the rights of the one that brought the Bundle. The URL is relative
+ * (`Patient/1`, `Observation?code=x`); anything that leaves our base is refused.
+ */
+export function entryRequest(entry: BundleEntry, outer: FhirRequest): FhirRequest {
+  const { method, url, ifMatch, ifNoneExist, ifNoneMatch, ifModifiedSince } = entry?.request ?? {};
+  const texts = [url, ifMatch, ifNoneExist, ifNoneMatch, ifModifiedSince];
+  if (typeof method !== 'string' || !METHODS.has(method) || texts.some((text) => !isText(text)) || !url) {
+    throw new Failure(
+      'fhir.invalid',
+      'An entry needs request.method (GET, POST, PUT or DELETE) and request.url.',
+    );
+  }
+  const [path = '', query = ''] = split(url, '?');
+  const segments = path.split('/').filter((segment) => segment !== '');
+  const safe =
+    !/^[a-z][a-z0-9+.-]*:|^\/|\\|%/i.test(path) && !segments.some((one) => one === '.' || one === '..');
+  if (!safe || segments.length === 0) {
+    throw new Failure('fhir.invalid', 'request.url of an entry must be a relative URL such as Patient/1.');
+  }
+  return {
+    method,
+    path: segments,
+    query: new URLSearchParams(query),
+    headers: {
+      prefer: outer.headers['prefer'],
+      'if-match': ifMatch,
+      'if-none-exist': ifNoneExist,
+      'if-none-match': ifNoneMatch,
+      'if-modified-since': ifModifiedSince,
+    },
+    body: entry.resource ? Buffer.from(printJson(entry.resource)) : undefined,
+    access: outer.access,
+    ...(outer.sql ? { sql: outer.sql } : {}),
+  };
+}
+
+function split(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark);
+  return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  200: '200 OK',
+  201: '201 Created',
+  204: '204 No Content',
+  304: '304 Not Modified',
+};
+
+const isText = (value: unknown): boolean => value === undefined || typeof value === 'string';
+
+/** An entry of the answer, as text. Failed entries carry their OperationOutcome in `response.outcome`. */
+export function entryAnswer(answer: FhirAnswer): string {
+  const { location, etag, 'last-modified': modified } = answer.headers ?? {};
+  const response: Record<string, string> = { status: REASONS[answer.status] ?? String(answer.status) };
+  if (location) response['location'] = location;
+  if (etag) response['etag'] = etag;
+  if (modified) response['lastModified'] = new Date(modified).toISOString();
+  const printed = JSON.stringify(response);
+  if (answer.body === null) return `{"response":${printed}}`;
+  if (answer.status >= 400) return `{"response":${printed.slice(0, -1)},"outcome":${answer.body}}}`;
+  return `{"resource":${answer.body},"response":${printed}}`;
+}
+
+export function answerBundle(
+  type: 'batch-response' | 'transaction-response',
+  answers: readonly FhirAnswer[],
+): FhirAnswer {
+  const entry = answers.length === 0 ? '' : `,"entry":[${answers.map(entryAnswer).join(',')}]`;
+  return { status: 200, body: `{"resourceType":"Bundle","type":"${type}"${entry}}` };
+}

@@ -1,0 +1,40 @@
+import { Failure } from '../../kernel/errors.ts';
+import type { Operation } from '../operation-registry.ts';
+import { printJson } from '../resource-json.ts';
+import { parseResource } from '../validate/parse-resource.ts';
+import { type Interaction, typeAndIdOf, typeOf } from './interaction.ts';
+
+/** R4 operations.html: `[base]/$name`, `[base]/[type]/$name`, `[base]/[type]/[id]/$name`. The operation decides on access itself. */
+export const operation: Interaction = async (request, { operations }) => {
+  const { level, type, id, name } = called(
+    request.path,
+    () => typeOf(request),
+    () => typeAndIdOf(request).id,
+  );
+  const found = operations.find(level, type ?? undefined, name);
+  if (!found) throw new Failure('fhir.not-found', 'There is no such operation here; see /metadata.');
+  if (request.method === 'GET' && !found.get)
+    throw new Failure('fhir.unsupported', 'This operation is called by POST.');
+  const body = request.body && request.body.length > 0 ? parseResource(request.body) : null;
+  const { query, headers, access } = request;
+  const answer = await found.run({ id, type, query, body, headers, access });
+  return {
+    status: answer.status,
+    body: answer.resource ? printJson(answer.resource) : null,
+    ...(answer.headers ? { headers: answer.headers } : {}),
+  };
+};
+
+interface Called {
+  readonly level: Operation['level'];
+  readonly type: string | null;
+  readonly id: string | null;
+  readonly name: string;
+}
+
+function called(path: readonly string[], type: () => string, id: () => string): Called {
+  const name = path.at(-1) ?? '';
+  if (path.length === 1) return { level: 'system', type: null, id: null, name };
+  if (path.length === 2) return { level: 'type', type: type(), id: null, name };
+  return { level: 'instance', type: type(), id: id(), name };
+}

@@ -1,0 +1,57 @@
+import type { Resource } from '@medplum/fhirtypes';
+import { Injectable } from '@nestjs/common';
+import type { AccessContext } from './access-context.ts';
+
+/** R4 operations.html: a named operation, on one resource, on a type, or on the whole system. */
+export interface Operation {
+  /** With its dollar sign: `$analyze`. */
+  readonly name: string;
+  readonly level: 'instance' | 'type' | 'system';
+  /** The type it is for; needed unless the level is `system`. */
+  readonly type?: string;
+  /** May it be called by GET? Only when it changes nothing (operations.html#executing-operation-synchronously). */
+  readonly get?: boolean;
+  run(request: OperationRequest): Promise<OperationAnswer>;
+}
+
+export interface OperationRequest {
+  /** The resource it was called on (level `instance`). */
+  readonly id: string | null;
+  readonly type: string | null;
+  readonly query: URLSearchParams;
+  /** Parsed, not validated; mostly Parameters. Null without a body. */
+  readonly body: Resource | null;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly access: AccessContext;
+}
+
+export interface OperationAnswer {
+  readonly status: number;
+  readonly resource: Resource | null;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Where other folders add their operations. */
+@Injectable()
+export class OperationRegistry {
+  private readonly operations = new Map<string, Operation>();
+
+  /** Throws when the same operation is there already: two cannot answer one call. */
+  register(operation: Operation): void {
+    const key = keyOf(operation.level, operation.type, operation.name);
+    if (this.operations.has(key)) throw new Error(`The operation ${key} is registered twice.`);
+    this.operations.set(key, operation);
+  }
+
+  find(level: Operation['level'], type: string | undefined, name: string): Operation | undefined {
+    return this.operations.get(keyOf(level, type, name));
+  }
+
+  /** For the CapabilityStatement. */
+  all(): readonly Operation[] {
+    return [...this.operations.values()];
+  }
+}
+
+const keyOf = (level: string, type: string | undefined, name: string): string =>
+  `${level} ${type ?? ''} ${name}`;

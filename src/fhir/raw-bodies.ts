@@ -1,0 +1,46 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { BUNDLE_BYTES_MAX } from './validate/parse-resource.ts';
+
+/**
+ * Bodies under /fhir reach the interactions as bytes: FHIR JSON is scanned before it is parsed, and numbers keep their spelling. Other routes
+ * get JSON parsed as before.
+ */
+export function keepRawBodies(instance: FastifyInstance): void {
+  for (const type of ['application/json', 'application/x-www-form-urlencoded']) {
+    const parse = type === 'application/json' ? parseJsonBody : parseForm;
+    if (instance.hasContentTypeParser(type)) instance.removeContentTypeParser(type);
+    instance.addContentTypeParser(
+      type,
+      { parseAs: 'buffer', bodyLimit: BUNDLE_BYTES_MAX },
+      async (request: FastifyRequest, body: Buffer) => {
+        if (isFhir(request.url)) return body;
+        if (body.length > OTHER_BODY_BYTES_MAX)
+          throw Object.assign(new Error('too large'), { statusCode: 413 });
+        return parse(body);
+      },
+    );
+  }
+  for (const type of ['application/fhir+json', 'application/json+fhir', 'text/json']) {
+    if (instance.hasContentTypeParser(type)) continue;
+    instance.addContentTypeParser(type, { parseAs: 'buffer', bodyLimit: BUNDLE_BYTES_MAX }, keep);
+  }
+}
+
+const keep = async (_request: FastifyRequest, body: Buffer): Promise<Buffer> => body;
+
+/** Fastify's own limit, for routes that are not FHIR. */
+const OTHER_BODY_BYTES_MAX = 1_048_576;
+
+/** Is the URL under the FHIR base? */
+export const isFhir = (url: string): boolean => /^\/fhir(?:[/?]|$)/.test(url);
+
+function parseJsonBody(body: Buffer): unknown {
+  try {
+    return body.length === 0 ? undefined : JSON.parse(body.toString('utf8'));
+  } catch {
+    throw Object.assign(new Error('not JSON'), { statusCode: 400 });
+  }
+}
+
+const parseForm = (body: Buffer): Record<string, string> =>
+  Object.fromEntries(new URLSearchParams(body.toString('utf8')));

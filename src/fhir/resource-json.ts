@@ -1,0 +1,65 @@
+import type { Resource } from '@medplum/fhirtypes';
+
+/**
+ * JSON in and out that keeps decimals as they were written. FHIR R4 (datatypes.html#decimal): the precision of a decimal
+ * is significant, `1.10` must not come back as `1.1`. JavaScript numbers forget it, so the spelling of every number that
+ * JavaScript would print otherwise is remembered beside the object that holds it, and used when that number is unchanged.
+ */
+
+/** holder → key → number as written */
+const spellings = new WeakMap<object, Map<string, string>>();
+/** Until the first such number is met, no document needs to be looked through before it is printed. */
+let anySpelling = false;
+
+/** Parses JSON. `respelledNumbers`: whether the text has such a number at all (`scanJson` knows); found out when left out. */
+export function parseJson(text: string, respelledNumbers = RESPELLED.test(text)): unknown {
+  if (!respelledNumbers) return JSON.parse(text);
+  const keepSpelling = function (
+    this: object,
+    key: string,
+    value: unknown,
+    context?: { source?: string },
+  ): unknown {
+    if (typeof value === 'number' && context?.source !== undefined && String(value) !== context.source) {
+      const ofHolder = spellings.get(this) ?? new Map<string, string>();
+      ofHolder.set(key, context.source);
+      spellings.set(this, ofHolder);
+      anySpelling = true;
+    }
+    return value;
+  };
+  return JSON.parse(text, keepSpelling as (key: string, value: unknown) => unknown);
+}
+
+/** A number that ends in zeros after the point, or has an exponent, or many digits. May say yes too often, never too seldom. */
+const RESPELLED = /\d\.\d*0[\s,}\]]|\d[eE][+-]?\d|\d{15}|\d\.\d{15}|-0[\s,}\]]|0\.0{6}/;
+
+/** Prints a resource (or part of one) as JSON text, numbers as they were read. */
+export function printJson(value: object): string {
+  if (!anySpelling || !hasSpelling(value)) return JSON.stringify(value);
+  return JSON.stringify(value, function (this: object, key: string, item: unknown) {
+    if (typeof item !== 'number') return item;
+    const spelling = spellings.get(this)?.get(key);
+    return spelling !== undefined && Number(spelling) === item ? rawJson(spelling) : item;
+  });
+}
+
+function hasSpelling(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (spellings.has(value)) return true;
+  return Object.values(value).some(hasSpelling);
+}
+
+/**
+ * A shallow copy with changed properties that still knows how the numbers of `from` were written. The properties named in `first` come
+ * first, in that order.
+ */
+export function copyWith<T extends Resource>(from: T, changes: Partial<T>, first: object = {}): T {
+  const copy = { ...first, ...from, ...changes };
+  const numbers = spellings.get(from);
+  if (numbers) spellings.set(copy, numbers);
+  return copy;
+}
+
+/** In Node 24; not yet in TypeScript's library. */
+const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;

@@ -1,0 +1,142 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { SETTINGS } from '../config/settings.token.ts';
+import type { Settings } from '../config/settings.ts';
+import { Database, type Sql, type Transaction } from '../database/database.ts';
+import { type Clock, systemClock } from '../kernel/clock.ts';
+import { type AccessContext, FULL_ACCESS } from './access-context.ts';
+import { buildMatch } from './search/build-search.ts';
+import { parseQuery } from './search/parse-query.ts';
+import { runSearch, type SearchResult } from './search/run-search.ts';
+import type { SearchQuery } from './search/search-query.ts';
+import {
+  type HistoryPage,
+  type ResourceId,
+  readHistory,
+  readResource,
+  readResources,
+  readVersion,
+} from './storage/read-resources.ts';
+import type { ResourceChange, ResourceWrite } from './storage/write-plan.ts';
+import { newResourceId, writeResources } from './storage/write-resources.ts';
+import type { StoredResource } from './stored-resource.ts';
+
+export type { ResourceChange, ResourceId, ResourceWrite, SearchResult };
+export { newResourceId };
+
+/** Called inside the transaction, when rows and search rows are written. Throwing rolls the write back. */
+export type ChangeListener = (tx: Transaction, changes: readonly ResourceChange[]) => Promise<void>;
+
+/**
+ * The door to stored resources for the rest of the server. Without an access context it acts for the server itself. Reads take an `sql`
+ * to see what an open transaction has written. Nothing here validates: that is the door's work (`validate/`), steps write what their tests
+ * have validated.
+ */
+@Injectable()
+export class ResourceStore {
+  /** Our FHIR base URL, no trailing slash. */
+  readonly base: string;
+  private readonly listeners: ChangeListener[] = [];
+  private readonly clock: Clock = systemClock;
+
+  constructor(
+    private readonly database: Database,
+    @Inject(SETTINGS) settings: Pick<Settings, 'baseUrl'>,
+  ) {
+    this.base = `${settings.baseUrl}/fhir`;
+  }
+
+  /** The current version; null when there is none. A deleted resource comes back with `deleted`. */
+  read(
+    type: string,
+    id: string,
+    sql: Sql = this.database,
+    access = FULL_ACCESS,
+  ): Promise<StoredResource | null> {
+    return readResource(sql, { type, id }, access);
+  }
+
+  /** Current versions in the order of `refs`; deleted and missing ones are left out. */
+  async readMany(
+    refs: readonly ResourceId[],
+    sql: Sql = this.database,
+    access = FULL_ACCESS,
+  ): Promise<StoredResource[]> {
+    const found = await readResources(sql, refs, access);
+    const byKey = new Map(found.map((stored) => [`${stored.type}/${stored.id}`, stored]));
+    return refs.flatMap(({ type, id }) => byKey.get(`${type}/${id}`) ?? []);
+  }
+
+  readVersion(
+    type: string,
+    id: string,
+    version: number,
+    sql: Sql = this.database,
+    access = FULL_ACCESS,
+  ): Promise<StoredResource | null> {
+    return readVersion(sql, { type, id }, version, access);
+  }
+
+  /** Versions, newest first. */
+  readHistory(
+    type: string,
+    id: string,
+    page: HistoryPage,
+    sql: Sql = this.database,
+    access = FULL_ACCESS,
+  ): Promise<StoredResource[]> {
+    return readHistory(sql, { type, id }, page, access);
+  }
+
+  /**
+   * Makes all changes, in a handful of statements whatever their number, and tells the listeners. Gives back one stored version per write,
+   * in their order (for a skipped one the version that is there). Throws `fhir.version-conflict` when `ifVersion` is not the
+   * current version, `fhir.conflict` when a created id exists, `auth.scope`.
+   */
+  async write(
+    tx: Transaction,
+    writes: readonly ResourceWrite[],
+    access: AccessContext = FULL_ACCESS,
+  ): Promise<StoredResource[]> {
+    const planned = await writeResources(tx, writes, { clock: this.clock, base: this.base, access });
+    const changes = planned.flatMap((plan) => plan.change ?? []);
+    if (changes.length > 0) {
+      for (const listener of this.listeners) await listener(tx, changes);
+    }
+    return planned.map((plan) => plan.stored);
+  }
+
+  /** Runs a search such as `status=final&patient=1`. Throws `fhir.invalid` for a parameter or value it does not understand. */
+  async search(
+    type: string,
+    query: string | URLSearchParams | SearchQuery,
+    sql: Sql = this.database,
+    access = FULL_ACCESS,
+  ): Promise<SearchResult> {
+    const parsed =
+      typeof query === 'string' || query instanceof URLSearchParams ? parseQuery(type, query) : query;
+    return runSearch(sql, parsed, access, this.base);
+  }
+
+  /** Resources with this identifier; two at most are needed to know that it is not unique, ten are given. */
+  async findByIdentifier(
+    type: string,
+    system: string,
+    value: string,
+    sql: Sql = this.database,
+  ): Promise<StoredResource[]> {
+    const escaped = `${system}|${value}`.replace(/[\\,$]/g, '\\$&');
+    const query = new URLSearchParams({ identifier: escaped, _count: '10' });
+    return [...(await this.search(type, query, sql)).matches];
+  }
+
+  /** Does the resource, as it stands in this transaction, meet the criteria (`status=available&modality=CT`)? Same SQL as a search. */
+  async matches(tx: Sql, type: string, id: string, criteria: string): Promise<boolean> {
+    const built = buildMatch(parseQuery(type, criteria), id, FULL_ACCESS, this.base);
+    return (await tx.run({ text: built.text }, built.values)).length > 0;
+  }
+
+  /** From now on `listener` hears of every change, inside its transaction, in the order of registration. */
+  onChange(listener: ChangeListener): void {
+    this.listeners.push(listener);
+  }
+}

@@ -1,0 +1,19 @@
+import type { SearchKind } from '../search-kind.ts';
+import type { ParameterKind } from '../search-parameters.ts';
+import { dateKind } from './date.ts';
+import { numberKind } from './number.ts';
+import { quantityKind } from './quantity.ts';
+import { referenceKind } from './reference.ts';
+import { stringKind } from './string.ts';
+import { tokenKind } from './token.ts';
+import { uriKind } from './uri.ts';
+
+export const KINDS: Readonly<Record<ParameterKind, SearchKind>> = {
+  date: dateKind,
+  number: numberKind,
+  quantity: quantityKind,
+  reference: referenceKind,
+  string: stringKind,
+  token: tokenKind,
+  uri: uriKind,
+};

@@ -1,0 +1,129 @@
+import { Failure } from '../../../kernel/errors.ts';
+import { existsIn } from '../exists-in.ts';
+import { type Prefix, splitPrefix } from '../prefix.ts';
+import type { SearchKind } from '../search-kind.ts';
+
+/**
+ * R4 search.html#date. Every date is an interval, from its first instant (`lo`, inside) to the first instant after it (`hi`, outside):
+ * `2024-03` is March 2024. A date without a zone is taken as UTC. Open ends of a Period are infinite.
+ */
+export const dateKind: SearchKind = {
+  modifiers: [],
+
+  index(parameter, values, into) {
+    for (const { value } of values) {
+      const interval = intervalOf(value);
+      if (interval) into.dates.push({ param: parameter.code, ...interval });
+    }
+  },
+
+  condition(filter, on, parameters) {
+    const conditions = filter.values.map((text) => {
+      const { prefix, value } = splitPrefix(text);
+      const asked = instants(value);
+      if (!asked) throw new Failure('fhir.invalid', `The value of ${filter.parameter.code} is not a date.`);
+      return dateCondition(prefix, asked, 's.lo', 's.hi', (instant) =>
+        parameters.add(instant, 'timestamptz'),
+      );
+    });
+    return existsIn('search_date', filter.parameter, on, parameters, conditions);
+  },
+};
+
+export interface Interval {
+  readonly lo: string;
+  readonly hi: string;
+}
+
+/** The comparison of R4 search.html#prefix between the resource's interval (two SQL expressions) and the one asked for. */
+export function dateCondition(
+  prefix: Prefix,
+  asked: Interval,
+  lo: string,
+  hi: string,
+  add: (instant: string) => string,
+): string {
+  switch (prefix) {
+    case 'eq':
+      return `(${lo} >= ${add(asked.lo)} AND ${hi} <= ${add(asked.hi)})`;
+    case 'ne':
+      return `NOT (${lo} >= ${add(asked.lo)} AND ${hi} <= ${add(asked.hi)})`;
+    case 'gt':
+      return `${hi} > ${add(asked.hi)}`;
+    case 'lt':
+      return `${lo} < ${add(asked.lo)}`;
+    case 'ge':
+      return `(${hi} > ${add(asked.hi)} OR (${lo} >= ${add(asked.lo)} AND ${hi} <= ${add(asked.hi)}))`;
+    case 'le':
+      return `(${lo} < ${add(asked.lo)} OR (${lo} >= ${add(asked.lo)} AND ${hi} <= ${add(asked.hi)}))`;
+    case 'sa':
+      return `${lo} >= ${add(asked.hi)}`;
+    case 'eb':
+      return `${hi} <= ${add(asked.lo)}`;
+    case 'ap':
+      return `(${lo} < ${add(widened(asked).hi)} AND ${hi} > ${add(widened(asked).lo)})`;
+  }
+}
+
+function intervalOf(value: unknown): Interval | null {
+  if (typeof value === 'string') return instants(value);
+  if (typeof value !== 'object' || value === null) return null;
+  // Period, or Timing with the events it names.
+  const period = value as { start?: string; end?: string; event?: string[] };
+  const start = period.start ?? period.event?.toSorted()[0];
+  const end = period.end ?? period.event?.toSorted().at(-1);
+  if (start === undefined && end === undefined) return null;
+  return {
+    lo: (start === undefined ? null : instants(start)?.lo) ?? '-infinity',
+    hi: (end === undefined ? null : instants(end)?.hi) ?? 'infinity',
+  };
+}
+
+const DATE_TIME =
+  /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?)?)?$/;
+
+/** The interval a FHIR date, dateTime or instant stands for; null when it is none (30 February, month 13). */
+export function instants(text: string): Interval | null {
+  const match = DATE_TIME.exec(text);
+  if (!match) return null;
+  const [, year, month, day, hour, minute, second, fraction, zone] = match;
+  const whole = `${year}-${month ?? '01'}-${day ?? '01'}T${hour ?? '00'}:${minute ?? '00'}:${leapless(second)}`;
+  const millis = fraction === undefined ? '' : `.${fraction.slice(1, 4).padEnd(3, '0')}`;
+  const lo = new Date(`${whole}${millis}${zone ?? 'Z'}`);
+  if (Number.isNaN(lo.getTime()) || Number(year) < 1) return null;
+  // Date rolls 30 February over into March: such a day does not exist.
+  if (day !== undefined && new Date(`${year}-${month}-${day}T00:00:00Z`).getUTCDate() !== Number(day))
+    return null;
+  return { lo: sqlInstant(lo), hi: sqlInstant(after(lo, match)) };
+}
+
+/** FHIR allows the 60th second; JavaScript does not. */
+const leapless = (second: string | undefined): string => (second === '60' ? '59' : (second ?? '00'));
+
+function after(lo: Date, [, , month, day, hour, , second, fraction]: RegExpExecArray): Date {
+  if (fraction !== undefined)
+    return new Date(lo.getTime() + (fraction.length > 3 ? 1 : 10 ** (4 - fraction.length)));
+  if (second !== undefined) return new Date(lo.getTime() + 1_000);
+  if (hour !== undefined) return new Date(lo.getTime() + 60_000);
+  if (day !== undefined) return new Date(lo.getTime() + 86_400_000);
+  const next = new Date(lo);
+  if (month !== undefined) next.setUTCMonth(next.getUTCMonth() + 1);
+  else next.setUTCFullYear(next.getUTCFullYear() + 1);
+  return next;
+}
+
+/** PostgreSQL does not read the year 10000 as JavaScript writes it. */
+function sqlInstant(instant: Date): string {
+  const year = instant.getUTCFullYear();
+  if (year > 9999) return 'infinity';
+  return year < 1 ? '-infinity' : instant.toISOString();
+}
+
+/** `ap`: within a tenth of the distance from now, as the specification proposes, and a day at least. */
+function widened({ lo, hi }: Interval): Interval {
+  const from = Date.parse(lo);
+  const to = Date.parse(hi);
+  if (Number.isNaN(from) || Number.isNaN(to)) return { lo, hi };
+  const gap = Math.max(Math.abs(Date.now() - from) / 10, 86_400_000);
+  return { lo: sqlInstant(new Date(from - gap)), hi: sqlInstant(new Date(to + gap)) };
+}

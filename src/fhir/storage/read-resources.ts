@@ -1,0 +1,113 @@
+import type { Sql, Statement } from '../../database/database.ts';
+import { type AccessContext, type AccessInteraction, accessCondition } from '../access-context.ts';
+import { SqlParameters } from '../sql-parameters.ts';
+import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+
+export interface ResourceId {
+  readonly type: string;
+  readonly id: string;
+}
+
+const COLUMNS = 'r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content';
+
+/** The current version (a deletion too); null when there is none, or none the caller may see. */
+export async function readResource(
+  sql: Sql,
+  { type, id }: ResourceId,
+  access: AccessContext,
+): Promise<StoredResource | null> {
+  const rows = await find(sql, 'fhir-read', 'resource', type, access, [id], 'r.id = $2');
+  return rows[0] ?? null;
+}
+
+/** Many at once, in no special order; deleted and missing ones are left out. */
+export async function readResources(
+  sql: Sql,
+  ids: readonly ResourceId[],
+  access: AccessContext,
+): Promise<StoredResource[]> {
+  const types = Map.groupBy(ids, (one) => one.type);
+  const all: StoredResource[] = [];
+  for (const [type, those] of types) {
+    const list = those.map((one) => one.id);
+    all.push(
+      ...(await find(
+        sql,
+        'fhir-read-many',
+        'resource',
+        type,
+        access,
+        [list],
+        'r.id = ANY($2::text[]) AND NOT r.deleted',
+      )),
+    );
+  }
+  return all;
+}
+
+/** One version, current or superseded. */
+export async function readVersion(
+  sql: Sql,
+  { type, id }: ResourceId,
+  version: number,
+  access: AccessContext,
+): Promise<StoredResource | null> {
+  const where = 'r.id = $2 AND r.version = $3';
+  for (const table of ['resource', 'resource_version'] as const) {
+    const rows = await find(sql, `fhir-vread-${table}`, table, type, access, [id, version], where);
+    if (rows[0]) return rows[0];
+  }
+  return null;
+}
+
+export interface HistoryPage {
+  /** Most versions to give back. */
+  readonly count: number;
+  /** Only versions below this number; for the first page a number above all. */
+  readonly before: number;
+  /** Only versions from this instant on. */
+  readonly since: Date | null;
+}
+
+/** All versions, newest first. */
+export async function readHistory(
+  sql: Sql,
+  { type, id }: ResourceId,
+  page: HistoryPage,
+  access: AccessContext,
+): Promise<StoredResource[]> {
+  const where = `r.id = $2 AND r.version < $3 AND r.last_updated >= COALESCE($4::timestamptz, '-infinity')`;
+  const values = [id, page.before, page.since];
+  const current = await find(sql, 'fhir-history-current', 'resource', type, access, values, where);
+  const older = await find(
+    sql,
+    'fhir-history',
+    'resource_version',
+    type,
+    access,
+    [...values, page.count],
+    where,
+    'ORDER BY r.version DESC LIMIT $5',
+  );
+  return [...current, ...older].slice(0, page.count);
+}
+
+/** The named statements take the type as $1 and their own values from $2; an access condition adds to a copy without a name. */
+async function find(
+  sql: Sql,
+  name: string,
+  table: 'resource' | 'resource_version',
+  type: string,
+  access: AccessContext,
+  values: readonly unknown[],
+  where: string,
+  end = '',
+  interaction: AccessInteraction = 'read',
+): Promise<StoredResource[]> {
+  const parameters = new SqlParameters();
+  for (const value of [type, ...values]) parameters.add(value);
+  const condition = accessCondition(access, type, interaction, 'r', parameters);
+  const text = `SELECT ${COLUMNS} FROM ${table} r WHERE r.type = $1 AND ${where}${condition ? ` AND (${condition})` : ''} ${end}`;
+  const statement: Statement = condition ? { text } : { name, text };
+  return (await sql.run<ResourceRow>(statement, parameters.values)).map(rowToStored);
+}

@@ -1,0 +1,49 @@
+import type { Resource } from '@medplum/fhirtypes';
+import { parseJson } from './resource-json.ts';
+
+/** One version of a resource as stored. `json` is the text that is answered; it is parsed only when somebody asks. */
+export class StoredResource {
+  #parsed: Resource | undefined;
+
+  constructor(
+    readonly type: string,
+    readonly id: string,
+    /** Whole number from 1, as text, as in `meta.versionId`. */
+    readonly versionId: string,
+    readonly lastUpdated: Date,
+    /** A deletion is a version too; its `json` is empty. */
+    readonly deleted: boolean,
+    readonly json: string,
+    /** The interaction that made this version. */
+    readonly method: 'POST' | 'PUT' | 'DELETE',
+  ) {}
+
+  /** The parsed resource, parsed once. Shared: copy it before you change it. Throws for a deleted version. */
+  parse<T extends Resource = Resource>(): T {
+    this.#parsed ??= parseJson(this.json) as Resource;
+    return this.#parsed as T;
+  }
+}
+
+/** A row of `resource` or `resource_version`. */
+export interface ResourceRow {
+  readonly type: string;
+  readonly id: string;
+  readonly version: number;
+  readonly last_updated: Date;
+  readonly deleted: boolean;
+  readonly method: 'POST' | 'PUT' | 'DELETE';
+  readonly content: string;
+}
+
+export function rowToStored(row: ResourceRow): StoredResource {
+  return new StoredResource(
+    row.type,
+    row.id,
+    String(row.version),
+    row.last_updated,
+    row.deleted,
+    row.content,
+    row.method,
+  );
+}

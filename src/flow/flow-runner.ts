@@ -1,0 +1,106 @@
+import type { Job, JobHandler, JobOutcome, JobRequest, Transaction } from '../queue/job.ts';
+import type { Outbox } from '../queue/outbox.ts';
+import type { Step, StepName, StepResult } from '../steps/step.ts';
+import { type Arrow, type FlowRow, STUDY_FLOW } from './study-flow.ts';
+
+export type AnyStep = Step<object, object>;
+
+/** One step has ended: for metrics, the log and whoever watches. Ids and numbers only. */
+export interface StepEnded {
+  readonly step: StepName;
+  readonly end: StepResult<object>['kind'];
+  readonly why: string | null;
+  readonly ms: number;
+  /** From the moment the job was written to its start. */
+  readonly waitedMs: number;
+  readonly handoff: object;
+  readonly next: object | null;
+}
+
+/** Told when a job of the way is given up: the Task of the analysis must say so. */
+export type Buried = (tx: Transaction, handoff: object, why: string) => Promise<void>;
+
+/**
+ * Runs steps as jobs: a row of the map is a queue, a handoff is a payload. What a step hands on is queued for every row that waits for it, in the
+ * transaction that also finishes the step's own job.
+ */
+export class FlowRunner {
+  private readonly watchers = new Set<(ended: StepEnded) => void>();
+
+  constructor(
+    private readonly outbox: Outbox,
+    private readonly steps: readonly AnyStep[],
+    private readonly buried: Buried,
+  ) {}
+
+  /** One handler per row of the map. Throws when a row has no step or a step has no row. */
+  handlers(): JobHandler<object>[] {
+    const unmapped = this.steps.filter((step) => !STUDY_FLOW.some((row) => row.step === step.name));
+    if (unmapped.length > 0) throw new Error(`Steps without a row in the flow: ${unmapped.map((step) => step.name).join(', ')}`);
+    return STUDY_FLOW.map((row) => this.handler(row));
+  }
+
+  /** Hears of every step that ends in this process. */
+  watch(watcher: (ended: StepEnded) => void): () => void {
+    this.watchers.add(watcher);
+    return () => this.watchers.delete(watcher);
+  }
+
+  private handler(row: FlowRow): JobHandler<object> {
+    const step = this.steps.find((one) => one.name === row.step);
+    if (!step) throw new Error(`The flow has a row for ${row.step}, but there is no such step`);
+    return {
+      queue: row.step,
+      concurrency: row.concurrency,
+      attemptsMax: row.attemptsMax,
+      run: (job) => this.run(row, step, job),
+      buried: (job, why, tx) => this.buried(tx, job.payload, why),
+    };
+  }
+
+  private async run(row: FlowRow, step: AnyStep, job: Job<object>): Promise<JobOutcome> {
+    const start = performance.now();
+    const waitedMs = Date.now() - job.createdAt.getTime();
+    const result = await step.run(job.payload, job);
+    const tell = (next: object | null) =>
+      this.tell({ step: row.step, end: result.kind, why: 'why' in result ? result.why : null, ms: performance.now() - start, waitedMs, handoff: job.payload, next });
+    switch (result.kind) {
+      case 'later':
+        return { kind: 'again', afterMs: result.afterMs, why: result.why, free: true };
+      case 'given-up':
+        return { kind: 'dead', why: result.why, write: async (tx) => void (await result.write?.(tx)) };
+      case 'skipped':
+      case 'refused':
+        return {
+          kind: 'done',
+          write: async (tx) => {
+            await result.write?.(tx);
+            tx.afterCommit(() => tell(null));
+          },
+        };
+      case 'done':
+        return {
+          kind: 'done',
+          durable: result.durable ?? true,
+          write: async (tx) => {
+            const next = (await result.write?.(tx)) ?? result.next;
+            if (next) await this.outbox.add(tx, requestsFor(row.handsOn, next));
+            tx.afterCommit(() => tell(next ?? null));
+          },
+        };
+    }
+  }
+
+  private tell(ended: StepEnded): void {
+    for (const watcher of this.watchers) watcher(ended);
+  }
+}
+
+/** A job for every row that waits for this arrow. */
+export function requestsFor(arrow: Arrow, handoff: object): JobRequest<object>[] {
+  return STUDY_FLOW.filter((row) => row.waitsFor === arrow).map((row) => ({
+    queue: row.step,
+    payload: handoff,
+    ...(row.lane ? { lane: row.lane(handoff as never) } : {}),
+  }));
+}

@@ -1,0 +1,63 @@
+import { Inject, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { JobEngines } from '../queue/job-engines.ts';
+import type { JobHandler, Transaction } from '../queue/job.ts';
+import { Outbox } from '../queue/outbox.ts';
+import { AnalysisModule } from '../steps/analysis/analysis.module.ts';
+import { AnalysisStep } from '../steps/analysis/analysis.step.ts';
+import { FindingsModule } from '../steps/findings/findings.module.ts';
+import { FindingsStep } from '../steps/findings/findings.step.ts';
+import { InferenceModule } from '../steps/inference/inference.module.ts';
+import { InferenceStep } from '../steps/inference/inference.step.ts';
+import { QualityModule } from '../steps/quality/quality.module.ts';
+import { QualityStep } from '../steps/quality/quality.step.ts';
+import { ReportModule } from '../steps/report/report.module.ts';
+import { ReportStep } from '../steps/report/report.step.ts';
+import { RisMessageStep } from '../steps/ris/ris-message.step.ts';
+import { RisSendStep } from '../steps/ris/ris-send.step.ts';
+import { RisModule } from '../steps/ris/ris.module.ts';
+import { StudyModule } from '../steps/study/study.module.ts';
+import { StudyStep } from '../steps/study/study.step.ts';
+import { SUBSCRIPTION_HANDLERS, SubscriptionsModule } from '../subscriptions/subscriptions.module.ts';
+import { type AnyStep, FlowRunner } from './flow-runner.ts';
+
+const STEPS = [StudyStep, AnalysisStep, QualityStep, InferenceStep, FindingsStep, ReportStep, RisMessageStep, RisSendStep];
+
+@Module({
+  imports: [
+    SubscriptionsModule,
+    StudyModule,
+    AnalysisModule,
+    QualityModule,
+    InferenceModule,
+    FindingsModule,
+    ReportModule,
+    RisModule,
+  ],
+  providers: [
+    {
+      provide: FlowRunner,
+      inject: [Outbox, AnalysisStep, ...STEPS],
+      useFactory: (outbox: Outbox, analysis: AnalysisStep, ...steps: AnyStep[]) =>
+        new FlowRunner(outbox, steps, (tx, handoff, why) => failThread(analysis, tx, handoff, why)),
+    },
+  ],
+  exports: [FlowRunner],
+})
+export class FlowModule implements OnApplicationBootstrap {
+  constructor(
+    private readonly flow: FlowRunner,
+    private readonly engines: JobEngines,
+    @Inject(SUBSCRIPTION_HANDLERS) private readonly others: readonly JobHandler[],
+  ) {}
+
+  /** Every listener for changes is registered by now; jobs of an earlier life may start. */
+  async onApplicationBootstrap(): Promise<void> {
+    await this.engines.start([...this.flow.handlers(), ...this.others] as JobHandler[]);
+  }
+}
+
+/** A job that was given up ends its analysis visibly. */
+async function failThread(analysis: AnalysisStep, tx: Transaction, handoff: object, why: string): Promise<void> {
+  const { taskId } = handoff as { taskId?: string };
+  if (taskId) await analysis.fail(tx, taskId, why);
+}

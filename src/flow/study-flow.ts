@@ -1,0 +1,75 @@
+import type {
+  AnalysisAccepted,
+  AnalysisRequested,
+  FindingsCoded,
+  GatePassed,
+  Inferred,
+  OruStored,
+  ReportWritten,
+  StudyAvailable,
+  StudySeen,
+} from '../kernel/handoffs.ts';
+import type { StepName } from '../steps/step.ts';
+
+/** The arrows of the way: what is handed from step to step. */
+export interface Arrows {
+  'study seen': StudySeen;
+  'study available': StudyAvailable;
+  'analysis requested': AnalysisRequested;
+  'analysis accepted': AnalysisAccepted;
+  'gate passed': GatePassed;
+  'model ran': Inferred;
+  'findings coded': FindingsCoded;
+  'report written': ReportWritten;
+  'ORU stored': OruStored;
+  'ORU acknowledged': OruStored;
+}
+
+export type Arrow = keyof Arrows;
+
+export interface FlowRow {
+  readonly waitsFor: Arrow;
+  readonly step: StepName;
+  readonly handsOn: Arrow;
+  /** How many run beside each other in one process. */
+  readonly concurrency: number;
+  /** Runs before the job is given up and shown as a dead letter. Waiting for a peer does not count. */
+  readonly attemptsMax: number;
+  /** Handoffs of one lane go one after the other. */
+  readonly lane?: (handoff: never) => string;
+}
+
+/**
+ * THE MAP. Read it downwards: an order makes a ServiceRequest (`steps/order`, at the MLLP door, nothing waits for it); a study is seen in the
+ * archive or the PACS; when it is complete its ImagingStudy is written, and the FHIR Subscriptions that match it (see
+ * `flow-subscriptions.ts`) ask for an analysis, one per model; from there each row hands on to the one below.
+ */
+export const STUDY_FLOW: readonly FlowRow[] = [
+  row('study seen', 'study', 'study available', { concurrency: 4, attemptsMax: 50 }),
+  //  study available  ── Subscriptions ──▶  analysis requested
+  row('analysis requested', 'analysis', 'analysis accepted', { concurrency: 4, attemptsMax: 10 }),
+  row('analysis accepted', 'quality', 'gate passed', { concurrency: 4, attemptsMax: 10 }),
+  row('gate passed', 'inference', 'model ran', { concurrency: 3, attemptsMax: 5 }),
+  row('model ran', 'findings', 'findings coded', { concurrency: 4, attemptsMax: 5 }),
+  row('findings coded', 'report', 'report written', { concurrency: 4, attemptsMax: 10 }),
+  row('report written', 'ris-message', 'ORU stored', {
+    concurrency: 4,
+    attemptsMax: 10,
+    lane: (handoff: ReportWritten) => `oru:${handoff.patientId}`,
+  }),
+  row('ORU stored', 'ris-send', 'ORU acknowledged', {
+    concurrency: 8,
+    attemptsMax: 100,
+    lane: (handoff: OruStored) => handoff.lane,
+  }),
+];
+
+interface RowOptions<A extends Arrow> {
+  concurrency: number;
+  attemptsMax: number;
+  lane?: (handoff: Arrows[A]) => string;
+}
+
+function row<A extends Arrow>(waitsFor: A, step: StepName, handsOn: Arrow, options: RowOptions<A>): FlowRow {
+  return { waitsFor, step, handsOn, ...options } as FlowRow;
+}

@@ -1,0 +1,130 @@
+import type { CodeableConcept, DiagnosticReport, ImagingStudy, Reference, Task } from '@medplum/fhirtypes';
+import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PRELIM } from '../kernel/code-systems.ts';
+import type { GateVerdict } from '../kernel/handoffs.ts';
+import { stableId } from '../kernel/stable-id.ts';
+
+/** The Task is the visible thread of one analysis: one per study and model version, whatever asked for it and how often. */
+export const ANALYSIS_CODE = {
+  system: `${PRELIM}/CodeSystem/task`,
+  code: 'analysis',
+  display: 'Analysis by a model',
+} as const;
+
+/** As kept: with its id. */
+export type AnalysisTask = Task & { id: string };
+
+export const analysisTaskId = (studyInstanceUid: string, model: string) =>
+  stableId('task', studyInstanceUid, model);
+
+export interface TaskSubject {
+  readonly study: ImagingStudy;
+  readonly studyInstanceUid: string;
+  /** `<id>@<version>` */
+  readonly model: string;
+}
+
+/** A new or renewed analysis: `requested`. */
+export function requestedTask({ study, studyInstanceUid, model }: TaskSubject, now: Date): AnalysisTask {
+  const at = now.toISOString();
+  return {
+    resourceType: 'Task',
+    id: analysisTaskId(studyInstanceUid, model),
+    identifier: [{ system: IDENTIFIER_SYSTEMS.analysis, value: `${studyInstanceUid}|${model}` }],
+    ...(study.basedOn ? { basedOn: study.basedOn } : {}),
+    status: 'requested',
+    intent: 'order',
+    code: { coding: [{ ...ANALYSIS_CODE }] },
+    businessStatus: { text: 'waiting for the gate' },
+    focus: { reference: `ImagingStudy/${study.id}` },
+    for: study.subject,
+    ...(study.encounter ? { encounter: study.encounter } : {}),
+    executionPeriod: { start: at },
+    authoredOn: at,
+    lastModified: at,
+    input: [
+      { type: { text: 'model' }, valueString: model },
+      { type: { text: STUDY_VERSION }, valueString: study.meta?.versionId ?? '' },
+    ],
+  };
+}
+
+const STUDY_VERSION = 'study version';
+
+/** The version of the ImagingStudy that the Task was made for. */
+export function studyVersionOf(task: Task): string | undefined {
+  return task.input?.find((input) => input.type.text === STUDY_VERSION)?.valueString;
+}
+
+/** The gate let it pass: `in-progress`, its warnings as notes. */
+export function passedTask(task: AnalysisTask, warnings: readonly GateVerdict[], now: Date): AnalysisTask {
+  return {
+    ...without(task, 'statusReason', 'output', 'note'),
+    status: 'in-progress',
+    businessStatus: { text: 'model running' },
+    lastModified: now.toISOString(),
+    ...(warnings.length > 0 ? { note: warnings.map((warning) => ({ text: verdictText(warning) })) } : {}),
+  };
+}
+
+/** Refused by name: `rejected`, with every rule that said no. */
+export function rejectedTask(task: AnalysisTask, verdicts: readonly GateVerdict[], now: Date): AnalysisTask {
+  return {
+    ...ended(task, now),
+    status: 'rejected',
+    businessStatus: { text: 'refused by the gate' },
+    statusReason: verdictConcept(verdicts),
+  };
+}
+
+/** Tried and given up: `failed`. `why` is a failure code or text without patient data. */
+export function failedTask(task: AnalysisTask, why: string, now: Date): AnalysisTask {
+  return {
+    ...ended(task, now),
+    status: 'failed',
+    businessStatus: { text: 'failed' },
+    statusReason: { text: why },
+  };
+}
+
+export function completedTask(
+  task: AnalysisTask,
+  report: Reference<DiagnosticReport>,
+  now: Date,
+): AnalysisTask {
+  return {
+    ...ended(task, now),
+    status: 'completed',
+    businessStatus: { text: 'report written' },
+    output: [{ type: { text: 'report' }, valueReference: report }],
+  };
+}
+
+/** The first rule is the coded reason (codings of one concept would be translations of each other); the text has a line per rule. */
+export function verdictConcept(verdicts: readonly GateVerdict[]): CodeableConcept {
+  const [main] = verdicts;
+  return {
+    ...(main ? { coding: [{ system: CODE_SYSTEMS.refusal, code: main.rule }] } : {}),
+    text: verdicts.map(verdictText).join('\n'),
+  };
+}
+
+export const verdictText = (verdict: GateVerdict) =>
+  `${verdict.rule}: observed ${verdict.observed}; required ${verdict.required}`;
+
+function ended(task: AnalysisTask, now: Date): AnalysisTask {
+  const at = now.toISOString();
+  return {
+    ...without(task, 'statusReason', 'output'),
+    lastModified: at,
+    executionPeriod: {
+      ...(task.executionPeriod?.start ? { start: task.executionPeriod.start } : {}),
+      end: at,
+    },
+  };
+}
+
+function without(task: AnalysisTask, ...keys: (keyof Task)[]): AnalysisTask {
+  return Object.fromEntries(
+    Object.entries(task).filter(([key]) => !keys.includes(key as keyof Task)),
+  ) as unknown as AnalysisTask;
+}

@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Module } from '@nestjs/common';
+import { SETTINGS } from '../config/settings.token.ts';
+import type { Settings } from '../config/settings.ts';
+import { INSPECT_MODEL, type InspectModel, inspectAndRelease } from './inspect-model.ts';
+import { ModelRegister } from './model-register.ts';
+
+/** The models this process may run: those of the project and those of `PRELIM_MODELS`. */
+@Module({
+  providers: [
+    {
+      provide: ModelRegister,
+      inject: [SETTINGS, { token: INSPECT_MODEL, optional: true }],
+      useFactory: (settings: Settings, inspect: InspectModel = inspectAndRelease) =>
+        ModelRegister.read(
+          { own: [join(projectFolder(), 'models')], required: settings.PRELIM_MODELS },
+          inspect,
+        ),
+    },
+  ],
+  exports: [ModelRegister],
+})
+export class GovernanceModule {}
+
+/** The folder with package.json above this file, whether it runs from `src` or from a build of it. */
+function projectFolder(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
+}

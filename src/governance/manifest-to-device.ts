@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import type { Device } from '@medplum/fhirtypes';
+import { IDENTIFIER_SYSTEMS } from '../kernel/code-systems.ts';
+import { refOf } from './check-model.ts';
+import type { Manifest } from './manifest.ts';
+
+/** FHIR ids end at 64 characters. */
+const ID_LENGTH_MAX = 64;
+
+/** Id of the Device of a model version: the same on every server, so that a start writes it again without a new version. */
+export function deviceId(manifest: Pick<Manifest, 'id' | 'version'>): string {
+  const id = `model-${manifest.id}-${manifest.version}`;
+  return id.length <= ID_LENGTH_MAX
+    ? id
+    : `model-${createHash('sha256').update(refOf(manifest)).digest('hex').slice(0, 32)}`;
+}
+
+/**
+ * A model version as FHIR R4 Device: what Observation.device, DiagnosticReport.resultsInterpreter's Provenance and the SR's
+ * observer context point to. Its UID is the one IHE AIR wants to change with every retraining.
+ */
+export function manifestToDevice(manifest: Manifest): Device {
+  return {
+    resourceType: 'Device',
+    id: deviceId(manifest),
+    identifier: [
+      { system: IDENTIFIER_SYSTEMS.model, value: refOf(manifest) },
+      { system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${manifest.device.uid}` },
+    ],
+    status: 'active',
+    manufacturer: manifest.device.manufacturer,
+    deviceName: [
+      { name: manifest.title, type: 'user-friendly-name' },
+      { name: manifest.device.model, type: 'model-name' },
+    ],
+    modelNumber: manifest.id,
+    version: [{ value: manifest.version }],
+    type: { text: 'Imaging AI model' },
+    note: [
+      { text: `Intended use: ${manifest.intended_use}` },
+      { text: `Regulatory status: ${manifest.regulatory_status}` },
+      { text: `SHA-256 of the file: ${manifest.file.sha256}` },
+    ],
+  };
+}

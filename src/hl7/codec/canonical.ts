@@ -1,0 +1,145 @@
+import { Failure } from '../../kernel/errors.ts';
+import { isDelimiter } from '../message-header.ts';
+import { escapeDelimiter } from './escapes.ts';
+
+/**
+ * hl7-standard reads one dialect only: CR line ends, delimiters `|^~\&`, every line a segment with at least one `|`.
+ * Everything else makes it drop lines, glue segments or throw. This file turns any readable message into that dialect.
+ */
+
+/** MSH-1 and MSH-2 taken apart; '' where the sender declared none. */
+export interface Delimiters {
+  readonly field: string;
+  readonly component: string;
+  readonly repetition: string;
+  readonly escape: string;
+  readonly subcomponent: string;
+}
+
+/** More than this is no message: a long radiology report has some 2,000 segments, and hl7-standard slows down squarely. */
+export const SEGMENTS_MAX = 10_000;
+/** Fields, components, repetitions and subcomponents together; each costs hl7-standard an object. */
+export const CELLS_MAX = 500_000;
+
+/** MSH-2 has two to five distinct characters; the fifth (truncation, v2.7) is plain data to us. */
+export function readDelimiters(field: string, encodingCharacters: string): Delimiters {
+  const all = [field, ...encodingCharacters];
+  const good =
+    all.length >= 3 &&
+    all.length <= 6 &&
+    all.every((one) => isDelimiter(one)) &&
+    new Set(all).size === all.length;
+  if (!good) {
+    throw new Failure('hl7.delimiters', 'MSH-1 and MSH-2 must be distinct punctuation marks: send |^~\\&.', {
+      issues: [{ at: 'MSH^1^2', text: 'does not declare usable delimiters' }],
+    });
+  }
+  return { field, component: all[1]!, repetition: all[2]!, escape: all[3] ?? '', subcomponent: all[4] ?? '' };
+}
+
+/** `text` starts with MSH. Gives segments joined and ended by CR, in delimiters `|^~\&`. */
+export function canonicalText(text: string, delimiters: Delimiters): string {
+  const [first, ...rest] = text.split(/\r\n|\r|\n/);
+  const translate = isStandard(delimiters)
+    ? (line: string) => line
+    : (line: string) => recode(line, delimiters);
+  const segments = [`MSH|^~\\&|${translate(afterEncodingCharacters(first!, delimiters.field))}`];
+  for (const line of rest) {
+    if (line.trim() === '' || line === END_BLOCK) continue;
+    const kind = kindOfLine(line, delimiters.field);
+    if (kind === 'segment') segments.push(translate(line));
+    else if (kind === 'bare') segments.push(`${line}|`);
+    else segments[segments.length - 1] += `${LINE_BREAK}${translate(line)}`;
+    if (segments.length > SEGMENTS_MAX) throw tooLarge(`more than ${SEGMENTS_MAX} segments`);
+  }
+  const canonical = `${segments.join('\r')}\r`;
+  if (countCells(canonical) > CELLS_MAX) throw tooLarge(`more than ${CELLS_MAX} fields and components`);
+  return canonical;
+}
+
+/** A line break inside a field: some senders put free text in as it is. */
+const LINE_BREAK = '\\X0A\\';
+const END_BLOCK = '\x1c';
+
+type LineKind = 'segment' | 'bare' | 'continuation';
+
+function kindOfLine(line: string, fieldSeparator: string): LineKind {
+  const name = line.slice(0, 3);
+  const next = line[3];
+  const isName = /^[A-Z][A-Z0-9]{2}$/.test(name);
+  if (isName && next === undefined) return 'bare';
+  if (next !== fieldSeparator) return 'continuation';
+  if (isName && name === 'MSH') {
+    throw new Failure(
+      'hl7.several-messages',
+      'Two MSH segments came in one frame: send one message in each.',
+      {
+        issues: [{ at: 'MSH^2', text: 'is a second message' }],
+      },
+    );
+  }
+  if (isName) return 'segment';
+  if (/^[A-Za-z][A-Za-z0-9]{2}$/.test(name)) {
+    throw new Failure(
+      'hl7.segment-name',
+      'A segment name is not in capital letters: send it as the standard spells it.',
+    );
+  }
+  return 'continuation';
+}
+
+function afterEncodingCharacters(mshLine: string, fieldSeparator: string): string {
+  const end = mshLine.indexOf(fieldSeparator, 4);
+  return end < 0 ? '' : mshLine.slice(end + 1);
+}
+
+function isStandard(d: Delimiters): boolean {
+  return d.field + d.component + d.repetition + d.escape + d.subcomponent === '|^~\\&';
+}
+
+/** Rewrites one line from foreign delimiters; what collides with ours becomes an escape sequence. */
+function recode(line: string, from: Delimiters): string {
+  const delimiters = new Map([
+    [from.field, '|'],
+    [from.component, '^'],
+    [from.repetition, '~'],
+    [from.subcomponent, '&'],
+  ]);
+  const letters: Readonly<Record<string, string>> = {
+    F: from.field,
+    S: from.component,
+    R: from.repetition,
+    E: from.escape,
+    T: from.subcomponent,
+  };
+  let out = '';
+  for (let at = 0; at < line.length; at += 1) {
+    const character = line[at]!;
+    const end = character === from.escape ? line.indexOf(from.escape, at + 1) : -1;
+    const sequence = end < 0 ? '' : line.slice(at + 1, end);
+    if (ESCAPE_SEQUENCE.test(sequence)) {
+      const plain = letters[sequence];
+      out += plain === undefined ? `\\${sequence}\\` : escapeDelimiter(plain);
+      at = end;
+    } else {
+      out += delimiters.get(character) ?? escapeDelimiter(character);
+    }
+  }
+  return out;
+}
+
+const ESCAPE_SEQUENCE = /^(?:[FSTREHN]|[XZ][0-9A-Fa-f]+|[CM][0-9A-Fa-f]+|\.[a-z]{2}[+-]?\d*)$/;
+
+function countCells(canonical: string): number {
+  let cells = 0;
+  for (let at = 0; at < canonical.length; at += 1) {
+    const code = canonical.charCodeAt(at);
+    // | ^ ~ & CR
+    if (code === 0x7c || code === 0x5e || code === 0x7e || code === 0x26 || code === 0x0d) cells += 1;
+  }
+  return cells;
+}
+
+function tooLarge(what: string): Failure {
+  return new Failure('hl7.too-large', `The message has ${what}: split it.`);
+}

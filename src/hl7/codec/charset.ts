@@ -1,0 +1,92 @@
+import { Failure } from '../../kernel/errors.ts';
+
+/** Character sets that messages are written in; names of HL7 table 0211. */
+export type WrittenCharset = 'UNICODE UTF-8' | '8859/1' | 'ASCII';
+
+/**
+ * Decodes a message body. `declared` is MSH-18 (first repetition); empty or ASCII means the site's own default,
+ * because senders that leave it empty send whatever their machine speaks. A byte that the character set does not
+ * have refuses the message: a guessed letter would be a wrong name.
+ */
+export function decode(bytes: Buffer, declared: string, siteDefault: string): string {
+  const label = decoderLabel(declared, siteDefault);
+  try {
+    return new TextDecoder(label, { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new Failure(
+      'hl7.charset',
+      `The message is not valid ${label}: send what MSH-18 says, or set MSH-18 to what is sent.`,
+      { issues: [{ at: 'MSH^1^18', text: 'is not the character set of the message' }], cause },
+    );
+  }
+}
+
+/**
+ * Text of the bytes in a run of `\X..\` escapes. The standard leaves their character set open; writers of UTF-8
+ * (we among them) are told from the others because other bytes hardly ever form valid UTF-8.
+ */
+export function decodeHex(hex: string, declared: string, siteDefault: string): string {
+  const bytes = Buffer.from(hex, 'hex');
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return new TextDecoder(decoderLabel(declared, siteDefault)).decode(bytes);
+  }
+}
+
+/** Can this code point be written in the character set without an escape? */
+export function isWritable(codePoint: number, charset: WrittenCharset): boolean {
+  if (codePoint < 0x20 || (codePoint >= 0x7f && codePoint < 0xa0)) return false;
+  if (charset === 'ASCII') return codePoint < 0x7f;
+  if (charset === '8859/1') return codePoint <= 0xff;
+  return true;
+}
+
+/** Bytes of a text that holds only writable code points. */
+export function encode(text: string, charset: WrittenCharset): Buffer {
+  return Buffer.from(text, charset === 'UNICODE UTF-8' ? 'utf8' : 'latin1');
+}
+
+/**
+ * Table 0211 → Encoding Standard. UTF-16 and UTF-32 are left out on purpose: their bytes collide with the frame.
+ * `iso-8859-1` is decoded as windows-1252 there, which is what senders of "8859/1" send.
+ */
+const DECODER_LABELS: Readonly<Record<string, string>> = {
+  '8859/1': 'iso-8859-1',
+  '8859/2': 'iso-8859-2',
+  '8859/3': 'iso-8859-3',
+  '8859/4': 'iso-8859-4',
+  '8859/5': 'iso-8859-5',
+  '8859/6': 'iso-8859-6',
+  '8859/7': 'iso-8859-7',
+  '8859/8': 'iso-8859-8',
+  '8859/9': 'windows-1254',
+  '8859/15': 'iso-8859-15',
+  UNICODE: 'utf-8',
+  'UNICODE UTF-8': 'utf-8',
+  'UTF-8': 'utf-8',
+  UTF8: 'utf-8',
+  'ISO IR87': 'iso-2022-jp',
+  'GB 18030-2000': 'gb18030',
+  'KS X 1001': 'euc-kr',
+  'BIG-5': 'big5',
+};
+
+function decoderLabel(declared: string, siteDefault: string): string {
+  const name = declared.trim().toUpperCase();
+  if (name === '' || name === 'ASCII') {
+    const own = siteDefault.toUpperCase();
+    return own === 'ASCII' ? 'utf-8' : (DECODER_LABELS[own] ?? 'utf-8');
+  }
+  const label = DECODER_LABELS[name];
+  if (label === undefined) {
+    throw new Failure(
+      'hl7.charset',
+      'MSH-18 names a character set that is not read here: send UNICODE UTF-8.',
+      {
+        issues: [{ at: 'MSH^1^18', text: 'is not supported' }],
+      },
+    );
+  }
+  return label;
+}

@@ -1,0 +1,93 @@
+import net from 'node:net';
+import tls from 'node:tls';
+import { type ConnectionEvent, type ConnectionLimits, MllpConnection } from './mllp/connection.ts';
+
+/** Gives the answers to one message: one ACK, several (enhanced mode), or none. Must not throw for a bad message. */
+export type MessageHandler = (message: Buffer, peer: string) => Promise<Buffer | readonly Buffer[]>;
+
+export interface MllpServerOptions extends Partial<ConnectionLimits> {
+  /** A named address; plain MLLP carries patient data in the clear. */
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  readonly onMessage: MessageHandler;
+  /** Makes it MLLP over TLS; `requestCert` and `rejectUnauthorized` make it mutual. */
+  readonly tls?: tls.TlsOptions;
+  readonly connectionsMax?: number;
+  readonly onEvent?: (event: ConnectionEvent) => void;
+}
+
+/** One connection per sending interface is usual; far more are a leak or an attack. */
+export const CONNECTIONS_MAX = 256;
+/** A TLS client that does not finish its handshake by then is gone. */
+export const HANDSHAKE_MS = 10_000;
+/** An answer in the making gets this long when the server is closed. */
+export const CLOSE_GRACE_MS = 5_000;
+
+/**
+ * Listens for MLLP. Per connection one message at a time, answered in order; reading stops meanwhile, so that a fast sender
+ * waits in its own buffers. When the handler throws, the connection is closed without an answer and the sender keeps the message.
+ */
+export class MllpServer {
+  private readonly server: net.Server;
+  private readonly connections = new Set<MllpConnection>();
+
+  constructor(private readonly options: MllpServerOptions) {
+    const accept = (socket: net.Socket) => this.accept(socket);
+    this.server =
+      options.tls === undefined
+        ? net.createServer({ allowHalfOpen: true }, accept)
+        : tls.createServer(
+            {
+              minVersion: 'TLSv1.2',
+              handshakeTimeout: HANDSHAKE_MS,
+              allowHalfOpen: true,
+              ...options.tls,
+            } as tls.TlsOptions,
+            accept,
+          );
+    this.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
+    this.server.on('drop', () => this.options.onEvent?.({ kind: 'refused-connection', peer: '', bytes: 0 }));
+    this.server.on('tlsClientError', () =>
+      this.options.onEvent?.({ kind: 'tls-failed', peer: '', bytes: 0 }),
+    );
+  }
+
+  /** Starts listening; gives the port. Rejects when the address cannot be bound. */
+  listen(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(this.options.port, this.options.host, () => {
+        this.server.removeListener('error', reject);
+        this.server.on('error', () => this.options.onEvent?.({ kind: 'listener-error', peer: '', bytes: 0 }));
+        resolve((this.server.address() as net.AddressInfo).port);
+      });
+    });
+  }
+
+  get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  /** New certificates for new connections; open ones go on. */
+  reloadTls(options: tls.SecureContextOptions): void {
+    if (this.server instanceof tls.Server) this.server.setSecureContext(options);
+  }
+
+  /** Stops listening; answers under way are still sent, within a grace time. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const connection of this.connections) connection.finish();
+    const grace = setTimeout(() => {
+      for (const connection of this.connections) connection.destroy();
+    }, CLOSE_GRACE_MS);
+    await closed;
+    clearTimeout(grace);
+  }
+
+  private accept(socket: net.Socket): void {
+    const connection = new MllpConnection(socket, this.options);
+    this.connections.add(connection);
+    socket.once('close', () => this.connections.delete(connection));
+  }
+}

@@ -1,0 +1,281 @@
+import net from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type RisPeer, sendOrder, startRis } from '../../test/peers/ris.ts';
+import { acknowledgements } from './ack.ts';
+import { MllpClient } from './mllp-client.ts';
+import { frame } from './mllp-frame.ts';
+import { type MessageHandler, MllpServer, type MllpServerOptions } from './mllp-server.ts';
+
+const message = (id: string, text = '') =>
+  Buffer.from(`MSH|^~\\&|A|B|C|D|20260115||ORU^R01|${id}|P|2.5.1\rNTE|1||${text}\r`);
+const accept: MessageHandler = async (bytes) =>
+  acknowledgements(bytes, { kind: 'accept' }, { now: new Date(0), controlId: '1' });
+const open: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+});
+
+async function startServer(options: Partial<MllpServerOptions> = {}) {
+  const events: string[] = [];
+  const server = new MllpServer({
+    host: '127.0.0.1',
+    port: 0,
+    onMessage: accept,
+    onEvent: (event) => events.push(event.kind),
+    ...options,
+  });
+  open.push(server);
+  return { server, events, port: await server.listen() };
+}
+
+async function startPair(ackTimeoutMs = 150): Promise<{ ris: RisPeer; client: MllpClient }> {
+  const ris = await startRis();
+  const client = new MllpClient(ris.url, { ackTimeoutMs });
+  open.push(ris, client);
+  return { ris, client };
+}
+
+/** A bare connection: what it was answered, and whether it was closed. */
+function dial(port: number) {
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  open.push({ close: () => socket.destroy() });
+  let received = '';
+  socket.on('data', (chunk) => {
+    received += chunk.toString('latin1');
+  });
+  socket.on('error', () => {});
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.once('end', () => socket.end());
+  const acks = () => [...received.matchAll(/MSA\|(\w\w)\|(\w+)/g)].map((match) => `${match[1]} ${match[2]}`);
+  return { socket, closed, acks };
+}
+
+describe('The MLLP server', () => {
+  it('answers frames of one packet, of many packets and with noise between, in order', async () => {
+    const { port } = await startServer();
+    const { socket, acks } = dial(port);
+    socket.write(
+      Buffer.concat([
+        frame(message('1')),
+        frame(message('2')),
+        Buffer.from('\r\nNOISE\0'),
+        frame(message('3')),
+      ]),
+    );
+    for (const byte of frame(message('4'))) socket.write(Buffer.of(byte));
+    await expect.poll(acks).toEqual(['AA 1', 'AA 2', 'AA 3', 'AA 4']);
+  });
+
+  it('works on one message at a time per connection and stops reading meanwhile', async () => {
+    let running = 0;
+    let most = 0;
+    const release: (() => void)[] = [];
+    const { port } = await startServer({
+      onMessage: async (bytes, peer) => {
+        running += 1;
+        most = Math.max(most, running);
+        await new Promise<void>((resolve) => release.push(resolve));
+        running -= 1;
+        return accept(bytes, peer);
+      },
+    });
+    const { socket, acks } = dial(port);
+    const flood = frame(message('9', 'x'.repeat(1_000_000)));
+    let sent = 0;
+    for (let n = 0; n < 40; n += 1) socket.write(flood, () => (sent += 1));
+    await expect.poll(() => release.length).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(sent).toBeLessThan(40);
+    for (let n = 0; n < 40; n += 1) {
+      await expect.poll(() => release.length).toBeGreaterThan(n);
+      release[n]!();
+    }
+    await expect.poll(() => acks().length).toBe(40);
+    expect(most).toBe(1);
+  });
+
+  it('answers a sender that has already ended its side', async () => {
+    const { port } = await startServer();
+    const { socket, closed, acks } = dial(port);
+    socket.end(frame(message('1')));
+    await closed;
+    expect(acks()).toEqual(['AA 1']);
+  });
+
+  it('takes an end block without CR once the line is silent', async () => {
+    const { port, events } = await startServer();
+    const { socket, acks } = dial(port);
+    socket.write(frame(message('1')).subarray(0, -1));
+    await expect.poll(acks).toEqual(['AA 1']);
+    expect(events).toEqual(['end-without-cr']);
+  });
+
+  it('never hands on a torn message', async () => {
+    const seen: Buffer[] = [];
+    const { port, events } = await startServer({
+      onMessage: async (bytes) => {
+        seen.push(bytes);
+        return [];
+      },
+      frameSilenceMs: 100,
+    });
+    dial(port).socket.end(frame(message('1')).subarray(0, -5));
+    await expect.poll(() => events).toContain('torn');
+    const stalled = dial(port);
+    stalled.socket.write(frame(message('2')).subarray(0, -5));
+    await stalled.closed;
+    expect(events).toContain('stalled');
+    expect(seen).toEqual([]);
+  });
+
+  it('closes a connection that is idle too long, sends too large a frame, or comes when all are taken', async () => {
+    const { port, events } = await startServer({ idleMs: 100, frameBytesMax: 1_000, connectionsMax: 2 });
+    const [idle, large] = [dial(port), dial(port)];
+    await expect
+      .poll(() => idle.socket.readyState === 'open' && large.socket.readyState === 'open')
+      .toBe(true);
+    await dial(port).closed;
+    large.socket.write(frame(message('1', 'x'.repeat(2_000))));
+    await Promise.all([idle.closed, large.closed]);
+    expect(events).toEqual(expect.arrayContaining(['refused-connection', 'too-large', 'idle']));
+  });
+
+  it('gives no answer and closes when the handler fails, so that the sender keeps the message', async () => {
+    const { port, events } = await startServer({ onMessage: () => Promise.reject(new Error('bug')) });
+    const { socket, closed, acks } = dial(port);
+    socket.write(frame(message('1')));
+    await closed;
+    expect(acks()).toEqual([]);
+    expect(events).toEqual(['handler-failed']);
+  });
+
+  it('sends the answer under way before it closes', async () => {
+    const { server, port } = await startServer({
+      onMessage: async (bytes, peer) => {
+        await new Promise((resolve) => setTimeout(resolve, 80));
+        return accept(bytes, peer);
+      },
+    });
+    const { socket, acks } = dial(port);
+    socket.write(frame(message('1')));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await server.close();
+    await expect.poll(acks).toEqual(['AA 1']);
+  });
+
+  it('does without complaint when a health check connects and says nothing', async () => {
+    const { port, events, server } = await startServer();
+    const { socket, closed } = dial(port);
+    socket.end();
+    await closed;
+    await expect.poll(() => server.connectionCount).toBe(0);
+    expect(events).toEqual([]);
+  });
+});
+
+describe('The MLLP client', () => {
+  it('sends one message after the other over one connection, also when called at once', async () => {
+    const { ris, client } = await startPair(2_000);
+    ris.script({ do: 'delay', ms: 30 }, { do: 'split-ack' });
+    const acks = await Promise.all(['1', '2', '3'].map((id) => client.send(message(id), id)));
+    expect(acks.map((ack) => `${ack.code} ${ack.controlId}`)).toEqual(['AA 1', 'AA 2', 'AA 3']);
+    expect(ris.accepted).toEqual(['1', '2', '3']);
+    expect(ris.connections).toBe(1);
+  });
+
+  it('gives AE and AR to the caller as they are', async () => {
+    const { ris, client } = await startPair();
+    ris.script({ do: 'error' }, { do: 'reject' });
+    expect((await client.send(message('1'), '1')).code).toBe('AE');
+    expect((await client.send(message('1'), '1')).code).toBe('AR');
+  });
+
+  it('closes the connection when no ACK comes in time, so that a late one answers nothing', async () => {
+    const { ris, client } = await startPair();
+    ris.script({ do: 'delay', ms: 220 });
+    await expect(client.send(message('1'), '1')).rejects.toMatchObject({
+      code: 'hl7.ack-timeout',
+      retry: true,
+    });
+    const next = await client.send(message('2'), '2');
+    expect(next.controlId).toBe('2');
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(ris.accepted).toEqual(['2']);
+    expect(ris.connections).toBe(2);
+  });
+
+  it.each([
+    ['close-before-ack', 'hl7.connection'],
+    ['foreign-ack', 'hl7.ack-foreign'],
+    ['garbage', 'hl7.ack-unreadable'],
+    ['silence', 'hl7.ack-timeout'],
+  ] as const)('after "%s" fails with %s and opens a new connection for the next try', async (what, code) => {
+    const { ris, client } = await startPair();
+    ris.script({ do: what });
+    await expect(client.send(message('1'), '1')).rejects.toMatchObject({ code, retry: true });
+    expect((await client.send(message('1'), '1')).code).toBe('AA');
+    expect(ris.connections).toBe(2);
+  });
+
+  it('fails while the RIS is down and goes on when it is back on the same port', async () => {
+    const { ris, client } = await startPair();
+    await client.send(message('1'), '1');
+    await ris.goDown();
+    await expect(client.send(message('2'), '2')).rejects.toMatchObject({ code: 'hl7.connection' });
+    await ris.comeBack();
+    expect((await client.send(message('2'), '2')).code).toBe('AA');
+  });
+
+  it('waits longer after each failure and not at all after a success', async () => {
+    const { ris, client } = await startPair();
+    await ris.goDown();
+    const tries: number[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const started = performance.now();
+      await client.send(message('1'), '1').catch(() => tries.push(performance.now() - started));
+    }
+    expect(tries).toHaveLength(4);
+    expect(tries[3]!).toBeGreaterThan(150);
+    await ris.comeBack();
+    await client.send(message('1'), '1');
+    const started = performance.now();
+    await client.send(message('2'), '2');
+    expect(performance.now() - started).toBeLessThan(100);
+  });
+
+  it('pauses between messages when the receiver needs it', async () => {
+    const ris = await startRis();
+    const client = new MllpClient(ris.url, { minGapMs: 120 });
+    open.push(ris, client);
+    await client.send(message('1'), '1');
+    const started = performance.now();
+    await client.send(message('2'), '2');
+    expect(performance.now() - started).toBeGreaterThanOrEqual(115);
+  });
+
+  it('refuses to send what cannot be framed', () => {
+    const client = new MllpClient(new URL('mllp://127.0.0.1:1'));
+    expect(() => client.send(Buffer.from('a\x1cb'), '1')).toThrow(
+      expect.objectContaining({ code: 'hl7.unbuildable' }),
+    );
+  });
+
+  it('fails what is under way when it is closed', async () => {
+    const { ris, client } = await startPair(5_000);
+    ris.script({ do: 'silence' });
+    const sent = client.send(message('1'), '1');
+    const failed = expect(sent).rejects.toMatchObject({ code: 'hl7.connection' });
+    await ris.waitFor(1);
+    client.close();
+    await failed;
+    await expect(client.send(message('2'), '2')).rejects.toMatchObject({ code: 'hl7.connection' });
+  });
+
+  it('speaks to our own server, and so does the order sender of the tests', async () => {
+    const { port } = await startServer();
+    const client = new MllpClient(new URL(`mllp://127.0.0.1:${port}`));
+    open.push(client);
+    expect((await client.send(message('7'), '7')).code).toBe('AA');
+    expect(String(await sendOrder(port, message('8')))).toContain('MSA|AA|8');
+  });
+});

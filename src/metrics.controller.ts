@@ -1,0 +1,55 @@
+import { Controller, Get, Header, type OnModuleInit } from '@nestjs/common';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Database } from './database/database.ts';
+import { FlowRunner } from './flow/flow-runner.ts';
+import { Outbox } from './queue/outbox.ts';
+
+/** From a millisecond to ten minutes: a step may be an SQL statement or a 3,000-slice CT. */
+const STEP_BUCKETS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 600];
+
+/** Prometheus metrics. Labels come from closed sets (step, end, queue, state): never an id, never a name. */
+@Controller('metrics')
+export class MetricsController implements OnModuleInit {
+  private readonly registry = new Registry();
+  private readonly seconds = new Histogram({
+    name: 'prelim_step_seconds',
+    help: 'Time of one run of a step',
+    labelNames: ['step'],
+    buckets: STEP_BUCKETS_S,
+    registers: [this.registry],
+  });
+  private readonly ends = new Counter({
+    name: 'prelim_step_ends_total',
+    help: 'How runs of steps ended: done, skipped, refused',
+    labelNames: ['step', 'end'],
+    registers: [this.registry],
+  });
+  private readonly jobs = new Gauge({
+    name: 'prelim_jobs',
+    help: 'Rows of the outbox by queue and state',
+    labelNames: ['queue', 'state'],
+    registers: [this.registry],
+  });
+
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+    private readonly flow: FlowRunner,
+  ) {}
+
+  onModuleInit(): void {
+    collectDefaultMetrics({ register: this.registry });
+    this.flow.watch((ended) => {
+      this.seconds.observe({ step: ended.step }, ended.ms / 1_000);
+      this.ends.inc({ step: ended.step, end: ended.end });
+    });
+  }
+
+  @Get()
+  @Header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8')
+  async metrics(): Promise<string> {
+    this.jobs.reset();
+    for (const row of await this.outbox.counts(this.database)) this.jobs.set({ queue: row.queue, state: row.state }, row.jobs);
+    return this.registry.metrics();
+  }
+}

@@ -1,0 +1,41 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Settings } from '../config/settings.ts';
+import { SETTINGS } from '../config/settings.token.ts';
+import { Database } from '../database/database.ts';
+import { LOGGER } from '../kernel/log.ts';
+import { BullEngine } from './bull-engine.ts';
+import type { JobHandler } from './job.ts';
+import { Outbox } from './outbox.ts';
+import { Runner } from './runner.ts';
+
+/** Chooses who runs the outbox: this process alone, or Bull on Redis when `REDIS_URL` is set. */
+@Injectable()
+export class JobEngines implements OnApplicationShutdown {
+  private engine: { stop(): Promise<void> } | null = null;
+
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+    @Inject(SETTINGS) private readonly settings: Settings,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  /** A process without the role `worker` writes jobs and leaves them to others. */
+  async start(handlers: readonly JobHandler[]): Promise<void> {
+    const work = this.settings.PRELIM_ROLES.includes('worker');
+    if (this.settings.REDIS_URL) {
+      const bull = new BullEngine(this.database, this.outbox, handlers, this.settings.REDIS_URL.href, this.log);
+      await bull.start({ work });
+      this.engine = bull;
+    } else if (work) {
+      const runner = new Runner(this.database, this.outbox, handlers, this.log);
+      await runner.start();
+      this.engine = runner;
+    }
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.engine?.stop();
+  }
+}

@@ -1,0 +1,9 @@
+import { Module } from '@nestjs/common';
+import { FhirModule } from '../../fhir/fhir.module.ts';
+import { GovernanceModule } from '../../governance/governance.module.ts';
+import { AnalysisStep } from './analysis.step.ts';
+import { AnalyzeOperation } from './analyze.operation.ts';
+import { TaskEnds } from './task-ends.ts';
+
+@Module({ imports: [FhirModule, GovernanceModule], providers: [AnalysisStep, AnalyzeOperation, TaskEnds], exports: [AnalysisStep] })
+export class AnalysisModule {}

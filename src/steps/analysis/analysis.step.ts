@@ -1,0 +1,61 @@
+import { Injectable } from '@nestjs/common';
+import type { ImagingStudy, Task } from '@medplum/fhirtypes';
+import { ResourceStore } from '../../fhir/resource-store.ts';
+import { type AnalysisTask, analysisTaskId, failedTask, rejectedTask, requestedTask, studyVersionOf } from '../../governance/analysis-task.ts';
+import { ModelRegister } from '../../governance/model-register.ts';
+import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
+import type { AnalysisAccepted, AnalysisRequested } from '../../kernel/handoffs.ts';
+import type { Transaction } from '../../database/database.ts';
+import { done, refused, skipped, type Step, type StepResult } from '../step.ts';
+
+/**
+ * Takes up a request to look at a study with a model: one Task per study and model version, however often it is asked for.
+ * The same version of the study again is no new work; a newer version (a series came late) renews the Task.
+ */
+@Injectable()
+export class AnalysisStep implements Step<AnalysisRequested, AnalysisAccepted> {
+  readonly name = 'analysis';
+
+  constructor(
+    private readonly store: ResourceStore,
+    private readonly models: ModelRegister,
+  ) {}
+
+  async run(handoff: AnalysisRequested): Promise<StepResult<AnalysisAccepted>> {
+    const kept = await this.store.read('ImagingStudy', handoff.imagingStudyId);
+    if (!kept || kept.deleted) return skipped('the study is gone');
+    const study = kept.parse<ImagingStudy>();
+    const studyInstanceUid = studyUidOf(study);
+    if (!studyInstanceUid) return skipped('the ImagingStudy has no Study Instance UID');
+    const entry = this.models.get(handoff.model);
+    const model = entry ? `${entry.manifest.id}@${entry.manifest.version}` : handoff.model;
+    const task = requestedTask({ study, studyInstanceUid, model }, new Date());
+    if (!entry) {
+      const verdict = { rule: 'model', observed: 'no such model is loaded here', required: 'a model of the register' };
+      return refused(`model ${handoff.model} is not loaded`, (tx) => this.save(tx, rejectedTask(task, [verdict], new Date())));
+    }
+    const earlier = await this.store.read('Task', analysisTaskId(studyInstanceUid, model));
+    if (earlier && !earlier.deleted && isSameWork(earlier.parse<Task>(), task)) return skipped('this version of the study is done or under way');
+    return done<AnalysisAccepted>(
+      { taskId: String(task.id), imagingStudyId: handoff.imagingStudyId, studyInstanceUid, model },
+      { write: (tx) => this.save(tx, task), durable: false },
+    );
+  }
+
+  /** Called when a later step was given up: the thread must not look as if it still ran. */
+  async fail(tx: Transaction, taskId: string, why: string): Promise<void> {
+    const kept = await this.store.read('Task', taskId, tx);
+    if (kept && !kept.deleted) await this.save(tx, failedTask(kept.parse<AnalysisTask>(), why, new Date()));
+  }
+
+  private async save(tx: Transaction, task: AnalysisTask): Promise<void> {
+    await this.store.write(tx, [{ kind: 'update', resource: task }]);
+  }
+}
+
+const isSameWork = (earlier: Task, task: Task) => earlier.status !== 'failed' && studyVersionOf(earlier) === studyVersionOf(task);
+
+export function studyUidOf(study: ImagingStudy): string | null {
+  const identifier = study.identifier?.find((entry) => entry.system === IDENTIFIER_SYSTEMS.dicomUid);
+  return identifier?.value?.replace(/^urn:oid:/, '') ?? null;
+}

@@ -1,0 +1,51 @@
+import { Injectable } from '@nestjs/common';
+import type { Transaction } from '../../database/database.ts';
+import { ResourceStore } from '../../fhir/resource-store.ts';
+import { type AnalysisTask, rejectedTask, verdictText } from '../../governance/analysis-task.ts';
+import { ModelRegister } from '../../governance/model-register.ts';
+import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
+import type { FindingsCoded, GateVerdict, Inferred } from '../../kernel/handoffs.ts';
+import { ConceptMaps } from '../../terminology/concept-maps.ts';
+import { done, refused, type Step, type StepResult } from '../step.ts';
+import { outputsToFindings } from './outputs-to-findings.ts';
+
+/** Raw outputs → findings by the manifest's thresholds → codes by the ConceptMaps, each with its match grade or an explicit none. */
+@Injectable()
+export class FindingsStep implements Step<Inferred, FindingsCoded> {
+  readonly name = 'findings';
+
+  constructor(
+    private readonly models: ModelRegister,
+    private readonly maps: ConceptMaps,
+    private readonly store: ResourceStore,
+  ) {}
+
+  async run(handoff: Inferred): Promise<StepResult<FindingsCoded>> {
+    const model = this.models.get(handoff.model);
+    if (model === null) return this.refuse(handoff, [NOT_LOADED]);
+    const result = outputsToFindings(model.manifest, handoff.outputs);
+    if (result.kind === 'refused') return this.refuse(handoff, result.refusals);
+    const findings = result.findings.map((finding) => ({
+      ...finding,
+      codes: this.maps.codesOf(CODE_SYSTEMS.finding, finding.key),
+    }));
+    return done({ ...handoff, findings }, { durable: false });
+  }
+
+  private refuse({ taskId }: Inferred, refusals: readonly GateVerdict[]): StepResult<never> {
+    return refused(refusals.map(verdictText).join('; '), (tx) => this.rejectTask(tx, taskId, refusals));
+  }
+
+  private async rejectTask(tx: Transaction, id: string, refusals: readonly GateVerdict[]): Promise<void> {
+    const kept = await this.store.read('Task', id, tx);
+    if (!kept || kept.deleted) return;
+    const task = rejectedTask(kept.parse<AnalysisTask>(), refusals, new Date());
+    await this.store.write(tx, [{ kind: 'update', resource: task, unchanged: 'skip' }]);
+  }
+}
+
+const NOT_LOADED: GateVerdict = {
+  rule: 'model',
+  observed: 'the model is not loaded here any more',
+  required: 'a model of the register',
+};

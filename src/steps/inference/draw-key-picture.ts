@@ -1,0 +1,138 @@
+/**
+ * The one picture that goes with a preliminary result, drawn by a pixel worker. Dark as the image itself, thin coloured lines, no
+ * text: nothing is burned in, so nothing about a person or a score can be.
+ */
+import { encode } from 'fast-png';
+import type { OutputArray } from './engines/engine.ts';
+import { type MaskSlice, maskSliceToPicture } from './pixels/mask-picture.ts';
+import type { PixelRegion } from './pixels/pixel-image.ts';
+import { PREVIEW_SIDE_MAX, type Preview } from './pixels/preview.ts';
+import { resize } from './pixels/resize.ts';
+import type { TensorType } from './pixels/tensor-layout.ts';
+
+export type KeyPictureArgs =
+  /** The image as people see it, with the part outlined that the model saw when it did not see all. */
+  | { readonly kind: 'preview'; readonly preview: Preview }
+  /** The slice with most of the mask. `image` and `mask` are both slices × rows × columns, row-major. */
+  | {
+      readonly kind: 'mask';
+      readonly image: { readonly dtype: TensorType; readonly bytes: ArrayBuffer | SharedArrayBuffer };
+      readonly mask: OutputArray;
+      readonly dims: readonly [number, number, number];
+    };
+
+export interface KeyPicture {
+  readonly png: Uint8Array<ArrayBuffer>;
+  /** Index of the slice that is shown; 0 for a single image. */
+  readonly slice: number;
+}
+
+/** Takes a tenth of a second for a CT of 120 slices. */
+export function drawKeyPicture(args: KeyPictureArgs): KeyPicture {
+  if (args.kind === 'preview') return { png: previewToPng(args.preview), slice: 0 };
+  const [slices, rows, columns] = args.dims;
+  const size = rows * columns;
+  const slice = fullestSlice(args.mask, slices, size);
+  const view = viewOf(args.image.dtype, args.image.bytes, slice * size, size);
+  const shown: MaskSlice = {
+    rows,
+    columns,
+    image: view,
+    mask: args.mask.subarray(slice * size, (slice + 1) * size),
+  };
+  const picture = maskSliceToPicture(smaller(shown));
+  return { png: png(picture.rows, picture.columns, picture.rgb, 3), slice };
+}
+
+/** Sky blue: light enough on a dark image, and told from orange by people who do not tell red from green. */
+export const OUTLINE: Rgb = [90, 200, 255];
+
+export type Rgb = readonly [number, number, number];
+
+/** Lines of one pixel vanish where the page shows the picture at half its size. */
+const OUTLINE_PIXELS = 2;
+
+function previewToPng(preview: Preview): Uint8Array<ArrayBuffer> {
+  const { rows, columns, data, seen } = preview;
+  if (!seen) return png(rows, columns, data, 1);
+  const rgb = new Uint8Array(rows * columns * 3);
+  for (let i = 0; i < data.length; i++) rgb.fill(data[i]!, i * 3, i * 3 + 3);
+  outline(rgb, columns, seen);
+  return png(rows, columns, rgb, 3);
+}
+
+function outline(rgb: Uint8Array, columns: number, seen: PixelRegion): void {
+  const bottom = seen.row + seen.rows;
+  const right = seen.column + seen.columns;
+  for (let y = seen.row; y < bottom; y++) {
+    for (let x = seen.column; x < right; x++) {
+      const inside = Math.min(y - seen.row, bottom - 1 - y, x - seen.column, right - 1 - x);
+      if (inside < OUTLINE_PIXELS) rgb.set(OUTLINE, (y * columns + x) * 3);
+    }
+  }
+}
+
+/** The slice with most voxels above 0; the middle one when the mask is empty. */
+function fullestSlice(mask: OutputArray, slices: number, size: number): number {
+  let best = Math.floor(slices / 2);
+  let most = 0;
+  for (let slice = 0; slice < slices; slice++) {
+    let voxels = 0;
+    for (let i = slice * size; i < (slice + 1) * size; i++) if (mask[i]! > 0) voxels++;
+    if (voxels > most) {
+      most = voxels;
+      best = slice;
+    }
+  }
+  return best;
+}
+
+function viewOf(
+  type: TensorType,
+  memory: ArrayBuffer | SharedArrayBuffer,
+  first: number,
+  length: number,
+): Float32Array {
+  if (type === 'int16') return Float32Array.from(new Int16Array(memory, first * 2, length));
+  if (type === 'uint8') return Float32Array.from(new Uint8Array(memory, first, length));
+  if (type === 'float32') return Float32Array.from(new Float32Array(memory, first * 4, length));
+  // float16 volumes are drawn from their bits' order, which is that of the values for one sign; the sign is put right.
+  return Float32Array.from(new Uint16Array(memory, first * 2, length), (bits) =>
+    bits & 0x8000 ? -(bits & 0x7fff) : bits,
+  );
+}
+
+function smaller(slice: MaskSlice): MaskSlice {
+  const factor = PREVIEW_SIDE_MAX / Math.max(slice.rows, slice.columns);
+  if (factor >= 1) return slice;
+  const rows = Math.max(1, Math.round(slice.rows * factor));
+  const columns = Math.max(1, Math.round(slice.columns * factor));
+  const shrink = (data: Float32Array, method: 'bilinear' | 'nearest') =>
+    resize(
+      {
+        rows: slice.rows,
+        columns: slice.columns,
+        samples: 1,
+        data,
+        range: { min: 0, max: 0 },
+        region: { row: 0, column: 0, rows: slice.rows, columns: slice.columns },
+        source: { monochrome1: false, slope: 1, intercept: 0 },
+      },
+      { op: 'resize', rows, columns, method, antialias: true },
+    ).data;
+  return {
+    rows,
+    columns,
+    image: Float32Array.from(shrink(slice.image, 'bilinear')),
+    mask: shrink(Float32Array.from(slice.mask), 'nearest'),
+  };
+}
+
+function png(rows: number, columns: number, data: Uint8Array, channels: 1 | 3): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(
+    encode({ width: columns, height: rows, data, depth: 8, channels }, { zlib: { level: PNG_LEVEL } }),
+  );
+}
+
+/** Level 6 takes twice as long for 3 % less. */
+const PNG_LEVEL = 3;

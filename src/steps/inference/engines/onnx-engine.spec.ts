@@ -1,0 +1,167 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { EngineModel, EngineRequest } from './engine.ts';
+import { OnnxEngine } from './onnx-engine.ts';
+
+const MODELS = '../shared/data/models';
+const CHEST = `${MODELS}/cxr15-mobilenetv3-int8/model.onnx`;
+const SLOW = `${MODELS}/brain-seg-3d/model.onnx`;
+const CAST = `${MODELS}/onnx-backend-tests`;
+const noData = !existsSync(CAST);
+
+const model = (file: string, key = 'chest@1.0.0', concurrencyMax = 1): EngineModel => ({
+  key,
+  version: '1.0.0',
+  file,
+  engine: { kind: 'onnx' },
+  concurrencyMax,
+});
+
+const pixels = (rows = 224): SharedArrayBuffer => new SharedArrayBuffer(rows * 224 * 4);
+
+function chest(changes: Partial<EngineRequest> = {}): EngineRequest {
+  return {
+    model: model(CHEST),
+    inputs: { input: { dtype: 'float32', dims: [1, 1, 224, 224], bytes: pixels() } },
+    outputs: ['output'],
+    timeLimitMs: 10_000,
+    ...changes,
+  };
+}
+
+/** 256³ values take seconds on any processor. */
+const slow = (timeLimitMs: number, key = 'slow@1.0.0'): EngineRequest => ({
+  model: model(SLOW, key),
+  inputs: {
+    input: { dtype: 'float32', dims: [1, 1, 256, 256, 256], bytes: new SharedArrayBuffer(256 ** 3 * 4) },
+  },
+  outputs: ['output'],
+  timeLimitMs,
+});
+
+describe.skipIf(noData)(noData ? 'skipped: no shared data' : 'ONNX engine', () => {
+  let engine: OnnxEngine;
+  beforeAll(() => {
+    engine = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 2 });
+  });
+  afterAll(() => engine.close());
+
+  test('A run gives the named output with its dimensions, and the same input the same numbers', async () => {
+    const first = await engine.run(chest());
+    const second = await engine.run(chest());
+    expect(first.outputs['output']?.dims).toEqual([1, 15]);
+    expect(first.outputs['output']?.data).toEqual(second.outputs['output']?.data);
+    expect(first.outputs['output']?.data[0]).toBeCloseTo(-7.25762, 4);
+  });
+
+  test('The main thread stays free while a model computes', async () => {
+    let longest = 0;
+    let last = performance.now();
+    const beat = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 5);
+    await engine.warm(model(CHEST));
+    longest = 0;
+    await Promise.all(Array.from({ length: 10 }, () => engine.run(chest())));
+    clearInterval(beat);
+    expect(longest).toBeLessThan(100);
+  });
+
+  test.each([
+    [
+      'too few rows',
+      { input: { dtype: 'float32' as const, dims: [1, 1, 200, 224], bytes: pixels(200) } },
+      /takes \[batch_size,1,224,224\].*give \[1,1,200,224\]/,
+    ],
+    [
+      'too few dimensions',
+      { input: { dtype: 'float32' as const, dims: [224, 224], bytes: pixels() } },
+      /give \[224,224\]/,
+    ],
+    [
+      'another type',
+      { input: { dtype: 'uint8' as const, dims: [1, 1, 224, 224], bytes: pixels() } },
+      /takes float32.*gives uint8/,
+    ],
+    [
+      'another name',
+      { image: { dtype: 'float32' as const, dims: [1, 1, 224, 224], bytes: pixels() } },
+      /no input "image"; it has input/,
+    ],
+    ['no input', {}, /nothing for the input "input"/],
+  ])('A tensor with %s is refused by name, with both shapes', async (_, inputs, message) => {
+    const run = engine.run(chest({ inputs }));
+    await expect(run).rejects.toMatchObject({
+      code: 'inference.input-shape',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test('An output that the model does not have is refused by name', async () => {
+    await expect(engine.run(chest({ outputs: ['mask'] }))).rejects.toMatchObject({
+      code: 'inference.output-invalid',
+    });
+  });
+
+  test.each(['git_lfs_pointer.onnx', 'graph_without_weights.onnx', 'needs_custom_ops.onnx'])(
+    'The broken file %s is unloadable by name, and the engine lives on',
+    async (file) => {
+      const run = engine.run(chest({ model: model(`${MODELS}/broken/${file}`, `${file}@1.0.0`) }));
+      await expect(run).rejects.toMatchObject({ code: 'inference.model-unloadable', retry: false });
+      expect((await engine.run(chest())).outputs['output']?.dims).toEqual([1, 15]);
+    },
+  );
+
+  test('A file of noise is unloadable by name', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'noise-'));
+    const file = join(folder, 'noise.onnx');
+    writeFileSync(file, Buffer.alloc(5000, 0xa7));
+    await expect(engine.run(chest({ model: model(file, 'noise@1.0.0') }))).rejects.toMatchObject({
+      code: 'inference.model-unloadable',
+    });
+    rmSync(folder, { recursive: true });
+  });
+
+  test('Many runs of one model share its session, one at a time, and all are answered', async () => {
+    const results = await Promise.all(Array.from({ length: 12 }, () => engine.run(chest())));
+    expect(results.every((result) => result.outputs['output']?.dims[1] === 15)).toBe(true);
+  });
+
+  test('More models than sessions: the one unused for longest makes room', async () => {
+    const small = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 1, sessionsMax: 2 });
+    for (const key of ['a@1', 'b@1', 'c@1', 'a@1']) await small.run(chest({ model: model(CHEST, key) }));
+    await small.close();
+  });
+
+  test('A run beyond its time limit fails by name, a new session takes its place, and too many lost runs close the door', async () => {
+    const own = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 2, stuckMax: 1 });
+    await own.warm(model(SLOW, 'slow@1.0.0'));
+    await own.warm(model(CHEST));
+    const start = performance.now();
+    await expect(own.run(slow(150))).rejects.toMatchObject({ code: 'inference.timeout', retry: true });
+    expect(performance.now() - start).toBeLessThan(1500);
+    await expect(own.run(chest())).rejects.toMatchObject({ code: 'inference.engine-stuck', retry: true });
+    // The lost run ends by itself; then the engine works again, with the same model too.
+    await expect
+      .poll(
+        () =>
+          own.run(chest()).then(
+            () => 'ran',
+            (error: { code: string }) => error.code,
+          ),
+        { timeout: 60_000, interval: 500 },
+      )
+      .toBe('ran');
+    await own.close();
+  }, 90_000);
+
+  test('A closed engine takes no work, and closing ends its threads', async () => {
+    const own = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 1 });
+    await own.run(chest());
+    await own.close();
+    await expect(own.run(chest())).rejects.toMatchObject({ code: 'inference.engine-unavailable' });
+  });
+});

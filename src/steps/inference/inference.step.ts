@@ -1,0 +1,116 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Transaction } from '../../database/database.ts';
+import { STUDY_SOURCE, type StudySource } from '../../dicom/study-source.ts';
+import { ResourceStore } from '../../fhir/resource-store.ts';
+import { verdictText } from '../../governance/analysis-task.ts';
+import type { RegisteredModel } from '../../governance/check-model.ts';
+import type { Manifest } from '../../governance/manifest.ts';
+import { ModelRegister } from '../../governance/model-register.ts';
+import { Failure } from '../../kernel/errors.ts';
+import type { GatePassed, GateVerdict, Inferred } from '../../kernel/handoffs.ts';
+import { done, refused, type Step, type StepResult, skipped } from '../step.ts';
+import type { KeyPicture } from './draw-key-picture.ts';
+import type { Engine, EngineModel } from './engines/engine.ts';
+import { InferenceEngines } from './inference-engines.ts';
+import { KeyPictures } from './key-pictures.ts';
+import { setTaskRejected, whyNotRun } from './set-task-rejected.ts';
+import { smallOutputs } from './small-outputs.ts';
+import { type ModelTensors, TensorReader } from './tensor-reader.ts';
+
+/**
+ * Pixels → tensors → model → raw outputs. Nothing is judged here but what only pixels can tell. Fetched files are released however it
+ * ends; large outputs (masks) are used up in the key picture.
+ */
+@Injectable()
+export class InferenceStep implements Step<GatePassed, Inferred> {
+  readonly name = 'inference';
+
+  constructor(
+    @Inject(STUDY_SOURCE) private readonly source: StudySource,
+    private readonly models: ModelRegister,
+    private readonly tensors: TensorReader,
+    private readonly engines: InferenceEngines,
+    private readonly pictures: KeyPictures,
+    private readonly store: ResourceStore,
+  ) {}
+
+  async run(handoff: GatePassed): Promise<StepResult<Inferred>> {
+    const ended = await whyNotRun(this.store, handoff.taskId);
+    if (ended) return skipped(ended);
+    const registered = this.models.get(handoff.model);
+    if (!registered) {
+      throw new Failure(
+        'inference.model-missing',
+        'The model of this analysis is no longer in the register.',
+      );
+    }
+    const engine = this.engines.of(engineModel(registered).engine.kind);
+    const tensors = await this.read(handoff, registered.manifest);
+    const { verdict } = tensors;
+    const warns = verdict !== null && (registered.manifest.warn_only ?? []).includes(verdict.rule);
+    if (verdict && !warns) {
+      tensors.release();
+      return this.refuse(handoff.taskId, verdict);
+    }
+    const { picture, ...numbers } = await this.analyse(registered, engine, tensors);
+    const warnings = verdict ? [...handoff.warnings, verdict] : handoff.warnings;
+    const next: Inferred = { ...handoff, warnings, ...numbers, keyPicture: null, keySopInstanceUid: null };
+    if (!picture) return done(next, { durable: false });
+    return done(next, { durable: false, write: (tx) => this.keep(tx, next, picture) });
+  }
+
+  private async read(handoff: GatePassed, manifest: Manifest): Promise<ModelTensors> {
+    const { studyInstanceUid, seriesInstanceUid, sopInstanceUids } = handoff;
+    const fetched = await this.source.fetch(studyInstanceUid, seriesInstanceUid, sopInstanceUids);
+    try {
+      const paths = fetched.instances.map((instance) => instance.path);
+      return await this.tensors.read({ paths, manifest, timeLimitMs: READ_TIME_LIMIT_MS });
+    } finally {
+      await fetched.release();
+    }
+  }
+
+  /** After a failed run the tensors are not given back: a run that timed out still reads them. */
+  private async analyse(registered: RegisteredModel, engine: Engine, tensors: ModelTensors) {
+    const { manifest } = registered;
+    const result = await engine.run({
+      model: engineModel(registered),
+      inputs: tensors.inputs,
+      outputs: manifest.outputs.map((output) => output.name),
+      timeLimitMs: manifest.running.time_limit_ms,
+    });
+    try {
+      return {
+        outputs: smallOutputs(manifest.outputs, result.outputs),
+        inputsDigest: tensors.digest,
+        inferenceMs: Math.round(result.ms),
+        picture: await this.pictures.draw(manifest.outputs, result.outputs, tensors),
+      };
+    } finally {
+      tensors.release();
+    }
+  }
+
+  private refuse(taskId: string, verdict: GateVerdict): StepResult<never> {
+    return refused(verdictText(verdict), (tx) => setTaskRejected(this.store, tx, taskId, verdict));
+  }
+
+  private async keep(tx: Transaction, next: Inferred, picture: KeyPicture): Promise<Inferred> {
+    const keyPicture = await this.pictures.keep(tx, picture);
+    return { ...next, keyPicture, keySopInstanceUid: next.sopInstanceUids[picture.slice] ?? null };
+  }
+}
+
+/** One task reads a dozen files; a disk or a code stream that takes longer has a fault. */
+export const READ_TIME_LIMIT_MS = 60_000;
+
+/** What an engine needs to know of a registered model. */
+export function engineModel({ ref, manifest, file }: RegisteredModel): EngineModel {
+  return {
+    key: ref,
+    version: manifest.version,
+    file,
+    engine: manifest.running.engine ?? { kind: 'onnx' },
+    concurrencyMax: manifest.running.concurrency_max ?? 1,
+  };
+}

@@ -1,0 +1,42 @@
+import type { PixelOp } from '../../../governance/manifest.ts';
+import { centreCropSquare } from './centre-crop-square.ts';
+import { channels } from './channels.ts';
+import { clip } from './clip.ts';
+import { invertIfMonochrome1 } from './invert-if-monochrome1.ts';
+import { modalityValues } from './modality-values.ts';
+import { normalise } from './normalise.ts';
+import type { PixelImage } from './pixel-image.ts';
+import { resize } from './resize.ts';
+import { scale } from './scale.ts';
+import { storedValues } from './stored-values.ts';
+import { to8Bit } from './to-8bit.ts';
+
+/** Runs a manifest's `pixels` over one image, in the order in which they are written. Pure: the input is not changed. */
+export function applyPixels(image: PixelImage, ops: readonly PixelOp[]): PixelImage {
+  return ops.reduce(applyOp, image);
+}
+
+function applyOp(image: PixelImage, op: PixelOp): PixelImage {
+  switch (op.op) {
+    case 'stored_values':
+      return storedValues(image);
+    case 'modality_values':
+      return modalityValues(image);
+    case 'invert_if_monochrome1':
+      return invertIfMonochrome1(image);
+    case 'scale':
+      return scale(image, op);
+    case 'to_8bit':
+      return to8Bit(image, op.from);
+    case 'centre_crop_square':
+      return centreCropSquare(image);
+    case 'resize':
+      return resize(image, op);
+    case 'normalise':
+      return normalise(image, op);
+    case 'channels':
+      return channels(image, op.count);
+    case 'clip':
+      return clip(image, op);
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * One image on its way from stored values to a tensor: row-major, samples interleaved (`RGBRGB`). An operation never
+ * writes into its input; it gives back a new image, or the same one when there is nothing to do.
+ */
+export interface PixelImage {
+  readonly rows: number;
+  readonly columns: number;
+  readonly samples: 1 | 3;
+  readonly data: PixelArray;
+  /** The lowest and highest value that this representation can hold (not the image's own minimum and maximum). */
+  readonly range: ValueRange;
+  /** Which part of the stored image this one shows, in stored pixels. */
+  readonly region: PixelRegion;
+  readonly source: PixelSource;
+}
+
+export type PixelArray =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array;
+
+export interface ValueRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface PixelRegion {
+  readonly row: number;
+  readonly column: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** What the file says of its pixels (PS3.3 C.7.6.3, C.11.1). */
+export interface PixelSource {
+  /** Is the lowest value shown white? Photometric Interpretation MONOCHROME1. */
+  readonly monochrome1: boolean;
+  /** Rescale Slope (0028,1053); 1 when the file has none. */
+  readonly slope: number;
+  /** Rescale Intercept (0028,1052); 0 when the file has none. */
+  readonly intercept: number;
+}
+
+export interface StoredPixels {
+  readonly rows: number;
+  readonly columns: number;
+  readonly samples: 1 | 3;
+  readonly data: PixelArray;
+  readonly bitsStored: number;
+  readonly signed: boolean;
+  readonly source: PixelSource;
+}
+
+/** The start of every pipeline: the stored values with the range that Bits Stored and Pixel Representation allow. */
+export function imageOfStoredPixels(stored: StoredPixels): PixelImage {
+  const values = 2 ** stored.bitsStored;
+  return {
+    rows: stored.rows,
+    columns: stored.columns,
+    samples: stored.samples,
+    data: stored.data,
+    range: stored.signed ? { min: -values / 2, max: values / 2 - 1 } : { min: 0, max: values - 1 },
+    region: { row: 0, column: 0, rows: stored.rows, columns: stored.columns },
+    source: stored.source,
+  };
+}
+
+/** The image's own minimum and maximum. An empty image cannot occur: rows and columns are at least 1. */
+export function valueRangeOf(data: PixelArray): ValueRange {
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return { min, max };
+}

@@ -1,0 +1,78 @@
+import { channels } from './channels.ts';
+import { modalityValues } from './modality-values.ts';
+import type { PixelImage, PixelRegion } from './pixel-image.ts';
+import { valueRangeOf } from './pixel-image.ts';
+import { resize } from './resize.ts';
+
+/** The image as a person sees it, 8 bits, small enough for a page. */
+export interface Preview {
+  readonly rows: number;
+  readonly columns: number;
+  readonly data: Uint8Array;
+  /** What the model saw of it, in preview pixels; null when it saw all. */
+  readonly seen: PixelRegion | null;
+}
+
+/** VOI window of the file (PS3.3 C.11.2). */
+export interface VoiWindow {
+  readonly centre: number;
+  readonly width: number;
+  readonly shape: 'LINEAR' | 'LINEAR_EXACT' | 'SIGMOID';
+}
+
+/** The longer side of a key picture. A worklist shows it at half of that; a reader can still see a small pneumothorax. */
+export const PREVIEW_SIDE_MAX = 768;
+
+/**
+ * Modality values, made small, then the file's window (or minimum to maximum where it has none), then MONOCHROME1 turned: the order of
+ * PS3.4 N.2. `region`: the part of the stored image that the model's pixels show.
+ */
+export function previewOf(stored: PixelImage, window: VoiWindow | null, region: PixelRegion): Preview {
+  const side = Math.max(stored.rows, stored.columns);
+  const factor = Math.min(1, PREVIEW_SIDE_MAX / side);
+  const rows = Math.max(1, Math.round(stored.rows * factor));
+  const columns = Math.max(1, Math.round(stored.columns * factor));
+  const small = resize(stored, { op: 'resize', rows, columns, method: 'bilinear', antialias: true });
+  const { data } = modalityValues(channels(small, 1));
+  const shown = new Uint8Array(data.length);
+  const show = windowOf(window, data);
+  const turned = stored.source.monochrome1;
+  for (let i = 0; i < data.length; i++) shown[i] = turned ? WHITE - show(data[i]!) : show(data[i]!);
+  return { rows, columns, data: shown, seen: seenRegion(stored, region, rows, columns) };
+}
+
+const WHITE = 255;
+
+/** PS3.3 C.11.2.1.2 (LINEAR) and C.11.2.1.3, giving whole values from 0 to 255. */
+function windowOf(window: VoiWindow | null, data: PixelImage['data']): (value: number) => number {
+  if (!window) {
+    const { min, max } = valueRangeOf(data);
+    const factor = max > min ? WHITE / (max - min) : 0;
+    return (value) => Math.round((value - min) * factor);
+  }
+  const { centre, width, shape } = window;
+  if (shape === 'SIGMOID')
+    return (value) => Math.round(WHITE / (1 + Math.exp((-4 * (value - centre)) / width)));
+  const [middle, span] = shape === 'LINEAR' ? [centre - 0.5, Math.max(width - 1, MIN_SPAN)] : [centre, width];
+  return (value) => Math.round(Math.max(0, Math.min(1, (value - middle) / span + 0.5)) * WHITE);
+}
+
+/** A LINEAR window of width 1 is a step; a span of 0 would divide by nothing. */
+const MIN_SPAN = 1e-6;
+
+function seenRegion(
+  stored: PixelImage,
+  region: PixelRegion,
+  rows: number,
+  columns: number,
+): PixelRegion | null {
+  if (region.rows >= stored.rows && region.columns >= stored.columns) return null;
+  const down = rows / stored.rows;
+  const across = columns / stored.columns;
+  return {
+    row: Math.round(region.row * down),
+    column: Math.round(region.column * across),
+    rows: Math.round(region.rows * down),
+    columns: Math.round(region.columns * across),
+  };
+}

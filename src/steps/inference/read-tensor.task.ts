@@ -1,0 +1,118 @@
+/**
+ * What a pixel worker does for inference: reads files one at a time, decodes, runs the manifest's pixel operations and writes each
+ * image straight into its place in the tensor's shared memory. The main thread never touches a pixel. A worker holds one file and
+ * one image at a time, whatever the size of the series.
+ */
+import { createHash } from 'node:crypto';
+import type { Fits, PixelOp } from '../../governance/manifest.ts';
+import { histogramRule } from '../../governance/pixel-rules.ts';
+import { Failure } from '../../kernel/errors.ts';
+import type { GateVerdict } from '../../kernel/handoffs.ts';
+import { applyPixels } from './pixels/apply-pixels.ts';
+import { modalityValuesInto } from './pixels/modality-values.ts';
+import { imageOfStoredPixels, type PixelImage } from './pixels/pixel-image.ts';
+import { type Preview, previewOf } from './pixels/preview.ts';
+import {
+  type ImageShape,
+  TENSOR_VALUE_BYTES,
+  type TensorArray,
+  type TensorLayout,
+  type TensorType,
+  tensorSlice,
+  writeTensor,
+} from './pixels/tensor-layout.ts';
+import type { SliceGeometry } from './pixels/volume-spacing.ts';
+import { type ReadStoredPixels, readStoredPixels } from './read-stored-pixels.ts';
+
+export interface ReadSlicesArgs {
+  /** Part 10 files, in the order in which they are stacked. */
+  readonly paths: readonly string[];
+  readonly pixels: readonly PixelOp[];
+  readonly dtype: TensorType;
+  readonly layout: TensorLayout;
+  /** The tensor's memory and the index of the first file in it; null for the first file, which says how large a slice is. */
+  readonly into: {
+    readonly memory: SharedArrayBuffer;
+    readonly first: number;
+    readonly shape: ImageShape;
+  } | null;
+  /** The rules that look at stored values. */
+  readonly fits: Pick<Fits, 'histogram'>;
+  readonly preview: boolean;
+  /** A slice of more values is refused before its memory is taken. */
+  readonly sliceValuesMax: number;
+}
+
+export interface ReadSlicesResult {
+  readonly shape: ImageShape;
+  /** Set when `into` was null: the one slice. */
+  readonly memory: ArrayBuffer | null;
+  readonly slices: readonly ReadSlice[];
+  /** Of the first image that a rule about pixels says no to. */
+  readonly verdict: GateVerdict | null;
+  readonly preview: Preview | null;
+}
+
+export interface ReadSlice extends SliceGeometry {
+  /** SHA-256 of the slice's bytes in the tensor, hexadecimal. */
+  readonly digest: string;
+}
+
+/** Throws `inference.slices-differ`, `inference.series-too-large`, `inference.pixels-invalid` and what decoding throws. */
+export async function readSlices(args: ReadSlicesArgs): Promise<ReadSlicesResult> {
+  const slices: ReadSlice[] = [];
+  let shape = args.into?.shape ?? null;
+  let own: ArrayBuffer | null = null;
+  let preview: Preview | null = null;
+  let verdict: GateVerdict | null = null;
+  for (const [at, path] of args.paths.entries()) {
+    const read = await readStoredPixels(path);
+    const stored = imageOfStoredPixels(read.pixels);
+    verdict ??= histogramRule(stored.data, args.fits);
+    const { image, rest } = prepare(stored, args);
+    shape ??= shapeOf(image, args.sliceValuesMax);
+    if (!sameShape(shape, image)) throw slicesDiffer();
+    const values = shape.rows * shape.columns * shape.samples;
+    if (!args.into) own ??= new ArrayBuffer(values * TENSOR_VALUE_BYTES[args.dtype]);
+    const target = tensorSlice(args.into?.memory ?? own!, args.dtype, values, (args.into?.first ?? 0) + at);
+    if (rest && target instanceof Int16Array) modalityValuesInto(image, target);
+    else writeTensor(image, target, args.dtype, args.layout);
+    if (args.preview) preview = previewOf(stored, read.window, image.region);
+    slices.push({ ...geometryOf(read, image), digest: digestOf(target) });
+  }
+  if (!shape) throw new Failure('inference.input-shape', 'There are no files to read.');
+  return { shape, memory: own, slices, verdict, preview };
+}
+
+/** Hounsfield units at the end of the pipeline are computed into the volume itself: no copy in between. */
+function prepare(stored: PixelImage, args: ReadSlicesArgs): { image: PixelImage; rest: boolean } {
+  const direct = args.dtype === 'int16' && args.pixels.at(-1)?.op === 'modality_values';
+  return { image: applyPixels(stored, direct ? args.pixels.slice(0, -1) : args.pixels), rest: direct };
+}
+
+function shapeOf({ rows, columns, samples }: PixelImage, valuesMax: number): ImageShape {
+  if (rows * columns * samples <= valuesMax) return { rows, columns, samples };
+  throw new Failure(
+    'inference.series-too-large',
+    `One image has ${rows * columns * samples} values; at most ${valuesMax} fit.`,
+  );
+}
+
+const sameShape = (shape: ImageShape, image: PixelImage): boolean =>
+  shape.rows === image.rows && shape.columns === image.columns && shape.samples === image.samples;
+
+const slicesDiffer = (): Failure =>
+  new Failure(
+    'inference.slices-differ',
+    'The slices of the series differ in rows, columns or samples: they make no volume.',
+  );
+
+function geometryOf(read: ReadStoredPixels, image: PixelImage): SliceGeometry {
+  return { ...read.geometry, shrink: [image.region.rows / image.rows, image.region.columns / image.columns] };
+}
+
+function digestOf(target: TensorArray): string {
+  return createHash('sha256')
+    .update(new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
+    .digest('hex');
+}

@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { FhirModule } from '../../fhir/fhir.module.ts';
+import { GovernanceModule } from '../../governance/governance.module.ts';
+import { QualityStep } from './quality.step.ts';
+
+@Module({ imports: [FhirModule, GovernanceModule], providers: [QualityStep], exports: [QualityStep] })
+export class QualityModule {}

@@ -1,0 +1,51 @@
+import type { GateRule } from '../gate-rule.ts';
+import { age } from './age.ts';
+import { bits } from './bits.ts';
+import { bodyPart } from './body-part.ts';
+import { burnedIn } from './burned-in.ts';
+import { coverage } from './coverage.ts';
+import { derived } from './derived.ts';
+import { frames } from './frames.ts';
+import { gaps } from './gaps.ts';
+import { kernel } from './kernel.ts';
+import { localizer } from './localizer.ts';
+import { lossy } from './lossy.ts';
+import { modality } from './modality.ts';
+import { orientation } from './orientation.ts';
+import { photometric } from './photometric.ts';
+import { rowsColumns } from './rows-columns.ts';
+import { samples } from './samples.ts';
+import { signed } from './signed.ts';
+import { slices } from './slices.ts';
+import { sopClass } from './sop-class.ts';
+import { spacing } from './spacing.ts';
+import { species } from './species.ts';
+import { thickness } from './thickness.ts';
+import { view } from './view.ts';
+
+/** All rules that look at headers, in the order of `GATE_RULES`: the first that refuses is the main reason. */
+export const RULES: readonly GateRule[] = [
+  modality,
+  sopClass,
+  species,
+  bodyPart,
+  view,
+  age,
+  localizer,
+  derived,
+  burnedIn,
+  lossy,
+  frames,
+  photometric,
+  samples,
+  bits,
+  signed,
+  rowsColumns,
+  orientation,
+  kernel,
+  slices,
+  thickness,
+  spacing,
+  gaps,
+  coverage,
+];

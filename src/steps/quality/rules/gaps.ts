@@ -1,0 +1,25 @@
+import { type GateRule, refuse, round } from '../gate-rule.ts';
+import { SAME_POSITION_MM, stackOf } from '../stack.ts';
+
+/**
+ * Distances between neighbouring slices by their positions: none doubled (two reconstructions or phases in one series), none
+ * missing. A deviation is a fraction of the median distance.
+ */
+export const gaps: GateRule = (images, { gap_tolerance: tolerance }) => {
+  if (tolerance === undefined || images.length < 2) return null;
+  const stack = stackOf(images);
+  if (stack === null)
+    return refuse('gaps', 'slices without place in space or in different planes', 'evenly spaced slices');
+  const doubled = stack.distances.filter((distance) => distance < SAME_POSITION_MM).length;
+  if (doubled > 0) return refuse('gaps', `${doubled} slices at the place of another`, 'each slice once');
+  const median = stack.medianDistance ?? 0;
+  const worst = Math.max(...stack.distances.map((distance) => Math.abs(distance - median)));
+  if (worst <= median * tolerance) return null;
+  const missingSlices = stack.distances.reduce(
+    (sum, distance) => sum + Math.max(0, Math.round(distance / median) - 1),
+    0,
+  );
+  const observed =
+    missingSlices > 0 ? `a gap of ${missingSlices} slices` : `distances off by up to ${round(worst)} mm`;
+  return refuse('gaps', observed, `every ${round(median)} mm, within ${round(tolerance * 100)} %`);
+};

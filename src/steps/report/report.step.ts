@@ -1,0 +1,93 @@
+import { Injectable } from '@nestjs/common';
+import type { DiagnosticReport, ImagingStudy, Observation, Resource } from '@medplum/fhirtypes';
+import type { Transaction } from '../../database/database.ts';
+import { ResourceStore } from '../../fhir/resource-store.ts';
+import { type AnalysisTask, completedTask } from '../../governance/analysis-task.ts';
+import { ModelRegister } from '../../governance/model-register.ts';
+import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
+import { Failure } from '../../kernel/errors.ts';
+import type { FindingsCoded, ReportWritten } from '../../kernel/handoffs.ts';
+import { KeptFileStore } from '../../queue/kept-file.store.ts';
+import { done, skipped, type Step, type StepResult } from '../step.ts';
+import { type AnalysisRecord, analysisValue, findingsToRecord, type Kept, reportId } from './findings-to-record.ts';
+
+/**
+ * Writes the record: Observations, DiagnosticReport, Provenance, picture and the completed Task in one transaction, together with the job
+ * that tells the RIS. Run again with the same inputs it changes nothing; with other inputs it makes a new version of the same report.
+ */
+@Injectable()
+export class ReportStep implements Step<FindingsCoded, ReportWritten> {
+  readonly name = 'report';
+
+  constructor(
+    private readonly store: ResourceStore,
+    private readonly models: ModelRegister,
+    private readonly files: KeptFileStore,
+  ) {}
+
+  async run(coded: FindingsCoded): Promise<StepResult<ReportWritten>> {
+    const { study, task, earlier } = await this.read(coded);
+    if (!study || !task) return skipped('the study or its Task is gone');
+    const model = this.models.get(coded.model);
+    if (!model) throw new Failure('model.unknown', `The model ${coded.model} is no longer loaded; put it back, or replay after it is.`);
+    const reference = { reference: `DiagnosticReport/${reportId(coded.studyInstanceUid, coded.model)}` };
+    const finished = (now: Date) => ({ kind: 'update', resource: completedTask(task, reference, now) }) as const;
+    const unchanged = earlier ? whyUnchanged(earlier, coded) : null;
+    if (unchanged) {
+      return skipped(unchanged, async (tx) => {
+        await this.store.write(tx, [finished(new Date())]);
+        await this.dropPicture(tx, coded);
+      });
+    }
+    const png = coded.keyPicture ? await this.files.read(coded.keyPicture) : null;
+    const record = findingsToRecord(coded, study, model, png ? Buffer.from(png.bytes) : null, new Date());
+    const withdrawn = earlier ? await this.withdrawn(earlier, record) : [];
+    return done<ReportWritten>(null, {
+      write: async (tx) => {
+        const resources: (Resource & Kept)[] = [...record.observations, ...withdrawn, ...(record.picture ?? []), record.report, record.provenance];
+        const written = await this.store.write(tx, [...resources.map((resource) => ({ kind: 'update', resource }) as const), finished(new Date())]);
+        await this.dropPicture(tx, coded);
+        const report = written.find((stored) => stored.type === 'DiagnosticReport');
+        return {
+          diagnosticReportId: String(record.report.id),
+          versionId: Number(report?.versionId),
+          patientId: record.report.subject?.reference?.split('/')[1] ?? '',
+        };
+      },
+    });
+  }
+
+  private async read(coded: FindingsCoded) {
+    const refs = [
+      { type: 'ImagingStudy', id: coded.imagingStudyId },
+      { type: 'Task', id: coded.taskId },
+      { type: 'DiagnosticReport', id: reportId(coded.studyInstanceUid, coded.model) },
+    ];
+    const found = (await this.store.readMany(refs)).filter((stored) => stored && !stored.deleted);
+    const get = <T extends Resource>(type: string) => found.find((stored) => stored.type === type)?.parse<T>() ?? null;
+    return { study: get<ImagingStudy>('ImagingStudy'), task: get<AnalysisTask>('Task'), earlier: get<DiagnosticReport>('DiagnosticReport') };
+  }
+
+  /** Findings of the earlier version that the new one does not have any more: withdrawn, never deleted. */
+  private async withdrawn(earlier: DiagnosticReport, record: AnalysisRecord): Promise<(Observation & Kept)[]> {
+    const kept = new Set(record.observations.map((observation) => observation.id));
+    const gone = (earlier.result ?? [])
+      .map((result) => result.reference?.split('/')[1] ?? '')
+      .filter((id) => id !== '' && !kept.has(id))
+      .map((id) => ({ type: 'Observation', id }));
+    const stored = gone.length > 0 ? await this.store.readMany(gone) : [];
+    return stored.map((one) => ({ ...one.parse<Observation>(), status: 'entered-in-error' }) as Observation & Kept);
+  }
+
+  private async dropPicture(tx: Transaction, coded: FindingsCoded): Promise<void> {
+    if (coded.keyPicture) await this.files.drop(tx, coded.keyPicture);
+  }
+}
+
+/** Why the report that is there stays as it is: null when a new version is due. */
+function whyUnchanged(earlier: DiagnosticReport, coded: FindingsCoded): string | null {
+  // A person has decided: a machine's later look never takes that back.
+  if (!['registered', 'partial', 'preliminary'].includes(earlier.status)) return `the report is ${earlier.status}`;
+  const value = earlier.identifier?.find((identifier) => identifier.system === IDENTIFIER_SYSTEMS.analysis)?.value;
+  return value === analysisValue(coded) ? 'the same inputs gave the same report' : null;
+}

@@ -1,0 +1,27 @@
+import type {
+  Device,
+  DiagnosticReport,
+  Encounter,
+  ImagingStudy,
+  Observation,
+  Patient,
+  ServiceRequest,
+} from '@medplum/fhirtypes';
+import type { RisProfile } from './ris-profile.ts';
+
+/** One version of the record, and what a message needs besides. */
+export interface OruInput {
+  readonly report: DiagnosticReport;
+  /** In the order of `report.result`. */
+  readonly observations: readonly Observation[];
+  readonly patient: Patient;
+  readonly encounter?: Encounter;
+  readonly serviceRequest?: ServiceRequest;
+  readonly imagingStudy: ImagingStudy;
+  readonly device: Device;
+  readonly profile: RisProfile;
+  /** MSH-10, 20 characters at most, unique for ever. */
+  readonly controlId: string;
+  /** MSH-7 and OBR-22; must rise with each version, or receivers drop the later one as a repeat. */
+  readonly now: Date;
+}

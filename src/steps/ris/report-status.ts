@@ -1,0 +1,77 @@
+import type { DiagnosticReport } from '@medplum/fhirtypes';
+import { Failure } from '../../kernel/errors.ts';
+import type { RisProfile } from './ris-profile.ts';
+
+/** How a status of the report is said in a result message (tables 0123, 0085, 0038). */
+export interface ReportStatus {
+  /** OBR-25. */
+  readonly result: string;
+  /** OBX-11 of everything but the study UID. */
+  readonly observation: string;
+  /** ORC-5. */
+  readonly order: string;
+  /**
+   * First line of text. A widely used archive reads OBR-25 P as verified, so the words must say what it is; nobody may rely on
+   * the letter alone.
+   */
+  readonly banner: string;
+  /** A withdrawn result is one line that says so. */
+  readonly withResults: boolean;
+}
+
+/** Throws `ris.not-sendable` for a status that is no result yet. */
+export function reportStatus(status: DiagnosticReport['status'], profile: RisProfile): ReportStatus {
+  const found = STATUSES[status];
+  if (found === undefined) {
+    throw new Failure(
+      'ris.not-sendable',
+      'A report without a result (status registered or unknown) is not sent to the RIS.',
+    );
+  }
+  return found.result === 'P' ? { ...found, result: profile.preliminaryStatus } : found;
+}
+
+const PRELIMINARY: ReportStatus = {
+  result: 'P',
+  observation: 'P',
+  order: 'IP',
+  banner: 'PRELIMINARY AI RESULT. NOT REVIEWED BY A RADIOLOGIST.',
+  withResults: true,
+};
+const CORRECTED: ReportStatus = {
+  result: 'C',
+  observation: 'C',
+  order: 'CM',
+  banner: 'CORRECTED AI RESULT. REPLACES EARLIER VERSIONS.',
+  withResults: true,
+};
+
+const STATUSES: Readonly<Partial<Record<string, ReportStatus>>> = {
+  preliminary: PRELIMINARY,
+  partial: PRELIMINARY,
+  final: {
+    result: 'F',
+    observation: 'F',
+    order: 'CM',
+    banner: 'AI RESULT, REVIEWED BY A RADIOLOGIST.',
+    withResults: true,
+  },
+  amended: CORRECTED,
+  corrected: CORRECTED,
+  appended: CORRECTED,
+  cancelled: {
+    result: 'X',
+    observation: 'X',
+    order: 'CA',
+    banner: 'AI RESULT WITHDRAWN. DISREGARD EARLIER VERSIONS.',
+    withResults: false,
+  },
+  // Table 0123 has no W; each line says it (table 0085), with the OBX-3 and OBX-4 of the line it takes back.
+  'entered-in-error': {
+    result: 'X',
+    observation: 'W',
+    order: 'CA',
+    banner: 'AI RESULT ENTERED IN ERROR. DISREGARD EARLIER VERSIONS.',
+    withResults: true,
+  },
+};

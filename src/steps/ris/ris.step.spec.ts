@@ -1,0 +1,246 @@
+import type { DiagnosticReport, Resource } from '@medplum/fhirtypes';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freshDatabase } from '../../../test/database.ts';
+import { fieldOf, type RisPeer, startRis } from '../../../test/peers/ris.ts';
+import { readSettings } from '../../config/settings.ts';
+import type { Database } from '../../database/database.ts';
+import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
+import { ResourceStore } from '../../fhir/resource-store.ts';
+import type { OruStored } from '../../kernel/handoffs.ts';
+import type { StepResult } from '../step.ts';
+import { OutboundMessageStore } from './outbound-message.store.ts';
+import { RisDestination } from './ris-destination.ts';
+import { RisMessageStep } from './ris-message.step.ts';
+import { ERRORS_ANSWERED_MAX, RETRY_MAX_MS, RisSendStep } from './ris-send.step.ts';
+
+let database: Database;
+let close: () => Promise<void>;
+let store: ResourceStore;
+let messages: OutboundMessageStore;
+let ris: RisPeer;
+let destination: RisDestination;
+
+beforeAll(async () => {
+  ({ database, close } = await freshDatabase());
+  await loadDefinitions();
+  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
+  messages = new OutboundMessageStore(database);
+});
+afterAll(() => close?.());
+beforeEach(async () => {
+  ris = await startRis();
+  destination = new RisDestination(readSettings({ RIS_URL: ris.url.href, RIS_ACK_TIMEOUT_MS: '200' }));
+});
+afterEach(async () => {
+  destination.close();
+  await ris.close();
+});
+
+let count = 0;
+const write = (...resources: (Resource & { id: string })[]) =>
+  database.transaction((tx) =>
+    store.write(
+      tx,
+      resources.map((resource) => ({ kind: 'update', resource })),
+    ),
+  );
+const coding = (system: string, code: string) => ({ coding: [{ system, code }] });
+
+/** A small record of its own for each test. */
+async function writeReport(): Promise<DiagnosticReport & { id: string }> {
+  count += 1;
+  const subject = { reference: `Patient/p${count}` };
+  const report: DiagnosticReport & { id: string } = {
+    resourceType: 'DiagnosticReport',
+    id: `r${count}`,
+    status: 'preliminary',
+    code: coding('http://loinc.org', '24558-9'),
+    subject,
+    imagingStudy: [{ reference: `ImagingStudy/s${count}` }],
+    result: [{ reference: `Observation/o${count}` }],
+  };
+  await write(
+    {
+      resourceType: 'Patient',
+      id: `p${count}`,
+      identifier: [{ system: 'urn:oid:1.2', value: `MRN${count}` }],
+    },
+    {
+      resourceType: 'ImagingStudy',
+      id: `s${count}`,
+      status: 'available',
+      subject,
+      identifier: [{ system: 'urn:dicom:uid', value: 'urn:oid:1.2.3' }],
+    },
+    { resourceType: 'Device', id: `d${count}`, deviceName: [{ name: 'CXR', type: 'model-name' }] },
+    {
+      resourceType: 'Observation',
+      id: `o${count}`,
+      status: 'preliminary',
+      code: coding('http://snomed.info/sct', '36118008'),
+      valueCodeableConcept: coding('http://snomed.info/sct', '52101004'),
+      device: { reference: `Device/d${count}` },
+    },
+    report,
+  );
+  return report;
+}
+
+/** Runs what a step wants written, as the runner does. */
+async function settle<T extends object>(result: StepResult<T>): Promise<T | null> {
+  const next =
+    result.kind === 'later'
+      ? null
+      : await database.transaction(async (tx) => (await result.write?.(tx)) ?? null);
+  return (next as T | null) ?? (result.kind === 'done' ? result.next : null);
+}
+const compose = (id: string, versionId = 1) =>
+  new RisMessageStep(store, messages, destination).run({
+    diagnosticReportId: id,
+    versionId,
+    patientId: `p${count}`,
+  });
+const deliver = (handoff: OruStored) => new RisSendStep(messages, destination).run(handoff);
+const stored = async (): Promise<OruStored> => {
+  const next = await settle(await compose((await writeReport()).id));
+  expect(next).not.toBeNull();
+  return next!;
+};
+const rowOf = async ({ messageId }: OruStored) => {
+  const text =
+    'SELECT state, attempts, last_error, control_id, raw, ack, acked_at FROM hl7_outbound WHERE id = $1';
+  const [row] = await database.run<{
+    state: string;
+    attempts: number;
+    last_error: string | null;
+    control_id: string;
+    raw: Buffer;
+    ack: Buffer | null;
+  }>({ text }, [messageId]);
+  return row!;
+};
+
+describe('Writing the message of a report', () => {
+  it('stores the bytes under a control id and hands on where they go', async () => {
+    const next = await stored();
+    expect(next.lane).toBe(`ris:${ris.url.host}:p${count}`);
+    const row = await rowOf(next);
+    expect(row).toMatchObject({ state: 'waiting', attempts: 0 });
+    expect(fieldOf(row.raw, 'MSH', 10)).toBe(row.control_id);
+    expect(row.control_id).toMatch(/^P\d{13,19}$/);
+    expect(fieldOf(row.raw, 'OBR', 25)).toBe('P');
+  });
+
+  it('makes one message per version of a report, however often it is asked', async () => {
+    const report = await writeReport();
+    const [first, racing] = await Promise.all([compose(report.id), compose(report.id)]);
+    const nexts = [await settle(first), await settle(racing)];
+    expect(nexts.filter((next) => next !== null)).toHaveLength(1);
+    expect(await compose(report.id)).toMatchObject({ kind: 'skipped' });
+  });
+
+  it('says what the record says now, with a later OBR-22 for each version', async () => {
+    const report = await writeReport();
+    const first = await settle(await compose(report.id));
+    await write({ ...report, status: 'final' });
+    const second = await settle(await compose(report.id, 1));
+    expect(await compose(report.id, 2)).toMatchObject({ kind: 'skipped' });
+    const [before, after] = [(await rowOf(first!)).raw, (await rowOf(second!)).raw];
+    expect([fieldOf(before, 'OBR', 25), fieldOf(after, 'OBR', 25)]).toEqual(['P', 'F']);
+    expect(fieldOf(after, 'OBR', 22) > fieldOf(before, 'OBR', 22)).toBe(true);
+    expect(fieldOf(after, 'OBR', 3)).toBe(fieldOf(before, 'OBR', 3));
+  });
+
+  it('does nothing where no RIS is configured or the report is gone', async () => {
+    const report = await writeReport();
+    const nowhere = new RisMessageStep(store, messages, new RisDestination(readSettings({})));
+    const handoff = { diagnosticReportId: report.id, versionId: 1, patientId: 'p' };
+    expect(await nowhere.run(handoff)).toMatchObject({ kind: 'skipped', why: 'no RIS configured' });
+    expect(await compose('missing')).toMatchObject({ kind: 'skipped' });
+  });
+
+  it('gives up by name on a record that makes no message', async () => {
+    const report = await writeReport();
+    await write({ ...report, imagingStudy: [] });
+    expect(await compose(report.id)).toMatchObject({
+      kind: 'given-up',
+      why: expect.stringContaining('imaging study'),
+    });
+  });
+});
+
+describe('Sending a stored message', () => {
+  it('marks it acknowledged with the answer, and does not send it again', async () => {
+    const next = await stored();
+    expect(await settle(await deliver(next))).toEqual(next);
+    expect(await rowOf(next)).toMatchObject({
+      state: 'acknowledged',
+      attempts: 1,
+      last_error: null,
+      acked_at: expect.any(Date),
+    });
+    expect((await rowOf(next)).ack!.toString()).toContain('MSA|AA|');
+    expect(await deliver(next)).toMatchObject({ kind: 'skipped' });
+    expect(ris.messages).toHaveLength(1);
+  });
+
+  it.each(['silence', 'close-before-ack', 'foreign-ack', 'garbage', 'error'] as const)(
+    'after "%s" sends the same bytes again later',
+    async (what) => {
+      const next = await stored();
+      ris.script({ do: what });
+      const result = await deliver(next);
+      expect(result).toMatchObject({ kind: 'later', afterMs: expect.any(Number) });
+      expect(await rowOf(next)).toMatchObject({
+        state: 'waiting',
+        attempts: 1,
+        last_error: expect.stringMatching(/^(hl7\.|AE)/),
+      });
+      expect((await deliver(next)).kind).toBe('done');
+      expect(ris.messages.map(String)).toEqual([
+        String((await rowOf(next)).raw),
+        String((await rowOf(next)).raw),
+      ]);
+    },
+  );
+
+  it('waits longer each time the RIS is down, within a bound, and delivers when it is back', async () => {
+    const next = await stored();
+    await ris.goDown();
+    const waits: number[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const result = await deliver(next);
+      if (result.kind === 'later') waits.push(result.afterMs);
+    }
+    expect(waits).toHaveLength(3);
+    expect(waits[2]!).toBeGreaterThan(waits[0]!);
+    expect(Math.max(...waits)).toBeLessThan(RETRY_MAX_MS * 1.2);
+    await ris.comeBack();
+    expect((await deliver(next)).kind).toBe('done');
+  });
+
+  it('gives up what the RIS rejects, and what it keeps answering with an error', async () => {
+    const rejected = await stored();
+    ris.script({ do: 'reject' });
+    const result = await deliver(rejected);
+    expect(result).toMatchObject({ kind: 'given-up', why: 'the RIS rejected the message: AR' });
+    await settle(result);
+    expect(await rowOf(rejected)).toMatchObject({ state: 'rejected', last_error: 'AR' });
+
+    const failing = await stored();
+    await database.run({ text: 'UPDATE hl7_outbound SET errors_answered = $2 WHERE id = $1' }, [
+      failing.messageId,
+      ERRORS_ANSWERED_MAX - 1,
+    ]);
+    ris.script({ do: 'error' });
+    await settle(await deliver(failing));
+    expect(await rowOf(failing)).toMatchObject({ state: 'given-up', last_error: 'AE' });
+  });
+
+  it('shares one connection among messages sent at once', async () => {
+    const nexts = [await stored(), await stored(), await stored()];
+    const results = await Promise.all(nexts.map(deliver));
+    expect(results.map((result) => result.kind)).toEqual(['done', 'done', 'done']);
+    expect(ris.connections).toBe(1);
+  });
+});

@@ -1,0 +1,172 @@
+import type { Endpoint, ImagingStudy } from '@medplum/fhirtypes';
+import type { Transaction } from '../../database/database.ts';
+import type { DicomJson, StudySource } from '../../dicom/study-source.ts';
+import type { ResourceStore, ResourceWrite } from '../../fhir/resource-store.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { Failure } from '../../kernel/errors.ts';
+import type { StudyAvailable, StudySeen } from '../../kernel/handoffs.ts';
+import { stableId } from '../../kernel/stable-id.ts';
+import { done, givenUp, later, type Step, type StepResult, skipped } from '../step.ts';
+import { decideCompleteness, type QuietTimes, type StudyWatch } from './decide-completeness.ts';
+import { findOrder, recordedKeys } from './find-order.ts';
+import type { OrderMatch } from './match-order.ts';
+import { accessionIdentifier, imagingStudyId, metadataToImagingStudy } from './metadata-to-imaging-study.ts';
+import { patientIdentifiers } from './metadata-to-patient.ts';
+import { studyPatient } from './study-patient.ts';
+import type { StudyWatchStore } from './study-watch.store.ts';
+import { withEarlier, withMatch } from './with-match.ts';
+
+export interface StudyStepOptions extends QuietTimes {
+  /** IANA zone of the site, for study times without an offset; null when it is not known. */
+  readonly timeZone: string | null;
+  readonly clock: Clock;
+}
+
+/**
+ * Something of a study is there: is it all there? Looks until the count stands still, then writes Patient, Endpoint and
+ * ImagingStudy. A study that grows afterwards is looked at again and gets a new version; an unmatched one gets its order
+ * when that arrives.
+ */
+export class StudyStep implements Step<StudySeen, StudyAvailable> {
+  readonly name = 'study';
+
+  constructor(
+    private readonly source: StudySource,
+    private readonly store: ResourceStore,
+    private readonly watches: StudyWatchStore,
+    private readonly options: StudyStepOptions,
+  ) {}
+
+  async run({ studyInstanceUid }: StudySeen): Promise<StepResult<StudyAvailable>> {
+    try {
+      return await this.look(studyInstanceUid);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      if (error.code === 'study.contradictory' || error.code === 'dicomweb.wrong-study')
+        return givenUp(error.message);
+      // The PACS is away, or still moving the study: looking again costs nothing and uses up no attempts.
+      if (AWAY.has(error.code)) return later(this.options.lookIntervalMs, error.message);
+      throw error;
+    }
+  }
+
+  private async look(studyInstanceUid: string): Promise<StepResult<StudyAvailable>> {
+    const now = this.options.clock.now();
+    const earlier = await this.watches.read(studyInstanceUid);
+    const count = await this.source.countInstances(studyInstanceUid);
+    if (count === 0) return skipped('the PACS has no instance of this study');
+    const complete = earlier?.completedCount === count;
+    if (complete && (await this.stillTheSame(earlier)))
+      return skipped('nothing new since the study was complete');
+    const { watch, waitMs } = decideCompleteness(earlier, { studyInstanceUid, count, now }, this.options);
+    if (!complete && waitMs !== null) {
+      await this.watches.keepLook(watch);
+      return later(waitMs, `the study has ${count} instances and may still grow`);
+    }
+    return this.available(watch);
+  }
+
+  private async available(watch: StudyWatch): Promise<StepResult<StudyAvailable>> {
+    const { studyInstanceUid, instanceCount } = watch;
+    const metadata = await this.source.metadata(studyInstanceUid);
+    if (metadata.length !== instanceCount) return this.changed(watch, metadata.length);
+    const match = await findOrder(this.store, keysOf(metadata[0]!, studyInstanceUid));
+    return this.record(watch, metadata, match);
+  }
+
+  /** An unmatched study may have got its order; that is asked of our own record, not of the PACS. */
+  private async stillTheSame(watch: StudyWatch): Promise<boolean> {
+    if (watch.unmatchedReason === null) return true;
+    const keys = await recordedKeys(this.store, watch.studyInstanceUid);
+    const match = keys === null ? null : await findOrder(this.store, keys);
+    return match?.kind === 'unmatched' && match.reason === watch.unmatchedReason;
+  }
+
+  /** The metadata are of another number of instances than were counted. */
+  private async changed(watch: StudyWatch, instances: number): Promise<StepResult<StudyAvailable>> {
+    const count = await this.source.countInstances(watch.studyInstanceUid);
+    if (count === watch.instanceCount) {
+      const text = `The PACS counts ${count} instances of the study and gives metadata of ${instances}. Check the study there.`;
+      throw new Failure('dicomweb.incomplete', text);
+    }
+    await this.watches.keepLook({
+      ...watch,
+      instanceCount: count,
+      looks: 1,
+      lastChange: this.options.clock.now(),
+    });
+    return later(this.options.lookIntervalMs, 'the study changed while it was read');
+  }
+
+  private async record(
+    watch: StudyWatch,
+    metadata: readonly DicomJson[],
+    match: OrderMatch,
+  ): Promise<StepResult<StudyAvailable>> {
+    const { studyInstanceUid } = watch;
+    const id = imagingStudyId(studyInstanceUid);
+    const stored = await this.store.read('ImagingStudy', id);
+    const kept = stored === null || stored.deleted ? null : stored.parse<ImagingStudy>();
+    if (kept?.status === 'cancelled' || kept?.status === 'entered-in-error')
+      return skipped('the study was withdrawn by a person');
+    const unknown = match.kind === 'unmatched' && kept === null;
+    const patient = unknown ? await studyPatient(this.store, metadata[0]!, studyInstanceUid) : null;
+    const endpoint = endpointAt(this.source.endpoint);
+    const found = metadataToImagingStudy(metadata, {
+      timeZone: this.options.timeZone,
+      subject: patient ? { reference: `Patient/${patient.id}` } : (kept?.subject ?? {}),
+      endpoint: { reference: `Endpoint/${endpoint.id}` },
+    });
+    const study = withMatch(kept === null ? found : withEarlier(found, kept), match);
+    const writes: ResourceWrite[] = [
+      { kind: 'update', resource: endpoint, unchanged: 'skip' },
+      ...(patient?.create ? [{ kind: 'update', resource: patient.create, unchanged: 'skip' } as const] : []),
+      // A person may have linked the study meanwhile: then the write is refused, and the step comes again and sees it.
+      {
+        kind: 'update',
+        resource: study,
+        unchanged: 'skip',
+        ...(kept && stored ? { ifVersion: stored.versionId } : {}),
+      },
+    ];
+    const reason = study.basedOn === undefined && match.kind === 'unmatched' ? match.reason : null;
+    const next: StudyAvailable = { imagingStudyId: id, studyInstanceUid };
+    return done<StudyAvailable>(next, { write: (tx) => this.write(tx, watch, writes, reason) });
+  }
+
+  private async write(
+    tx: Transaction,
+    watch: StudyWatch,
+    writes: readonly ResourceWrite[],
+    reason: string | null,
+  ): Promise<void> {
+    await this.store.write(tx, writes);
+    await this.watches.complete(tx, watch, reason, this.options.clock.now());
+  }
+}
+
+const AWAY: ReadonlySet<string> = new Set([
+  'dicomweb.unreachable',
+  'dicomweb.timeout',
+  'dicomweb.status',
+  'dicomweb.not-found',
+]);
+
+function keysOf(first: DicomJson, studyInstanceUid: string) {
+  return { studyInstanceUid, accession: accessionIdentifier(first), patientIds: patientIdentifiers(first) };
+}
+
+function endpointAt(address: string): Endpoint & { id: string } {
+  return {
+    resourceType: 'Endpoint',
+    id: stableId('Endpoint', address),
+    status: 'active',
+    connectionType: {
+      system: 'http://terminology.hl7.org/CodeSystem/endpoint-connection-type',
+      code: 'dicom-wado-rs',
+    },
+    payloadType: [{ text: 'DICOM instances' }],
+    payloadMimeType: ['application/dicom', 'application/dicom+json'],
+    address,
+  };
+}

@@ -1,0 +1,47 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { ask, SignedOut } from './api.ts';
+
+interface RecordDialogProps {
+  /** `DiagnosticReport/7` */
+  readonly reference: string;
+  readonly token: string;
+  readonly close: () => void;
+  readonly onSignedOut: (status: number) => void;
+}
+
+/** One FHIR resource as text. A plain link would open a page without the token and show nothing but a refusal. */
+export function RecordDialog({ reference, token, close, onSignedOut }: RecordDialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [text, setText] = useState('Loading');
+
+  useEffect(() => {
+    dialog.current?.showModal();
+    const end = new AbortController();
+    ask(`/fhir/${reference}`, token, end.signal)
+      .then(async (response) => {
+        if (!response.ok) throw new Error(`the server answered ${response.status}`);
+        setText(JSON.stringify(await response.json(), null, 2));
+      })
+      .catch((error: unknown) => {
+        if (end.signal.aborted) return;
+        // 403: this token may see the worklist but not this resource. That is no reason to sign out.
+        if (error instanceof SignedOut && error.status === 401) onSignedOut(error.status);
+        else
+          setText(
+            `${reference} could not be read: ${error instanceof Error ? error.message : 'unknown reason'}`,
+          );
+      });
+    return () => end.abort();
+  }, [reference]);
+
+  return (
+    <dialog ref={dialog} class="record" aria-labelledby="record-name" onClose={close}>
+      <h2 id="record-name">{reference}</h2>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+      <pre tabIndex={0}>{text}</pre>
+      <button type="button" onClick={close}>
+        Close
+      </button>
+    </dialog>
+  );
+}

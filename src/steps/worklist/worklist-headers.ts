@@ -1,0 +1,28 @@
+/**
+ * Headers of everything under `/worklist`. The page needs nothing but its own files, its own server and pictures out of memory
+ * (`blob:`). Trusted Types let the browser itself refuse every way in which text could become markup. Patient
+ * ids stand in addresses, so no address is told to anybody; and nothing of this is kept in a cache.
+ */
+export function worklistHeaders(frameAncestors: readonly string[] = []): Readonly<Record<string, string>> {
+  const policy = [
+    "default-src 'self'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' blob:",
+    "connect-src 'self'",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    `frame-ancestors ${frameAncestors.length > 0 ? frameAncestors.join(' ') : "'none'"}`,
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ];
+  return {
+    'content-security-policy': policy.join('; '),
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-resource-policy': 'same-origin',
+    'permissions-policy': 'camera=(), microphone=(), geolocation=()',
+  };
+}

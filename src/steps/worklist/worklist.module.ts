@@ -1,0 +1,81 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyInstance } from 'fastify';
+import { Database } from '../../database/database.ts';
+import { FhirModule } from '../../fhir/fhir.module.ts';
+import { ResourceStore } from '../../fhir/resource-store.ts';
+import { WorklistController } from './worklist.controller.ts';
+import { WorklistFeed } from './worklist.feed.ts';
+import { WorklistStore } from './worklist.store.ts';
+import { WorklistNotices } from './worklist-notices.ts';
+import { worklistPage } from './worklist-page.ts';
+
+/** Injection token: the folder with the built page. */
+export const WORKLIST_PAGE_FOLDER = Symbol('WorklistPageFolder');
+
+/** The worklist: page, what it reads, and what keeps it live. */
+@Module({
+  imports: [FhirModule],
+  controllers: [WorklistController],
+  providers: [
+    WorklistStore,
+    { provide: WORKLIST_PAGE_FOLDER, useFactory: findPageFolder },
+    {
+      provide: WorklistFeed,
+      inject: [WorklistStore],
+      useFactory: (store: WorklistStore) => new WorklistFeed(store),
+    },
+    {
+      provide: WorklistNotices,
+      inject: [Database, WorklistFeed],
+      useFactory: (database: Database, feed: WorklistFeed) =>
+        new WorklistNotices(
+          database,
+          (payload) => feed.heard(payload),
+          () => feed.missed(),
+        ),
+    },
+  ],
+})
+export class WorklistModule implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
+  constructor(
+    @Inject(ResourceStore) private readonly resources: ResourceStore,
+    @Inject(WorklistFeed) private readonly feed: WorklistFeed,
+    @Inject(WorklistNotices) private readonly notices: WorklistNotices,
+    @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
+    @Inject(WORKLIST_PAGE_FOLDER) private readonly pageFolder: string,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    this.resources.onChange((tx, changes) => this.feed.changed(tx, changes));
+    // A process without the api role has no HTTP server.
+    const fastify = this.http.httpAdapter?.getInstance<FastifyInstance | undefined>();
+    if (typeof fastify?.register === 'function')
+      await fastify.register(worklistPage, { folder: this.pageFolder });
+  }
+
+  /** Open streams would keep the server from closing. */
+  beforeApplicationShutdown(): void {
+    this.feed.stop();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.notices.stop();
+  }
+}
+
+/** Where `vite build` put the page, seen from the sources, from `dist/src` and from `dist`. */
+function findPageFolder(): string {
+  const places = ['../../../dist/worklist', '../../../worklist', '../../worklist'];
+  const folders = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  return folders.find((folder) => existsSync(join(folder, 'index.html'))) ?? (folders[0] as string);
+}

@@ -1,0 +1,22 @@
+import { AccessTokens, LOCAL_TOKEN_LIFETIME_S } from '../../src/access/access-tokens.ts';
+import { LOCAL_CLIENT } from '../../src/access/clients.ts';
+import { parseScopes } from '../../src/access/scope.ts';
+import { readSettings } from '../../src/config/settings.ts';
+import { Database } from '../../src/database/database.ts';
+import { FlowRunner } from '../../src/flow/flow-runner.ts';
+import { makeLogger } from '../../src/kernel/log.ts';
+import { startServer } from '../../src/start-server.ts';
+import type { FromServer } from './messages.ts';
+
+/** The server as it is, in a process of its own, telling its parent when steps end. */
+const settings = readSettings();
+const server = await startServer(settings, makeLogger(settings.LOG_LEVEL));
+const send = (message: FromServer) => process.send?.(message);
+
+server.app.get(FlowRunner).watch((ended) => {
+  send({ kind: 'step', step: ended.step, end: ended.end, why: ended.why, ms: ended.ms, at: performance.timeOrigin + performance.now(), handoff: ended.handoff, next: ended.next });
+});
+const token = await server.app.get(AccessTokens).issue(LOCAL_CLIENT, parseScopes('system/*.cruds'), LOCAL_TOKEN_LIFETIME_S);
+send({ kind: 'ready', url: server.url ?? '', token, readyMs: performance.now(), database: server.app.get(Database).connectionOptions() as object });
+process.on('SIGTERM', () => void server.stop().then(() => process.exit(0)));
+process.on('disconnect', () => void server.stop().then(() => process.exit(0)));

@@ -1,0 +1,75 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FloorJob, FloorSetup, FromServer } from './messages.ts';
+
+type Ready = Extract<FromServer, { kind: 'ready' }>;
+type StepMessage = Extract<FromServer, { kind: 'step' }>;
+
+/** The server in a process of its own. */
+export class BenchServer {
+  readonly steps: StepMessage[] = [];
+
+  private constructor(
+    readonly child: ChildProcess,
+    readonly ready: Ready,
+    readonly startedMs: number,
+  ) {
+    child.on('message', (message: FromServer) => {
+      if (message.kind === 'step') this.steps.push(message);
+    });
+  }
+
+  /** `startedMs`: from the start of the process to the first 200 of its readiness check. */
+  static async start(env: Record<string, string>): Promise<BenchServer> {
+    const before = performance.now();
+    const child = fork(join(import.meta.dirname, 'bench-server.js'), { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const [ready] = (await once(child, 'message')) as [Ready];
+    while (!(await fetch(`${ready.url}/health/ready`)).ok);
+    return new BenchServer(child, ready, performance.now() - before);
+  }
+
+  get auth(): Record<string, string> {
+    return { authorization: `Bearer ${this.ready.token}` };
+  }
+
+  /** Resident memory now and at its highest, in MB. */
+  memory(): { now: number; peak: number } {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
+    const kb = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
+    return { now: Math.round(kb('VmRSS') / 1_024), peak: Math.round(kb('VmHWM') / 1_024) };
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGTERM');
+    await once(this.child, 'exit');
+  }
+}
+
+/** The floor in a process of its own, one job at a time. */
+export class Floor {
+  private constructor(private readonly child: ChildProcess) {}
+
+  static async start(setup: FloorSetup): Promise<Floor> {
+    const floor = new Floor(fork(join(import.meta.dirname, 'floor.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    await floor.ask({ setup });
+    return floor;
+  }
+
+  /** Milliseconds of one job. */
+  run(job: FloorJob): Promise<number> {
+    return this.ask({ job });
+  }
+
+  stop(): void {
+    this.child.disconnect();
+  }
+
+  private async ask(message: object): Promise<number> {
+    this.child.send(message);
+    const [answer] = (await once(this.child, 'message')) as [{ ms?: number; error?: string }];
+    if (answer.error) throw new Error(answer.error);
+    return answer.ms ?? 0;
+  }
+}

@@ -1,0 +1,189 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+/** Usual is 150, think at 300. */
+const FILE_LINES_MAX = 400;
+/** Usual is 25. */
+const FUNCTION_LINES_MAX = 70;
+const CONSTRUCTOR_DEPENDENCIES_MAX = 8;
+
+/** What each folder of `src` may import, besides itself. Types count. */
+const LOWEST = ['kernel', 'config', 'database', 'queue'];
+const BELOW_STEPS = ['governance', 'subscriptions', 'terminology', 'access', 'fhir', 'archive', 'dicom', 'dicomweb', 'hl7', ...LOWEST];
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  kernel: [],
+  config: ['kernel'],
+  database: ['config', 'kernel'],
+  queue: ['database', 'config', 'kernel'],
+  dicom: ['config', 'kernel'],
+  hl7: ['config', 'kernel'],
+  dicomweb: ['dicom', 'config', 'kernel'],
+  archive: ['dicom', 'database', 'config', 'kernel'],
+  fhir: LOWEST,
+  subscriptions: ['fhir', ...LOWEST],
+  terminology: ['fhir', ...LOWEST],
+  access: ['fhir', ...LOWEST],
+  governance: ['subscriptions', 'terminology', 'access', 'fhir', 'dicom', ...LOWEST],
+  steps: BELOW_STEPS,
+  flow: ['steps', 'governance', 'subscriptions', 'queue', 'kernel'],
+};
+
+/** Files whose length is their nature: tables and generated lists. */
+const EXEMPT_FROM_LENGTH: readonly RegExp[] = [/dictionary-table\.ts$/];
+
+const root = resolve(import.meta.dirname, '..');
+const files = listFiles(join(root, 'src')).filter((file) => /\.tsx?$/.test(file));
+
+describe('the house is in order', () => {
+  it('imports go down, never round: every folder imports only what the table allows', () => {
+    const wrong: string[] = [];
+    for (const { from, to } of imports()) {
+      const [fromFolder, toFolder] = [folderOf(from), folderOf(to)];
+      if (fromFolder === null || fromFolder === toFolder || toFolder === null) continue;
+      if (!MAY_IMPORT[fromFolder]?.includes(toFolder)) wrong.push(`${short(from)} imports ${short(to)}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('no step imports another step', () => {
+    const wrong = imports().filter(({ from, to }) => stepOf(from) && stepOf(to) && stepOf(from) !== stepOf(to));
+    expect(wrong.map(({ from, to }) => `${short(from)} imports ${short(to)}`)).toEqual([]);
+  });
+
+  it('a folder is entered by its top files: subfolders are private', () => {
+    const wrong = imports().filter(({ from, to }) => !isReachable(from, to));
+    expect(wrong.map(({ from, to }) => `${short(from)} imports ${short(to)}`)).toEqual([]);
+  });
+
+  it('there is no cycle of imports', () => {
+    expect(findCycle()).toEqual([]);
+  });
+
+  it('there are no barrels and no rooms for leftovers', () => {
+    const wrong = files.filter((file) => /(^|\/)index\.tsx?$/.test(file) || /(utils?|helpers?|common|manager)(\.|\/)/i.test(short(file)));
+    expect(wrong.map(short)).toEqual([]);
+  });
+
+  it('files and functions stay small', () => {
+    const wrong: string[] = [];
+    for (const file of files.filter((file) => !EXEMPT_FROM_LENGTH.some((pattern) => pattern.test(file)))) {
+      const lines = readFileSync(file, 'utf8').split('\n');
+      if (lines.length - 1 > FILE_LINES_MAX && !file.endsWith('.spec.ts')) wrong.push(`${short(file)}: ${lines.length - 1} lines`);
+      if (!/\.spec\.tsx?$/.test(file)) {
+        for (const { name, length } of functionsOf(lines)) {
+          if (length > FUNCTION_LINES_MAX) wrong.push(`${short(file)}: ${name} has ${length} lines`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('constructors have few dependencies', () => {
+    const wrong = files.filter((file) => constructorDependencies(readFileSync(file, 'utf8')) > CONSTRUCTOR_DEPENDENCIES_MAX);
+    expect(wrong.map(short)).toEqual([]);
+  });
+
+  it('the environment is read in config and nowhere else', () => {
+    const wrong = files.filter((file) => folderOf(file) !== 'config' && !file.endsWith('.spec.ts') && /process\.env(?!\['PATH'\])/.test(readFileSync(file, 'utf8')));
+    expect(wrong.map(short)).toEqual([]);
+  });
+
+  it('hl7-standard stays behind the codec, Bull behind the queue, dicomweb-client behind dicomweb', () => {
+    const owners: Record<string, RegExp> = { 'hl7-standard': /^src\/hl7\//, bull: /^src\/queue\//, 'dicomweb-client': /^src\/dicomweb\// };
+    const wrong = files.flatMap((file) =>
+      Object.entries(owners)
+        .filter(([name, owner]) => !owner.test(short(file)) && new RegExp(`from '${name}'`).test(readFileSync(file, 'utf8')))
+        .map(([name]) => `${short(file)} imports ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+let allImports: Import[] | null = null;
+
+function imports(): Import[] {
+  allImports ??= files
+    .filter((file) => !file.endsWith('.spec.ts') && !file.includes('/page/'))
+    .flatMap((from) =>
+      [...readFileSync(from, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) => ({
+        from,
+        to: resolve(dirname(from), match[1] as string),
+      })),
+    );
+  return allImports;
+}
+
+/** Folder of `src` a file lies in; null for files at its root and outside. */
+function folderOf(file: string): string | null {
+  const parts = relative(join(root, 'src'), file).split('/');
+  return parts.length > 1 && parts[0] !== '..' ? (parts[0] as string) : null;
+}
+
+function stepOf(file: string): string | null {
+  const parts = relative(join(root, 'src', 'steps'), file).split('/');
+  return parts.length > 1 && parts[0] !== '..' ? (parts[0] as string) : null;
+}
+
+/** The public top of a file's room: `src/<folder>`, for steps `src/steps/<step>`. */
+function roomOf(file: string): string {
+  const step = stepOf(file);
+  return step ? join(root, 'src', 'steps', step) : join(root, 'src', folderOf(file) ?? '');
+}
+
+function isReachable(from: string, to: string): boolean {
+  if (folderOf(from) === null || folderOf(to) === null) return true;
+  return dirname(to) === roomOf(to) || from.startsWith(`${roomOf(to)}/`);
+}
+
+function findCycle(): string[] {
+  const next = new Map<string, string[]>();
+  for (const { from, to } of imports()) next.set(from, [...(next.get(from) ?? []), to]);
+  const done = new Set<string>();
+  const visit = (file: string, path: string[]): string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return [];
+    for (const target of next.get(file) ?? []) {
+      const cycle = visit(target, [...path, file]);
+      if (cycle.length > 0) return cycle;
+    }
+    done.add(file);
+    return [];
+  };
+  for (const file of files) {
+    const cycle = visit(file, []);
+    if (cycle.length > 0) return cycle.map(short);
+  }
+  return [];
+}
+
+/** Functions and methods by their first line and the line that closes at the same depth of indentation. */
+function functionsOf(lines: readonly string[]): { name: string; length: number }[] {
+  const found: { name: string; length: number }[] = [];
+  lines.forEach((line, start) => {
+    const match = /^(\s*)(?:export )?(?:default )?(?:private |protected |public |static |override |async )*(?:function\*? ?(\w+)|(\w+)\s*(?:<[^>]*>)?\([^)]*\)?[^;=]*\{$)/.exec(line);
+    if (!match || /^\s*(if|for|while|switch|catch|return|else)\b/.test(line)) return;
+    const end = lines.findIndex((other, at) => at > start && other.startsWith(`${match[1]}}`) && !other.startsWith(`${match[1]}})`));
+    if (end > 0) found.push({ name: match[2] ?? match[3] ?? '', length: end - start + 1 });
+  });
+  return found;
+}
+
+function constructorDependencies(text: string): number {
+  const body = /constructor\(([\s\S]*?)\)\s*\{/.exec(text)?.[1] ?? '';
+  return (body.match(/\b(private|protected|public|readonly)\b[^,]*/g) ?? []).length;
+}
+
+function listFiles(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? listFiles(path) : [path];
+  });
+}
+
+const short = (file: string) => relative(root, file);
