@@ -20,7 +20,7 @@ export function orderMessage(exam: OrderedExam, controlId: string, now: Date): s
   const placer = `P${exam.accession}^DEMO_OE`;
   const filler = `F${exam.accession}^DEMO_RIS`;
   return [
-    `MSH|^~\\&|DEMO_RIS|DEMO|PRELIM|RADIOLOGY|${time}||OMI^O23^OMI_O23|${controlId}|P|2.5.1|||||||UNICODE UTF-8`,
+    `MSH|^~\\&|DEMO_RIS|DEMO|PRELIM|RADIOLOGY|${time}||OMI^O23^OMI_O23|${controlId}|P|2.5.1||||||UNICODE UTF-8`,
     `PID|1||${exam.patientId}^^^${exam.patientIdIssuer}^MR||${exam.patientName}||${exam.birthDate}|${exam.sex}`,
     `PV1|1|O|RAD^^^DEMO||||1234^HOUSE^GREGORY|||||||||||V${exam.accession}^^^DEMO^VN`,
     `ORC|NW|${placer}|${filler}||SC||||${time}|||1234^HOUSE^GREGORY`,

@@ -130,7 +130,7 @@ describe.skipIf(chromium === null)(
         await page.evaluate(
           '(async (image) => (await image.decode(), image.naturalWidth))(document.querySelector(".picture img"))',
         ),
-      ).toBe(768);
+      ).toBe(512);
       await press('End', 'Home', 'j', 'j', 'j', 'j');
       await page.getByRole('heading', { name: 'No order matched this study' }).waitFor();
     });
@@ -150,7 +150,7 @@ describe.skipIf(chromium === null)(
       const row = page.getByRole('option').filter({ hasText: 'Brandt' });
       await expectText(row, ['Refused', 'body-part', 'observed HAND', 'required CHEST']);
       await row.click();
-      await page.getByRole('heading', { name: 'Refused: this study does not fit the model' }).waitFor();
+      await page.getByRole('heading', { name: 'Refused by the gate' }).waitFor();
       expect(await page.locator('.verdict dd').allInnerTexts()).toEqual(['body-part', 'HAND', 'CHEST']);
     });
 

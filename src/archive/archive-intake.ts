@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Transaction } from '../database/database.ts';
 import { parseMediaTypes } from '../dicom/media-type.ts';
 import type { MultipartPart } from '../dicom/read-multipart.ts';
+import { Failure } from '../kernel/errors.ts';
 import { ArchiveStore, type KnownInstance } from './archive.store.ts';
 import {
   discardIncoming,
@@ -76,6 +77,8 @@ export class ArchiveIntake {
       outcomes.push(...(await this.commit(batch)));
       batch = [];
       return outcomes;
+    } catch (error) {
+      throw unwritable(error) ?? error;
     } finally {
       const left = await Promise.allSettled(batch);
       await discardIncoming(
@@ -133,6 +136,23 @@ export class ArchiveIntake {
       await discardIncoming(arrived.map(({ file }) => file));
     }
   }
+}
+
+/** Disk full, read-only or not ours: nothing the sender can mend, and worth another try. */
+function unwritable(error: unknown): Failure | null {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  if (
+    code === undefined ||
+    !['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST'].includes(code)
+  )
+    return null;
+  return new Failure(
+    'archive.unwritable',
+    'The archive cannot write its files. Check PRELIM_DATA, its free space and rights.',
+    {
+      cause: error,
+    },
+  );
 }
 
 function recordOf({ file, read }: Arrived): InstanceRecord | null {

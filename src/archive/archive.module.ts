@@ -4,10 +4,12 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
+import { systemClock } from '../kernel/clock.ts';
 import { ARCHIVE_PLACE, ArchiveController, type ArchivePlace } from './archive.controller.ts';
 import { ArchiveStore } from './archive.store.ts';
 import { ArchiveIntake } from './archive-intake.ts';
 import { ArchiveSource } from './archive-source.ts';
+import { sweepIncoming } from './instance-file.ts';
 import { QidoStore } from './qido.store.ts';
 
 /** The embedded PACS: a DICOMweb service under `/dicomweb`, files under `PRELIM_DATA/archive`, index in the database. */
@@ -38,12 +40,20 @@ import { QidoStore } from './qido.store.ts';
   exports: [ArchiveIntake, ArchiveSource],
 })
 export class ArchiveModule implements OnModuleInit {
-  constructor(@Inject(HttpAdapterHost) private readonly host: HttpAdapterHost) {}
+  constructor(
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(ARCHIVE_PLACE) private readonly place: ArchivePlace,
+  ) {}
 
   /** Fastify hands multipart bodies on as a stream: the parser of a kind that nobody else here uses. */
-  onModuleInit(): void {
-    const server = this.host.httpAdapter?.getInstance<FastifyInstance>();
-    if (server === undefined || server.hasContentTypeParser('multipart/related')) return;
+  async onModuleInit(): Promise<void> {
+    await sweepIncoming(this.place.folder, systemClock.now());
+    const server = this.host.httpAdapter?.getInstance<FastifyInstance | undefined>();
+    if (
+      typeof server?.addContentTypeParser !== 'function' ||
+      server.hasContentTypeParser('multipart/related')
+    )
+      return;
     server.addContentTypeParser('multipart/related', (_request, payload, done) => done(null, payload));
   }
 }

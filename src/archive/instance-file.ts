@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { InstanceUids } from '../dicom/read-instance-head.ts';
 import { isUid } from '../dicom/uid.ts';
+import { writeChunks } from '../dicom/write-chunks.ts';
 import { Failure } from '../kernel/errors.ts';
 
 /** A file that has arrived and has no name yet. */
@@ -28,18 +29,20 @@ export async function writeIncoming(folder: string, body: AsyncIterable<Buffer>)
   const file = await open(path, 'wx', 0o600);
   try {
     const hash = createHash('sha256');
-    let bytes = 0;
     let start: Buffer = Buffer.alloc(0);
-    for await (const chunk of body) {
-      let data = chunk;
-      if (bytes < PREAMBLE_BYTES + 4) {
-        start = Buffer.concat([start, chunk.subarray(0, PREAMBLE_BYTES + 4 - bytes)]);
-        data = Buffer.from(chunk).fill(0, 0, Math.min(chunk.length, Math.max(0, PREAMBLE_BYTES - bytes)));
+    async function* stored() {
+      for await (const chunk of body) {
+        const at = start.length;
+        let data = chunk;
+        if (at < PREAMBLE_BYTES + 4) {
+          start = Buffer.concat([start, chunk.subarray(0, PREAMBLE_BYTES + 4 - at)]);
+          data = Buffer.from(chunk).fill(0, 0, Math.min(chunk.length, Math.max(0, PREAMBLE_BYTES - at)));
+        }
+        hash.update(data);
+        yield data;
       }
-      hash.update(data);
-      await writeAll(file, data);
-      bytes += data.length;
     }
+    const bytes = await writeChunks(file, stored());
     return {
       path,
       bytes,
@@ -84,17 +87,21 @@ export async function discardIncoming(files: readonly { readonly path: string }[
   for (const { path } of files) await rm(path, { force: true });
 }
 
-/** Removes what a killed process left half written. Only while nothing else writes to the archive. */
-export async function sweepIncoming(folder: string): Promise<number> {
-  const names = await readdir(join(folder, INCOMING)).catch(() => []);
-  for (const name of names) await rm(join(folder, INCOMING, name), { force: true });
-  return names.length;
+/** Removes what a killed process left half written; younger files may belong to another process that is receiving them. */
+export async function sweepIncoming(folder: string, now: Date): Promise<number> {
+  let removed = 0;
+  for (const name of await readdir(join(folder, INCOMING)).catch(() => [])) {
+    const path = join(folder, INCOMING, name);
+    const found = await stat(path).catch(() => null);
+    if (found === null || now.getTime() - found.mtimeMs < INCOMING_KEPT_MS) continue;
+    await rm(path, { force: true });
+    removed++;
+  }
+  return removed;
 }
 
-/** `write` may write less than it was given. */
-async function writeAll(file: FileHandle, data: Buffer): Promise<void> {
-  for (let done = 0; done < data.length; ) done += (await file.write(data, done)).bytesWritten;
-}
+/** No sender takes longer for one instance. */
+export const INCOMING_KEPT_MS = 3_600_000;
 
 async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');

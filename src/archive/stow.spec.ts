@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -8,6 +8,7 @@ import { dicomFile } from '../../test/peers/dicom-file.ts';
 import { jsonItems, jsonNumber, jsonString } from '../dicom/json-values.ts';
 import type { DicomJson } from '../dicom/study-source.ts';
 import { ArchiveIntake, BATCH_INSTANCES } from './archive-intake.ts';
+import { INCOMING_KEPT_MS, sweepIncoming } from './instance-file.ts';
 
 let server: ArchiveServer;
 let intake: ArchiveIntake;
@@ -182,6 +183,23 @@ describe('STOW-RS', () => {
       (await store([dicomFile({ study: '1.2', series: '1', sop: '9.9' })], { path: '/studies/1.2%2F3%3Fx=' }))
         .status,
     ).toBe(400);
+  });
+
+  it('clears away what a killed process left, but nothing that may still be arriving', async () => {
+    await writeFile(join(server.folder, 'incoming', 'left.part'), 'x');
+    expect(await sweepIncoming(server.folder, new Date())).toBe(0);
+    expect(await sweepIncoming(server.folder, new Date(Date.now() + INCOMING_KEPT_MS + 1_000))).toBe(1);
+  });
+
+  it('answers 503 while its files cannot be written, and stores again afterwards', async () => {
+    const incoming = join(server.folder, 'incoming');
+    await rm(incoming, { recursive: true });
+    await writeFile(incoming, 'a file where the folder should be');
+    const file = dicomFile({ study: '1.15', series: '1.15.1', sop: '1.15.1.1' });
+    const { status } = await store([file]);
+    await rm(incoming);
+    expect(status).toBe(503);
+    expect((await store([file])).status).toBe(200);
   });
 
   it('leaves no half file when the sender is gone in the middle', async () => {

@@ -64,6 +64,14 @@ export const kinds = {
     return text.trim();
   }),
   folders: kind((text) => split(text, ':')),
+  timeZone: kind((text) => {
+    if (text === '') return null;
+    try {
+      return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone;
+    } catch {
+      throw new Error('must be a time zone such as Europe/Vienna');
+    }
+  }),
   hosts: kind((text) =>
     split(text, ',').map((part) => {
       if (!/^[A-Za-z0-9.-]+(:\d{1,5})?$/.test(part)) throw new Error('must be a comma list of host or host:port');

@@ -61,6 +61,11 @@ export const SETTINGS = {
     default: '48',
     means: 'How far back by study date a look at the PACS reaches.',
   },
+  SITE_TIME_ZONE: {
+    kind: kinds.timeZone,
+    default: '',
+    means: 'Time zone of DICOM times that carry none, as IANA name (Europe/Vienna). Empty: of such times only the date is kept.',
+  },
   HL7_HOST: { kind: kinds.text, default: '127.0.0.1', means: 'Address the MLLP listener binds to.' },
   HL7_PORT: { kind: kinds.port, default: '2575', means: 'MLLP port for orders.' },
   RIS_URL: {
@@ -81,6 +86,21 @@ export const SETTINGS = {
     kind: kinds.integer(0, 64),
     default: '0',
     means: 'Threads of one model run. 0: as many as there are cores.',
+  },
+  INFERENCE_PROVIDERS: {
+    kind: kinds.list(['cpu', 'cuda']),
+    default: 'cpu',
+    means: 'Where ONNX models run, first choice first: "cuda,cpu" uses an NVIDIA GPU when ONNX Runtime finds its CUDA parts.',
+  },
+  INFERENCE_HOSTS: {
+    kind: kinds.hosts,
+    default: '',
+    means: 'Hosts of Open Inference Protocol servers that a manifest may name. Empty: none.',
+  },
+  SNOMED_LICENSED: {
+    kind: kinds.oneOf(['no', 'yes']),
+    default: 'no',
+    means: 'yes: this site holds a SNOMED CT licence, and codes outside the free Global Patient Set are used too.',
   },
   SUBSCRIPTION_HOSTS: {
     kind: kinds.hosts,
@@ -107,7 +127,7 @@ export type Settings = { readonly [N in keyof typeof SETTINGS]: Value<(typeof SE
 };
 
 /** Names that start like ours but are none of ours: most often a slip of the pen. */
-const OWN_PREFIXES = /^(PRELIM|HL7|RIS|DICOMWEB|STUDY|INFERENCE|SUBSCRIPTION|AUTH|DATABASE|REDIS)_/;
+const OWN_PREFIXES = /^(PRELIM|HL7|RIS|DICOMWEB|STUDY|INFERENCE|SITE|SNOMED|SUBSCRIPTION|AUTH|DATABASE|REDIS)_/;
 
 /**
  * Reads all settings from an environment. Throws one `config.invalid` that names every fault at once.

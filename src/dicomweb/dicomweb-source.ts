@@ -207,8 +207,11 @@ function missing(): never {
 export function dicomwebSourceOf(settings: Settings): DicomwebSource {
   if (!settings.DICOMWEB_URL) throw new Failure('config.invalid', 'DICOMWEB_URL is not set.');
   const { DICOMWEB_TOKEN: token, DICOMWEB_USER: user, DICOMWEB_PASSWORD: password } = settings;
-  return new DicomwebSource(
-    dicomwebConnection(settings.DICOMWEB_URL, { token, user, password }),
-    join(settings.PRELIM_DATA, 'spool'),
-  );
+  const spool = join(settings.PRELIM_DATA, 'spool');
+  // What a killed process left there; nobody waits for it.
+  void sweepSpool(spool, SPOOL_KEPT_MS).catch(() => undefined);
+  return new DicomwebSource(dicomwebConnection(settings.DICOMWEB_URL, { token, user, password }), spool);
 }
+
+/** No step holds fetched files for a day. */
+const SPOOL_KEPT_MS = 86_400_000;

@@ -1,8 +1,9 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readInstanceUids } from '../dicom/read-instance-head.ts';
 import { multipartBoundary, readMultipart } from '../dicom/read-multipart.ts';
 import type { LocalInstance } from '../dicom/study-source.ts';
+import { writeChunks } from '../dicom/write-chunks.ts';
 import { Failure } from '../kernel/errors.ts';
 import type { DicomwebConnection } from './dicomweb-connection.ts';
 import { type DicomwebAnswer, sendDicomweb, statusFailure } from './dicomweb-request.ts';
@@ -93,13 +94,8 @@ async function firstAcceptable(retrieval: Retrieval): Promise<DicomwebAnswer> {
 async function writeBody(path: string, body: AsyncIterable<Buffer>): Promise<void> {
   const file = await open(path, 'w', 0o600);
   try {
-    for await (const chunk of body) await writeAll(file, chunk);
+    await writeChunks(file, body);
   } finally {
     await file.close();
   }
-}
-
-/** `write` may write less than it was given. */
-async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
-  for (let done = 0; done < chunk.length; ) done += (await file.write(chunk, done)).bytesWritten;
 }

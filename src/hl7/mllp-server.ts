@@ -31,6 +31,8 @@ export const CLOSE_GRACE_MS = 5_000;
 export class MllpServer {
   private readonly server: net.Server;
   private readonly connections = new Set<MllpConnection>();
+  /** Every TCP connection, those still in their TLS handshake too. */
+  private readonly sockets = new Set<net.Socket>();
 
   constructor(private readonly options: MllpServerOptions) {
     const accept = (socket: net.Socket) => this.accept(socket);
@@ -41,12 +43,15 @@ export class MllpServer {
             {
               minVersion: 'TLSv1.2',
               handshakeTimeout: HANDSHAKE_MS,
-              allowHalfOpen: true,
               ...options.tls,
             } as tls.TlsOptions,
             accept,
           );
     this.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
+    this.server.on('connection', (socket: net.Socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+    });
     this.server.on('drop', () => this.options.onEvent?.({ kind: 'refused-connection', peer: '', bytes: 0 }));
     this.server.on('tlsClientError', () =>
       this.options.onEvent?.({ kind: 'tls-failed', peer: '', bytes: 0 }),
@@ -66,7 +71,7 @@ export class MllpServer {
   }
 
   get connectionCount(): number {
-    return this.connections.size;
+    return this.sockets.size;
   }
 
   /** New certificates for new connections; open ones go on. */
@@ -79,7 +84,7 @@ export class MllpServer {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const connection of this.connections) connection.finish();
     const grace = setTimeout(() => {
-      for (const connection of this.connections) connection.destroy();
+      for (const socket of this.sockets) socket.destroy();
     }, CLOSE_GRACE_MS);
     await closed;
     clearTimeout(grace);

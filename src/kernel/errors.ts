@@ -50,7 +50,6 @@ export const FAILURES = {
   'archive.media-type': { kind: 'media-type', retry: false },
   'archive.not-acceptable': { kind: 'not-acceptable', retry: false },
   'archive.not-found': { kind: 'not-found', retry: false },
-  'archive.too-large': { kind: 'too-large', retry: false },
   'archive.unwritable': { kind: 'unavailable', retry: true },
 
   'dicomweb.uid': { kind: 'invalid', retry: false },
@@ -65,7 +64,6 @@ export const FAILURES = {
   'dicomweb.too-large': { kind: 'too-large', retry: false },
   'dicomweb.incomplete': { kind: 'unavailable', retry: true },
   'dicomweb.wrong-study': { kind: 'invalid', retry: false },
-  'dicomweb.refused': { kind: 'conflict', retry: false },
 
   'study.contradictory': { kind: 'invalid', retry: false },
 

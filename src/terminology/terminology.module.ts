@@ -1,4 +1,6 @@
-import { Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Settings } from '../config/settings.ts';
+import { SETTINGS } from '../config/settings.token.ts';
 import { Database } from '../database/database.ts';
 import { FhirModule } from '../fhir/fhir.module.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
@@ -8,7 +10,13 @@ import { keepTerminology } from './keep-terminology.ts';
 /** Code systems and maps: shipped, kept in the FHIR store, answered from memory. */
 @Module({
   imports: [FhirModule],
-  providers: [{ provide: ConceptMaps, useFactory: () => ConceptMaps.shipped() }],
+  providers: [
+    {
+      provide: ConceptMaps,
+      inject: [SETTINGS],
+      useFactory: (settings: Settings) => ConceptMaps.shipped(rowsOf(settings)),
+    },
+  ],
   exports: [ConceptMaps],
 })
 export class TerminologyModule implements OnApplicationBootstrap {
@@ -16,10 +24,14 @@ export class TerminologyModule implements OnApplicationBootstrap {
     private readonly store: ResourceStore,
     private readonly database: Database,
     private readonly maps: ConceptMaps,
+    @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
   /** After the definitions are loaded, and before the steps that import this module run jobs. */
   async onApplicationBootstrap(): Promise<void> {
-    await keepTerminology(this.store, this.database, this.maps);
+    await keepTerminology(this.store, this.database, this.maps, rowsOf(this.settings));
   }
 }
+
+/** Rows that need a SNOMED CT licence are used where a site says it has one. */
+const rowsOf = (settings: Settings) => ({ licensed: settings.SNOMED_LICENSED === 'yes' });

@@ -33,7 +33,7 @@ async function prepare(given: FloorSetup): Promise<void> {
   setup = given;
   client = new pg.Client(setup.database as pg.ClientConfig);
   await client.connect();
-  for (const model of setup.models) sessions.set(model.name, await InferenceSession.create(model.file, { graphOptimizationLevel: 'all' }));
+  for (const model of setup.models) sessions.set(model.name, await InferenceSession.create(model.file, { graphOptimizationLevel: 'all', logSeverityLevel: 3 }));
   ris = connect(setup.risPort, '127.0.0.1');
   ris.setNoDelay(true);
   await new Promise((resolve) => ris.once('connect', resolve));

@@ -1,6 +1,6 @@
 import { encode } from 'fast-png';
 
-const SIZE = 768;
+const SIZE = 512;
 
 /** Where the drawn region lies, in parts of the picture: centre and half axes. */
 export interface Region {

@@ -71,10 +71,6 @@ export class MllpConnection {
     if (!this.busy) this.socket.destroy();
   }
 
-  destroy(): void {
-    this.socket.destroy();
-  }
-
   private onData(chunk: Buffer): void {
     try {
       this.waiting.push(...this.decoder.push(chunk));

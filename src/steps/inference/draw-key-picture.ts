@@ -2,7 +2,7 @@
  * The one picture that goes with a preliminary result, drawn by a pixel worker. Dark as the image itself, thin coloured lines, no
  * text: nothing is burned in, so nothing about a person or a score can be.
  */
-import { encode } from 'fast-png';
+import { encodePng } from './encode-png.ts';
 import type { OutputArray } from './engines/engine.ts';
 import { type MaskSlice, maskSliceToPicture } from './pixels/mask-picture.ts';
 import type { PixelRegion } from './pixels/pixel-image.ts';
@@ -41,7 +41,7 @@ export function drawKeyPicture(args: KeyPictureArgs): KeyPicture {
     mask: args.mask.subarray(slice * size, (slice + 1) * size),
   };
   const picture = maskSliceToPicture(smaller(shown));
-  return { png: png(picture.rows, picture.columns, picture.rgb, 3), slice };
+  return { png: encodePng(picture.rows, picture.columns, picture.rgb, 3), slice };
 }
 
 /** Sky blue: light enough on a dark image, and told from orange by people who do not tell red from green. */
@@ -54,11 +54,11 @@ const OUTLINE_PIXELS = 2;
 
 function previewToPng(preview: Preview): Uint8Array<ArrayBuffer> {
   const { rows, columns, data, seen } = preview;
-  if (!seen) return png(rows, columns, data, 1);
+  if (!seen) return encodePng(rows, columns, data, 1);
   const rgb = new Uint8Array(rows * columns * 3);
   for (let i = 0; i < data.length; i++) rgb.fill(data[i]!, i * 3, i * 3 + 3);
   outline(rgb, columns, seen);
-  return png(rows, columns, rgb, 3);
+  return encodePng(rows, columns, rgb, 3);
 }
 
 function outline(rgb: Uint8Array, columns: number, seen: PixelRegion): void {
@@ -72,13 +72,16 @@ function outline(rgb: Uint8Array, columns: number, seen: PixelRegion): void {
   }
 }
 
+/** Every seventh voxel finds the same slice, and 3,000 slices in a moment; seven divides no usual width, so no column is left out. */
+const COUNTED_STEP = 7;
+
 /** The slice with most voxels above 0; the middle one when the mask is empty. */
 function fullestSlice(mask: OutputArray, slices: number, size: number): number {
   let best = Math.floor(slices / 2);
   let most = 0;
   for (let slice = 0; slice < slices; slice++) {
     let voxels = 0;
-    for (let i = slice * size; i < (slice + 1) * size; i++) if (mask[i]! > 0) voxels++;
+    for (let i = slice * size; i < (slice + 1) * size; i += COUNTED_STEP) if (mask[i]! > 0) voxels++;
     if (voxels > most) {
       most = voxels;
       best = slice;
@@ -127,12 +130,3 @@ function smaller(slice: MaskSlice): MaskSlice {
     mask: shrink(Float32Array.from(slice.mask), 'nearest'),
   };
 }
-
-function png(rows: number, columns: number, data: Uint8Array, channels: 1 | 3): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(
-    encode({ width: columns, height: rows, data, depth: 8, channels }, { zlib: { level: PNG_LEVEL } }),
-  );
-}
-
-/** Level 6 takes twice as long for 3 % less. */
-const PNG_LEVEL = 3;

@@ -25,13 +25,14 @@ import { TensorReader } from './tensor-reader.ts';
         new OnnxEngine({
           intraOpNumThreads: settings.INFERENCE_THREADS || availableParallelism(),
           runsMax: RUNS_MAX,
+          executionProviders: settings.INFERENCE_PROVIDERS,
         }),
     },
     {
       provide: InferenceEngines,
-      inject: [OnnxEngine],
-      useFactory: (onnx: OnnxEngine) =>
-        new InferenceEngines([onnx, new OpenInferenceProtocol({ hosts: [] })]),
+      inject: [OnnxEngine, SETTINGS],
+      useFactory: (onnx: OnnxEngine, settings: Settings) =>
+        new InferenceEngines([onnx, new OpenInferenceProtocol({ hosts: settings.INFERENCE_HOSTS })]),
     },
     TensorReader,
     KeyPictures,

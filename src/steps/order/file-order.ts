@@ -13,14 +13,14 @@ import { mrnOf } from './pid-to-patient.ts';
  */
 export async function fileOrder(tx: Transaction, store: ResourceStore, order: OrderResources): Promise<void> {
   const mrn = mrnOf(order.patient);
-  await tx.run(LOCK, [`patient ${mrn.system} ${mrn.value}`]);
+  await tx.run(LOCK, [[`patient ${mrn.system} ${mrn.value}`]]);
   const { patient, writes } = await placePatient(tx, store, order.patient, mrn);
   const subject = { reference: `Patient/${patient}` };
   let encounter: string | undefined;
   if (order.encounter) {
     const number = order.encounter.identifier![0]!;
     const known = await findOne<Encounter>(tx, store, 'Encounter', [number]);
-    const resource = merge(known, { ...order.encounter, subject }, idOf('encounter', number));
+    const resource = merge(known, { ...order.encounter, subject }, idOf('Encounter', number));
     encounter = `Encounter/${resource.id}`;
     writes.push({ kind: 'update', resource, unchanged: 'skip' });
   }
@@ -51,7 +51,7 @@ async function placePatient(
   const known = await findOne<Patient>(tx, store, 'Patient', [mrn]);
   const survivor = known ? await survivorOf(tx, store, known) : null;
   if (known?.id && survivor && survivor !== known.id) return { patient: survivor, writes: [] };
-  const resource = merge(known, incoming, idOf('patient', mrn));
+  const resource = merge(known, incoming, idOf('Patient', mrn));
   return { patient: resource.id, writes: [{ kind: 'update', resource, unchanged: 'skip' }] };
 }
 
@@ -79,7 +79,7 @@ async function placeRequest(
   incoming: ServiceRequest,
 ): Promise<ServiceRequest & { id: string }> {
   const numbers = lookupNumbers(incoming);
-  for (const number of numbers) await tx.run(LOCK, [`order ${number.system} ${number.value}`]);
+  await tx.run(LOCK, [numbers.map((number) => `order ${number.system} ${number.value}`).sort()]);
   const known = await findOne<ServiceRequest>(tx, store, 'ServiceRequest', numbers);
   if (known?.subject?.reference && known.subject.reference !== incoming.subject.reference) {
     throw new Failure(
@@ -90,7 +90,7 @@ async function placeRequest(
       },
     );
   }
-  return merge(known, incoming, idOf('service-request', numbers[0]!));
+  return merge(known, incoming, idOf('ServiceRequest', numbers[0]!));
 }
 
 /** Placer and filler number name an order; accession number and study only where neither was sent. */
@@ -104,24 +104,42 @@ function lookupNumbers(request: ServiceRequest): Identifier[] {
   return study.length > 0 ? study : all;
 }
 
-async function findOne<T extends Resource>(
+/**
+ * The resource that has one of the numbers, the first number that is known deciding. Looked for under the id that this step would give
+ * it, which is quick and the usual case, then by search: it may have come another way.
+ */
+async function findOne<T extends Resource & { identifier?: Identifier[] }>(
   tx: Transaction,
   store: ResourceStore,
   type: T['resourceType'],
   numbers: readonly Identifier[],
 ): Promise<T | null> {
-  for (const { system, value } of numbers) {
-    const found = await store.findByIdentifier(type, String(system), String(value), tx);
+  const own = await store.read(type, idOf(type, numbers[0]!), tx);
+  if (own !== null && !own.deleted && hasNumber(own.parse<T>(), numbers[0]!)) return own.parse<T>();
+  const values = numbers.map(({ system, value }) => `${escaped(String(system))}|${escaped(String(value))}`);
+  const query = new URLSearchParams({ identifier: values.join(','), _count: String(MATCHES_MAX) });
+  const matches = (await store.search(type, query, tx)).matches.map((match) => match.parse<T>());
+  for (const number of numbers) {
+    const found = matches.filter((one) => hasNumber(one, number));
     if (found.length > 1) {
       throw new Failure(
         'fhir.multiple-matches',
         `Several ${type} resources have the number that was sent; mend that first.`,
       );
     }
-    if (found[0]) return found[0].parse<T>();
+    if (found[0]) return found[0];
   }
   return null;
 }
+
+/** Two would do to see that a number is not unique; an order has few numbers. */
+const MATCHES_MAX = 20;
+
+const hasNumber = (resource: { identifier?: Identifier[] }, { system, value }: Identifier) =>
+  resource.identifier?.some((one) => one.system === system && one.value === value) ?? false;
+
+/** FHIR search: backslash before what has a meaning in a value. */
+const escaped = (text: string) => text.replace(/[\\,$|]/g, '\\$&');
 
 /** What the message says replaces, what it does not say stays; identifiers are added, never taken away. */
 function merge<T extends Resource & { identifier?: Identifier[] }>(
@@ -138,6 +156,9 @@ function merge<T extends Resource & { identifier?: Identifier[] }>(
   return { ...known, ...incoming, identifier, id: String(known.id) } as T & { id: string };
 }
 
-const idOf = (kind: string, { system, value }: Identifier) => stableId(kind, String(system), String(value));
+const idOf = (type: string, { system, value }: Identifier) => stableId(type, String(system), String(value));
 
-const LOCK: Statement = { name: 'order-lock', text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))' };
+const LOCK: Statement = {
+  name: 'order-lock',
+  text: 'SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest($1::text[]) AS name',
+};

@@ -25,13 +25,12 @@ export class InboundMessageStore {
    */
   async begin(tx: Transaction, bytes: Buffer): Promise<Begun> {
     const key = keyOf(bytes);
-    const [row] = await tx.run<{ id: string }>(INSERT, [...key, bytes]);
+    const [row] = await tx.run<{ id: string; reused: boolean }>(INSERT, [...key, bytes]);
     if (row === undefined) {
       const [known] = await tx.run<{ ack: Buffer }>(REPEATED, key);
       return { kind: 'repeat', acks: splitMessages(known?.ack ?? Buffer.alloc(0)) };
     }
-    const others = await tx.run(SAME_CONTROL_ID, [...key.slice(0, 3), row.id]);
-    return { kind: 'new', id: row.id, controlIdReused: key[2] !== '' && others.length > 0 };
+    return { kind: 'new', id: row.id, controlIdReused: key[2] !== '' && row.reused };
   }
 
   async finish(tx: Transaction, id: string, end: Finished): Promise<void> {
@@ -50,17 +49,14 @@ function keyOf(bytes: Buffer): [string, string, string, Buffer] {
 const INSERT: Statement = {
   name: 'hl7-inbound-insert',
   text: `INSERT INTO hl7_inbound (sending_application, sending_facility, control_id, content_sha256, raw)
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT ON CONSTRAINT hl7_inbound_once DO NOTHING RETURNING id`,
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT ON CONSTRAINT hl7_inbound_once DO NOTHING
+    RETURNING id, EXISTS (SELECT 1 FROM hl7_inbound WHERE sending_application = $1 AND sending_facility = $2
+      AND control_id = $3) AS reused`,
 };
 const REPEATED: Statement = {
   name: 'hl7-inbound-repeated',
   text: `UPDATE hl7_inbound SET repeats = repeats + 1 WHERE sending_application = $1 AND sending_facility = $2
     AND control_id = $3 AND content_sha256 = $4 RETURNING ack`,
-};
-const SAME_CONTROL_ID: Statement = {
-  name: 'hl7-inbound-same-control-id',
-  text: `SELECT 1 FROM hl7_inbound WHERE sending_application = $1 AND sending_facility = $2 AND control_id = $3
-    AND id <> $4 LIMIT 1`,
 };
 const FINISH: Statement = {
   name: 'hl7-inbound-finish',

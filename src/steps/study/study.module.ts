@@ -26,7 +26,7 @@ import { announceStored, PacsWatch } from './watch-pacs.ts';
         new StudyStep(source, store, watches, {
           quietMs: settings.STUDY_QUIET_MS,
           lookIntervalMs: settings.STUDY_LOOK_INTERVAL_MS,
-          timeZone: null,
+          timeZone: settings.SITE_TIME_ZONE,
           clock: systemClock,
         }),
     },

@@ -55,12 +55,13 @@ export class WorklistModule implements OnModuleInit, BeforeApplicationShutdown, 
     @Inject(WORKLIST_PAGE_FOLDER) private readonly pageFolder: string,
   ) {}
 
-  async onModuleInit(): Promise<void> {
+  onModuleInit(): void {
     this.resources.onChange((tx, changes) => this.feed.changed(tx, changes));
     // A process without the api role has no HTTP server.
     const fastify = this.http.httpAdapter?.getInstance<FastifyInstance | undefined>();
+    // Not awaited: that would make Fastify load everything now, before Nest has set its error handler.
     if (typeof fastify?.register === 'function')
-      await fastify.register(worklistPage, { folder: this.pageFolder });
+      void fastify.register(worklistPage, { folder: this.pageFolder });
   }
 
   /** Open streams would keep the server from closing. */

@@ -83,7 +83,7 @@ function Reasons({ row }: { row: WorklistRow }) {
         <span class="aside">Why it stands here in the list: </span>
         <span>{first?.text}</span>
       </p>
-      {others.length > 0 && <p class="also">also {others.map((reason) => reason.text).join(' · ')}</p>}
+      {others.length > 0 && <p class="also">Also: {others.map((reason) => reason.text).join(' · ')}</p>}
     </div>
   );
 }
@@ -105,11 +105,11 @@ function Stops({ row }: { row: WorklistRow }) {
     <>
       {row.status === 'refused' && (
         <section class="stop" aria-label="Refusal">
-          <h3>Refused: this study does not fit the model</h3>
+          <h3>Refused by the gate</h3>
           {row.refusals.map((verdict) => (
             <VerdictTable key={`${verdict.rule}${verdict.text}`} verdict={verdict} />
           ))}
-          <p>Nothing was computed. Read the study as ordered.</p>
+          <p>There is no AI result. Read the study as ordered.</p>
         </section>
       )}
       {row.status === 'failed' && (

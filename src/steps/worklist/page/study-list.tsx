@@ -2,12 +2,12 @@ import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { WorklistRow } from '../worklist-row.ts';
 import { rowElementId, StudyRow } from './study-row.tsx';
+import type { LiveRows } from './use-rows.ts';
 
 interface StudyListProps {
   readonly rows: readonly WorklistRow[];
   readonly selectedId: string | null;
-  readonly more: boolean;
-  readonly nowMs: number;
+  readonly live: LiveRows;
   readonly select: (id: string) => void;
   readonly open: (id: string) => void;
   readonly listRef: RefObject<HTMLDivElement | null>;
@@ -17,7 +17,7 @@ interface StudyListProps {
  * The list, most urgent first. It is a listbox: the focus stays on the list and `aria-activedescendant` names the selected
  * row, so a row that moves, or a list that is drawn anew, never takes the focus away from under the reader.
  */
-export function StudyList({ rows, selectedId, more, nowMs, select, open, listRef }: StudyListProps) {
+export function StudyList({ rows, selectedId, live, select, open, listRef }: StudyListProps) {
   useKeepInView(listRef, selectedId, rows);
   const present = rows.some((row) => row.id === selectedId);
   return (
@@ -34,14 +34,16 @@ export function StudyList({ rows, selectedId, more, nowMs, select, open, listRef
           key={row.id}
           row={row}
           selected={row.id === selectedId}
-          nowMs={nowMs}
+          nowMs={live.nowMs}
           select={(id) => {
             select(id);
             open(id);
           }}
         />
       ))}
-      {more && <p class="nothing">Only the newest analyses are listed. Older ones are in the FHIR record.</p>}
+      {live.more && (
+        <p class="nothing">Only the newest analyses are listed. Older ones are in the FHIR record.</p>
+      )}
     </div>
   );
 }

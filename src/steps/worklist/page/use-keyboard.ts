@@ -2,6 +2,9 @@ import { useEffect, useRef } from 'preact/hooks';
 
 export type KeyAction = 'next' | 'previous' | 'first' | 'last' | 'open' | 'filter' | 'help' | 'back';
 
+/** What each key does; `inFilter` tells whether the filter box had the focus. */
+export type KeyActions = Readonly<Record<KeyAction, (inFilter?: boolean) => void>>;
+
 const KEYS: Readonly<Record<string, KeyAction>> = {
   ArrowDown: 'next',
   ArrowUp: 'previous',
@@ -22,16 +25,17 @@ const isCharacter = (key: string) => key.length === 1;
  * Listens for the keys of the worklist on the whole page. Keys with Ctrl, Alt or Meta are the browser's. While a text field
  * or a control has the focus, only the keys that mean nothing to it are taken.
  */
-export function useKeyboard(act: (action: KeyAction) => boolean, characterKeys: boolean): void {
-  const latest = useRef({ act, characterKeys });
-  latest.current = { act, characterKeys };
+export function useKeyboard(actions: KeyActions, characterKeys: boolean): void {
+  const latest = useRef({ actions, characterKeys });
+  latest.current = { actions, characterKeys };
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const action = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : undefined;
       if (!action || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
       if (isCharacter(event.key) && !latest.current.characterKeys) return;
       if (belongsToTarget(event)) return;
-      if (latest.current.act(action)) event.preventDefault();
+      latest.current.actions[action](event.target instanceof HTMLInputElement);
+      event.preventDefault();
     };
     addEventListener('keydown', onKey);
     return () => removeEventListener('keydown', onKey);
