@@ -82,8 +82,6 @@ export const FAILURES = {
   'inference.engine-refused': { kind: 'invalid', retry: false },
   'inference.engine-unavailable': { kind: 'unavailable', retry: true },
 
-  'queue.file-missing': { kind: 'not-found', retry: false },
-  'queue.file-too-large': { kind: 'too-large', retry: false },
 
   'worklist.listeners-full': { kind: 'busy', retry: true },
 

@@ -59,7 +59,7 @@ export interface Inferred extends GatePassed {
   readonly outputs: Readonly<Record<string, SmallTensor>>;
   /** SHA-256 over the tensors the model got: the same inputs give the same digest. */
   readonly inputsDigest: string;
-  /** Id of the kept PNG, when the model's kind gives a picture. */
+  /** Id of the Binary with the PNG, when the model's kind gives a picture. */
   readonly keyPicture: string | null;
   /** The instance the key picture was drawn from. */
   readonly keySopInstanceUid: string | null;

@@ -1,8 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { JobEngines } from './job-engines.ts';
-import { KeptFileStore } from './kept-file.store.ts';
 import { Outbox } from './outbox.ts';
 
 @Global()
-@Module({ providers: [Outbox, JobEngines, KeptFileStore], exports: [Outbox, JobEngines, KeptFileStore] })
+@Module({ providers: [Outbox, JobEngines], exports: [Outbox, JobEngines] })
 export class QueueModule {}

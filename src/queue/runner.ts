@@ -12,6 +12,8 @@ const SWEEP_MS = 2_000;
 interface Lane {
   readonly handler: JobHandler;
   running: number;
+  /** Rows may wait that nobody here has claimed: the last look took all there was room for, or news came since. */
+  mayWait: boolean;
   /** A look is under way; another was asked for meanwhile. */
   looking: boolean;
   lookAgain: boolean;
@@ -37,7 +39,7 @@ export class Runner implements JobEngine {
   ) {
     for (const handler of handlers) {
       if (this.queues.has(handler.queue)) throw new Error(`Two handlers for the queue ${handler.queue}`);
-      this.queues.set(handler.queue, { handler, running: 0, looking: false, lookAgain: false });
+      this.queues.set(handler.queue, { handler, running: 0, mayWait: true, looking: false, lookAgain: false });
     }
     this.presence = new Presence(
       database,
@@ -76,7 +78,7 @@ export class Runner implements JobEngine {
     const lane = this.queues.get(queue);
     if (!lane) return;
     lane.running -= 1;
-    this.look(queue);
+    if (lane.mayWait) this.look(queue);
   }
 
   take(taken: TakenJob): void {
@@ -96,6 +98,7 @@ export class Runner implements JobEngine {
   private look(queue: string): void {
     const lane = this.queues.get(queue);
     if (!lane || this.stopping) return;
+    lane.mayWait = true;
     if (lane.looking) lane.lookAgain = true;
     else void this.lookNow(queue, lane);
   }
@@ -108,12 +111,15 @@ export class Runner implements JobEngine {
         const room = lane.handler.concurrency - lane.running;
         const runner = this.presence.number;
         if (room <= 0 || runner === null) continue;
+        lane.mayWait = false;
         lane.running += room; // held while claiming, so that reserve() does not take the same room
         const jobs = await claimNext(this.database, queue, room, runner).catch((error: unknown) => {
           this.log.warn({ queue, err: (error as Error).name }, 'the outbox could not be read; trying again');
+          lane.mayWait = true;
           return [];
         });
         lane.running -= room - jobs.length;
+        if (jobs.length === room) lane.mayWait = true;
         for (const job of jobs) this.run(lane, job);
       } while (lane.lookAgain && !this.stopping);
     } finally {
@@ -126,7 +132,8 @@ export class Runner implements JobEngine {
     const running = this.runOne(lane, job).finally(() => {
       this.active.delete(running);
       lane.running -= 1;
-      this.look(job.queue);
+      // A lane's next row may have become its head.
+      if (lane.mayWait || job.lane !== null) this.look(job.queue);
     });
     this.active.add(running);
   }

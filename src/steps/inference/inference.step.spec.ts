@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Task } from '@medplum/fhirtypes';
+import type { Binary } from '@medplum/fhirtypes';
 import { decode } from 'fast-png';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { phantomSeries } from '../../../models/phantom/make-phantom.ts';
@@ -15,7 +16,6 @@ import { requestedTask } from '../../governance/analysis-task.ts';
 import type { Manifest } from '../../governance/manifest.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import type { GatePassed } from '../../kernel/handoffs.ts';
-import { KeptFileStore } from '../../queue/kept-file.store.ts';
 import { OnnxEngine } from './engines/onnx-engine.ts';
 import { InferenceStep } from './inference.step.ts';
 import { InferenceEngines } from './inference-engines.ts';
@@ -112,7 +112,7 @@ const MANIFEST: Partial<Manifest> = {
 function step(changes: Partial<Manifest> = {}): InferenceStep {
   const manifest = { ...MANIFEST, ...changes } as Manifest;
   const models = new ModelRegister([{ ref: MODEL, manifest, folder: '', file: FILE, graph: null }], []);
-  const pictures = new KeyPictures(workers, new KeptFileStore(fresh.database));
+  const pictures = new KeyPictures(workers, store);
   return new InferenceStep(
     source as StudySource,
     models,
@@ -132,9 +132,9 @@ test('A series that fits gives numbers, a digest and a kept picture of the fulle
   expect(Object.keys(next.outputs)).toEqual(['lung_volume_ml']);
   expect(next.outputs['lung_volume_ml']?.data[0]).toBeGreaterThan(2000);
   expect(handoff.sopInstanceUids).toContain(next.keySopInstanceUid);
-  const kept = await new KeptFileStore(fresh.database).read(next.keyPicture ?? '');
-  expect(kept.mediaType).toBe('image/png');
-  expect(decode(kept.bytes)).toMatchObject({ width: 256, height: 256 });
+  const kept = (await store.read('Binary', next.keyPicture ?? ''))?.parse<Binary>();
+  expect(kept?.contentType).toBe('image/png');
+  expect(decode(Buffer.from(kept?.data ?? '', 'base64'))).toMatchObject({ width: 256, height: 256 });
   expect(JSON.parse(JSON.stringify(next))).toEqual(next);
   expect(released).toBe(1);
 }, 120_000);

@@ -96,7 +96,7 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
   }
 
   private async keep(tx: Transaction, next: Inferred, picture: KeyPicture): Promise<Inferred> {
-    const keyPicture = await this.pictures.keep(tx, picture);
+    const keyPicture = await this.pictures.keep(tx, picture, next);
     return { ...next, keyPicture, keySopInstanceUid: next.sopInstanceUids[picture.slice] ?? null };
   }
 }

@@ -1,19 +1,22 @@
 import { Injectable } from '@nestjs/common';
-import type { Sql } from '../../database/database.ts';
+import type { Binary } from '@medplum/fhirtypes';
+import type { Transaction } from '../../database/database.ts';
 import { PixelWorkers } from '../../dicom/pixel-workers.ts';
+import { ResourceStore } from '../../fhir/resource-store.ts';
 import type { ModelOutput } from '../../governance/manifest.ts';
 import { Failure } from '../../kernel/errors.ts';
-import { KeptFileStore } from '../../queue/kept-file.store.ts';
+import type { Inferred } from '../../kernel/handoffs.ts';
+import { stableId } from '../../kernel/stable-id.ts';
 import type { KeyPicture, KeyPictureArgs } from './draw-key-picture.ts';
 import { type OutputTensor, valuesIn } from './engines/engine.ts';
 import type { ModelTensors } from './tensor-reader.ts';
 
-/** Draws the picture of a result on a pixel worker, and keeps it for the steps after. */
+/** Draws the picture of a result on a pixel worker, and keeps it. */
 @Injectable()
 export class KeyPictures {
   constructor(
     private readonly workers: PixelWorkers,
-    private readonly files: KeptFileStore,
+    private readonly store: ResourceStore,
   ) {}
 
   /**
@@ -32,9 +35,21 @@ export class KeyPictures {
     });
   }
 
-  /** Keeps the picture and gives its id. */
-  keep(sql: Sql, picture: KeyPicture): Promise<string> {
-    return this.files.keep(sql, picture.png, 'image/png');
+  /**
+   * Keeps the picture as Binary and gives its id, which follows from study, model and inputs: the picture of an earlier version of the report
+   * stays what it was.
+   */
+  async keep(tx: Transaction, picture: KeyPicture, inferred: Inferred): Promise<string> {
+    const id = stableId('picture', inferred.studyInstanceUid, inferred.model, inferred.inputsDigest);
+    const binary: Binary & { id: string } = {
+      resourceType: 'Binary',
+      id,
+      contentType: 'image/png',
+      securityContext: { reference: `ImagingStudy/${inferred.imagingStudyId}` },
+      data: Buffer.from(picture.png.buffer, picture.png.byteOffset, picture.png.byteLength).toString('base64'),
+    };
+    await this.store.write(tx, [{ kind: 'update', resource: binary, unchanged: 'skip' }]);
+    return id;
   }
 }
 

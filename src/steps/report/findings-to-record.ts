@@ -1,4 +1,4 @@
-import type { Binary, DiagnosticReport, ImagingStudy, Media, Observation, Provenance, Reference, Resource } from '@medplum/fhirtypes';
+import type { DiagnosticReport, ImagingStudy, Media, Observation, Provenance, Reference, Resource } from '@medplum/fhirtypes';
 import type { RegisteredModel } from '../../governance/check-model.ts';
 import { deviceId } from '../../governance/manifest-to-device.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, RADIOLOGY_CATEGORY } from '../../kernel/code-systems.ts';
@@ -12,8 +12,8 @@ export interface AnalysisRecord {
   readonly report: DiagnosticReport & Kept;
   readonly observations: readonly (Observation & Kept)[];
   readonly provenance: Provenance & Kept;
-  /** Key picture: the bytes and the Media that describes them. */
-  readonly picture: readonly [Binary & Kept, Media & Kept] | null;
+  /** What describes the key picture; its bytes are in a Binary already. */
+  readonly picture: (Media & Kept) | null;
 }
 
 /** The id is known before it is written. */
@@ -24,11 +24,11 @@ export interface Kept {
 export const reportId = (studyInstanceUid: string, model: string) => stableId('report', studyInstanceUid, model);
 
 /** Findings → Observations, DiagnosticReport, Provenance. Pure: ids follow from study, model and finding. */
-export function findingsToRecord(coded: FindingsCoded, study: ImagingStudy, model: RegisteredModel, png: Buffer | null, now: Date): AnalysisRecord {
+export function findingsToRecord(coded: FindingsCoded, study: ImagingStudy, model: RegisteredModel, now: Date): AnalysisRecord {
   const context = contextOf(coded, study, model, now);
   const observations = coded.findings.map((finding) => findingToObservation(finding, context));
   const id = reportId(coded.studyInstanceUid, coded.model);
-  const picture = png ? pictureOf(id, coded, png, context) : null;
+  const picture = coded.keyPicture ? pictureOf(coded, coded.keyPicture, context) : null;
   const report: DiagnosticReport & Kept = {
     resourceType: 'DiagnosticReport',
     id,
@@ -46,7 +46,7 @@ export function findingsToRecord(coded: FindingsCoded, study: ImagingStudy, mode
     issued: context.issued,
     result: observations.map((observation) => ({ reference: `Observation/${observation.id}` })),
     imagingStudy: [{ reference: `ImagingStudy/${study.id}` }],
-    ...(picture ? { media: [{ comment: 'Key picture', link: { reference: `Media/${picture[1].id}` } }] } : {}),
+    ...(picture ? { media: [{ comment: 'Key picture', link: { reference: `Media/${picture.id}` } }] } : {}),
     conclusion: conclude(coded.findings, model.manifest.report.caution),
   };
   return { report, observations, provenance: provenanceOf(coded, study, model, [report, ...observations], now), picture };
@@ -72,27 +72,18 @@ function contextOf(coded: FindingsCoded, study: ImagingStudy, model: RegisteredM
   };
 }
 
-function pictureOf(report: string, coded: FindingsCoded, png: Buffer, context: ObservationContext): readonly [Binary & Kept, Media & Kept] {
-  const id = stableId('picture', coded.studyInstanceUid, coded.model);
-  const binary: Binary & Kept = {
-    resourceType: 'Binary',
-    id,
-    contentType: 'image/png',
-    securityContext: { reference: `DiagnosticReport/${report}` },
-    data: png.toString('base64'),
-  };
-  const media: Media & Kept = {
+function pictureOf(coded: FindingsCoded, binaryId: string, context: ObservationContext): Media & Kept {
+  return {
     resourceType: 'Media',
-    id,
-    status: 'preparation',
+    id: binaryId,
+    status: 'completed',
     type: { text: 'Key picture of an AI result' },
     subject: context.subject as Media['subject'],
     createdDateTime: context.issued,
     device: context.device as Media['device'],
     ...(coded.keySopInstanceUid ? { identifier: [{ system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${coded.keySopInstanceUid}` }] } : {}),
-    content: { contentType: 'image/png', url: `Binary/${id}`, size: png.length },
+    content: { contentType: 'image/png', url: `Binary/${binaryId}` },
   };
-  return [binary, media];
 }
 
 /** Who made it, out of what: model, checksum of its file, digest of its inputs (US Core, and our own replay). */

@@ -1,13 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { DiagnosticReport, ImagingStudy, Observation, Resource } from '@medplum/fhirtypes';
-import type { Transaction } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { type AnalysisTask, completedTask } from '../../governance/analysis-task.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { FindingsCoded, ReportWritten } from '../../kernel/handoffs.ts';
-import { KeptFileStore } from '../../queue/kept-file.store.ts';
 import { done, skipped, type Step, type StepResult } from '../step.ts';
 import { type AnalysisRecord, analysisValue, findingsToRecord, type Kept, reportId } from './findings-to-record.ts';
 
@@ -22,7 +20,6 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
   constructor(
     private readonly store: ResourceStore,
     private readonly models: ModelRegister,
-    private readonly files: KeptFileStore,
   ) {}
 
   async run(coded: FindingsCoded): Promise<StepResult<ReportWritten>> {
@@ -36,17 +33,14 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
     if (unchanged) {
       return skipped(unchanged, async (tx) => {
         await this.store.write(tx, [finished(new Date())]);
-        await this.dropPicture(tx, coded);
       });
     }
-    const png = coded.keyPicture ? await this.files.read(coded.keyPicture) : null;
-    const record = findingsToRecord(coded, study, model, png ? Buffer.from(png.bytes) : null, new Date());
+    const record = findingsToRecord(coded, study, model, new Date());
     const withdrawn = earlier ? await this.withdrawn(earlier, record) : [];
     return done<ReportWritten>(null, {
       write: async (tx) => {
-        const resources: (Resource & Kept)[] = [...record.observations, ...withdrawn, ...(record.picture ?? []), record.report, record.provenance];
+        const resources: (Resource & Kept)[] = [...record.observations, ...withdrawn, ...(record.picture ? [record.picture] : []), record.report, record.provenance];
         const written = await this.store.write(tx, [...resources.map((resource) => ({ kind: 'update', resource }) as const), finished(new Date())]);
-        await this.dropPicture(tx, coded);
         const report = written.find((stored) => stored.type === 'DiagnosticReport');
         return {
           diagnosticReportId: String(record.report.id),
@@ -77,10 +71,6 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       .map((id) => ({ type: 'Observation', id }));
     const stored = gone.length > 0 ? await this.store.readMany(gone) : [];
     return stored.map((one) => ({ ...one.parse<Observation>(), status: 'entered-in-error' }) as Observation & Kept);
-  }
-
-  private async dropPicture(tx: Transaction, coded: FindingsCoded): Promise<void> {
-    if (coded.keyPicture) await this.files.drop(tx, coded.keyPicture);
   }
 }
 

@@ -2,7 +2,6 @@ import { channels } from './channels.ts';
 import { modalityValues } from './modality-values.ts';
 import type { PixelImage, PixelRegion } from './pixel-image.ts';
 import { valueRangeOf } from './pixel-image.ts';
-import { resize } from './resize.ts';
 
 /** The image as a person sees it, 8 bits, small enough for a page. */
 export interface Preview {
@@ -24,21 +23,37 @@ export interface VoiWindow {
 export const PREVIEW_SIDE_MAX = 768;
 
 /**
- * Modality values, made small, then the file's window (or minimum to maximum where it has none), then MONOCHROME1 turned: the order of
- * PS3.4 N.2. `region`: the part of the stored image that the model's pixels show.
+ * Made small by whole numbers of pixels, modality values, then the file's window (or minimum to maximum where it has none), then MONOCHROME1
+ * turned: the order of PS3.4 N.2. `region`: the part of the stored image that the model's pixels show.
  */
 export function previewOf(stored: PixelImage, window: VoiWindow | null, region: PixelRegion): Preview {
-  const side = Math.max(stored.rows, stored.columns);
-  const factor = Math.min(1, PREVIEW_SIDE_MAX / side);
-  const rows = Math.max(1, Math.round(stored.rows * factor));
-  const columns = Math.max(1, Math.round(stored.columns * factor));
-  const small = resize(stored, { op: 'resize', rows, columns, method: 'bilinear', antialias: true });
-  const { data } = modalityValues(channels(small, 1));
+  const small = shrink(channels(stored, 1), Math.ceil(Math.max(stored.rows, stored.columns) / PREVIEW_SIDE_MAX));
+  const { rows, columns } = small;
+  const { data } = modalityValues(small);
   const shown = new Uint8Array(data.length);
   const show = windowOf(window, data);
   const turned = stored.source.monochrome1;
   for (let i = 0; i < data.length; i++) shown[i] = turned ? WHITE - show(data[i]!) : show(data[i]!);
   return { rows, columns, data: shown, seen: seenRegion(stored, region, rows, columns) };
+}
+
+/** Means of factor × factor pixels; a last row or column that fills no square is left out. */
+function shrink(image: PixelImage, factor: number): PixelImage {
+  if (factor <= 1) return image;
+  const rows = Math.max(1, Math.floor(image.rows / factor));
+  const columns = Math.max(1, Math.floor(image.columns / factor));
+  const data = new Float32Array(rows * columns);
+  const share = 1 / (Math.min(factor, image.rows) * Math.min(factor, image.columns));
+  for (let y = 0; y < Math.min(rows * factor, image.rows); y++) {
+    const line = y * image.columns;
+    const to = Math.floor(y / factor) * columns;
+    for (let x = 0, from = line; x < columns; x++) {
+      let sum = 0;
+      for (let k = 0; k < factor && from < line + image.columns; k++) sum += image.data[from++]!;
+      data[to + x]! += sum * share;
+    }
+  }
+  return { ...image, rows, columns, data };
 }
 
 const WHITE = 255;
