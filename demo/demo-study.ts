@@ -5,6 +5,7 @@ import { type PhantomOptions, phantomSeries, WRONG_STUDIES } from '../models/pha
 import { phantomUid } from '../models/phantom/phantom-uid.ts';
 import { readInstanceHead } from '../src/dicom/read-instance-head.ts';
 import type { OrderedExam } from './order-message.ts';
+import { otherUid, withFileMeta, withUids } from './own-file.ts';
 
 /** A study to be sent through the demo: who and what, and its files one after the other. */
 export interface DemoStudy {
@@ -14,9 +15,9 @@ export interface DemoStudy {
   files(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
-export interface UnreadFile {
+export interface FileRemark {
   readonly path: string;
-  readonly why: string;
+  readonly remark: string;
 }
 
 /** Two phantoms: a chest that fits the reference model, and a head that does not. Each run of the demo makes studies of its own. */
@@ -57,35 +58,60 @@ function today(): { studyDate: string; studyTime: string } {
   return { studyDate: date.replaceAll('-', ''), studyTime: time.slice(0, 8).replaceAll(':', '') };
 }
 
-/** The studies in a folder of DICOM files, and the files that are none. */
-export async function studiesIn(folder: string): Promise<{ studies: DemoStudy[]; unread: UnreadFile[] }> {
-  const found = new Map<string, { exam: OrderedExam; label: string; paths: Map<string, string> }>();
-  const unread: UnreadFile[] = [];
+interface FoundStudy {
+  exam: OrderedExam;
+  label: string;
+  /** SOP Instance UID → file. */
+  files: Map<string, OwnFile>;
+}
+
+interface OwnFile {
+  readonly path: string;
+  readonly sopClassUid: string;
+  /** UIDs to be exchanged: a second file with the UIDs of another becomes a study of its own. */
+  readonly exchange: ReadonlyMap<string, string>;
+}
+
+/** The studies in a folder of DICOM files, and what there is to say about single files. */
+export async function studiesIn(folder: string): Promise<{ studies: DemoStudy[]; remarks: FileRemark[] }> {
+  const found = new Map<string, FoundStudy>();
+  const remarks: FileRemark[] = [];
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
     try {
-      const { dataset } = await readInstanceHead(path);
-      const text = (tag: number) => dataset.string(tag) ?? '';
-      const uid = text(0x0020000d);
-      const study = found.get(uid) ?? { exam: examOf(text), label: entry.name, paths: new Map() };
-      const sop = text(0x00080018);
-      if (study.paths.has(sop)) unread.push({ path, why: 'its SOP Instance UID is that of another file in the folder' });
-      else study.paths.set(sop, path);
-      if (uid !== '') found.set(uid, study);
+      const remark = await takeFile(path, entry.name, found);
+      if (remark) remarks.push({ path, remark });
     } catch (error) {
-      unread.push({ path, why: (error as Error).message });
+      remarks.push({ path, remark: `left out: ${(error as Error).message}` });
     }
   }
-  const studies = [...found.values()].map(({ exam, label, paths }) => ({
-    label: paths.size === 1 ? label : `${label} and ${paths.size - 1} more`,
+  const studies = [...found.values()].map(({ exam, label, files }) => ({
+    label: files.size === 1 ? label : `${label} and ${files.size - 1} more`,
     exam,
-    instances: paths.size,
+    instances: files.size,
     async *files() {
-      for (const path of paths.values()) yield await readFile(path);
+      for (const [sop, { path, sopClassUid, exchange }] of files) {
+        yield withFileMeta(withUids(await readFile(path), exchange), sopClassUid, sop);
+      }
     },
   }));
-  return { studies, unread };
+  return { studies, remarks };
+}
+
+async function takeFile(path: string, name: string, found: Map<string, FoundStudy>): Promise<string | null> {
+  const { dataset } = await readInstanceHead(path);
+  const text = (tag: number) => dataset.string(tag) ?? '';
+  const uids = [text(0x0020000d), text(0x0020000e), text(0x00080018)];
+  if (uids.includes('')) throw new Error('it has no study, series or instance UID');
+  const taken = ([study = '', , sop = '']: string[]) => found.get(study)?.files.has(sop) === true;
+  let own = uids;
+  for (let copy = 1; taken(own); copy += 1) own = uids.map((uid) => otherUid(uid, copy));
+  const [study = '', , sop = ''] = own;
+  const entry = found.get(study) ?? { exam: { ...examOf(text), studyInstanceUid: study }, label: name, files: new Map() };
+  entry.files.set(sop, { path, sopClassUid: text(0x00080016), exchange: new Map(uids.map((uid, index) => [uid, own[index] ?? uid])) });
+  found.set(study, entry);
+  return own === uids ? null : 'has the UIDs of another file here; it is sent as a study of its own, with other UIDs';
 }
 
 function examOf(text: (tag: number) => string): OrderedExam {

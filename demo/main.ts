@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { AccessTokens, LOCAL_TOKEN_LIFETIME_S } from '../src/access/access-tokens.ts';
 import { LOCAL_CLIENT } from '../src/access/clients.ts';
@@ -47,9 +47,9 @@ interface Options {
 
 async function demo(options: Options): Promise<void> {
   say(`\n${bold('Prelim')}  ${dim('an order, a study, a model, a coded preliminary result: in FHIR, in the RIS, on the worklist')}\n`);
-  const studies = options.dicom ? await studiesIn(resolve(options.dicom)) : { studies: phantomStudies(runId()), unread: [] };
+  const studies = options.dicom ? await studiesIn(resolve(options.dicom)) : { studies: phantomStudies(runId()), remarks: [] };
   if (studies.studies.length === 0) throw new Error(`There is no DICOM study in ${options.dicom}.`);
-  for (const { path, why } of studies.unread) say(`           ${yellow('left out')} ${path}: ${why}`);
+  for (const { path, remark } of studies.remarks) say(`           ${yellow(basename(path))} ${remark}`);
 
   const timeline = new Timeline();
   const ris = await startRis();

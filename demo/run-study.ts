@@ -38,6 +38,8 @@ export interface AnalysisResult {
 
 /** No step of the study for so long: nothing more is coming. */
 const SETTLED_MS = 400;
+/** A complete study that no Subscription asks about by then is asked about by none. */
+const UNASKED_MS = 3_000;
 /** A study that nothing happens to any more is told as such. */
 const PATIENCE_MS = 120_000;
 
@@ -51,8 +53,9 @@ export async function runStudy(parts: DemoParts, study: DemoStudy): Promise<Demo
   };
   await sendTheOrder(parts, study, tell);
   const ended = followStudy(parts, study.exam.studyInstanceUid, tell);
-  await storeTheStudy(parts, study, tell);
-  const taskIds = await ended;
+  const stored = await storeTheStudy(parts, study, tell);
+  if (stored === 0) ended.stop();
+  const taskIds = await ended.taskIds;
   const analyses = await Promise.all(taskIds.map((id) => readAnalysis(parts, id)));
   return { label: study.label, studyInstanceUid: study.exam.studyInstanceUid, analyses, stages };
 }
@@ -71,7 +74,7 @@ async function sendTheOrder({ server, timeline }: DemoParts, study: DemoStudy, t
   tell(code === 'AA' ? green('●') : red('●'), 'order filed', `OMI^O23 ${study.exam.accession}, answered ${code}`, performance.now() - before);
 }
 
-async function storeTheStudy({ server, token }: DemoParts, study: DemoStudy, tell: Tell): Promise<void> {
+async function storeTheStudy({ server, token }: DemoParts, study: DemoStudy, tell: Tell): Promise<number> {
   // Read or drawn first: a pause of the sender in the middle of a study would look like its end.
   const files: Uint8Array[] = [];
   for await (const file of study.files()) {
@@ -82,19 +85,24 @@ async function storeTheStudy({ server, token }: DemoParts, study: DemoStudy, tel
   const connection = dicomwebConnection(new URL(`${server.url}/dicomweb`), { token });
   const before = performance.now();
   const result = await storeInstances(connection, files);
-  const failed = result.failed.length > 0 ? `, ${result.failed.length} refused` : '';
-  tell(green('●'), 'study stored', `STOW-RS, ${result.stored.length} instances${failed}`, performance.now() - before);
+  const reasons = [...new Set(result.failed.map((one) => `0x${one.reason.toString(16).padStart(4, '0')}`))].join(', ');
+  const failed = result.failed.length > 0 ? red(`, ${result.failed.length} refused (failure reason ${reasons})`) : '';
+  const mark = result.stored.length > 0 ? green('●') : red('✗');
+  tell(mark, 'study stored', `STOW-RS, ${result.stored.length} instances${failed}`, performance.now() - before);
+  return result.stored.length;
 }
 
 /** Follows the steps of one study until each analysis has ended and its message was acknowledged. Gives the ids of the Tasks. */
-function followStudy({ server }: DemoParts, studyInstanceUid: string, tell: Tell): Promise<string[]> {
-  return new Promise((resolve, reject) => {
+function followStudy({ server }: DemoParts, studyInstanceUid: string, tell: Tell): Followed {
+  let stopNow = () => {};
+  const taskIds = new Promise<string[]>((resolve) => {
     const thread = new StudyThread(studyInstanceUid);
     let settled: NodeJS.Timeout | undefined;
     const stop = server.app.get(FlowRunner).watch((ended) => {
       if (!thread.takes(ended)) return;
       tellStep(ended, tell);
       clearTimeout(settled);
+      if (ended.step === 'study' && ended.end === 'done') setTimeout(() => thread.taskIds.length === 0 && end(), UNASKED_MS);
       // Another model may just be starting: a moment of quiet decides.
       if (thread.isOver()) settled = setTimeout(end, SETTLED_MS);
     });
@@ -102,10 +110,17 @@ function followStudy({ server }: DemoParts, studyInstanceUid: string, tell: Tell
     function end(): void {
       clearTimeout(patience);
       stop();
-      if (thread.taskIds.length > 0) resolve(thread.taskIds);
-      else reject(new Error('The study was stored, but no model was asked to look at it. Is there a Subscription for its modality?'));
+      resolve(thread.taskIds);
     }
+    stopNow = end;
   });
+  return { taskIds, stop: stopNow };
+}
+
+interface Followed {
+  /** Empty when no model was asked to look: there is no Subscription for the study. */
+  readonly taskIds: Promise<string[]>;
+  stop(): void;
 }
 
 const STAGES: Record<string, string> = {

@@ -8,6 +8,7 @@ export function summarise(results: readonly DemoResult[], url: string, token: st
   for (const result of results) {
     say(`\n${bold('━━ ')}${bold(result.label)}`);
     for (const analysis of result.analyses) sayAnalysis(analysis, url);
+    if (result.analyses.length === 0) say(`   ${yellow('no model looked')}: not stored, or no Subscription matches the study`);
     say(dim(`   ${result.stages.map((stage) => `${stage.stage} ${formatMs(stage.ms)}`).join(' · ')}`));
   }
   say(`\n${bold('Look around')}`);

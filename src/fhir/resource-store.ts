@@ -3,7 +3,9 @@ import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
 import { Database, type Sql, type Transaction } from '../database/database.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
+import { Failure } from '../kernel/errors.ts';
 import { type AccessContext, FULL_ACCESS } from './access-context.ts';
+import { definitions } from './definitions/definitions.ts';
 import { buildMatch } from './search/build-search.ts';
 import { parseQuery } from './search/parse-query.ts';
 import { runSearch, type SearchResult } from './search/run-search.ts';
@@ -133,6 +135,12 @@ export class ResourceStore {
   async matches(tx: Sql, type: string, id: string, criteria: string): Promise<boolean> {
     const built = buildMatch(parseQuery(type, criteria), id, FULL_ACCESS, this.base);
     return (await tx.run({ text: built.text }, built.values)).length > 0;
+  }
+
+  /** Throws `fhir.invalid` when `matches` could not be asked with these criteria: no such type, no such search parameter, a value that means nothing. */
+  checkCriteria(type: string, criteria: string): void {
+    if (!definitions().resourceTypes.includes(type)) throw new Failure('fhir.invalid', 'The criteria name no resource type of FHIR R4.');
+    buildMatch(parseQuery(type, criteria), 'none', FULL_ACCESS, this.base);
   }
 
   /** From now on `listener` hears of every change, inside its transaction, in the order of registration. */

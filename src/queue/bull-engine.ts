@@ -13,6 +13,13 @@ const SWEEP_MS = 2_000;
 const SWEEP_ROWS_MAX = 1_000;
 
 /**
+ * Bull's own claim on a job, renewed at half of it. Short, so that a killed worker's job comes again within seconds and not after Bull's 30 + 30 s: until
+ * then Redis holds the row's id and takes no new offer of it. Nothing depends on it: the row in PostgreSQL says who may run.
+ */
+const LOCK_MS = 3_000;
+const STALLED_LOOK_MS = 1_000;
+
+/**
  * Spreads the same outbox rows over many workers through Bull. A Bull job carries a row's id and nothing else; the row stays the truth. A worker
  * claims the row in PostgreSQL before it runs it, so a job that Redis delivers twice, or that another worker has, does nothing.
  */
@@ -77,7 +84,7 @@ export class BullEngine implements JobEngine {
     const queue = new Bull<{ id: string }>(name, this.redisUrl, {
       prefix: this.prefix,
       redis: { maxRetriesPerRequest: null, enableReadyCheck: false },
-      settings: { maxStalledCount: 1_000, drainDelay: 1 },
+      settings: { lockDuration: LOCK_MS, stalledInterval: STALLED_LOOK_MS, maxStalledCount: 1_000, drainDelay: 1 },
     });
     queue.on('error', (error) => this.log.warn({ queue: name, err: error.name }, 'Redis does not answer'));
     return queue;

@@ -3,6 +3,7 @@ import type { Subscription } from '@medplum/fhirtypes';
 import type { Settings } from '../config/settings.ts';
 import type { Transaction } from '../database/database.ts';
 import { type ResourceChange, ResourceStore } from '../fhir/resource-store.ts';
+import { Failure } from '../kernel/errors.ts';
 import type { AnalysisRequested } from '../kernel/handoffs.ts';
 import type { JobRequest } from '../queue/job.ts';
 import { Outbox } from '../queue/outbox.ts';
@@ -62,10 +63,13 @@ export class MatchChange {
   }
 
   private read(subscription: Subscription): ActiveSubscription {
-    return readSubscription(subscription, this.settings.baseUrl, this.settings.SUBSCRIPTION_HOSTS);
+    const active = readSubscription(subscription, this.settings.baseUrl, this.settings.SUBSCRIPTION_HOSTS);
+    if (NEVER_MATCHED.has(active.type)) throw new Failure('fhir.unsupported', `Nobody can subscribe to ${active.type}.`);
+    this.store.checkCriteria(active.type, active.query);
+    return active;
   }
 
-  /** One whose host was taken off the list since stays silent; it must not stop the write of a study. */
+  /** One that could not be stored today (its host was taken off the list since) stays silent; it must not stop the write of a study. */
   private readQuietly(subscription: Subscription): ActiveSubscription | null {
     try {
       return this.read(subscription);

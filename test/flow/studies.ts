@@ -27,12 +27,12 @@ export function tinyStudy(given: Partial<PhantomIdentity> = {}): TestStudy {
     ...today(),
     ...given,
   });
-  return studyOf(identity, 'DX', [tinyImage(identity, 0)]);
+  return studyOf(identity, 'DX', [tinyImage(identity, 'AP')]);
 }
 
-/** One more image for a tiny study, in a series of its own, brighter than the first. */
-export function lateImage(study: TestStudy): Uint8Array {
-  return tinyImage({ ...study.identity, seriesInstanceUid: phantomUid(`late ${study.uid}`), seriesNumber: 9 }, 1_200);
+/** One more image for a tiny study, in a series of its own: PA is what the model takes rather than the first, LL it does not take. */
+export function lateImage(study: TestStudy, view: 'PA' | 'LL'): Uint8Array {
+  return tinyImage({ ...study.identity, seriesInstanceUid: phantomUid(`late ${study.uid}`), seriesNumber: 9 }, view);
 }
 
 /** The smallest chest CT that the reference model takes: 70 slices of 256 × 256. Drawn once in about a second. */
@@ -61,10 +61,11 @@ function identityOf(run: string): Partial<PhantomIdentity> {
   };
 }
 
-function tinyImage(identity: PhantomIdentity, base: number): Uint8Array {
+function tinyImage(identity: PhantomIdentity, view: 'AP' | 'PA' | 'LL'): Uint8Array {
   const stored = new Uint16Array(64 * 64);
-  for (let pixel = 0; pixel < stored.length; pixel += 1) stored[pixel] = base + (pixel % 2_048);
-  return phantomFile(dxAttributes(identity, 64, 64, 350), stored);
+  const darkest = view === 'AP' ? 0 : 1_200;
+  for (let pixel = 0; pixel < stored.length; pixel += 1) stored[pixel] = darkest + (pixel % 2_048);
+  return phantomFile({ ...dxAttributes(identity, 64, 64, 350), ViewPosition: view }, stored);
 }
 
 function studyOf(identity: PhantomIdentity, modality: string, files: readonly Uint8Array[]): TestStudy {

@@ -48,6 +48,7 @@ device: { uid: "2.25.112233445566778899001122334455667788990", manufacturer: tes
 fits:
   modality: [DX]
   body_part: [CHEST]
+  view: [PA, AP]
   rows: { min: 64 }
   columns: { min: 64 }
 pixels:

@@ -1,10 +1,15 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+
+/** Why there is no Redis here, or null when there is one. */
+export function redisMissing(): string | null {
+  return spawnSync('redis-server', ['--version']).status === 0 ? null : 'skipped: no redis-server';
+}
 
 /** A real Redis without persistence, on a free loopback port. */
 export async function startRedis(): Promise<{ url: string; stop(): Promise<void> }> {

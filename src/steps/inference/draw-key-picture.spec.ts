@@ -110,10 +110,10 @@ test('What the model saw of a cropped image is outlined, in the picture’s own 
     kind: 'preview',
     preview: previewOf(image, null, { row: 0, column: 500, rows: 1000, columns: 1000 }),
   });
-  expect([picture.width, picture.height, picture.channels]).toEqual([768, 384, 3]);
-  expect([picture.at(200, 192), picture.at(200, 575), picture.at(0, 300)]).toEqual([BORDER, BORDER, BORDER]);
-  expect(picture.at(200, 195)).not.toEqual(BORDER);
-  expect(picture.at(200, 190)).not.toEqual(BORDER);
+  expect([picture.width, picture.height, picture.channels]).toEqual([666, 333, 3]);
+  expect([picture.at(200, 167), picture.at(200, 499), picture.at(0, 300)]).toEqual([BORDER, BORDER, BORDER]);
+  expect(picture.at(200, 170)).not.toEqual(BORDER);
+  expect(picture.at(200, 165)).not.toEqual(BORDER);
 });
 
 test('The file’s window is used as PS3.3 C.11.2.1.2 says, and MONOCHROME1 is turned after it', () => {

@@ -21,15 +21,15 @@ export type ReportRecord = Pick<
 
 /** Reads it as it stands now. Throws `ris.not-sendable` when a part that every message needs is gone. */
 export async function readRecord(store: ResourceStore, report: DiagnosticReport): Promise<ReportRecord> {
-  const observations = await readAll<Observation>(store, report.result ?? []);
-  const [patient] = await readAll<Patient>(store, [report.subject]);
-  const [imagingStudy] = await readAll<ImagingStudy>(store, report.imagingStudy ?? []);
+  const parts = [report.subject, ...(report.imagingStudy ?? []), report.encounter, ...(report.basedOn ?? [])];
+  const found = await readAll<Resource>(store, [...(report.result ?? []), ...parts]);
+  const first = <T extends Resource>(type: T['resourceType']) => found.find((one) => one.resourceType === type) as T | undefined;
+  const observations = found.filter((one) => one.resourceType === 'Observation') as Observation[];
   const [device] = await readAll<Device>(store, [observations.find((one) => one.device)?.device]);
-  const [encounter] = await readAll<Encounter>(store, [report.encounter]);
-  const [serviceRequest] = await readAll<ServiceRequest>(
-    store,
-    (report.basedOn ?? []).filter((one) => one.reference?.includes('ServiceRequest/')),
-  );
+  const patient = first<Patient>('Patient');
+  const imagingStudy = first<ImagingStudy>('ImagingStudy');
+  const encounter = first<Encounter>('Encounter');
+  const serviceRequest = first<ServiceRequest>('ServiceRequest');
   if (!patient) throw incomplete('patient');
   if (!imagingStudy) throw incomplete('imaging study');
   if (!device) throw incomplete('device');

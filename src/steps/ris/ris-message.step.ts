@@ -33,9 +33,11 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     if (await this.messages.has(destination, kept.id, reportVersion))
       return skipped('this version is stored already');
     try {
-      const record = await readRecord(this.store, kept.parse<DiagnosticReport>());
-      const controlId = await this.messages.nextControlId();
-      const now = await this.nextTime(destination, kept.id);
+      const [record, controlId, now] = await Promise.all([
+        readRecord(this.store, kept.parse<DiagnosticReport>()),
+        this.messages.nextControlId(),
+        this.nextTime(destination, kept.id),
+      ]);
       const { bytes, unmapped } = reportToOru({
         ...record,
         profile: this.destination.profile,

@@ -30,11 +30,9 @@ export function previewOf(stored: PixelImage, window: VoiWindow | null, region: 
   const small = shrink(channels(stored, 1), Math.ceil(Math.max(stored.rows, stored.columns) / PREVIEW_SIDE_MAX));
   const { rows, columns } = small;
   const { data } = modalityValues(small);
-  const shown = new Uint8Array(data.length);
-  const show = windowOf(window, data);
-  const turned = stored.source.monochrome1;
-  for (let i = 0; i < data.length; i++) shown[i] = turned ? WHITE - show(data[i]!) : show(data[i]!);
-  return { rows, columns, data: shown, seen: seenRegion(stored, region, rows, columns) };
+  const shown = toGrey(Float32Array.from(data), window);
+  if (stored.source.monochrome1) for (let i = 0; i < shown.length; i++) shown[i] = WHITE - shown[i]!;
+  return { rows, columns, data: new Uint8Array(shown.buffer), seen: seenRegion(stored, region, rows, columns) };
 }
 
 /** Means of factor × factor pixels; a last row or column that fills no square is left out. */
@@ -58,18 +56,29 @@ function shrink(image: PixelImage, factor: number): PixelImage {
 
 const WHITE = 255;
 
-/** PS3.3 C.11.2.1.2 (LINEAR) and C.11.2.1.3, giving whole values from 0 to 255. */
-function windowOf(window: VoiWindow | null, data: PixelImage['data']): (value: number) => number {
-  if (!window) {
-    const { min, max } = valueRangeOf(data);
-    const factor = max > min ? WHITE / (max - min) : 0;
-    return (value) => Math.round((value - min) * factor);
+/** PS3.3 C.11.2.1.2 (LINEAR) and C.11.2.1.3. A clamped array rounds and bounds what it is given. */
+function toGrey(data: Float32Array, window: VoiWindow | null): Uint8ClampedArray<ArrayBuffer> {
+  const grey = new Uint8ClampedArray(data.length);
+  if (window?.shape === 'SIGMOID') {
+    const { centre, width } = window;
+    for (let i = 0; i < data.length; i++) grey[i] = WHITE / (1 + Math.exp((-4 * (data[i]! - centre)) / width));
+    return grey;
   }
-  const { centre, width, shape } = window;
-  if (shape === 'SIGMOID')
-    return (value) => Math.round(WHITE / (1 + Math.exp((-4 * (value - centre)) / width)));
+  const [low, span] = window ? linear(window) : whole(data);
+  const factor = WHITE / span;
+  for (let i = 0; i < data.length; i++) grey[i] = (data[i]! - low) * factor;
+  return grey;
+}
+
+/** Lowest value shown and width of what is shown. */
+function linear({ centre, width, shape }: VoiWindow): [number, number] {
   const [middle, span] = shape === 'LINEAR' ? [centre - 0.5, Math.max(width - 1, MIN_SPAN)] : [centre, width];
-  return (value) => Math.round(Math.max(0, Math.min(1, (value - middle) / span + 0.5)) * WHITE);
+  return [middle - span / 2, span];
+}
+
+function whole(data: Float32Array): [number, number] {
+  const { min, max } = valueRangeOf(data);
+  return [min, max > min ? max - min : Number.POSITIVE_INFINITY];
 }
 
 /** A LINEAR window of width 1 is a step; a span of 0 would divide by nothing. */
@@ -84,10 +93,12 @@ function seenRegion(
   if (region.rows >= stored.rows && region.columns >= stored.columns) return null;
   const down = rows / stored.rows;
   const across = columns / stored.columns;
+  const row = Math.round(region.row * down);
+  const column = Math.round(region.column * across);
   return {
-    row: Math.round(region.row * down),
-    column: Math.round(region.column * across),
-    rows: Math.round(region.rows * down),
-    columns: Math.round(region.columns * across),
+    row,
+    column,
+    rows: Math.min(Math.round(region.rows * down), rows - row),
+    columns: Math.min(Math.round(region.columns * across), columns - column),
   };
 }
