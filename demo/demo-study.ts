@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { phantomFile } from '../models/phantom/phantom-file.ts';
 import { type PhantomOptions, phantomSeries, WRONG_STUDIES } from '../models/phantom/make-phantom.ts';
+import { phantomFile } from '../models/phantom/phantom-file.ts';
 import { phantomUid } from '../models/phantom/phantom-uid.ts';
 import { readInstanceHead } from '../src/dicom/read-instance-head.ts';
 import type { OrderedExam } from './order-message.ts';
@@ -29,9 +29,15 @@ export function phantomStudies(run: string): DemoStudy[] {
 }
 
 function phantom(run: string, label: string, options: Partial<PhantomOptions>, procedure: string): DemoStudy {
-  const uids = { studyInstanceUid: phantomUid(`demo ${run} ${label}`), seriesInstanceUid: phantomUid(`demo series ${run} ${label}`) };
+  const uids = {
+    studyInstanceUid: phantomUid(`demo ${run} ${label}`),
+    seriesInstanceUid: phantomUid(`demo series ${run} ${label}`),
+  };
   const accessionNumber = `${run}${options.seed}`;
-  const series = phantomSeries({ ...options, identity: { ...options.identity, ...uids, accessionNumber, ...today() } });
+  const series = phantomSeries({
+    ...options,
+    identity: { ...options.identity, ...uids, accessionNumber, ...today() },
+  });
   const { identity } = series;
   return {
     label,
@@ -108,10 +114,20 @@ async function takeFile(path: string, name: string, found: Map<string, FoundStud
   let own = uids;
   for (let copy = 1; taken(own); copy += 1) own = uids.map((uid) => otherUid(uid, copy));
   const [study = '', , sop = ''] = own;
-  const entry = found.get(study) ?? { exam: { ...examOf(text), studyInstanceUid: study }, label: name, files: new Map() };
-  entry.files.set(sop, { path, sopClassUid: text(0x00080016), exchange: new Map(uids.map((uid, index) => [uid, own[index] ?? uid])) });
+  const entry = found.get(study) ?? {
+    exam: { ...examOf(text), studyInstanceUid: study },
+    label: name,
+    files: new Map(),
+  };
+  entry.files.set(sop, {
+    path,
+    sopClassUid: text(0x00080016),
+    exchange: new Map(uids.map((uid, index) => [uid, own[index] ?? uid])),
+  });
   found.set(study, entry);
-  return own === uids ? null : 'has the UIDs of another file here; it is sent as a study of its own, with other UIDs';
+  return own === uids
+    ? null
+    : 'has the UIDs of another file here; it is sent as a study of its own, with other UIDs';
 }
 
 function examOf(text: (tag: number) => string): OrderedExam {

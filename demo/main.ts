@@ -5,8 +5,8 @@ import { AccessTokens, LOCAL_TOKEN_LIFETIME_S } from '../src/access/access-token
 import { LOCAL_CLIENT } from '../src/access/clients.ts';
 import { parseScopes } from '../src/access/scope.ts';
 import { readSettings, type Settings } from '../src/config/settings.ts';
-import { makeLogger } from '../src/kernel/log.ts';
 import { ModelRegister } from '../src/governance/model-register.ts';
+import { makeLogger } from '../src/kernel/log.ts';
 import { type RunningServer, startServer } from '../src/start-server.ts';
 import { type RisPeer, startRis } from '../test/peers/ris.ts';
 import { phantomStudies, studiesIn } from './demo-study.ts';
@@ -34,7 +34,9 @@ try {
   if (values.help) say(USAGE);
   else await demo(values);
 } catch (error) {
-  process.stderr.write(`${red('The demo did not run.')} ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(
+    `${red('The demo did not run.')} ${error instanceof Error ? error.message : String(error)}\n`,
+  );
   process.exit(1);
 }
 
@@ -46,15 +48,21 @@ interface Options {
 }
 
 async function demo(options: Options): Promise<void> {
-  say(`\n${bold('Prelim')}  ${dim('an order, a study, a model, a coded preliminary result: in FHIR, in the RIS, on the worklist')}\n`);
-  const studies = options.dicom ? await studiesIn(resolve(options.dicom)) : { studies: phantomStudies(runId()), remarks: [] };
+  say(
+    `\n${bold('Prelim')}  ${dim('an order, a study, a model, a coded preliminary result: in FHIR, in the RIS, on the worklist')}\n`,
+  );
+  const studies = options.dicom
+    ? await studiesIn(resolve(options.dicom))
+    : { studies: phantomStudies(runId()), remarks: [] };
   if (studies.studies.length === 0) throw new Error(`There is no DICOM study in ${options.dicom}.`);
   for (const { path, remark } of studies.remarks) say(`           ${yellow(basename(path))} ${remark}`);
 
   const timeline = new Timeline();
   const ris = await startRis();
   const server = await start(options, ris, timeline);
-  const token = await server.app.get(AccessTokens).issue(LOCAL_CLIENT, parseScopes('system/*.cruds'), LOCAL_TOKEN_LIFETIME_S);
+  const token = await server.app
+    .get(AccessTokens)
+    .issue(LOCAL_CLIENT, parseScopes('system/*.cruds'), LOCAL_TOKEN_LIFETIME_S);
 
   const results: DemoResult[] = [];
   for (const study of studies.studies) results.push(await runStudy({ server, ris, token, timeline }, study));
@@ -78,7 +86,9 @@ async function start(options: Options, ris: RisPeer, timeline: Timeline): Promis
   const server = await startServer(settings, makeLogger(settings.LOG_LEVEL));
   timeline.add('●', 'server ready', server.url ?? '', performance.now() - before);
   for (const refusal of server.app.get(ModelRegister).refusals()) {
-    say(`           ${yellow('model refused')} ${refusal.folder}: ${refusal.faults.map((fault) => fault.text).join('; ')}`);
+    say(
+      `           ${yellow('model refused')} ${refusal.folder}: ${refusal.faults.map((fault) => fault.text).join('; ')}`,
+    );
   }
   return server;
 }

@@ -18,7 +18,13 @@ export function withFileMeta(file: Buffer, sopClassUid: string, sopInstanceUid: 
   ]);
   const length = Buffer.alloc(4);
   length.writeUInt32LE(elements.length);
-  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), element(0x0000, 'UL', length), elements, file]);
+  return Buffer.concat([
+    Buffer.alloc(128),
+    Buffer.from('DICM'),
+    element(0x0000, 'UL', length),
+    elements,
+    file,
+  ]);
 }
 
 function element(number: number, vr: string, value: Buffer): Buffer {
@@ -45,7 +51,11 @@ export function otherUid(original: string, copy: number): string {
 export function withUids(file: Buffer, exchange: ReadonlyMap<string, string>): Buffer {
   const changed = Buffer.from(file);
   for (const [from, to] of exchange) {
-    for (let at = changed.indexOf(from, 0, 'latin1'); at >= 0; at = changed.indexOf(from, at + from.length, 'latin1')) {
+    for (
+      let at = changed.indexOf(from, 0, 'latin1');
+      at >= 0;
+      at = changed.indexOf(from, at + from.length, 'latin1')
+    ) {
       changed.write(to, at, 'latin1');
     }
   }

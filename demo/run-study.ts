@@ -8,8 +8,8 @@ import { OrderListener } from '../src/steps/order/order-listener.ts';
 import { fieldOf, type RisPeer, sendOrder } from '../test/peers/ris.ts';
 import type { DemoStudy } from './demo-study.ts';
 import { orderMessage } from './order-message.ts';
-import { bold, cyan, dim, formatMs, green, progress, red, say, yellow } from './terminal.ts';
 import { StudyThread } from './study-thread.ts';
+import { bold, cyan, dim, formatMs, green, progress, red, say, yellow } from './terminal.ts';
 import type { Timeline } from './timeline.ts';
 
 export interface DemoParts {
@@ -64,14 +64,27 @@ type Tell = (mark: string, stage: string, detail: string, ms: number) => void;
 
 async function sendTheOrder({ server, timeline }: DemoParts, study: DemoStudy, tell: Tell): Promise<void> {
   if (study.exam.accession === '' || study.exam.patientId === '') {
-    tell(yellow('●'), 'no order', 'the files have no accession number or patient id: the study stays unmatched', 0);
+    tell(
+      yellow('●'),
+      'no order',
+      'the files have no accession number or patient id: the study stays unmatched',
+      0,
+    );
     return;
   }
   const controlId = `DEMO${Date.now().toString(36)}${timeline.entries.length}`.slice(0, 20).toUpperCase();
   const before = performance.now();
-  const answer = await sendOrder(server.app.get(OrderListener).port, orderMessage(study.exam, controlId, new Date()));
+  const answer = await sendOrder(
+    server.app.get(OrderListener).port,
+    orderMessage(study.exam, controlId, new Date()),
+  );
   const code = /\rMSA\|(\w\w)/.exec(answer.toString('utf8'))?.[1] ?? 'no answer';
-  tell(code === 'AA' ? green('●') : red('●'), 'order filed', `OMI^O23 ${study.exam.accession}, answered ${code}`, performance.now() - before);
+  tell(
+    code === 'AA' ? green('●') : red('●'),
+    'order filed',
+    `OMI^O23 ${study.exam.accession}, answered ${code}`,
+    performance.now() - before,
+  );
 }
 
 async function storeTheStudy({ server, token }: DemoParts, study: DemoStudy, tell: Tell): Promise<number> {
@@ -85,10 +98,18 @@ async function storeTheStudy({ server, token }: DemoParts, study: DemoStudy, tel
   const connection = dicomwebConnection(new URL(`${server.url}/dicomweb`), { token });
   const before = performance.now();
   const result = await storeInstances(connection, files);
-  const reasons = [...new Set(result.failed.map((one) => `0x${one.reason.toString(16).padStart(4, '0')}`))].join(', ');
-  const failed = result.failed.length > 0 ? red(`, ${result.failed.length} refused (failure reason ${reasons})`) : '';
+  const reasons = [
+    ...new Set(result.failed.map((one) => `0x${one.reason.toString(16).padStart(4, '0')}`)),
+  ].join(', ');
+  const failed =
+    result.failed.length > 0 ? red(`, ${result.failed.length} refused (failure reason ${reasons})`) : '';
   const mark = result.stored.length > 0 ? green('●') : red('✗');
-  tell(mark, 'study stored', `STOW-RS, ${result.stored.length} instances${failed}`, performance.now() - before);
+  tell(
+    mark,
+    'study stored',
+    `STOW-RS, ${result.stored.length} instances${failed}`,
+    performance.now() - before,
+  );
   return result.stored.length;
 }
 
@@ -102,7 +123,8 @@ function followStudy({ server }: DemoParts, studyInstanceUid: string, tell: Tell
       if (!thread.takes(ended)) return;
       tellStep(ended, tell);
       clearTimeout(settled);
-      if (ended.step === 'study' && ended.end === 'done') setTimeout(() => thread.taskIds.length === 0 && end(), UNASKED_MS);
+      if (ended.step === 'study' && ended.end === 'done')
+        setTimeout(() => thread.taskIds.length === 0 && end(), UNASKED_MS);
       // Another model may just be starting: a moment of quiet decides.
       if (thread.isOver()) settled = setTimeout(end, SETTLED_MS);
     });
@@ -170,15 +192,26 @@ function describe({ step, next }: StepEnded): string {
 
 async function readAnalysis({ server, ris, token }: DemoParts, taskId: string): Promise<AnalysisResult> {
   const get = async <T>(path: string): Promise<T> => {
-    const response = await fetch(`${server.url}/fhir/${path}`, { headers: { authorization: `Bearer ${token}` } });
+    const response = await fetch(`${server.url}/fhir/${path}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
     return (await response.json()) as T;
   };
   const task = await get<Task>(`Task/${taskId}`);
   const reference = task.output?.find((output) => output.type?.text === 'report')?.valueReference?.reference;
   const report = reference ? await get<DiagnosticReport>(reference) : null;
-  const observations = await Promise.all((report?.result ?? []).map((result) => get<Observation>(String(result.reference))));
-  const filler = report?.identifier?.find((identifier) => identifier.system?.endsWith('/filler'))?.value ?? '\0';
+  const observations = await Promise.all(
+    (report?.result ?? []).map((result) => get<Observation>(String(result.reference))),
+  );
+  const filler =
+    report?.identifier?.find((identifier) => identifier.system?.endsWith('/filler'))?.value ?? '\0';
   const message = ris.messages.findLast((one) => one.includes(filler));
   const ack = message ? ris.acknowledgements.get(fieldOf(message, 'MSH', 10)) : undefined;
-  return { task, report, observations, oru: message?.toString('utf8') ?? null, ack: ack?.toString('utf8') ?? null };
+  return {
+    task,
+    report,
+    observations,
+    oru: message?.toString('utf8') ?? null,
+    ack: ack?.toString('utf8') ?? null,
+  };
 }

@@ -16,6 +16,7 @@ export class StudyThread {
   takes({ end, handoff, next }: StepEnded): boolean {
     const from = idsOf(handoff);
     if (!from.some((id) => this.own.has(id))) return false;
+    if (end === 'later') return false; // will be tried again: nothing has ended
     const to = idsOf(next ?? {});
     for (const id of to) this.own.add(id);
     const [ended, started] = [threadOf(handoff), threadOf(next ?? {})];

@@ -8,12 +8,15 @@ export function summarise(results: readonly DemoResult[], url: string, token: st
   for (const result of results) {
     say(`\n${bold('━━ ')}${bold(result.label)}`);
     for (const analysis of result.analyses) sayAnalysis(analysis, url);
-    if (result.analyses.length === 0) say(`   ${yellow('no model looked')}: not stored, or no Subscription matches the study`);
+    if (result.analyses.length === 0)
+      say(`   ${yellow('no model looked')}: not stored, or no Subscription matches the study`);
     say(dim(`   ${result.stages.map((stage) => `${stage.stage} ${formatMs(stage.ms)}`).join(' · ')}`));
   }
   say(`\n${bold('Look around')}`);
   say(`   worklist    ${cyan(`${url}/worklist/#token=${token}`)}`);
-  say(`   FHIR        ${cyan(`${url}/fhir/DiagnosticReport?status=preliminary`)}  ${dim('with: Authorization: Bearer <token>')}`);
+  say(
+    `   FHIR        ${cyan(`${url}/fhir/DiagnosticReport?status=preliminary`)}  ${dim('with: Authorization: Bearer <token>')}`,
+  );
   say(dim('   a token     npm run -s token   (with the same PRELIM_DATA)'));
   say();
 }
@@ -22,7 +25,8 @@ function sayAnalysis(analysis: AnalysisResult, url: string): void {
   const model = analysis.task.input?.find((input) => input.type?.text === 'model')?.valueString ?? '';
   if (!analysis.report) {
     say(`   ${red('refused')} for ${model}`);
-    for (const line of (analysis.task.statusReason?.text ?? analysis.task.status ?? '').split('\n')) say(`     ${red(line)}`);
+    for (const line of (analysis.task.statusReason?.text ?? analysis.task.status ?? '').split('\n'))
+      say(`     ${red(line)}`);
     return;
   }
   say(`   ${green(analysis.report.status ?? '')} by ${model}`);
@@ -41,7 +45,9 @@ function observationLine(observation: Observation): string {
   const codes = (observation.code?.coding ?? [])
     .filter((coding) => !coding.system?.includes('prelim'))
     .map((coding) => `${SYSTEMS[coding.system ?? ''] ?? coding.system} ${coding.code}`);
-  const without = (observation.code?.extension ?? []).map((extension) => `${SYSTEMS[extension.valueUri ?? ''] ?? ''} none`);
+  const without = (observation.code?.extension ?? []).map(
+    (extension) => `${SYSTEMS[extension.valueUri ?? ''] ?? ''} none`,
+  );
   return `${(observation.code?.text ?? '').padEnd(32)} ${bold(valueOf(observation).padEnd(16))} ${dim([...codes, ...without].join(', '))}`;
 }
 
@@ -54,7 +60,8 @@ const SYSTEMS: Record<string, string> = {
 
 function valueOf(observation: Observation): string {
   if (observation.valueQuantity) {
-    const unit = observation.valueQuantity.unit === "[hnsf'U]" ? 'HU' : (observation.valueQuantity.unit ?? '');
+    const unit =
+      observation.valueQuantity.unit === "[hnsf'U]" ? 'HU' : (observation.valueQuantity.unit ?? '');
     return `${observation.valueQuantity.value} ${unit}`;
   }
   const score = observation.component?.[0]?.valueQuantity?.value;

@@ -26,8 +26,11 @@ export function progress(label: string, done: number, total: number): void {
   }
   const width = 30;
   const filled = Math.round((width * done) / Math.max(total, 1));
-  process.stdout.write(`\r           ${label} ${cyan('█'.repeat(filled))}${dim('░'.repeat(width - filled))} ${done}/${total} `);
+  process.stdout.write(
+    `\r           ${label} ${cyan('█'.repeat(filled))}${dim('░'.repeat(width - filled))} ${done}/${total} `,
+  );
   if (done === total) process.stdout.write('\n');
 }
 
-export const formatMs = (ms: number) => (ms < 1_000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1_000).toFixed(2)} s`);
+export const formatMs = (ms: number) =>
+  ms < 1_000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1_000).toFixed(2)} s`;

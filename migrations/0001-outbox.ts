@@ -1,5 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
+/**
+ * Jobs. Of a lane only the head is `waiting` or `running` (the unique index sees to that), what follows is `held` until the head has ended:
+ * so whoever claims looks at rows that may run and never at those behind them, however many they are.
+ */
 export class Outbox1763700000001 implements MigrationInterface {
   name = 'Outbox1763700000001';
 
@@ -23,8 +27,11 @@ export class Outbox1763700000001 implements MigrationInterface {
       ) WITH (fillfactor = 70);
       CREATE UNIQUE INDEX outbox_key ON outbox (queue, key) WHERE key IS NOT NULL AND state <> 'dead';
       CREATE INDEX outbox_due ON outbox (queue, priority, id) WHERE state = 'waiting';
+      CREATE INDEX outbox_later ON outbox (not_before) WHERE state = 'waiting';
       CREATE INDEX outbox_lane ON outbox (lane, id) WHERE lane IS NOT NULL AND state <> 'dead';
+      CREATE UNIQUE INDEX outbox_lane_head ON outbox (lane) WHERE lane IS NOT NULL AND state IN ('waiting', 'running');
       CREATE INDEX outbox_running ON outbox (runner) WHERE state = 'running';
+      CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
     `);
   }
 

@@ -39,7 +39,7 @@ export class Hl71763700000004 implements MigrationInterface {
         lane text NOT NULL,
         control_id text NOT NULL UNIQUE,
         raw bytea NOT NULL,
-        state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'acknowledged', 'rejected', 'given-up')),
+        state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'acknowledged', 'rejected', 'given-up', 'dead')),
         report_id text NOT NULL,
         report_version integer NOT NULL,
         message_time timestamptz NOT NULL,
@@ -56,6 +56,7 @@ export class Hl71763700000004 implements MigrationInterface {
     await runner.query(
       `CREATE INDEX hl7_outbound_open ON hl7_outbound (created_at) WHERE state <> 'acknowledged'`,
     );
+    await runner.query('CREATE INDEX hl7_outbound_acked_at ON hl7_outbound (acked_at)');
   }
 
   async down(runner: QueryRunner): Promise<void> {

@@ -8,12 +8,16 @@ import { FhirModule } from './fhir/fhir.module.ts';
 import { FlowModule } from './flow/flow.module.ts';
 import { GovernanceModule } from './governance/governance.module.ts';
 import { HealthController } from './health.controller.ts';
+import { JobsController } from './jobs.controller.ts';
+import { LogRisTrouble } from './log-ris-trouble.ts';
 import { MetricsController } from './metrics.controller.ts';
 import { PacsModule } from './pacs.module.ts';
 import { ProcessModule } from './process.module.ts';
 import { QueueModule } from './queue/queue.module.ts';
+import { RootController } from './root.controller.ts';
 import { SeedFirstRecords } from './seed-first-records.ts';
 import { OrderModule } from './steps/order/order.module.ts';
+import { RisModule } from './steps/ris/ris.module.ts';
 import { WorklistModule } from './steps/worklist/worklist.module.ts';
 import { SubscriptionsModule } from './subscriptions/subscriptions.module.ts';
 import { TerminologyModule } from './terminology/terminology.module.ts';
@@ -37,10 +41,11 @@ export class AppModule {
         PacsModule,
         OrderModule,
         WorklistModule,
+        RisModule,
         FlowModule,
       ],
-      controllers: [HealthController, MetricsController],
-      providers: [SeedFirstRecords],
+      controllers: [RootController, HealthController, MetricsController, JobsController],
+      providers: [SeedFirstRecords, LogRisTrouble],
     };
   }
 }

@@ -1,11 +1,12 @@
 import { Controller, Get, HttpCode, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import type { Settings } from './config/settings.ts';
 import { SETTINGS } from './config/settings.token.ts';
+import type { Settings } from './config/settings.ts';
 import { Database } from './database/database.ts';
 import { STUDY_SOURCE, type StudySource } from './dicom/study-source.ts';
 import { ModelRegister } from './governance/model-register.ts';
 import { Outbox } from './queue/outbox.ts';
+import { OutboundMessageStore, type OutboundState } from './steps/ris/outbound-message.store.ts';
 
 interface Check {
   readonly name: string;
@@ -15,6 +16,8 @@ interface Check {
 }
 
 const CHECK_TIMEOUT_MS = 2_000;
+/** A RIS that is back is tried again within 30 s: a message this old has been refused about ten times, and somebody should know. */
+export const RIS_UNSENT_S_MAX = 300;
 
 /** Liveness says the process answers; readiness says whether it can do its work, part by part. */
 @Controller('health')
@@ -23,6 +26,7 @@ export class HealthController {
     private readonly database: Database,
     private readonly outbox: Outbox,
     private readonly models: ModelRegister,
+    private readonly messages: OutboundMessageStore,
     @Inject(STUDY_SOURCE) private readonly source: StudySource,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
@@ -33,51 +37,101 @@ export class HealthController {
     return { status: 'live' };
   }
 
-  /** 200 when everything that the server itself needs is there; a PACS or RIS that is down is named but does not make it unready. */
+  /**
+   * 200 while the database answers: without it nothing goes. All else is named with `ok: false` and leaves the server ready: it takes orders and
+   * studies, and what waits is kept.
+   */
   @Get('ready')
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
-    const checks = await Promise.all([this.databaseAnswers(), this.queueMoves(), this.modelsLoaded(), this.pacsAnswers()]);
+    // No token is asked for: however many ask at once, one look is taken.
+    this.looking ??= this.look().finally(() => {
+      this.looking = null;
+    });
+    const checks = await this.looking;
     const ready = checks.filter((check) => NEEDED.has(check.name)).every((check) => check.ok);
     reply.status(ready ? 200 : 503);
     return { status: ready ? 'ready' : 'not ready', checks };
   }
 
+  private looking: Promise<Check[]> | null = null;
+
+  private look(): Promise<Check[]> {
+    return Promise.all([
+      this.databaseAnswers(),
+      this.queueMoves(),
+      this.modelsLoaded(),
+      this.pacsAnswers(),
+      this.risTakes(),
+    ]);
+  }
+
   private databaseAnswers(): Promise<Check> {
     return check('database', async () => {
       await this.database.run({ text: 'SELECT 1' });
-      return 'answers';
+      return { ok: true, detail: 'answers' };
     });
   }
 
   private queueMoves(): Promise<Check> {
     return check('queue', async () => {
       const counts = await this.outbox.counts(this.database);
-      const of = (state: string) => counts.filter((row) => row.state === state).reduce((sum, row) => sum + row.jobs, 0);
-      const oldest = Math.max(0, ...counts.filter((row) => row.state === 'waiting').map((row) => row.oldest_seconds));
-      return `${of('waiting')} waiting (oldest ${Math.round(oldest)} s), ${of('running')} running, ${of('dead')} dead letters`;
+      const of = (state: string) =>
+        counts.filter((row) => row.state === state).reduce((sum, row) => sum + row.jobs, 0);
+      const waits = counts.filter((row) => row.state === 'waiting' || row.state === 'held');
+      const oldest = Math.max(0, ...waits.map((row) => row.oldest_seconds));
+      const dead = of('dead');
+      const detail = `${of('waiting') + of('held')} waiting (oldest ${Math.round(oldest)} s), ${of('running')} running, ${dead} dead letters`;
+      return { ok: dead === 0, detail: dead === 0 ? detail : `${detail}: see GET /jobs/dead` };
     });
   }
 
   private async modelsLoaded(): Promise<Check> {
     const refused = this.models.refusals().length;
-    return { name: 'models', ok: refused === 0, detail: `${this.models.list().length} loaded, ${refused} refused` };
+    return {
+      name: 'models',
+      ok: refused === 0,
+      detail: `${this.models.list().length} loaded, ${refused} refused`,
+    };
   }
 
   private pacsAnswers(): Promise<Check> {
     return check('pacs', async () => {
-      if (!this.settings.DICOMWEB_URL) return 'the embedded archive';
+      if (!this.settings.DICOMWEB_URL) return { ok: true, detail: 'the embedded archive' };
       await this.source.recentStudies(1);
-      return 'answers';
+      return { ok: true, detail: 'answers' };
     });
+  }
+
+  /** The RIS is not asked: it sees messages and nothing else. What it has not taken says how it is. */
+  private risTakes(): Promise<Check> {
+    return check('ris', async () => risState(await this.messages.state(), this.settings.RIS_URL !== null));
   }
 }
 
-const NEEDED: ReadonlySet<string> = new Set(['database', 'queue']);
+/** How the RIS is, from what waits for it. */
+export function risState(
+  { waiting, oldestSeconds, lastAckAt }: OutboundState,
+  configured: boolean,
+): Omit<Check, 'name'> {
+  if (!configured && waiting === 0) return { ok: true, detail: 'no RIS configured' };
+  const parts = [
+    ...(configured ? [] : ['no RIS configured']),
+    waiting === 0 ? 'no message waits' : `${waiting} messages waiting, oldest ${Math.round(oldestSeconds)} s`,
+    lastAckAt ? `last ACK ${lastAckAt.toISOString()}` : 'no ACK yet',
+  ];
+  return { ok: oldestSeconds <= RIS_UNSENT_S_MAX, detail: parts.join('; ') };
+}
 
-async function check(name: string, ask: () => Promise<string>): Promise<Check> {
-  const patience = new Promise<string>((_, reject) => setTimeout(() => reject(new Error('no answer in time')), CHECK_TIMEOUT_MS).unref());
+const NEEDED: ReadonlySet<string> = new Set(['database']);
+
+type Answer = Omit<Check, 'name'>;
+
+async function check(name: string, ask: () => Promise<Answer>): Promise<Check> {
+  const patience = new Promise<Answer>((_, reject) =>
+    setTimeout(() => reject(new Error('no answer in time')), CHECK_TIMEOUT_MS).unref(),
+  );
   try {
-    return { name, ok: true, detail: await Promise.race([ask(), patience]) };
+    return { name, ...(await Promise.race([ask(), patience])) };
   } catch {
     return { name, ok: false, detail: 'does not answer' };
   }

@@ -1,5 +1,5 @@
 import { Controller, Get, Header, type OnModuleInit } from '@nestjs/common';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { Database } from './database/database.ts';
 import { FlowRunner } from './flow/flow-runner.ts';
 import { Outbox } from './queue/outbox.ts';
@@ -20,7 +20,7 @@ export class MetricsController implements OnModuleInit {
   });
   private readonly ends = new Counter({
     name: 'prelim_step_ends_total',
-    help: 'How runs of steps ended: done, skipped, refused',
+    help: 'How runs of steps ended: done, skipped, refused, given-up, later',
     labelNames: ['step', 'end'],
     registers: [this.registry],
   });
@@ -49,7 +49,8 @@ export class MetricsController implements OnModuleInit {
   @Header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8')
   async metrics(): Promise<string> {
     this.jobs.reset();
-    for (const row of await this.outbox.counts(this.database)) this.jobs.set({ queue: row.queue, state: row.state }, row.jobs);
+    for (const row of await this.outbox.counts(this.database))
+      this.jobs.set({ queue: row.queue, state: row.state }, row.jobs);
     return this.registry.metrics();
   }
 }

@@ -1,8 +1,8 @@
 import { Global, Module } from '@nestjs/common';
 import { ArchiveModule } from './archive/archive.module.ts';
 import { ArchiveSource } from './archive/archive-source.ts';
-import type { Settings } from './config/settings.ts';
 import { SETTINGS } from './config/settings.token.ts';
+import type { Settings } from './config/settings.ts';
 import { STUDY_SOURCE } from './dicom/study-source.ts';
 import { dicomwebSourceOf } from './dicomweb/dicomweb-source.ts';
 
@@ -14,7 +14,8 @@ import { dicomwebSourceOf } from './dicomweb/dicomweb-source.ts';
     {
       provide: STUDY_SOURCE,
       inject: [SETTINGS, ArchiveSource],
-      useFactory: (settings: Settings, archive: ArchiveSource) => (settings.DICOMWEB_URL ? dicomwebSourceOf(settings) : archive),
+      useFactory: (settings: Settings, archive: ArchiveSource) =>
+        settings.DICOMWEB_URL ? dicomwebSourceOf(settings) : archive,
     },
   ],
   exports: [STUDY_SOURCE],

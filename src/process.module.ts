@@ -1,7 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import type { Logger } from 'pino';
-import type { Settings } from './config/settings.ts';
 import { SETTINGS } from './config/settings.token.ts';
+import type { Settings } from './config/settings.ts';
 import { LOGGER } from './kernel/log.ts';
 
 /** What every module may ask for: the settings of this process and its logger. */

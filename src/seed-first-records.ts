@@ -1,5 +1,5 @@
-import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Resource } from '@medplum/fhirtypes';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Database } from './database/database.ts';
 import { ResourceStore } from './fhir/resource-store.ts';
@@ -25,12 +25,19 @@ export class SeedFirstRecords implements OnApplicationBootstrap {
     const models = this.models.list();
     const devices: Resource[] = models.map((model) => manifestToDevice(model.manifest));
     await this.database.transaction(async (tx) => {
-      await this.store.write(tx, devices.map((resource) => ({ kind: 'update', resource: resource as Resource & { id: string }, unchanged: 'skip' }) as const));
+      await this.store.write(
+        tx,
+        devices.map(
+          (resource) =>
+            ({ kind: 'update', resource: resource as Resource & { id: string }, unchanged: 'skip' }) as const,
+        ),
+      );
       for (const id of new Set(models.map((model) => model.manifest.id))) {
         const newest = this.models.get(id);
         const there = await this.store.read('Subscription', subscriptionId(id), tx);
         // A deleted one was deleted by somebody: the model stays off.
-        if (newest && !there) await this.store.write(tx, [{ kind: 'create', resource: subscriptionFor(newest.manifest) }]);
+        if (newest && !there)
+          await this.store.write(tx, [{ kind: 'create', resource: subscriptionFor(newest.manifest) }]);
       }
     });
     for (const refusal of this.models.refusals()) {

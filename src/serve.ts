@@ -10,7 +10,10 @@ try {
   const settings = readSettings();
   const log = makeLogger(settings.LOG_LEVEL);
   const server = await startServer(settings, log);
-  log.info({ url: server.url, roles: settings.PRELIM_ROLES, ready_ms: Math.round(performance.now()) }, 'ready');
+  log.info(
+    { url: server.url, roles: settings.PRELIM_ROLES, ready_ms: Math.round(performance.now()) },
+    'ready',
+  );
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop(server, signal));
 } catch (error) {
   process.stderr.write(`Prelim did not start. ${describe(error)}\n`);

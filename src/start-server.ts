@@ -1,11 +1,12 @@
 import 'reflect-metadata';
-import { access, constants, mkdir } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { AccessTokens } from './access/access-tokens.ts';
 import { requireToken } from './access/require-token.ts';
 import { AppModule } from './app.module.ts';
+import { checkStart } from './check-start.ts';
 import type { Settings } from './config/settings.ts';
 import { OutcomeFilter } from './fhir/outcome.filter.ts';
 import { Failure } from './kernel/errors.ts';
@@ -13,8 +14,8 @@ import { quietNestLogger } from './quiet-nest-logger.ts';
 
 export interface RunningServer {
   readonly app: NestFastifyApplication;
-  /** Where HTTP is served; null without the role `api`. */
-  readonly url: string | null;
+  /** Where HTTP is served: everything, or without the role `api` health and metrics only. */
+  readonly url: string;
   stop(): Promise<void>;
 }
 
@@ -27,38 +28,71 @@ const KEEP_ALIVE_MS = 65_000;
  * @throws Failure with all that is wrong: folder, database, ports
  */
 export async function startServer(settings: Settings, log: Logger): Promise<RunningServer> {
-  await checkDataFolder(settings.PRELIM_DATA);
-  const adapter = new FastifyAdapter({ keepAliveTimeout: KEEP_ALIVE_MS, routerOptions: { maxParamLength: 256 } });
+  await checkStart(settings);
+  const adapter = new FastifyAdapter({
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    routerOptions: { maxParamLength: 256 },
+  });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(settings, log), adapter, {
     logger: quietNestLogger(log),
     abortOnError: false,
     forceCloseConnections: true,
   });
-  requireToken(adapter.getInstance(), app.get(AccessTokens));
+  const fastify = adapter.getInstance();
+  if (!settings.PRELIM_ROLES.includes('api')) serveOnlyWatching(fastify);
+  requireToken(fastify, app.get(AccessTokens));
+  sayWhenToRetry(fastify);
   app.useGlobalFilters(new OutcomeFilter(log));
   try {
-    if (settings.PRELIM_ROLES.includes('api')) await app.listen(settings.PORT, settings.HOST);
-    else await app.init();
+    await app.listen(settings.PORT, settings.HOST);
   } catch (error) {
     await app.close().catch(() => undefined);
     throw portFailure(error, settings);
   }
-  return { app, url: settings.PRELIM_ROLES.includes('api') ? await app.getUrl() : null, stop: () => app.close() };
+  return { app, url: await app.getUrl(), stop: () => app.close() };
 }
 
-async function checkDataFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK | constants.X_OK);
-  } catch (cause) {
-    throw new Failure('data.unwritable', `PRELIM_DATA: the folder ${folder} cannot be written to. Make it writable, or name another.`, { cause });
-  }
+/** What a process without the role `api` serves, so that it can be watched: before tokens are looked at, all else is not there. */
+const WATCHING = /^\/(health\/(live|ready)|metrics)$/;
+
+function serveOnlyWatching(fastify: FastifyInstance): void {
+  fastify.addHook('onRequest', async (request) => {
+    if (!WATCHING.test(request.url.split('?', 1)[0] as string))
+      throw new Failure(
+        'http.not-found',
+        'This process serves /health/live, /health/ready and /metrics only: it has no role "api".',
+      );
+  });
 }
 
+/** A database that died is started again, or fails over, within seconds (RFC 9110 10.2.3). */
+const RETRY_AFTER_S = 5;
+
+function sayWhenToRetry(fastify: FastifyInstance): void {
+  fastify.addHook('onSend', async (_request, reply) => {
+    if (reply.statusCode === 503 && !reply.hasHeader('retry-after'))
+      reply.header('retry-after', RETRY_AFTER_S);
+  });
+}
+
+/** A port that was taken after the look at it. */
 function portFailure(error: unknown, settings: Settings): unknown {
   const { code } = error as { code?: string };
-  if (code === 'EADDRINUSE') return new Failure('config.invalid', `PORT: another program listens on ${settings.HOST}:${settings.PORT}. Stop it, or set PORT.`, { cause: error });
-  if (code === 'EADDRNOTAVAIL') return new Failure('config.invalid', `HOST: this machine has no address ${settings.HOST}.`, { cause: error });
-  if (code === 'EACCES') return new Failure('config.invalid', `PORT: this account may not listen on port ${settings.PORT}; use one above 1023.`, { cause: error });
+  if (code === 'EADDRINUSE')
+    return new Failure(
+      'config.invalid',
+      `PORT: another program listens on ${settings.HOST}:${settings.PORT}. Stop it, or set PORT.`,
+      { cause: error },
+    );
+  if (code === 'EADDRNOTAVAIL')
+    return new Failure('config.invalid', `HOST: this machine has no address ${settings.HOST}.`, {
+      cause: error,
+    });
+  if (code === 'EACCES')
+    return new Failure(
+      'config.invalid',
+      `PORT: this account may not listen on port ${settings.PORT}; use one above 1023.`,
+      { cause: error },
+    );
   return error;
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -15,6 +15,8 @@ declare module 'vitest' {
 /** One PostgreSQL for the whole test run; each test file gets a database of its own from the migrated template. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'prelim-test-'));
+  // As root PostgreSQL runs under an account of its own, which must be able to enter; else its data lie elsewhere and stay.
+  await chmod(folder, 0o755);
   const postgres = await startEmbeddedPostgres(folder);
   const dataSource = await openDataSource(postgres.url, 2);
   await migrate(dataSource);

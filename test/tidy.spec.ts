@@ -10,7 +10,18 @@ const CONSTRUCTOR_DEPENDENCIES_MAX = 8;
 
 /** What each folder of `src` may import, besides itself. Types count. */
 const LOWEST = ['kernel', 'config', 'database', 'queue'];
-const BELOW_STEPS = ['governance', 'subscriptions', 'terminology', 'access', 'fhir', 'archive', 'dicom', 'dicomweb', 'hl7', ...LOWEST];
+const BELOW_STEPS = [
+  'governance',
+  'subscriptions',
+  'terminology',
+  'access',
+  'fhir',
+  'archive',
+  'dicom',
+  'dicomweb',
+  'hl7',
+  ...LOWEST,
+];
 const MAY_IMPORT: Record<string, readonly string[]> = {
   kernel: [],
   config: ['kernel'],
@@ -47,7 +58,9 @@ describe('the house is in order', () => {
   });
 
   it('no step imports another step', () => {
-    const wrong = imports().filter(({ from, to }) => stepOf(from) && stepOf(to) && stepOf(from) !== stepOf(to));
+    const wrong = imports().filter(
+      ({ from, to }) => stepOf(from) && stepOf(to) && stepOf(from) !== stepOf(to),
+    );
     expect(wrong.map(({ from, to }) => `${short(from)} imports ${short(to)}`)).toEqual([]);
   });
 
@@ -61,7 +74,10 @@ describe('the house is in order', () => {
   });
 
   it('there are no barrels and no rooms for leftovers', () => {
-    const wrong = files.filter((file) => /(^|\/)index\.tsx?$/.test(file) || /(utils?|helpers?|common|manager)(\.|\/)/i.test(short(file)));
+    const wrong = files.filter(
+      (file) =>
+        /(^|\/)index\.tsx?$/.test(file) || /(utils?|helpers?|common|manager)(\.|\/)/i.test(short(file)),
+    );
     expect(wrong.map(short)).toEqual([]);
   });
 
@@ -69,7 +85,8 @@ describe('the house is in order', () => {
     const wrong: string[] = [];
     for (const file of files.filter((file) => !EXEMPT_FROM_LENGTH.some((pattern) => pattern.test(file)))) {
       const lines = readFileSync(file, 'utf8').split('\n');
-      if (lines.length - 1 > FILE_LINES_MAX && !file.endsWith('.spec.ts')) wrong.push(`${short(file)}: ${lines.length - 1} lines`);
+      if (lines.length - 1 > FILE_LINES_MAX && !file.endsWith('.spec.ts'))
+        wrong.push(`${short(file)}: ${lines.length - 1} lines`);
       if (!/\.spec\.tsx?$/.test(file)) {
         for (const { name, length } of functionsOf(lines)) {
           if (length > FUNCTION_LINES_MAX) wrong.push(`${short(file)}: ${name} has ${length} lines`);
@@ -80,20 +97,34 @@ describe('the house is in order', () => {
   });
 
   it('constructors have few dependencies', () => {
-    const wrong = files.filter((file) => constructorDependencies(readFileSync(file, 'utf8')) > CONSTRUCTOR_DEPENDENCIES_MAX);
+    const wrong = files.filter(
+      (file) => constructorDependencies(readFileSync(file, 'utf8')) > CONSTRUCTOR_DEPENDENCIES_MAX,
+    );
     expect(wrong.map(short)).toEqual([]);
   });
 
   it('the environment is read in config and nowhere else', () => {
-    const wrong = files.filter((file) => folderOf(file) !== 'config' && !file.endsWith('.spec.ts') && /process\.env(?!\['PATH'\])/.test(readFileSync(file, 'utf8')));
+    const wrong = files.filter(
+      (file) =>
+        folderOf(file) !== 'config' &&
+        !file.endsWith('.spec.ts') &&
+        /process\.env(?!\['PATH'\])/.test(readFileSync(file, 'utf8')),
+    );
     expect(wrong.map(short)).toEqual([]);
   });
 
   it('hl7-standard stays behind the codec, Bull behind the queue, dicomweb-client behind dicomweb', () => {
-    const owners: Record<string, RegExp> = { 'hl7-standard': /^src\/hl7\//, bull: /^src\/queue\//, 'dicomweb-client': /^src\/dicomweb\// };
+    const owners: Record<string, RegExp> = {
+      'hl7-standard': /^src\/hl7\//,
+      bull: /^src\/queue\//,
+      'dicomweb-client': /^src\/dicomweb\//,
+    };
     const wrong = files.flatMap((file) =>
       Object.entries(owners)
-        .filter(([name, owner]) => !owner.test(short(file)) && new RegExp(`from '${name}'`).test(readFileSync(file, 'utf8')))
+        .filter(
+          ([name, owner]) =>
+            !owner.test(short(file)) && new RegExp(`from '${name}'`).test(readFileSync(file, 'utf8')),
+        )
         .map(([name]) => `${short(file)} imports ${name}`),
     );
     expect(wrong).toEqual([]);
@@ -111,10 +142,12 @@ function imports(): Import[] {
   allImports ??= files
     .filter((file) => !file.endsWith('.spec.ts') && !file.includes('/page/'))
     .flatMap((from) =>
-      [...readFileSync(from, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) => ({
-        from,
-        to: resolve(dirname(from), match[1] as string),
-      })),
+      [...readFileSync(from, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map(
+        (match) => ({
+          from,
+          to: resolve(dirname(from), match[1] as string),
+        }),
+      ),
     );
   return allImports;
 }
@@ -166,9 +199,14 @@ function findCycle(): string[] {
 function functionsOf(lines: readonly string[]): { name: string; length: number }[] {
   const found: { name: string; length: number }[] = [];
   lines.forEach((line, start) => {
-    const match = /^(\s*)(?:export )?(?:default )?(?:private |protected |public |static |override |async )*(?:function\*? ?(\w+)|(\w+)\s*(?:<[^>]*>)?\([^)]*\)?[^;=]*\{$)/.exec(line);
+    const match =
+      /^(\s*)(?:export )?(?:default )?(?:private |protected |public |static |override |async )*(?:function\*? ?(\w+)|(\w+)\s*(?:<[^>]*>)?\([^)]*\)?[^;=]*\{$)/.exec(
+        line,
+      );
     if (!match || /^\s*(if|for|while|switch|catch|return|else)\b/.test(line)) return;
-    const end = lines.findIndex((other, at) => at > start && other.startsWith(`${match[1]}}`) && !other.startsWith(`${match[1]}})`));
+    const end = lines.findIndex(
+      (other, at) => at > start && other.startsWith(`${match[1]}}`) && !other.startsWith(`${match[1]}})`),
+    );
     if (end > 0) found.push({ name: match[2] ?? match[3] ?? '', length: end - start + 1 });
   });
   return found;

@@ -63,11 +63,18 @@ export class AccessTokens {
         maxTokenAge: LOCAL_TOKEN_LIFETIME_S,
         currentDate: this.clock.now(),
       });
-      const grant: Grant = { clientId: String(payload['client_id']), scopes: parseScopes(String(payload['scope'])) };
+      const grant: Grant = {
+        clientId: String(payload['client_id']),
+        scopes: parseScopes(String(payload['scope'])),
+      };
       this.remember(hash, grant, payload.exp as number);
       return grant;
     } catch (cause) {
-      throw new Failure('auth.invalid', 'The access token is not valid here or has expired. Get a new one from /auth/token, or with "npm run -s token".', { cause });
+      throw new Failure(
+        'auth.invalid',
+        'The access token is not valid here or has expired. Get a new one from /auth/token, or with "npm run -s token".',
+        { cause },
+      );
     }
   }
 

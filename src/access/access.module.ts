@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
-import type { Settings } from '../config/settings.ts';
 import { SETTINGS } from '../config/settings.token.ts';
+import type { Settings } from '../config/settings.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { AccessTokens, ISSUER } from './access-tokens.ts';
 import { clientsOf } from './clients.ts';
@@ -11,7 +11,11 @@ import { TokenController } from './token.controller.ts';
 @Module({
   controllers: [TokenController],
   providers: [
-    { provide: SIGNING_KEY, inject: [SETTINGS], useFactory: (settings: Settings) => signingKeyIn(settings.PRELIM_DATA) },
+    {
+      provide: SIGNING_KEY,
+      inject: [SETTINGS],
+      useFactory: (settings: Settings) => signingKeyIn(settings.PRELIM_DATA),
+    },
     {
       provide: CLIENTS,
       inject: [SETTINGS],

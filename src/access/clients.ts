@@ -42,12 +42,22 @@ function configured(text: string): Client[] {
   try {
     const list = JSON.parse(text) as { id?: unknown; secretSha256?: unknown; scope?: unknown }[];
     return list.map((entry) => {
-      const wellFormed = typeof entry.id === 'string' && entry.id !== LOCAL_CLIENT && /^[0-9a-f]{64}$/.test(String(entry.secretSha256));
+      const wellFormed =
+        typeof entry.id === 'string' &&
+        entry.id !== LOCAL_CLIENT &&
+        /^[0-9a-f]{64}$/.test(String(entry.secretSha256));
       if (!wellFormed || typeof entry.scope !== 'string') throw new Error();
-      return { id: entry.id as string, secretSha256: String(entry.secretSha256), scopes: parseScopes(entry.scope) };
+      return {
+        id: entry.id as string,
+        secretSha256: String(entry.secretSha256),
+        scopes: parseScopes(entry.scope),
+      };
     });
   } catch {
-    throw new Failure('config.invalid', 'AUTH_CLIENTS must be a JSON array of {"id", "secretSha256" (64 hex digits), "scope"}; the id "local" is taken.');
+    throw new Failure(
+      'config.invalid',
+      'AUTH_CLIENTS must be a JSON array of {"id", "secretSha256" (64 hex digits), "scope"}; the id "local" is taken.',
+    );
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Failure } from '../kernel/errors.ts';
 import type { AccessTokens, Grant } from './access-tokens.ts';
-import { permits, type Permission } from './scope.ts';
+import { type Permission, permits } from './scope.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -30,23 +30,32 @@ export function requireToken(fastify: FastifyInstance, tokens: AccessTokens): vo
     request.grant = await tokens.verify(bearerOf(request));
     const needed = neededFor(request.method, path);
     if (needed && !permits(request.grant.scopes, needed.type, needed.permission)) {
-      throw new Failure('auth.scope', `This needs a token with the scope system/${needed.type}.${needed.permission}.`);
+      throw new Failure(
+        'auth.scope',
+        `This needs a token with the scope system/${needed.type}.${needed.permission}.`,
+      );
     }
   });
 }
 
 /** A path with dots or encoded letters could mean another route than it looks like: it is never public. */
-const isPublic = (path: string) => !path.includes('..') && !path.includes('%') && PUBLIC.some((route) => route.test(path));
+const isPublic = (path: string) =>
+  !path.includes('..') && !path.includes('%') && PUBLIC.some((route) => route.test(path));
 
 function bearerOf(request: FastifyRequest): string {
   const token = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (!token) throw new Failure('auth.missing', 'Send an access token: "Authorization: Bearer …". Get one from /auth/token, or with "npm run -s token".');
+  if (!token)
+    throw new Failure(
+      'auth.missing',
+      'Send an access token: "Authorization: Bearer …". Get one from /auth/token, or with "npm run -s token".',
+    );
   return token;
 }
 
 /** Doors beside FHIR (which judges each interaction itself) ask for the rights on the resources behind them. */
 function neededFor(method: string, path: string): { type: string; permission: Permission } | null {
-  if (path.startsWith('/dicomweb/')) return { type: 'ImagingStudy', permission: method === 'POST' ? 'c' : 'r' };
+  if (path.startsWith('/dicomweb/'))
+    return { type: 'ImagingStudy', permission: method === 'POST' ? 'c' : 'r' };
   if (path.startsWith('/worklist/api/')) return { type: 'DiagnosticReport', permission: 'r' };
   if (path.startsWith('/metrics')) return { type: 'Device', permission: 'r' };
   if (path.startsWith('/jobs')) return { type: 'Task', permission: method === 'GET' ? 'r' : 'u' };

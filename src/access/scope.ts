@@ -20,7 +20,8 @@ export const SCOPE_CHARS_MAX = 8_192;
  * @throws Failure `auth.scope` naming the rule that was broken
  */
 export function parseScopes(text: string): Scope[] {
-  if (text.length > SCOPE_CHARS_MAX) throw new Failure('auth.scope', `A scope list may have ${SCOPE_CHARS_MAX} characters.`);
+  if (text.length > SCOPE_CHARS_MAX)
+    throw new Failure('auth.scope', `A scope list may have ${SCOPE_CHARS_MAX} characters.`);
   return text
     .split(' ')
     .filter((part) => part !== '')
@@ -34,7 +35,10 @@ function parseScope(text: string): Scope {
   const match = SCOPE.exec(text);
   const letters = match?.[3] && (V1[match[3]] ?? match[3]);
   if (!match || !letters) {
-    throw new Failure('auth.scope', 'A scope must read like "system/Observation.rs": context, type or *, letters out of c r u d s in this order.');
+    throw new Failure(
+      'auth.scope',
+      'A scope must read like "system/Observation.rs": context, type or *, letters out of c r u d s in this order.',
+    );
   }
   return {
     context: match[1] as Scope['context'],
@@ -45,13 +49,21 @@ function parseScope(text: string): Scope {
 
 /** May these scopes do this with the type? An empty list may do nothing. */
 export function permits(scopes: readonly Scope[], type: string, permission: Permission): boolean {
-  return scopes.some((scope) => (scope.type === '*' || scope.type === type) && scope.permissions.has(permission));
+  return scopes.some(
+    (scope) => (scope.type === '*' || scope.type === type) && scope.permissions.has(permission),
+  );
 }
 
 /** Those of `wanted` that `allowed` covers, letter by letter. */
 export function narrow(wanted: readonly Scope[], allowed: readonly Scope[]): Scope[] {
   return wanted.flatMap((scope) => {
-    const kept = [...scope.permissions].filter((permission) => permits(allowed.filter((a) => a.context === scope.context), scope.type, permission));
+    const kept = [...scope.permissions].filter((permission) =>
+      permits(
+        allowed.filter((a) => a.context === scope.context),
+        scope.type,
+        permission,
+      ),
+    );
     return kept.length > 0 ? [{ ...scope, permissions: new Set(kept) }] : [];
   });
 }

@@ -32,13 +32,21 @@ async function readKey(file: string): Promise<JWK | null> {
   try {
     return JSON.parse(text) as JWK;
   } catch {
-    throw new Failure('data.unwritable', `${file} is not a JWK. Restore it from a backup, or remove it: all tokens end then.`);
+    throw new Failure(
+      'data.unwritable',
+      `${file} is not a JWK. Restore it from a backup, or remove it: all tokens end then.`,
+    );
   }
 }
 
 async function makeKey(file: string): Promise<JWK> {
   const { privateKey } = await generateKeyPair(SIGNING_ALGORITHM, { extractable: true });
-  const jwk: JWK = { ...(await exportJWK(privateKey)), alg: SIGNING_ALGORITHM, use: 'sig', kid: crypto.randomUUID() };
+  const jwk: JWK = {
+    ...(await exportJWK(privateKey)),
+    alg: SIGNING_ALGORITHM,
+    use: 'sig',
+    kid: crypto.randomUUID(),
+  };
   await mkdir(join(file, '..'), { recursive: true, mode: 0o700 });
   const partial = `${file}.${process.pid}`;
   await writeFile(partial, JSON.stringify(jwk), { mode: 0o600 });

@@ -1,8 +1,18 @@
-import { Body, Controller, Get, Headers, Header, HttpCode, HttpException, Inject, Post } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  Header,
+  Headers,
+  HttpCode,
+  HttpException,
+  Inject,
+  Post,
+} from '@nestjs/common';
 import { AccessTokens, TOKEN_LIFETIME_S } from './access-tokens.ts';
 import { type Client, secretFits } from './clients.ts';
-import { narrow, parseScopes, scopeText } from './scope.ts';
 import { CLIENTS, SIGNING_KEY } from './injection.ts';
+import { narrow, parseScopes, scopeText } from './scope.ts';
 import type { SigningKey } from './signing-key.ts';
 
 /** The token endpoint of the local server: OAuth 2.0 client credentials (RFC 6749 §4.4). */
@@ -18,12 +28,17 @@ export class TokenController {
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   @Header('Pragma', 'no-cache')
-  async token(@Body() body: Record<string, unknown> | undefined, @Headers('authorization') authorization?: string): Promise<object> {
+  async token(
+    @Body() body: Record<string, unknown> | undefined,
+    @Headers('authorization') authorization?: string,
+  ): Promise<object> {
     const form = body ?? {};
-    if (form['grant_type'] !== 'client_credentials') refuse(400, 'unsupported_grant_type', 'grant_type must be client_credentials');
+    if (form['grant_type'] !== 'client_credentials')
+      refuse(400, 'unsupported_grant_type', 'grant_type must be client_credentials');
     const { id, secret } = credentials(form, authorization);
     const client = this.clients.get(id);
-    if (!secretFits(client, secret) || !client) refuse(401, 'invalid_client', 'unknown client or wrong secret');
+    if (!secretFits(client, secret) || !client)
+      refuse(401, 'invalid_client', 'unknown client or wrong secret');
     const granted = this.granted(client, form['scope']);
     return {
       access_token: await this.tokens.issue(client.id, granted),

@@ -74,7 +74,8 @@ export const kinds = {
   }),
   hosts: kind((text) =>
     split(text, ',').map((part) => {
-      if (!/^[A-Za-z0-9.-]+(:\d{1,5})?$/.test(part)) throw new Error('must be a comma list of host or host:port');
+      if (!/^[A-Za-z0-9.-]+(:\d{1,5})?$/.test(part))
+        throw new Error('must be a comma list of host or host:port');
       return part.toLowerCase();
     }),
   ),

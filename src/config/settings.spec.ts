@@ -1,5 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -15,10 +14,22 @@ describe('settings', () => {
   });
 
   it('name every fault at once, without repeating values', () => {
-    const env = { PORT: '99999', PRELIM_ROLES: 'api,cook', RIS_URL: 'http://ris', HL7_PROT: '1', DICOMWEB_URL: 'secret-token@x' };
+    const env = {
+      PORT: '99999',
+      PRELIM_ROLES: 'api,cook',
+      RIS_URL: 'http://ris',
+      HL7_PROT: '1',
+      DICOMWEB_URL: 'secret-token@x',
+    };
     const failure = failureOf(() => readSettings(env));
     expect(failure.code).toBe('config.invalid');
-    expect(failure.issues.map((issue) => issue.at).sort()).toEqual(['DICOMWEB_URL', 'HL7_PROT', 'PORT', 'PRELIM_ROLES', 'RIS_URL']);
+    expect(failure.issues.map((issue) => issue.at).sort()).toEqual([
+      'DICOMWEB_URL',
+      'HL7_PROT',
+      'PORT',
+      'PRELIM_ROLES',
+      'RIS_URL',
+    ]);
     expect(failure.message).toContain('PORT: must be a whole number from 0 to 65535');
     expect(failure.message).not.toContain('secret-token');
   });
@@ -27,14 +38,21 @@ describe('settings', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'prelim-settings-')), 'secret');
     writeFileSync(file, 's3cret\n');
     expect(readSettings({ DICOMWEB_TOKEN_FILE: file }).DICOMWEB_TOKEN).toBe('s3cret');
-    expect(failureOf(() => readSettings({ DICOMWEB_TOKEN_FILE: file, DICOMWEB_TOKEN: 'x' })).issues[0]?.at).toBe('DICOMWEB_TOKEN');
-    expect(failureOf(() => readSettings({ DICOMWEB_TOKEN_FILE: `${file}x` })).message).toContain('cannot be read');
+    expect(
+      failureOf(() => readSettings({ DICOMWEB_TOKEN_FILE: file, DICOMWEB_TOKEN: 'x' })).issues[0]?.at,
+    ).toBe('DICOMWEB_TOKEN');
+    expect(failureOf(() => readSettings({ DICOMWEB_TOKEN_FILE: `${file}x` })).message).toContain(
+      'cannot be read',
+    );
   });
 
   it('are all in docs/configuration.md, with the same default, and nothing else is', () => {
     const page = readFileSync('docs/configuration.md', 'utf8');
     const rows = [...page.matchAll(/^\| `([A-Z0-9_]+)` \| (.*?) \|/gm)].map((match) => [match[1], match[2]]);
-    const expected = Object.entries(SETTINGS).map(([name, setting]) => [name, setting.default === '' ? '' : `\`${setting.default}\``]);
+    const expected = Object.entries(SETTINGS).map(([name, setting]) => [
+      name,
+      setting.default === '' ? '' : `\`${setting.default}\``,
+    ]);
     expect(rows).toEqual(expected);
   });
 });

@@ -15,13 +15,21 @@ export const SETTINGS = {
     default: '',
     means: 'Address under which others reach this server; used in links. Default: http://HOST:PORT.',
   },
-  PRELIM_DATA: { kind: kinds.folder, default: './data', means: 'Folder for keys, the embedded database and the embedded archive.' },
+  PRELIM_DATA: {
+    kind: kinds.folder,
+    default: './data',
+    means: 'Folder for keys, the embedded database and the embedded archive.',
+  },
   PRELIM_ROLES: {
     kind: kinds.list(['api', 'worker', 'listener']),
     default: 'api,worker,listener',
     means: 'What this process does: api (HTTP), worker (steps), listener (MLLP).',
   },
-  PRELIM_MODELS: { kind: kinds.folders, default: '', means: 'Folders with models of your own, separated by ":".' },
+  PRELIM_MODELS: {
+    kind: kinds.folders,
+    default: '',
+    means: 'Folders with models of your own, separated by ":".',
+  },
   LOG_LEVEL: {
     kind: kinds.oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'silent']),
     default: 'info',
@@ -32,7 +40,11 @@ export const SETTINGS = {
     default: '',
     means: 'Your own PostgreSQL (16 or newer). Empty: the embedded one under PRELIM_DATA.',
   },
-  DATABASE_CONNECTIONS_MAX: { kind: kinds.integer(2, 200), default: '12', means: 'Connections in the pool of one process.' },
+  DATABASE_CONNECTIONS_MAX: {
+    kind: kinds.integer(2, 200),
+    default: '12',
+    means: 'Connections in the pool of one process.',
+  },
   REDIS_URL: {
     kind: kinds.optionalUrl(['redis:', 'rediss:']),
     default: '',
@@ -44,7 +56,11 @@ export const SETTINGS = {
     means: 'DICOMweb service root of the PACS. Empty: the embedded archive under /dicomweb.',
   },
   DICOMWEB_TOKEN: { kind: kinds.secret, default: '', means: 'Bearer token sent to DICOMWEB_URL.' },
-  DICOMWEB_USER: { kind: kinds.text, default: '', means: 'User for HTTP Basic at DICOMWEB_URL (with DICOMWEB_PASSWORD).' },
+  DICOMWEB_USER: {
+    kind: kinds.text,
+    default: '',
+    means: 'User for HTTP Basic at DICOMWEB_URL (with DICOMWEB_PASSWORD).',
+  },
   DICOMWEB_PASSWORD: { kind: kinds.secret, default: '', means: 'Password for HTTP Basic at DICOMWEB_URL.' },
   STUDY_LOOK_INTERVAL_MS: {
     kind: kinds.integer(50, 3_600_000),
@@ -64,10 +80,26 @@ export const SETTINGS = {
   SITE_TIME_ZONE: {
     kind: kinds.timeZone,
     default: '',
-    means: 'Time zone of DICOM times that carry none, as IANA name (Europe/Vienna). Empty: of such times only the date is kept.',
+    means:
+      'Time zone of DICOM and HL7 times that carry none, as IANA name (Europe/Vienna). Empty: of such times only the date is kept.',
   },
   HL7_HOST: { kind: kinds.text, default: '127.0.0.1', means: 'Address the MLLP listener binds to.' },
   HL7_PORT: { kind: kinds.port, default: '2575', means: 'MLLP port for orders.' },
+  HL7_TLS_CERT: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with the certificate of the MLLP listener (with HL7_TLS_KEY): makes it MLLP over TLS. Empty: plain MLLP.',
+  },
+  HL7_TLS_KEY: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with the key of HL7_TLS_CERT.',
+  },
+  HL7_TLS_CA: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with the authorities of client certificates: senders without one are refused. Empty: none is asked for.',
+  },
   RIS_URL: {
     kind: kinds.optionalUrl(['mllp:', 'mllps:']),
     default: '',
@@ -76,7 +108,28 @@ export const SETTINGS = {
   RIS_ACK_TIMEOUT_MS: {
     kind: kinds.integer(100, 600_000),
     default: '30000',
-    means: 'How long to wait for the ACK of one message before the connection is closed and the same bytes are sent again.',
+    means:
+      'How long to wait for the ACK of one message before the connection is closed and the same bytes are sent again.',
+  },
+  RIS_TLS_CA: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with the authorities that RIS_URL (mllps://) is checked against. Empty: those of Node.',
+  },
+  RIS_TLS_CERT: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with our client certificate for RIS_URL (with RIS_TLS_KEY).',
+  },
+  RIS_TLS_KEY: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with the key of RIS_TLS_CERT.',
+  },
+  RIS_PROFILE: {
+    kind: kinds.text,
+    default: '',
+    means: 'JSON file in which the result messages for this RIS differ; see docs/interface-engineer.md. Empty: the defaults there.',
   },
   HL7_SENDING_APPLICATION: { kind: kinds.text, default: 'PRELIM', means: 'MSH-3 of messages sent.' },
   HL7_SENDING_FACILITY: { kind: kinds.text, default: 'RADIOLOGY', means: 'MSH-4 of messages sent.' },
@@ -90,7 +143,8 @@ export const SETTINGS = {
   INFERENCE_PROVIDERS: {
     kind: kinds.list(['cpu', 'cuda']),
     default: 'cpu',
-    means: 'Where ONNX models run, first choice first: "cuda,cpu" uses an NVIDIA GPU when ONNX Runtime finds its CUDA parts.',
+    means:
+      'Where ONNX models run, first choice first: "cuda,cpu" uses an NVIDIA GPU when ONNX Runtime finds its CUDA parts.',
   },
   INFERENCE_HOSTS: {
     kind: kinds.hosts,
@@ -100,7 +154,8 @@ export const SETTINGS = {
   SNOMED_LICENSED: {
     kind: kinds.oneOf(['no', 'yes']),
     default: 'no',
-    means: 'yes: this site holds a SNOMED CT licence, and codes outside the free Global Patient Set are used too.',
+    means:
+      'yes: this site holds a SNOMED CT licence, and codes outside the free Global Patient Set are used too.',
   },
   SUBSCRIPTION_HOSTS: {
     kind: kinds.hosts,
@@ -127,7 +182,8 @@ export type Settings = { readonly [N in keyof typeof SETTINGS]: Value<(typeof SE
 };
 
 /** Names that start like ours but are none of ours: most often a slip of the pen. */
-const OWN_PREFIXES = /^(PRELIM|HL7|RIS|DICOMWEB|STUDY|INFERENCE|SITE|SNOMED|SUBSCRIPTION|AUTH|DATABASE|REDIS)_/;
+const OWN_PREFIXES =
+  /^(PRELIM|HL7|RIS|DICOMWEB|STUDY|INFERENCE|SITE|SNOMED|SUBSCRIPTION|AUTH|DATABASE|REDIS)_/;
 
 /**
  * Reads all settings from an environment. Throws one `config.invalid` that names every fault at once.
@@ -150,11 +206,17 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   }
   if (faults.length > 0) {
     const lines = faults.map((fault) => `  ${fault.at}: ${fault.text}`).join('\n');
-    throw new Failure('config.invalid', `The settings have ${faults.length} fault(s):\n${lines}`, { issues: faults });
+    throw new Failure('config.invalid', `The settings have ${faults.length} fault(s):\n${lines}`, {
+      issues: faults,
+    });
   }
   const host = values['HOST'] === '0.0.0.0' ? '127.0.0.1' : values['HOST'];
   const baseUrl = (values['BASE_URL'] as URL | null)?.href ?? `http://${host}:${values['PORT']}`;
-  return { ...values, PRELIM_DATA: resolve(String(values['PRELIM_DATA'])), baseUrl: baseUrl.replace(/\/$/, '') } as Settings;
+  return {
+    ...values,
+    PRELIM_DATA: resolve(String(values['PRELIM_DATA'])),
+    baseUrl: baseUrl.replace(/\/$/, ''),
+  } as Settings;
 }
 
 function rawValue(env: NodeJS.ProcessEnv, name: string): string | undefined {

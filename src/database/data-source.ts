@@ -1,6 +1,9 @@
 import { DataSource } from 'typeorm';
 import { MIGRATIONS } from '../../migrations/all.ts';
 
+/** Waiting for a connection, of a full pool or of a host that says nothing, ends as `database.unavailable`. */
+const CONNECTION_WAIT_MS_MAX = 30_000;
+
 /**
  * TypeORM owns the pool, the migrations and the entities. Prepared statements live per connection, so the pool keeps its
  * connections. Statement time-outs bound what one request can cost; migrations run before any request.
@@ -14,7 +17,7 @@ export async function openDataSource(url: string, connectionsMax: number): Promi
     migrations: [...MIGRATIONS],
     migrationsTransactionMode: 'each',
     applicationName: 'prelim',
-    extra: { idleTimeoutMillis: 0, keepAlive: true },
+    extra: { idleTimeoutMillis: 0, keepAlive: true, connectionTimeoutMillis: CONNECTION_WAIT_MS_MAX },
     logging: false,
   });
   await dataSource.initialize();
@@ -22,7 +25,14 @@ export async function openDataSource(url: string, connectionsMax: number): Promi
 }
 
 /** A Unix socket stands as `?host=` in the URL, which TypeORM's own URL reading does not know. */
-function connectionOf(text: string): { host: string; port: number; username: string; password: string; database: string; ssl?: boolean } {
+function connectionOf(text: string): {
+  host: string;
+  port: number;
+  username: string;
+  password: string;
+  database: string;
+  ssl?: boolean;
+} {
   const url = new URL(text.replace(/^(postgres(?:ql)?:\/\/[^/@]*@)\//, '$1localhost/'));
   return {
     host: url.searchParams.get('host') ?? url.hostname,
@@ -30,7 +40,9 @@ function connectionOf(text: string): { host: string; port: number; username: str
     username: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
     database: decodeURIComponent(url.pathname.slice(1)),
-    ...(['require', 'verify-full', 'verify-ca'].includes(url.searchParams.get('sslmode') ?? '') ? { ssl: true } : {}),
+    ...(['require', 'verify-full', 'verify-ca'].includes(url.searchParams.get('sslmode') ?? '')
+      ? { ssl: true }
+      : {}),
   };
 }
 

@@ -1,11 +1,14 @@
 import { Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import type { Logger } from 'pino';
 import { DataSource } from 'typeorm';
-import type { Settings } from '../config/settings.ts';
 import { SETTINGS } from '../config/settings.token.ts';
+import type { Settings } from '../config/settings.ts';
 import { Failure } from '../kernel/errors.ts';
-import { Database } from './database.ts';
+import { LOGGER } from '../kernel/log.ts';
 import { migrate, openDataSource } from './data-source.ts';
+import { Database } from './database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
+import { EmbeddedWatch } from './embedded-watch.ts';
 
 const EMBEDDED = Symbol('EmbeddedPostgres');
 
@@ -16,16 +19,23 @@ const EMBEDDED = Symbol('EmbeddedPostgres');
     {
       provide: EMBEDDED,
       inject: [SETTINGS],
-      useFactory: (settings: Settings) => (settings.DATABASE_URL ? null : startEmbeddedPostgres(settings.PRELIM_DATA)),
+      useFactory: (settings: Settings) =>
+        settings.DATABASE_URL ? null : startEmbeddedPostgres(settings.PRELIM_DATA),
     },
     {
       provide: DataSource,
       inject: [SETTINGS, EMBEDDED],
       useFactory: async (settings: Settings, embedded: EmbeddedPostgres | null) => {
         const url = embedded?.url ?? (settings.DATABASE_URL as URL).href;
-        const dataSource = await openDataSource(url, settings.DATABASE_CONNECTIONS_MAX).catch((cause: unknown) => {
-          throw new Failure('database.unavailable', 'The database does not answer. Check DATABASE_URL, its user and password.', { cause });
-        });
+        const dataSource = await openDataSource(url, settings.DATABASE_CONNECTIONS_MAX).catch(
+          (cause: unknown) => {
+            throw new Failure(
+              'database.unavailable',
+              'The database does not answer. Check DATABASE_URL, its user and password.',
+              { cause },
+            );
+          },
+        );
         await migrate(dataSource);
         return dataSource;
       },
@@ -35,13 +45,20 @@ const EMBEDDED = Symbol('EmbeddedPostgres');
   exports: [Database, DataSource],
 })
 export class DatabaseModule implements OnApplicationShutdown {
+  private readonly watch: EmbeddedWatch | null;
+
   constructor(
     private readonly dataSource: DataSource,
     @Inject(EMBEDDED) private readonly embedded: EmbeddedPostgres | null,
-  ) {}
+    @Inject(LOGGER) log: Logger,
+  ) {
+    this.watch = embedded && new EmbeddedWatch(embedded, log);
+  }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.dataSource.destroy();
+    await this.watch?.stop();
+    // A pool that cannot say goodbye to a database that is away must not keep it from being stopped.
+    await this.dataSource.destroy().catch(() => undefined);
     await this.embedded?.stop();
   }
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ClientConfig, Pool, PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
+import { asFailure } from './connection-failure.ts';
 
 /** One SQL statement. A name makes it a prepared statement, planned once per connection; leave it out for text built on the fly. */
 export interface Statement {
@@ -16,8 +17,11 @@ export interface Sql {
 export interface Transaction extends Sql {
   /** Called once, after the commit; never when the transaction rolls back. Must not throw. */
   afterCommit(then: () => void): void;
-  /** Called once, after a roll-back, to give back what was reserved in memory. Must not throw. */
-  afterRollback(then: () => void): void;
+  /**
+   * Called once, after a roll-back, to give back what was reserved in memory. Must not throw. `uncertain`: the connection was lost while
+   * committing, so the database may hold the commit all the same.
+   */
+  afterRollback(then: (uncertain: boolean) => void): void;
 }
 
 export interface TransactionOptions {
@@ -29,7 +33,10 @@ export interface TransactionOptions {
   readonly durable?: boolean;
 }
 
-/** The door to PostgreSQL: hot statements as SQL on TypeORM's pool. */
+/**
+ * The door to PostgreSQL: hot statements as SQL on TypeORM's pool. A database that is away is `database.unavailable`, whatever `pg` calls it; the
+ * pool drops the broken connections and opens new ones by itself.
+ */
 @Injectable()
 export class Database implements Sql {
   private readonly pool: Pool;
@@ -39,7 +46,7 @@ export class Database implements Sql {
   }
 
   async run<Row>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
-    const result = await this.pool.query({ ...statement, values: values as unknown[] });
+    const result = await asked(this.pool.query({ ...statement, values: values as unknown[] }));
     return result.rows as Row[];
   }
 
@@ -51,14 +58,18 @@ export class Database implements Sql {
 
   /** Runs `work` in one READ COMMITTED transaction. Commits when it returns, rolls back when it throws. */
   async transaction<T>(work: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    const client = await this.pool.connect();
-    const ends = { committed: [] as (() => void)[], rolledBack: [] as (() => void)[] };
+    const client = await asked(this.pool.connect());
+    // A client that is lent out has no listener of the pool: without one of ours a lost connection would end the process.
+    client.on('error', ignore);
+    const ends: Ends = { committed: [], rolledBack: [] };
     let broken: Error | undefined;
+    let committing = false;
     let committed = false;
     try {
-      await client.query(options.durable === false ? BEGIN_NOT_DURABLE : 'BEGIN');
+      await asked(client.query(options.durable === false ? BEGIN_NOT_DURABLE : 'BEGIN'));
       const result = await work(transactionOn(client, ends));
-      await client.query('COMMIT');
+      committing = true;
+      await asked(client.query('COMMIT'));
       committed = true;
       return result;
     } catch (error) {
@@ -67,15 +78,28 @@ export class Database implements Sql {
       });
       throw error;
     } finally {
+      client.off('error', ignore);
       client.release(broken);
-      for (const call of committed ? ends.committed : ends.rolledBack) call();
+      if (committed) for (const call of ends.committed) call();
+      else for (const call of ends.rolledBack) call(committing && broken !== undefined);
     }
   }
 }
 
 interface Ends {
   readonly committed: (() => void)[];
-  readonly rolledBack: (() => void)[];
+  readonly rolledBack: ((uncertain: boolean) => void)[];
+}
+
+const ignore = () => undefined;
+
+/** Only what `pg` itself rejects with: an error of the work inside a transaction stays what it is. */
+async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw asFailure(error);
+  }
 }
 
 const BEGIN_NOT_DURABLE = 'BEGIN; SET LOCAL synchronous_commit = off';
@@ -83,7 +107,7 @@ const BEGIN_NOT_DURABLE = 'BEGIN; SET LOCAL synchronous_commit = off';
 function transactionOn(client: PoolClient, ends: Ends): Transaction {
   return {
     async run<Row>(statement: Statement, values: readonly unknown[] = []) {
-      const result = await client.query({ ...statement, values: values as unknown[] });
+      const result = await asked(client.query({ ...statement, values: values as unknown[] }));
       return result.rows as Row[];
     },
     afterCommit: (call) => {

@@ -11,6 +11,8 @@ export interface FhirRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Buffer | undefined;
   readonly access: AccessContext;
+  /** A request of its own, not an entry of a Bundle: its answer may be something other than FHIR JSON. */
+  readonly sentAlone?: boolean;
   /** Set inside a transaction Bundle: read here what it wrote. */
   readonly sql?: Sql;
 }
@@ -18,8 +20,8 @@ export interface FhirRequest {
 export interface FhirAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** FHIR JSON as text; null: no body. */
-  readonly body: string | null;
+  /** FHIR JSON as text; bytes with a media type in `headers` (a Binary in its native form); null: no body. */
+  readonly body: string | Buffer | null;
 }
 
 /** R4 http.html#ops: what `Prefer: return=` asks for. */

@@ -57,6 +57,7 @@ function requestOf(raw: FastifyRequest): FhirRequest {
     headers: raw.headers as FhirRequest['headers'],
     body: Buffer.isBuffer(raw.body) ? raw.body : undefined,
     access: accessOf(raw as Granted),
+    sentAlone: true,
   };
 }
 
@@ -81,7 +82,8 @@ function decode(segment: string): string {
 
 function send(answer: FhirAnswer, request: FhirRequest, reply: FastifyReply): void {
   reply.status(answer.status).headers(answer.headers ?? {});
-  if (answer.body !== null) reply.header('content-type', 'application/fhir+json; charset=utf-8');
-  if (answer.body === null || request.method === 'HEAD') reply.send();
-  else reply.send(wantsPretty(request) ? prettyJson(answer.body) : answer.body);
+  const { body } = answer;
+  if (typeof body === 'string') reply.header('content-type', 'application/fhir+json; charset=utf-8');
+  if (body === null || request.method === 'HEAD') reply.send();
+  else reply.send(typeof body === 'string' && wantsPretty(request) ? prettyJson(body) : body);
 }

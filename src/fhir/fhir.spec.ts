@@ -5,9 +5,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
 import { SETTINGS } from '../config/settings.token.ts';
 import { Database } from '../database/database.ts';
+import { CODE_SYSTEMS } from '../kernel/code-systems.ts';
 import { FhirModule } from './fhir.module.ts';
+import type { FhirRequest } from './fhir-request.ts';
+import { capabilities } from './interactions/capabilities.ts';
+import type { FhirServer } from './interactions/interaction.ts';
 import { OperationRegistry } from './operation-registry.ts';
 import { OutcomeFilter } from './outcome.filter.ts';
+import { ResourceStore } from './resource-store.ts';
 import { BUNDLE_BYTES_MAX } from './validate/parse-resource.ts';
 
 const BASE = 'http://127.0.0.1:8080/fhir';
@@ -192,6 +197,106 @@ describe('read, create, update, delete', () => {
   });
 });
 
+describe('a Binary', () => {
+  const PNG = Buffer.from('89504e470d0a1a0a0000', 'hex');
+  const put = async (id: string, contentType: string, data = PNG) => {
+    const binary = { resourceType: 'Binary', id, contentType, data: data.toString('base64') };
+    expect((await send('PUT', `Binary/${id}`, binary)).status).toBe(201);
+  };
+  const get = async (id: string, headers: Headers = {}) =>
+    app.inject({ method: 'GET', url: `/fhir/Binary/${id}`, headers });
+
+  it.each(['image/png', '*/*', 'text/html,image/*;q=0.8,*/*;q=0.5', undefined])(
+    'is given as what it holds for Accept %s',
+    async (accept) => {
+      const id = `png-${accept?.length ?? 'none'}`;
+      await put(id, 'image/png');
+      const answer = await get(id, accept === undefined ? {} : { accept });
+      expect(answer.statusCode).toBe(200);
+      expect(answer.rawPayload.equals(PNG)).toBe(true);
+      expect(answer.headers).toMatchObject({
+        'content-type': 'image/png',
+        'content-disposition': 'inline',
+        'x-content-type-options': 'nosniff',
+        'content-security-policy': 'sandbox',
+        etag: 'W/"1"',
+        vary: 'Accept',
+      });
+    },
+  );
+
+  it.each([
+    ['application/fhir+json', ''],
+    ['application/json', ''],
+    ['application/fhir+json; fhirVersion=4.0, */*;q=0.1', ''],
+    ['*/*', '?_format=json'],
+  ])('is given as the resource when FHIR JSON is asked for by name: %s%s', async (accept, query) => {
+    await put('named', 'image/png').catch(() => undefined);
+    const answer = await get(`named${query}`, { accept });
+    expect(answer.headers['content-type']).toBe('application/fhir+json; charset=utf-8');
+    expect(answer.json()).toMatchObject({ resourceType: 'Binary', data: PNG.toString('base64') });
+  });
+
+  it.each([
+    ['text/html', 'text/html'],
+    ['image/svg+xml', 'image/svg+xml'],
+    ['application/xhtml+xml; charset=utf-8', 'application/xhtml+xml; charset=utf-8'],
+    ['image/png,text/html', 'application/octet-stream'],
+    ['text/plain x', 'application/octet-stream'],
+    ['png', 'application/octet-stream'],
+  ])('of type %s is offered for saving only, as %s, and nothing in it runs', async (contentType, given) => {
+    const id = `saved-${contentType.replace(/[^a-z]/g, '-')}`;
+    await put(id, contentType, Buffer.from('<script>alert(1)</script>'));
+    const answer = await get(id, { accept: 'text/html' });
+    expect([
+      answer.statusCode,
+      answer.headers['content-type'],
+      answer.headers['content-disposition'],
+    ]).toEqual([200, given, 'attachment']);
+    expect(answer.headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': 'sandbox',
+    });
+  });
+
+  it('keeps the rules of every read: older versions, 304, HEAD, the scope, 404, no XML', async () => {
+    await put('ruled', 'text/plain; charset=utf-8', Buffer.from('one'));
+    const next = {
+      resourceType: 'Binary',
+      id: 'ruled',
+      contentType: 'text/plain',
+      data: Buffer.from('two').toString('base64'),
+    };
+    expect((await send('PUT', 'Binary/ruled', next)).status).toBe(200);
+    expect((await get('ruled/_history/1')).body).toBe('one');
+    expect((await get('ruled')).body).toBe('two');
+    expect((await get('ruled', { 'if-none-match': 'W/"2"' })).statusCode).toBe(304);
+    const head = await app.inject({ method: 'HEAD', url: '/fhir/Binary/ruled' });
+    expect([head.statusCode, head.headers['content-type'], head.body]).toEqual([200, 'text/plain', '']);
+    expect((await get('ruled', { 'x-scope': 'system/Patient.r' })).statusCode).toBe(403);
+    expect((await get('never', { accept: 'image/png' })).statusCode).toBe(404);
+    expect((await get('ruled', { accept: 'application/fhir+xml' })).statusCode).toBe(406);
+    expect((await send('GET', 'Patient/p1', undefined, { accept: 'image/png' })).status).toBe(406);
+  });
+
+  it('stays FHIR JSON as an entry of a Bundle, and an empty one has no bytes', async () => {
+    await put('entry', 'image/png');
+    const batch = {
+      resourceType: 'Bundle',
+      type: 'batch',
+      entry: [{ request: { method: 'GET', url: 'Binary/entry' } }],
+    };
+    expect((await send('POST', '', batch, { accept: '*/*' })).json.entry[0].resource).toMatchObject({
+      resourceType: 'Binary',
+    });
+    expect(
+      (await send('PUT', 'Binary/empty', { resourceType: 'Binary', id: 'empty', contentType: 'image/png' }))
+        .status,
+    ).toBe(201);
+    expect((await get('empty')).rawPayload.length).toBe(0);
+  });
+});
+
 describe('hostile bodies', () => {
   it('answers 413 for a body above the limit, and 400 for JSON bombs, while it goes on serving', async () => {
     const large = await send('POST', '', Buffer.alloc(BUNDLE_BYTES_MAX + 1, 0x20));
@@ -303,6 +408,78 @@ describe('other doors', () => {
     expect(imaging.searchParam.map((one: { name: string }) => one.name)).toEqual(
       expect.arrayContaining(['modality', 'bodysite', 'patient']),
     );
+  });
+
+  it('lists the operations and what other folders say of a type', async () => {
+    const registry = new OperationRegistry();
+    const nothing = async () => ({ status: 200, resource: null });
+    registry.register({ name: '$look', level: 'instance', type: 'ImagingStudy', run: nothing });
+    registry.register({ name: '$whole', level: 'system', run: nothing });
+    registry.describe('Subscription', 'Channels: rest-hook');
+    const server = { store: app.get(ResourceStore), operations: registry } as unknown as FhirServer;
+    const { body } = await capabilities({} as FhirRequest, server);
+    const [rest] = JSON.parse(String(body)).rest;
+    const of = (type: string) => rest.resource.find((one: { type: string }) => one.type === type);
+    expect(of('ImagingStudy').operation).toEqual([
+      { name: 'look', definition: 'https://prelim.example/fhir/OperationDefinition/ImagingStudy-look' },
+    ]);
+    expect(rest.operation).toEqual([
+      { name: 'whole', definition: 'https://prelim.example/fhir/OperationDefinition/whole' },
+    ]);
+    expect(of('Subscription').documentation).toBe('Channels: rest-hook');
+    expect(of('Patient').operation).toBeUndefined();
+  });
+
+  it.each([
+    ['Patient?_elements=id', '_elements is not supported'],
+    ['Patient?_summary=true', '_summary may be count or false'],
+    ['Patient?_summary=nonsense', '_summary may be count or false'],
+    ['Patient?_contained=true', '_contained is not supported'],
+    ['Patient?no-such-parameter=1', 'no search parameter "no-such-parameter"'],
+    ['Patient?SMITH=1', 'no search parameter of this name'],
+  ])('%s is refused with words that say why', async (path, words) => {
+    const { status, json } = await send('GET', path);
+    expect([status, json.resourceType]).toEqual([400, 'OperationOutcome']);
+    expect(json.issue[0].details.text).toContain(words);
+    expect(json.issue[0].details.text).not.toContain('SMITH');
+  });
+
+  it('ignores what it does not know for a client that is lenient, and leaves it out of the self link', async () => {
+    const { status, json } = await send('GET', 'Patient?_elements=id&_id=p1&made-up=1', undefined, {
+      prefer: 'handling=lenient',
+    });
+    expect([status, json.link[0].url]).toEqual([200, `${BASE}/Patient?_id=p1`]);
+  });
+
+  it('finds by tag, with and without its system', async () => {
+    const study = (id: string, code: string) => ({
+      resourceType: 'ImagingStudy',
+      id,
+      meta: {
+        tag: [
+          { system: CODE_SYSTEMS.subscriptionTag, code },
+          { system: CODE_SYSTEMS.subscriptionTag, code: `${code}-no-order` },
+        ],
+      },
+      status: 'available',
+      subject: { reference: 'Patient/p1' },
+    });
+    await send('PUT', 'ImagingStudy/u1', study('u1', 'unmatched'));
+    await send('PUT', 'ImagingStudy/u2', study('u2', 'other'));
+    const found = async (query: string) =>
+      (await send('GET', `ImagingStudy?${query}`)).json.entry?.map(
+        (one: { resource: { id: string } }) => one.resource.id,
+      ) ?? [];
+    expect(await found('_tag=unmatched')).toEqual(['u1']);
+    expect(await found(`_tag=${encodeURIComponent(`${CODE_SYSTEMS.subscriptionTag}|unmatched`)}`)).toEqual([
+      'u1',
+    ]);
+    expect(await found('_tag=unmatched-no-order&status=available')).toEqual(['u1']);
+    expect(await found('_tag=urn:other%7Cunmatched')).toEqual([]);
+    expect(await found('_tag:not=unmatched')).toEqual(['u2']);
+    // Gone with the tag: an order was found.
+    await send('PUT', 'ImagingStudy/u1', study('u1', 'matched'));
+    expect(await found('_tag=unmatched')).toEqual([]);
   });
 
   it('runs operations that other folders registered', async () => {

@@ -6,9 +6,7 @@ import type { FhirRequest } from './fhir-request.ts';
  * `fhir.media-type` (415).
  */
 export function checkMediaTypes(request: FhirRequest): void {
-  const wanted = request.query.get('_format') ?? request.headers['accept'] ?? '*/*';
-  // A `+` in a query string arrives as a blank.
-  if (!wanted.split(',').some((type) => speaksJson(type.trim().replace(' json', '+json')))) {
+  if (!wantedTypes(request).some(speaksJson) && !mayBeNative(request)) {
     throw new Failure('fhir.not-acceptable', 'This server answers application/fhir+json, FHIR version 4.0.');
   }
   const encoding = request.headers['content-encoding'];
@@ -20,6 +18,28 @@ export function checkMediaTypes(request: FhirRequest): void {
     throw new Failure('fhir.media-type', 'Send application/fhir+json, FHIR version 4.0.');
   }
 }
+
+/** Is FHIR JSON asked for by name? */
+export const asksForFhirJson = (request: FhirRequest): boolean =>
+  wantedTypes(request).some((type) => JSON_TYPES.has(parts(type).name) && isR4(parts(type).version));
+
+function wantedTypes(request: FhirRequest): string[] {
+  const wanted = request.query.get('_format') ?? request.headers['accept'] ?? '*/*';
+  // A `+` in a query string arrives as a blank.
+  return wanted.split(',').map((type) => type.trim().replace(' json', '+json'));
+}
+
+/** R4 binary.html#rest: a Binary can be had in its own type, which is only known once it is read. Never as FHIR XML. */
+function mayBeNative(request: FhirRequest): boolean {
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  return (
+    isRead &&
+    request.path[0] === 'Binary' &&
+    !wantedTypes(request).some((type) => FHIR_XML.has(parts(type).name))
+  );
+}
+
+const FHIR_XML: ReadonlySet<string> = new Set(['xml', 'application/fhir+xml', 'application/xml+fhir']);
 
 export const wantsPretty = (request: FhirRequest): boolean => request.query.get('_pretty') === 'true';
 

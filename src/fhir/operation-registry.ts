@@ -31,10 +31,11 @@ export interface OperationAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Where other folders add their operations. */
+/** Where other folders add their operations, and what else a client should know of a type. */
 @Injectable()
 export class OperationRegistry {
   private readonly operations = new Map<string, Operation>();
+  private readonly descriptions = new Map<string, string>();
 
   /** Throws when the same operation is there already: two cannot answer one call. */
   register(operation: Operation): void {
@@ -45,6 +46,15 @@ export class OperationRegistry {
 
   find(level: Operation['level'], type: string | undefined, name: string): Operation | undefined {
     return this.operations.get(keyOf(level, type, name));
+  }
+
+  /** Text for the type's entry in the CapabilityStatement (`rest.resource.documentation`). */
+  describe(type: string, text: string): void {
+    this.descriptions.set(type, text);
+  }
+
+  descriptionOf(type: string): string | undefined {
+    return this.descriptions.get(type);
   }
 
   /** For the CapabilityStatement. */

@@ -176,6 +176,33 @@ describe('writing', () => {
     await expect(twice).rejects.toMatchObject({ code: 'fhir.invalid' });
   });
 
+  it('finds resources of several types by any of several identifiers at once, deleted and foreign ones left out', async () => {
+    const identifier = [{ system: 'urn:many', value: '1' }, { value: 'bare' }];
+    await write({ kind: 'create', resource: patient('many-1', { identifier }) });
+    await write({
+      kind: 'create',
+      resource: patient('many-2', { identifier: [{ system: 'urn:many', value: '2' }] }),
+    });
+    await write({
+      kind: 'create',
+      resource: patient('many-gone', { identifier: [{ system: 'urn:many', value: '3' }] }),
+    });
+    await write({ kind: 'delete', type: 'Patient', id: 'many-gone' });
+    const find = async (...wanted: [string, string, string][]) =>
+      (await store.findByIdentifiers(wanted.map(([type, system, value]) => ({ type, system, value }))))
+        .map((one) => one.id)
+        .sort();
+    const all: [string, string, string][] = ['1', '2', '3', '4'].map((value) => [
+      'Patient',
+      'urn:many',
+      value,
+    ]);
+    expect(await find(...all)).toEqual(['many-1', 'many-2']);
+    expect(await find(['Patient', '', 'bare'])).toEqual(['many-1']);
+    expect(await find(['Encounter', 'urn:many', '1'], ['Patient', 'urn:other', '1'])).toEqual([]);
+    expect(await find()).toEqual([]);
+  });
+
   it('finds by identifier even when it holds commas and bars', async () => {
     await write({
       kind: 'create',

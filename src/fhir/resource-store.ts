@@ -13,16 +13,18 @@ import type { SearchQuery } from './search/search-query.ts';
 import {
   type HistoryPage,
   type ResourceId,
+  readByIdentifiers,
   readHistory,
   readResource,
   readResources,
   readVersion,
+  type TypedIdentifier,
 } from './storage/read-resources.ts';
 import type { ResourceChange, ResourceWrite } from './storage/write-plan.ts';
 import { newResourceId, writeResources } from './storage/write-resources.ts';
 import type { StoredResource } from './stored-resource.ts';
 
-export type { ResourceChange, ResourceId, ResourceWrite, SearchResult };
+export type { ResourceChange, ResourceId, ResourceWrite, SearchResult, TypedIdentifier };
 export { newResourceId };
 
 /** Called inside the transaction, when rows and search rows are written. Throwing rolls the write back. */
@@ -126,9 +128,18 @@ export class ResourceStore {
     value: string,
     sql: Sql = this.database,
   ): Promise<StoredResource[]> {
-    const escaped = `${system}|${value}`.replace(/[\\,$]/g, '\\$&');
-    const query = new URLSearchParams({ identifier: escaped, _count: '10' });
-    return [...(await this.search(type, query, sql)).matches];
+    return (await this.findByIdentifiers([{ type, system, value }], sql)).slice(0, 10);
+  }
+
+  /**
+   * Resources that have any of the identifiers, in no special order and for the server itself, in one round trip; deleted ones are left
+   * out. Identifiers longer than `TOKEN_CHARACTERS_MAX` are found by their beginning: who must be sure looks at what comes.
+   */
+  findByIdentifiers(
+    identifiers: readonly TypedIdentifier[],
+    sql: Sql = this.database,
+  ): Promise<StoredResource[]> {
+    return readByIdentifiers(sql, identifiers);
   }
 
   /** Does the resource, as it stands in this transaction, meet the criteria (`status=available&modality=CT`)? Same SQL as a search. */
@@ -139,7 +150,8 @@ export class ResourceStore {
 
   /** Throws `fhir.invalid` when `matches` could not be asked with these criteria: no such type, no such search parameter, a value that means nothing. */
   checkCriteria(type: string, criteria: string): void {
-    if (!definitions().resourceTypes.includes(type)) throw new Failure('fhir.invalid', 'The criteria name no resource type of FHIR R4.');
+    if (!definitions().resourceTypes.includes(type))
+      throw new Failure('fhir.invalid', 'The criteria name no resource type of FHIR R4.');
     buildMatch(parseQuery(type, criteria), 'none', FULL_ACCESS, this.base);
   }
 

@@ -18,7 +18,7 @@ export interface StepEnded {
 }
 
 /** Told when a job of the way is given up: the Task of the analysis must say so. */
-export type Buried = (tx: Transaction, handoff: object, why: string) => Promise<void>;
+export type Buried = (tx: Transaction, handoff: object, why: string, step: StepName) => Promise<void>;
 
 /**
  * Runs steps as jobs: a row of the map is a queue, a handoff is a payload. What a step hands on is queued for every row that waits for it, in the
@@ -26,6 +26,8 @@ export type Buried = (tx: Transaction, handoff: object, why: string) => Promise<
  */
 export class FlowRunner {
   private readonly watchers = new Set<(ended: StepEnded) => void>();
+  /** When the runs under way began, so that one that throws has its time too. */
+  private readonly starts = new WeakMap<Job<object>, { readonly at: number; readonly waitedMs: number }>();
 
   constructor(
     private readonly outbox: Outbox,
@@ -36,7 +38,8 @@ export class FlowRunner {
   /** One handler per row of the map. Throws when a row has no step or a step has no row. */
   handlers(): JobHandler<object>[] {
     const unmapped = this.steps.filter((step) => !STUDY_FLOW.some((row) => row.step === step.name));
-    if (unmapped.length > 0) throw new Error(`Steps without a row in the flow: ${unmapped.map((step) => step.name).join(', ')}`);
+    if (unmapped.length > 0)
+      throw new Error(`Steps without a row in the flow: ${unmapped.map((step) => step.name).join(', ')}`);
     return STUDY_FLOW.map((row) => this.handler(row));
   }
 
@@ -54,20 +57,22 @@ export class FlowRunner {
       concurrency: row.concurrency,
       attemptsMax: row.attemptsMax,
       run: (job) => this.run(row, step, job),
-      buried: (job, why, tx) => this.buried(tx, job.payload, why),
+      buried: (job, why, tx) => {
+        tx.afterCommit(() => this.tellEnd(row, job, 'given-up', why, null));
+        return this.buried(tx, job.payload, why, row.step);
+      },
     };
   }
 
   private async run(row: FlowRow, step: AnyStep, job: Job<object>): Promise<JobOutcome> {
-    const start = performance.now();
-    const waitedMs = Date.now() - job.createdAt.getTime();
+    this.starts.set(job, { at: performance.now(), waitedMs: Date.now() - job.createdAt.getTime() });
     const result = await step.run(job.payload, job);
-    const tell = (next: object | null) =>
-      this.tell({ step: row.step, end: result.kind, why: 'why' in result ? result.why : null, ms: performance.now() - start, waitedMs, handoff: job.payload, next });
     switch (result.kind) {
       case 'later':
+        this.tellEnd(row, job, 'later', result.why, null);
         return { kind: 'again', afterMs: result.afterMs, why: result.why, free: true };
       case 'given-up':
+        // `buried` tells of it, as it does when attempts are used up.
         return { kind: 'dead', why: result.why, write: async (tx) => void (await result.write?.(tx)) };
       case 'skipped':
       case 'refused':
@@ -75,7 +80,7 @@ export class FlowRunner {
           kind: 'done',
           write: async (tx) => {
             await result.write?.(tx);
-            tx.afterCommit(() => tell(null));
+            tx.afterCommit(() => this.tellEnd(row, job, result.kind, result.why, null));
           },
         };
       case 'done':
@@ -85,13 +90,29 @@ export class FlowRunner {
           write: async (tx) => {
             const next = (await result.write?.(tx)) ?? result.next;
             if (next) await this.outbox.add(tx, requestsFor(row.handsOn, next));
-            tx.afterCommit(() => tell(next ?? null));
+            tx.afterCommit(() => this.tellEnd(row, job, 'done', null, next ?? null));
           },
         };
     }
   }
 
-  private tell(ended: StepEnded): void {
+  private tellEnd(
+    row: FlowRow,
+    job: Job<object>,
+    end: StepEnded['end'],
+    why: string | null,
+    next: object | null,
+  ): void {
+    const { at, waitedMs } = this.starts.get(job) ?? { at: performance.now(), waitedMs: 0 };
+    const ended = {
+      step: row.step,
+      end,
+      why,
+      ms: performance.now() - at,
+      waitedMs,
+      handoff: job.payload,
+      next,
+    };
     for (const watcher of this.watchers) watcher(ended);
   }
 }

@@ -1,6 +1,7 @@
 import { Inject, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import { JobEngines } from '../queue/job-engines.ts';
+import type { OruStored } from '../kernel/handoffs.ts';
 import type { JobHandler, Transaction } from '../queue/job.ts';
+import { JobEngines } from '../queue/job-engines.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { AnalysisModule } from '../steps/analysis/analysis.module.ts';
 import { AnalysisStep } from '../steps/analysis/analysis.step.ts';
@@ -12,15 +13,25 @@ import { QualityModule } from '../steps/quality/quality.module.ts';
 import { QualityStep } from '../steps/quality/quality.step.ts';
 import { ReportModule } from '../steps/report/report.module.ts';
 import { ReportStep } from '../steps/report/report.step.ts';
+import { OutboundMessageStore } from '../steps/ris/outbound-message.store.ts';
+import { RisModule } from '../steps/ris/ris.module.ts';
 import { RisMessageStep } from '../steps/ris/ris-message.step.ts';
 import { RisSendStep } from '../steps/ris/ris-send.step.ts';
-import { RisModule } from '../steps/ris/ris.module.ts';
 import { StudyModule } from '../steps/study/study.module.ts';
 import { StudyStep } from '../steps/study/study.step.ts';
 import { SUBSCRIPTION_HANDLERS, SubscriptionsModule } from '../subscriptions/subscriptions.module.ts';
 import { type AnyStep, FlowRunner } from './flow-runner.ts';
 
-const STEPS = [StudyStep, AnalysisStep, QualityStep, InferenceStep, FindingsStep, ReportStep, RisMessageStep, RisSendStep];
+const STEPS = [
+  StudyStep,
+  AnalysisStep,
+  QualityStep,
+  InferenceStep,
+  FindingsStep,
+  ReportStep,
+  RisMessageStep,
+  RisSendStep,
+];
 
 @Module({
   imports: [
@@ -36,9 +47,17 @@ const STEPS = [StudyStep, AnalysisStep, QualityStep, InferenceStep, FindingsStep
   providers: [
     {
       provide: FlowRunner,
-      inject: [Outbox, AnalysisStep, ...STEPS],
-      useFactory: (outbox: Outbox, analysis: AnalysisStep, ...steps: AnyStep[]) =>
-        new FlowRunner(outbox, steps, (tx, handoff, why) => failThread(analysis, tx, handoff, why)),
+      inject: [Outbox, AnalysisStep, OutboundMessageStore, ...STEPS],
+      useFactory: (
+        outbox: Outbox,
+        analysis: AnalysisStep,
+        messages: OutboundMessageStore,
+        ...steps: AnyStep[]
+      ) =>
+        new FlowRunner(outbox, steps, async (tx, handoff, why, step) => {
+          await failThread(analysis, tx, handoff, why);
+          if (step === 'ris-send') await messages.buried(tx, (handoff as OruStored).messageId);
+        }),
     },
   ],
   exports: [FlowRunner],
@@ -57,7 +76,12 @@ export class FlowModule implements OnApplicationBootstrap {
 }
 
 /** A job that was given up ends its analysis visibly. */
-async function failThread(analysis: AnalysisStep, tx: Transaction, handoff: object, why: string): Promise<void> {
+async function failThread(
+  analysis: AnalysisStep,
+  tx: Transaction,
+  handoff: object,
+  why: string,
+): Promise<void> {
   const { taskId } = handoff as { taskId?: string };
   if (taskId) await analysis.fail(tx, taskId, why);
 }

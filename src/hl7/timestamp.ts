@@ -1,10 +1,11 @@
 /**
  * HL7 TS/DTM (`YYYY[MM[DD[HH[MM[SS[.S…]]]]]][±ZZZZ]`, chapter 2A) ↔ FHIR date and dateTime. Precision is kept; FHIR wants a
- * zone with every time, so a time without one is taken as of the site's zone (IANA name).
+ * zone with every time, so a time without one is taken as of the site's zone (IANA name). Where that is not known (null) only
+ * the date is kept: a time in a guessed zone would be wrong by hours and look right.
  */
 
 /** → FHIR dateTime; null when the text is no timestamp ("Aug 15, 1942"), which senders do send. */
-export function timestampToDateTime(text: string, timeZone: string): string | null {
+export function timestampToDateTime(text: string, timeZone: string | null): string | null {
   const match = TIMESTAMP.exec(text.trim());
   const date = timestampToDate(text);
   if (match === null || date === null) return null;
@@ -12,9 +13,10 @@ export function timestampToDateTime(text: string, timeZone: string): string | nu
   if (hour === undefined) return date;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return null;
   const time = `${hour}:${minute}:${second}`;
+  if (offset === undefined && timeZone === null) return date;
   const zone =
     offset === undefined
-      ? zoneAt(timeZone, Date.parse(`${date}T${time}Z`))
+      ? zoneAt(timeZone ?? 'UTC', Date.parse(`${date}T${time}Z`))
       : `${offset.slice(0, 3)}:${offset.slice(3)}`;
   return `${date}T${time}${zone}`;
 }

@@ -25,6 +25,18 @@ describe('HL7 times as FHIR times', () => {
     },
   );
 
+  it.each([
+    ['20260115093015', '2026-01-15'],
+    ['20260115', '2026-01-15'],
+    ['20260115093015+0100', '2026-01-15T09:30:15+01:00'],
+  ])('reads %s as %s where no zone is known', (text, expected) => {
+    expect(timestampToDateTime(text, null)).toBe(expected);
+  });
+
+  it('refuses a time of day that is none, also where no zone is known', () => {
+    expect(timestampToDateTime('202601152961', null)).toBeNull();
+  });
+
   it('drops the time of day of a date of birth', () => {
     expect(timestampToDate('198808181126+0215')).toBe('1988-08-18');
   });

@@ -37,4 +37,8 @@ export const IDENTIFIER_SYSTEMS = {
 } as const;
 
 /** LP29684-5: the LOINC part "Radiology", category of US Core DiagnosticReport. */
-export const RADIOLOGY_CATEGORY = { system: CODE_SYSTEMS.loinc, code: 'LP29684-5', display: 'Radiology' } as const;
+export const RADIOLOGY_CATEGORY = {
+  system: CODE_SYSTEMS.loinc,
+  code: 'LP29684-5',
+  display: 'Radiology',
+} as const;

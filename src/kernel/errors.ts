@@ -82,7 +82,6 @@ export const FAILURES = {
   'inference.engine-refused': { kind: 'invalid', retry: false },
   'inference.engine-unavailable': { kind: 'unavailable', retry: true },
 
-
   'worklist.listeners-full': { kind: 'busy', retry: true },
 
   'hl7.unreadable': { kind: 'invalid', retry: false },
@@ -101,6 +100,9 @@ export const FAILURES = {
   'hl7.ack-timeout': { kind: 'timeout', retry: true },
   'hl7.ack-unreadable': { kind: 'unavailable', retry: true },
   'hl7.ack-foreign': { kind: 'unavailable', retry: true },
+
+  'job.unknown': { kind: 'not-found', retry: false },
+  'job.not-dead': { kind: 'conflict', retry: false },
 
   'order.other-patient': { kind: 'conflict', retry: false },
   'order.listener': { kind: 'unavailable', retry: false },

@@ -1,15 +1,16 @@
 import Bull from 'bull';
 import type { Logger } from 'pino';
 import type { Database } from '../database/database.ts';
-import { claimOne, releaseOrphans, waitingRows } from './claim.ts';
+import { claimOne, headOfLane, waitingRows } from './claim.ts';
 import type { JobHandler } from './job.ts';
 import type { JobEngine, OfferedJob, Outbox } from './outbox.ts';
 import { Presence } from './presence.ts';
 import { runJob } from './run-job.ts';
+import { Sweep } from './sweep.ts';
 
 /** How often rows that Redis does not know are offered again: what a lost or flushed Redis costs at most. */
 const SWEEP_MS = 2_000;
-/** Rows offered in one sweep, so that a long night's backlog does not become one huge command. */
+/** Rows offered of one queue in one sweep, so that a long night's backlog does not become one huge command. */
 const SWEEP_ROWS_MAX = 1_000;
 
 /**
@@ -26,8 +27,10 @@ const STALLED_LOOK_MS = 1_000;
 export class BullEngine implements JobEngine {
   private readonly queues = new Map<string, Bull.Queue<{ id: string }>>();
   private readonly presence: Presence;
+  private readonly tidy: Sweep;
   private sweeper: NodeJS.Timeout | null = null;
   private stopping = false;
+  private unreadable = false;
 
   constructor(
     private readonly database: Database,
@@ -39,13 +42,18 @@ export class BullEngine implements JobEngine {
     /** Separates sites, tests or stages that share one Redis. */
     private readonly prefix = 'prelim',
   ) {
-    this.presence = new Presence(database, () => undefined, () => void this.sweep());
+    this.tidy = new Sweep(database);
+    this.presence = new Presence(
+      database,
+      () => undefined,
+      () => void this.sweep(),
+    );
   }
 
   /** `work`: also run jobs here; without it this process only offers them. */
   async start(options: { work: boolean }): Promise<void> {
     await this.presence.start();
-    await releaseOrphans(this.database);
+    await this.tidy.run();
     for (const handler of this.handlers) this.queues.set(handler.queue, this.open(handler.queue));
     this.outbox.use(this);
     if (options.work) for (const handler of this.handlers) this.work(handler);
@@ -65,6 +73,7 @@ export class BullEngine implements JobEngine {
     return null;
   }
 
+  /** Never called: what is not reserved is not given back, and not taken. */
   giveBack(): void {}
 
   take(): void {}
@@ -75,7 +84,10 @@ export class BullEngine implements JobEngine {
       const delay = Math.max(0, (job.notBefore?.getTime() ?? 0) - Date.now());
       // An offer that Redis does not take is no loss: the sweep makes it again.
       void queue
-        ?.add({ id: job.id }, { jobId: job.id, delay, attempts: 1, removeOnComplete: true, removeOnFail: true })
+        ?.add(
+          { id: job.id },
+          { jobId: job.id, delay, attempts: 1, removeOnComplete: true, removeOnFail: true },
+        )
         .catch(() => undefined);
     }
   }
@@ -84,7 +96,12 @@ export class BullEngine implements JobEngine {
     const queue = new Bull<{ id: string }>(name, this.redisUrl, {
       prefix: this.prefix,
       redis: { maxRetriesPerRequest: null, enableReadyCheck: false },
-      settings: { lockDuration: LOCK_MS, stalledInterval: STALLED_LOOK_MS, maxStalledCount: 1_000, drainDelay: 1 },
+      settings: {
+        lockDuration: LOCK_MS,
+        stalledInterval: STALLED_LOOK_MS,
+        maxStalledCount: 1_000,
+        drainDelay: 1,
+      },
     });
     queue.on('error', (error) => this.log.warn({ queue: name, err: error.name }, 'Redis does not answer'));
     return queue;
@@ -104,7 +121,9 @@ export class BullEngine implements JobEngine {
     if (!job) return;
     const end = await runJob(this.database, handler, job, runner, this.log);
     if (end.kind === 'waits') this.offerLater(job.id, job.queue, end.afterMs);
-    if (job.lane !== null) await this.offerWaiting([job.queue]);
+    if (end.kind === 'unwritten' && this.presence.number === runner) this.presence.renew();
+    // Only the next of this lane: to offer all that waits after each job would cost the square of the backlog.
+    if (job.lane !== null) this.offer(await headOfLane(this.database, job.lane));
   }
 
   /** The finished Bull job still holds the row's id in Redis until its handler has returned; then the id is free again. */
@@ -115,14 +134,18 @@ export class BullEngine implements JobEngine {
   private async sweep(): Promise<void> {
     if (this.stopping) return;
     try {
-      await releaseOrphans(this.database);
+      await this.tidy.run();
       await this.offerWaiting([...this.queues.keys()]);
+      if (this.unreadable) this.log.info('the outbox can be read again');
+      this.unreadable = false;
     } catch (error) {
-      this.log.warn({ err: (error as Error).name }, 'the outbox could not be read; trying again');
+      if (!this.unreadable)
+        this.log.warn({ err: (error as Error).name }, 'the outbox could not be read; trying again');
+      this.unreadable = true;
     }
   }
 
   private async offerWaiting(queues: readonly string[]): Promise<void> {
-    this.offer(await waitingRows(this.database, queues, 0, SWEEP_ROWS_MAX));
+    this.offer(await waitingRows(this.database, queues, SWEEP_ROWS_MAX));
   }
 }

@@ -12,12 +12,12 @@ interface Row {
   created_at: Date;
 }
 
-/** Claims up to `count` due rows of a queue for a runner; of each lane only its head. */
+/** Claims up to `count` due rows of a queue for a runner. */
 export async function claimNext(sql: Sql, queue: string, count: number, runner: number): Promise<Job[]> {
   return (await sql.run<Row>(CLAIM_NEXT, [queue, count, runner])).map(toJob);
 }
 
-/** Claims one row by its id, if it still waits, is due, and heads its lane. */
+/** Claims one row by its id, if it still waits and is due. */
 export async function claimOne(sql: Sql, id: string, runner: number): Promise<Job | null> {
   const [row] = await sql.run<Row>(CLAIM_ONE, [id, runner]);
   return row ? toJob(row) : null;
@@ -28,17 +28,43 @@ export async function releaseOrphans(sql: Sql): Promise<number> {
   return (await sql.run(RELEASE_ORPHANS, [PRESENCE_LOCK])).length;
 }
 
-/** Rows that wait now or within `withinMs`, lane heads only, in the order in which they should run. */
-export async function waitingRows(sql: Sql, queues: readonly string[], withinMs: number, limit: number): Promise<OfferedJob[]> {
-  const rows = await sql.run<Row & { not_before: Date }>(WAITING, [queues, withinMs, limit]);
-  return rows.map((row) => ({ id: row.id, queue: row.queue, lane: row.lane, notBefore: row.not_before }));
+/** Rows that may run now, at most `limit` of each queue, in the order in which they should run. */
+export async function waitingRows(sql: Sql, queues: readonly string[], limit: number): Promise<OfferedJob[]> {
+  return (await sql.run<Waiting>(WAITING, [queues, limit])).map(toOffer);
 }
 
-/** Milliseconds until the next row of these queues is due, or null. Zero or less: due now. */
+/** The row of a lane that may run now, or none. */
+export async function headOfLane(sql: Sql, lane: string): Promise<OfferedJob[]> {
+  return (await sql.run<Waiting>(HEAD, [lane])).map(toOffer);
+}
+
+/**
+ * Lets the next of a lane go, when the lane has no head. In the transaction that ends the head, after `LOCK_LANE`: so that no row is
+ * written as held behind a head that is just going.
+ */
+export async function promoteNext(sql: Sql, lane: string): Promise<void> {
+  await sql.run(PROMOTE, [lane]);
+}
+
+/** Lanes whose head somebody deleted by hand get a new one. */
+export async function promoteForsaken(sql: Sql): Promise<number> {
+  return (await sql.run(PROMOTE_FORSAKEN)).length;
+}
+
+/** Milliseconds until the next row of these queues that waits for its time is due, or null. Rows due already do not count. */
 export async function nextDueMs(sql: Sql, queues: readonly string[]): Promise<number | null> {
   const [row] = await sql.run<{ ms: number | null }>(NEXT_DUE, [queues]);
   return row?.ms ?? null;
 }
+
+type Waiting = Pick<Row, 'id' | 'queue' | 'lane'> & { not_before: Date };
+
+const toOffer = (row: Waiting): OfferedJob => ({
+  id: row.id,
+  queue: row.queue,
+  lane: row.lane,
+  notBefore: row.not_before,
+});
 
 const toJob = (row: Row): Job => ({
   id: row.id,
@@ -49,9 +75,6 @@ const toJob = (row: Row): Job => ({
   createdAt: row.created_at,
 });
 
-const HEADS_ITS_LANE = `(o.lane IS NULL OR NOT EXISTS (
-  SELECT 1 FROM outbox e WHERE e.lane = o.lane AND e.state <> 'dead' AND e.id < o.id))`;
-
 const TAKE = `state = 'running', again = false, attempt = attempt + 1, started_at = now()`;
 
 const RETURN = 'RETURNING id, queue, payload, lane, attempt, created_at';
@@ -60,7 +83,7 @@ const CLAIM_NEXT = {
   name: 'outbox-claim-next',
   text: `UPDATE outbox SET ${TAKE}, runner = $3 WHERE id IN (
       SELECT o.id FROM outbox o
-      WHERE o.queue = $1 AND o.state = 'waiting' AND o.not_before <= now() AND ${HEADS_ITS_LANE}
+      WHERE o.queue = $1 AND o.state = 'waiting' AND o.not_before <= now()
       ORDER BY o.priority, o.id LIMIT $2 FOR UPDATE SKIP LOCKED)
     ${RETURN}`,
 };
@@ -69,7 +92,7 @@ const CLAIM_ONE = {
   name: 'outbox-claim-one',
   text: `UPDATE outbox SET ${TAKE}, runner = $2 WHERE id = (
       SELECT o.id FROM outbox o
-      WHERE o.id = $1 AND o.state = 'waiting' AND o.not_before <= now() AND ${HEADS_ITS_LANE}
+      WHERE o.id = $1 AND o.state = 'waiting' AND o.not_before <= now()
       FOR UPDATE SKIP LOCKED)
     ${RETURN}`,
 };
@@ -86,13 +109,35 @@ const RELEASE_ORPHANS = {
 
 const WAITING = {
   name: 'outbox-waiting',
-  text: `SELECT id, queue, lane, not_before FROM outbox o
-    WHERE queue = ANY($1) AND state = 'waiting' AND not_before <= now() + $2::float * interval '1 millisecond' AND ${HEADS_ITS_LANE}
-    ORDER BY priority, id LIMIT $3`,
+  text: `SELECT o.id, o.queue, o.lane, o.not_before FROM unnest($1::text[]) AS q(name) CROSS JOIN LATERAL (
+      SELECT id, queue, lane, not_before FROM outbox
+      WHERE queue = q.name AND state = 'waiting' AND not_before <= now() ORDER BY priority, id LIMIT $2) o`,
+};
+
+const HEAD = {
+  name: 'outbox-head',
+  text: `SELECT id, queue, lane, not_before FROM outbox WHERE lane = $1 AND state = 'waiting' AND not_before <= now()`,
+};
+
+const PROMOTE = {
+  name: 'outbox-promote',
+  text: `UPDATE outbox SET state = 'waiting' WHERE id = (
+      SELECT id FROM outbox WHERE lane = $1 AND state = 'held' ORDER BY id LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM outbox h WHERE h.lane = $1 AND h.state IN ('waiting', 'running'))
+    RETURNING id`,
+};
+
+const PROMOTE_FORSAKEN = {
+  name: 'outbox-promote-forsaken',
+  text: `UPDATE outbox SET state = 'waiting' WHERE state = 'held' AND id IN (
+      SELECT min(o.id) FROM outbox o WHERE o.state = 'held'
+        AND NOT EXISTS (SELECT 1 FROM outbox h WHERE h.lane = o.lane AND h.state IN ('waiting', 'running'))
+      GROUP BY o.lane)
+    RETURNING id`,
 };
 
 const NEXT_DUE = {
   name: 'outbox-next-due',
-  text: `SELECT extract(epoch FROM min(not_before) - now())::float * 1000 AS ms FROM outbox o
-    WHERE queue = ANY($1) AND state = 'waiting' AND ${HEADS_ITS_LANE}`,
+  text: `SELECT extract(epoch FROM min(not_before) - now())::float * 1000 AS ms FROM outbox
+    WHERE queue = ANY($1) AND state = 'waiting' AND not_before > now()`,
 };

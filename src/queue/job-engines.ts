@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
-import type { Settings } from '../config/settings.ts';
 import { SETTINGS } from '../config/settings.token.ts';
+import type { Settings } from '../config/settings.ts';
 import { Database } from '../database/database.ts';
 import { LOGGER } from '../kernel/log.ts';
 import type { JobHandler } from './job.ts';
@@ -25,7 +25,13 @@ export class JobEngines implements OnApplicationShutdown {
     const work = this.settings.PRELIM_ROLES.includes('worker');
     if (this.settings.REDIS_URL) {
       const { BullEngine } = await import('./bull-engine.ts'); // Bull and its Redis client are loaded only where they are used
-      const bull = new BullEngine(this.database, this.outbox, handlers, this.settings.REDIS_URL.href, this.log);
+      const bull = new BullEngine(
+        this.database,
+        this.outbox,
+        handlers,
+        this.settings.REDIS_URL.href,
+        this.log,
+      );
       await bull.start({ work });
       this.engine = bull;
     } else if (work) {

@@ -46,6 +46,6 @@ export interface JobHandler<P extends object = JobPayload> {
   readonly concurrency: number;
   readonly attemptsMax: number;
   run(job: Job<P>): Promise<JobOutcome>;
-  /** Runs in the transaction that buries a job (attempts used up): the place to tell people. */
+  /** Runs in the transaction that makes a job a dead letter, whether it said so itself or its attempts are used up: the place to tell people. */
   buried?(job: Job<P>, why: string, tx: Transaction): Promise<void>;
 }

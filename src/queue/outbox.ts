@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Sql, Transaction } from '../database/database.ts';
+import { Failure } from '../kernel/errors.ts';
 import type { JobRequest } from './job.ts';
+import { lockLane } from './lock-lane.ts';
 
 /** A row just written, as the engine needs it. */
 export interface OfferedJob {
@@ -14,7 +16,8 @@ export interface OfferedJob {
 export interface JobEngine {
   /** The number this process runs under when it can take one more job of the queue right now, else null. Pairs with `take` or `giveBack`. */
   reserve(queue: string): number | null;
-  giveBack(queue: string): void;
+  /** `uncertain`: the row may have been committed as running under our number all the same. */
+  giveBack(queue: string, uncertain: boolean): void;
   /** The row was written as running under our number: run it now. */
   take(job: TakenJob): void;
   /** Rows are waiting. */
@@ -26,6 +29,20 @@ export interface TakenJob {
   readonly queue: string;
   readonly payload: Readonly<Record<string, unknown>>;
   readonly createdAt: Date;
+}
+
+/** A job that was given up. What it carried is not shown. */
+export interface DeadLetter {
+  readonly id: string;
+  readonly queue: string;
+  readonly reason: string;
+  readonly created_at: Date;
+  readonly attempts: number;
+}
+
+export interface Replayed {
+  readonly queue: string;
+  readonly payload: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -45,7 +62,7 @@ export class Outbox {
   /** Writes jobs beside their cause. They start after the commit. */
   async add(tx: Transaction, requests: readonly JobRequest<object>[]): Promise<void> {
     for (const request of requests) {
-      if (request.lane !== undefined) await tx.run(LOCK_LANE, [request.lane]);
+      if (request.lane !== undefined) await lockLane(tx, request.lane);
       await this.addOne(tx, request);
     }
   }
@@ -55,8 +72,8 @@ export class Outbox {
     // A lane's row waits for those before it, and a key may meet a row that exists: both are claimed the long way.
     const simple = request.lane === undefined && request.key === undefined && request.notBefore === undefined;
     const runner = simple ? (engine?.reserve(request.queue) ?? null) : null;
-    if (runner !== null) tx.afterRollback(() => engine?.giveBack(request.queue));
-    const [row] = await tx.run<{ id: string; created_at: Date }>(INSERT, [
+    if (runner !== null) tx.afterRollback((uncertain) => engine?.giveBack(request.queue, uncertain));
+    const [row] = await tx.run<{ id: string; created_at: Date; state: string }>(INSERT, [
       request.queue,
       JSON.stringify(request.payload),
       request.lane ?? null,
@@ -65,29 +82,47 @@ export class Outbox {
       request.notBefore ?? null,
       runner,
     ]);
-    if (!row || !engine) return;
-    if (runner !== null) {
+    if (!row || row.state === 'held') return; // the end of its lane's head lets it go
+    if (runner !== null && engine) {
       const payload = request.payload as Readonly<Record<string, unknown>>;
-      tx.afterCommit(() => engine.take({ id: row.id, queue: request.queue, payload, createdAt: row.created_at }));
+      tx.afterCommit(() =>
+        engine.take({ id: row.id, queue: request.queue, payload, createdAt: row.created_at }),
+      );
     } else {
       const notBefore = request.notBefore ?? null;
-      tx.afterCommit(() => engine.offer([{ id: row.id, queue: request.queue, lane: request.lane ?? null, notBefore }]));
+      tx.afterCommit(() =>
+        engine?.offer([{ id: row.id, queue: request.queue, lane: request.lane ?? null, notBefore }]),
+      );
       await tx.run(NOTIFY, [request.queue]);
     }
   }
 
   /** Jobs that ended as dead letters, newest first. */
-  dead(sql: Sql, limit: number): Promise<{ id: string; queue: string; reason: string; created_at: Date }[]> {
+  dead(sql: Sql, limit: number): Promise<DeadLetter[]> {
     return sql.run(DEAD, [limit]);
   }
 
-  /** Puts a dead letter back in its queue with all its attempts. */
-  async replay(tx: Transaction, id: string): Promise<boolean> {
-    const [row] = await tx.run<{ queue: string; lane: string | null }>(REPLAY, [id]);
-    if (!row) return false;
-    tx.afterCommit(() => this.engine?.offer([{ id, queue: row.queue, lane: row.lane, notBefore: null }]));
-    await tx.run(NOTIFY, [row.queue]);
-    return true;
+  /**
+   * Puts a dead letter back in its queue with all its attempts, as the next of its lane. Null when there is no such dead letter.
+   * @throws Failure `job.not-dead` when another job with its key is kept, which does the same
+   */
+  async replay(tx: Transaction, id: string): Promise<Replayed | null> {
+    const [at] = await tx.run<{ lane: string | null }>(LANE_OF, [id]);
+    if (typeof at?.lane === 'string') await lockLane(tx, at.lane);
+    const [row] = await tx
+      .run<Replayed & { lane: string | null; state: string }>(REPLAY, [id])
+      .catch(sameJobIsKept);
+    if (!row) return null;
+    if (row.state !== 'held') {
+      tx.afterCommit(() => this.engine?.offer([{ id, queue: row.queue, lane: row.lane, notBefore: null }]));
+      await tx.run(NOTIFY, [row.queue]);
+    }
+    return { queue: row.queue, payload: row.payload };
+  }
+
+  /** Is there a job with this number, in whatever state? */
+  async has(sql: Sql, id: string): Promise<boolean> {
+    return (await sql.run(HAS, [id])).length > 0;
   }
 
   /** How many rows stand in each state, by queue: for metrics and readiness. */
@@ -96,8 +131,14 @@ export class Outbox {
   }
 }
 
-/** One lane's rows get their numbers in the order in which they are committed. */
-const LOCK_LANE = { name: 'outbox-lock-lane', text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 7263))' };
+/** PostgreSQL 23505: a row with the same key waits or runs. */
+function sameJobIsKept(error: unknown): never {
+  if ((error as { code?: unknown }).code === '23505')
+    throw new Failure('job.not-dead', 'A newer job for the same thing waits or runs already.', {
+      cause: error,
+    });
+  throw error;
+}
 
 /**
  * A row with the same key is not written twice. One that is running now may have looked before this cause happened, so it is
@@ -107,24 +148,30 @@ const INSERT = {
   name: 'outbox-insert',
   text: `INSERT INTO outbox (queue, payload, lane, key, priority, not_before, state, runner, attempt, started_at)
     VALUES ($1, $2, $3, $4, $5, coalesce($6::timestamptz, now()),
-      CASE WHEN $7::int IS NULL THEN 'waiting' ELSE 'running' END, $7::int,
+      CASE WHEN $7::int IS NOT NULL THEN 'running'
+        WHEN EXISTS (SELECT 1 FROM outbox e WHERE e.lane = $3 AND e.state <> 'dead') THEN 'held' ELSE 'waiting' END, $7::int,
       CASE WHEN $7::int IS NULL THEN 0 ELSE 1 END, CASE WHEN $7::int IS NULL THEN NULL ELSE now() END)
     ON CONFLICT (queue, key) WHERE key IS NOT NULL AND state <> 'dead'
       DO UPDATE SET again = outbox.state = 'running'
-    RETURNING id, created_at`,
+    RETURNING id, created_at, state`,
 };
 
 const NOTIFY = { name: 'outbox-notify', text: `SELECT pg_notify('outbox', $1)` };
 
 const DEAD = {
   name: 'outbox-dead',
-  text: `SELECT id, queue, reason, created_at FROM outbox WHERE state = 'dead' ORDER BY id DESC LIMIT $1`,
+  text: `SELECT id, queue, reason, created_at, attempt AS attempts FROM outbox WHERE state = 'dead' ORDER BY id DESC LIMIT $1`,
 };
+
+const HAS = { name: 'outbox-has', text: 'SELECT 1 FROM outbox WHERE id = $1' };
+
+const LANE_OF = { name: 'outbox-lane-of', text: 'SELECT lane FROM outbox WHERE id = $1' };
 
 const REPLAY = {
   name: 'outbox-replay',
-  text: `UPDATE outbox SET state = 'waiting', attempt = 0, reason = NULL, runner = NULL, not_before = now()
-    WHERE id = $1 AND state = 'dead' RETURNING queue, lane`,
+  text: `UPDATE outbox o SET attempt = 0, reason = NULL, runner = NULL, not_before = now(),
+      state = CASE WHEN EXISTS (SELECT 1 FROM outbox e WHERE e.lane = o.lane AND e.state <> 'dead') THEN 'held' ELSE 'waiting' END
+    WHERE id = $1 AND state = 'dead' RETURNING queue, lane, payload, state`,
 };
 
 const COUNTS = {

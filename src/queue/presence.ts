@@ -5,6 +5,7 @@ import type { Database } from '../database/database.ts';
 /** First key of the advisory locks that say "this runner is alive"; any number that nothing else uses. */
 export const PRESENCE_LOCK = 7_263_542;
 const RECONNECT_MS = 500;
+const CONNECT_MS_MAX = 5_000;
 
 /**
  * The life sign of a process that runs jobs: one connection of its own that holds an advisory lock under the process's number and
@@ -29,20 +30,43 @@ export class Presence {
 
   async start(): Promise<void> {
     const options = this.database.connectionOptions();
-    const client = new pg.Client({ ...options, application_name: 'prelim presence', keepAlive: true });
+    const client = new pg.Client({
+      ...options,
+      application_name: 'prelim presence',
+      keepAlive: true,
+      connectionTimeoutMillis: CONNECT_MS_MAX,
+    });
     client.on('error', () => this.lost(client));
     client.on('end', () => this.lost(client));
     client.on('notification', (message) => this.heard(message.payload ?? ''));
-    await client.connect();
-    this.client = client;
-    this.held = await lockFreeNumber(client);
-    await client.query('LISTEN outbox');
+    try {
+      await client.connect();
+      const number = await lockFreeNumber(client);
+      await client.query('LISTEN outbox');
+      if (this.stopped) return await client.end();
+      this.client = client;
+      this.held = number;
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw error;
+    }
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     this.held = null;
     await this.client?.end().catch(() => undefined);
+  }
+
+  /**
+   * Gives our number up and takes another. For when we do not know which rows stand under it: an answer of the database was lost. All of them
+   * go back to waiting, and jobs that run now are undone and run again.
+   */
+  renew(): void {
+    const client = this.client;
+    if (!client) return;
+    this.lost(client);
+    void client.end().catch(() => undefined);
   }
 
   private lost(client: pg.Client): void {

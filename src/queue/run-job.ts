@@ -1,7 +1,9 @@
 import type { Logger } from 'pino';
 import type { Database, Transaction } from '../database/database.ts';
 import { Failure } from '../kernel/errors.ts';
+import { promoteNext } from './claim.ts';
 import type { Job, JobHandler, JobOutcome } from './job.ts';
+import { lockLane } from './lock-lane.ts';
 
 /** The first wait after a failed run; doubled each time. */
 export const RETRY_DELAY_MS = 1_000;
@@ -15,46 +17,106 @@ export type RunEnd =
   | { readonly kind: 'waits'; readonly afterMs: number }
   | { readonly kind: 'dead' }
   /** Somebody else has the row now (our life sign was lost): all that this run wanted to write was undone. */
-  | { readonly kind: 'lost' };
+  | { readonly kind: 'lost' }
+  /** The end could not be written: the row still says that it runs under our number, which must be given up. */
+  | { readonly kind: 'unwritten' };
 
 /**
  * Runs one claimed job to one of its ends. Whatever the handler wants to write commits together with the end of the row, and only
  * when the row is still ours: a job that runs twice has its effect once.
  */
-export async function runJob(database: Database, handler: JobHandler, job: Job, runner: number, log: Logger): Promise<RunEnd> {
+export async function runJob(
+  database: Database,
+  handler: JobHandler,
+  job: Job,
+  runner: number,
+  log: Logger,
+): Promise<RunEnd> {
   try {
     const outcome = await handler.run(job).catch((error: unknown) => afterError(handler, job, error, log));
-    return await finish(database, handler, job, runner, outcome);
+    return await finish(database, handler, job, runner, outcome, log);
   } catch (error) {
     if (error instanceof ClaimLost) return { kind: 'lost' };
     // The write itself failed (database down, conflict): treat it like a failed run.
     const outcome = afterError(handler, job, error, log);
-    return await finish(database, handler, job, runner, outcome).catch((again: unknown) => {
-      log.error({ queue: job.queue, job: job.id, err: nameOf(again) }, 'job left as it stands; the sweep takes it up');
-      return { kind: 'lost' } as const;
-    });
+    return await finish(database, handler, job, runner, outcome, log).catch((again: unknown) =>
+      putBack(database, job, runner, again, log),
+    );
   }
 }
 
-async function finish(database: Database, handler: JobHandler, job: Job, runner: number, outcome: JobOutcome): Promise<RunEnd> {
+/** Its end could not be written either: the job waits for a minute, so that one which can never end does not take all the time there is. */
+async function putBack(
+  database: Database,
+  job: Job,
+  runner: number,
+  error: unknown,
+  log: Logger,
+): Promise<RunEnd> {
+  if (error instanceof ClaimLost) return { kind: 'lost' };
+  log.error(
+    { queue: job.queue, job: job.id, err: nameOf(error) },
+    'the end of a job could not be written; it runs again',
+  );
+  try {
+    const rows = await database.run(WAIT, [job.id, runner, RETRY_DELAY_MS_MAX, reason(nameOf(error)), false]);
+    return rows.length > 0 ? { kind: 'waits', afterMs: RETRY_DELAY_MS_MAX } : { kind: 'lost' };
+  } catch {
+    return { kind: 'unwritten' };
+  }
+}
+
+async function finish(
+  database: Database,
+  handler: JobHandler,
+  job: Job,
+  runner: number,
+  outcome: JobOutcome,
+  log: Logger,
+): Promise<RunEnd> {
   switch (outcome.kind) {
     case 'done':
-      return database.transaction((tx) => done(tx, job, runner, outcome.write), { durable: outcome.durable ?? true });
+      return database.transaction((tx) => ending(tx, job, () => done(tx, job, runner, outcome.write)), {
+        durable: outcome.durable ?? true,
+      });
     case 'again': {
-      const rows = await database.run(WAIT, [job.id, runner, outcome.afterMs, reason(outcome.why), outcome.free === true]);
+      const rows = await database.run(WAIT, [
+        job.id,
+        runner,
+        outcome.afterMs,
+        reason(outcome.why),
+        outcome.free === true,
+      ]);
       return rows.length > 0 ? { kind: 'waits', afterMs: outcome.afterMs } : { kind: 'lost' };
     }
     case 'dead':
-      await database.transaction(async (tx) => {
-        await claimed(tx.run(BURY, [job.id, runner, reason(outcome.why)]));
-        await outcome.write?.(tx);
-        await handler.buried?.(job, outcome.why, tx);
-      });
+      await database.transaction((tx) =>
+        ending(tx, job, async () => {
+          await claimed(tx.run(BURY, [job.id, runner, reason(outcome.why)]));
+          await outcome.write?.(tx);
+          await handler.buried?.(job, outcome.why, tx);
+        }),
+      );
+      log.warn({ queue: job.queue, job: job.id, code: codeOf(outcome.why) }, 'job given up: a dead letter');
       return { kind: 'dead' };
   }
 }
 
-async function done(tx: Transaction, job: Job, runner: number, write?: (tx: Transaction) => Promise<void>): Promise<RunEnd> {
+/** The end of a lane's head lets the next one go. */
+async function ending<T>(tx: Transaction, job: Job, end: () => Promise<T>): Promise<T> {
+  if (job.lane === null) return end();
+  await lockLane(tx, job.lane);
+  const ended = await end();
+  await promoteNext(tx, job.lane);
+  return ended;
+}
+
+async function done(
+  tx: Transaction,
+  job: Job,
+  runner: number,
+  write?: (tx: Transaction) => Promise<void>,
+): Promise<RunEnd> {
   const deleted = await tx.run(FINISH, [job.id, runner]);
   if (deleted.length > 0) {
     await write?.(tx);
@@ -75,7 +137,10 @@ class ClaimLost extends Error {}
 function afterError(handler: JobHandler, job: Job, error: unknown, log: Logger): JobOutcome {
   const why = nameOf(error);
   const hopeless = error instanceof Failure && !error.retry;
-  log.warn({ queue: job.queue, job: job.id, attempt: job.attempt, err: why, stack: stackOf(error) }, 'job failed');
+  log.warn(
+    { queue: job.queue, job: job.id, attempt: job.attempt, err: why, stack: stackOf(error) },
+    'job failed',
+  );
   if (hopeless || job.attempt >= handler.attemptsMax) return { kind: 'dead', why };
   return { kind: 'again', afterMs: backOff(job.attempt), why };
 }
@@ -96,10 +161,19 @@ function nameOf(error: unknown): string {
   return 'unknown error';
 }
 
+/** What a dead letter's reason begins with: a failure's code, an error's class; `given-up` where its step said so in words. */
+function codeOf(why: string): string {
+  return /^([a-z0-9-]+\.[a-z0-9.-]+(?=:|$)|[A-Z][A-Za-z]*Error( [A-Z0-9_]+)?$)/.exec(why)?.[0] ?? 'given-up';
+}
+
 /** Where an unexpected error came from: the frames, without the message line. */
 function stackOf(error: unknown): string | undefined {
   if (error instanceof Failure || !(error instanceof Error)) return undefined;
-  return error.stack?.split('\n').filter((line) => line.startsWith('    at ')).slice(0, 6).join('\n');
+  return error.stack
+    ?.split('\n')
+    .filter((line) => line.startsWith('    at '))
+    .slice(0, 6)
+    .join('\n');
 }
 
 const reason = (why: string) => why.slice(0, REASON_CHARS_MAX);

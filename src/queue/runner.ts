@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
+import { mayHaveHappened } from '../database/connection-failure.ts';
 import type { Database } from '../database/database.ts';
-import { claimNext, nextDueMs, releaseOrphans } from './claim.ts';
+import { claimNext, nextDueMs } from './claim.ts';
 import type { Job, JobHandler } from './job.ts';
 import type { JobEngine, OfferedJob, Outbox, TakenJob } from './outbox.ts';
 import { Presence } from './presence.ts';
 import { runJob } from './run-job.ts';
+import { Sweep } from './sweep.ts';
 
 /** A safety net under commit and NOTIFY: rows of a runner that died, and time-outs of clocks. */
 const SWEEP_MS = 2_000;
@@ -26,9 +28,11 @@ interface Lane {
 export class Runner implements JobEngine {
   private readonly queues = new Map<string, Lane>();
   private readonly presence: Presence;
+  private readonly tidy: Sweep;
   private timer: NodeJS.Timeout | null = null;
   private sweeper: NodeJS.Timeout | null = null;
   private stopping = false;
+  private unreadable = false;
   private readonly active = new Set<Promise<void>>();
 
   constructor(
@@ -39,8 +43,15 @@ export class Runner implements JobEngine {
   ) {
     for (const handler of handlers) {
       if (this.queues.has(handler.queue)) throw new Error(`Two handlers for the queue ${handler.queue}`);
-      this.queues.set(handler.queue, { handler, running: 0, mayWait: true, looking: false, lookAgain: false });
+      this.queues.set(handler.queue, {
+        handler,
+        running: 0,
+        mayWait: true,
+        looking: false,
+        lookAgain: false,
+      });
     }
+    this.tidy = new Sweep(database);
     this.presence = new Presence(
       database,
       (queue) => this.look(queue),
@@ -50,7 +61,7 @@ export class Runner implements JobEngine {
 
   async start(): Promise<void> {
     await this.presence.start();
-    await releaseOrphans(this.database);
+    await this.tidy.run();
     this.outbox.use(this);
     this.sweeper = setInterval(() => this.sweep(), SWEEP_MS).unref();
     for (const queue of this.queues.keys()) this.look(queue);
@@ -69,21 +80,27 @@ export class Runner implements JobEngine {
 
   reserve(queue: string): number | null {
     const lane = this.queues.get(queue);
-    if (!lane || this.stopping || this.presence.number === null || lane.running >= lane.handler.concurrency) return null;
+    if (!lane || this.stopping || this.presence.number === null || lane.running >= lane.handler.concurrency)
+      return null;
+    if (lane.mayWait) return null; // those that wait come first
     lane.running += 1;
     return this.presence.number;
   }
 
-  giveBack(queue: string): void {
+  giveBack(queue: string, uncertain: boolean): void {
     const lane = this.queues.get(queue);
     if (!lane) return;
     lane.running -= 1;
+    if (uncertain) this.presence.renew();
     if (lane.mayWait) this.look(queue);
   }
 
   take(taken: TakenJob): void {
     const lane = this.queues.get(taken.queue);
-    if (lane) this.run(lane, { ...taken, lane: null, attempt: 1 });
+    if (!lane) return;
+    // While stopping nothing begins: the row waits again as soon as our number is gone.
+    if (this.stopping) lane.running -= 1;
+    else this.run(lane, { ...taken, lane: null, attempt: 1 });
   }
 
   offer(jobs: readonly OfferedJob[]): void {
@@ -113,17 +130,33 @@ export class Runner implements JobEngine {
         if (room <= 0 || runner === null) continue;
         lane.mayWait = false;
         lane.running += room; // held while claiming, so that reserve() does not take the same room
-        const jobs = await claimNext(this.database, queue, room, runner).catch((error: unknown) => {
-          this.log.warn({ queue, err: (error as Error).name }, 'the outbox could not be read; trying again');
-          lane.mayWait = true;
-          return [];
-        });
+        const jobs = await this.claim(lane, queue, room, runner);
+        if (this.stopping) return; // rows just claimed wait again as soon as our number is gone
         lane.running -= room - jobs.length;
         if (jobs.length === room) lane.mayWait = true;
         for (const job of jobs) this.run(lane, job);
+        // Jobs that ended meanwhile have made room, and found nothing known to wait.
+        if (jobs.length === room && lane.running < lane.handler.concurrency) lane.lookAgain = true;
       } while (lane.lookAgain && !this.stopping);
     } finally {
       lane.looking = false;
+    }
+  }
+
+  private async claim(lane: Lane, queue: string, room: number, runner: number): Promise<Job[]> {
+    try {
+      const jobs = await claimNext(this.database, queue, room, runner);
+      if (this.unreadable) this.log.info('the outbox can be read again');
+      this.unreadable = false;
+      return jobs;
+    } catch (error) {
+      // Once per trouble, not for each queue at each sweep.
+      if (!this.unreadable)
+        this.log.warn({ queue, err: (error as Error).name }, 'the outbox could not be read; trying again');
+      this.unreadable = true;
+      lane.mayWait = true;
+      if (mayHaveHappened(error)) this.presence.renew();
+      return [];
     }
   }
 
@@ -143,12 +176,17 @@ export class Runner implements JobEngine {
     if (runner === null) return;
     const end = await runJob(this.database, lane.handler, job, runner, this.log);
     if (end.kind === 'waits' && end.afterMs > 0) this.setTimer(end.afterMs);
+    if (end.kind === 'waits' && end.afterMs <= 0) this.look(job.queue);
+    if (end.kind === 'unwritten' && this.presence.number === runner) this.presence.renew();
   }
 
   private sweep(): void {
     if (this.stopping) return;
-    void releaseOrphans(this.database).catch(() => undefined);
-    for (const queue of this.queues.keys()) this.look(queue);
+    const lookAtAll = () => {
+      for (const queue of this.queues.keys()) this.look(queue);
+    };
+    // What was released just now is looked for in the same sweep.
+    void this.tidy.run().then(lookAtAll, lookAtAll);
   }
 
   /** One timer, for the earliest row that waits for its time. */

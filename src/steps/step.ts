@@ -24,7 +24,12 @@ export type StepName =
 
 export type StepResult<Out extends object> =
   /** Hands on. `next` may be made by `write`, when ids are only known there. */
-  | { readonly kind: 'done'; readonly next: Out | null; readonly write?: (tx: Transaction) => Promise<Out | void>; readonly durable?: boolean }
+  | {
+      readonly kind: 'done';
+      readonly next: Out | null;
+      readonly write?: (tx: Transaction) => Promise<Out | void>;
+      readonly durable?: boolean;
+    }
   /** Nothing to do, and that is well. */
   | { readonly kind: 'skipped'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> }
   /** A named, expected ending; `write` stores it where people see it (Task `rejected`). */

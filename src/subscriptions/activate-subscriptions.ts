@@ -13,8 +13,14 @@ const QUEUE = 'subscription-activation';
 export function queueActivations(store: ResourceStore, outbox: Outbox): void {
   store.onChange(async (tx, changes) => {
     for (const change of changes) {
-      if (change.type !== 'Subscription' || (change.resource as Subscription | undefined)?.status !== 'requested') continue;
-      await outbox.add(tx, [{ queue: QUEUE, payload: { subscriptionId: change.id } satisfies ActivationDue }]);
+      if (
+        change.type !== 'Subscription' ||
+        (change.resource as Subscription | undefined)?.status !== 'requested'
+      )
+        continue;
+      await outbox.add(tx, [
+        { queue: QUEUE, payload: { subscriptionId: change.id } satisfies ActivationDue },
+      ]);
     }
   });
 }

@@ -1,6 +1,6 @@
 import type { Subscription } from '@medplum/fhirtypes';
-import type { ResourceStore } from '../fhir/resource-store.ts';
 import type { Settings } from '../config/settings.ts';
+import type { ResourceStore } from '../fhir/resource-store.ts';
 import { Failure } from '../kernel/errors.ts';
 import type { Job, JobHandler, JobOutcome } from '../queue/job.ts';
 import { HOOK_QUEUE, type HookDue } from './match-change.ts';
@@ -16,7 +16,10 @@ const HOOK_ATTEMPTS_MAX = 1_440;
  * matched, as an update: `PUT <endpoint>/<type>/<id>`. Redirects are not followed: the body would go where nobody
  * allowed it to.
  */
-export function restHookHandler(store: ResourceStore, settings: Pick<Settings, 'baseUrl' | 'SUBSCRIPTION_HOSTS'>): JobHandler<HookDue> {
+export function restHookHandler(
+  store: ResourceStore,
+  settings: Pick<Settings, 'baseUrl' | 'SUBSCRIPTION_HOSTS'>,
+): JobHandler<HookDue> {
   return {
     queue: HOOK_QUEUE,
     concurrency: 8,
@@ -29,19 +32,32 @@ export function restHookHandler(store: ResourceStore, settings: Pick<Settings, '
       if (target.kind !== 'rest-hook') return { kind: 'done' };
       const status = await send(target.endpoint, subscription, job.payload, store);
       if (status >= 200 && status < 300) return { kind: 'done' };
-      throw new Failure('subscription.not-delivered', `The listener of Subscription/${subscription.id} answered ${status}.`);
+      throw new Failure(
+        'subscription.not-delivered',
+        `The listener of Subscription/${subscription.id} answered ${status}.`,
+      );
     },
   };
 }
 
-async function send(endpoint: URL, subscription: Subscription, due: HookDue, store: ResourceStore): Promise<number> {
+async function send(
+  endpoint: URL,
+  subscription: Subscription,
+  due: HookDue,
+  store: ResourceStore,
+): Promise<number> {
   const payload = subscription.channel.payload;
   const headers = new Headers();
   for (const line of subscription.channel.header ?? []) {
     const [name = '', ...value] = line.split(':');
     if (!FORBIDDEN_HEADERS.test(name.trim())) headers.append(name.trim(), value.join(':').trim());
   }
-  const request: RequestInit = { method: 'POST', headers, redirect: 'error', signal: AbortSignal.timeout(HOOK_TIMEOUT_MS) };
+  const request: RequestInit = {
+    method: 'POST',
+    headers,
+    redirect: 'error',
+    signal: AbortSignal.timeout(HOOK_TIMEOUT_MS),
+  };
   let url = endpoint.href;
   if (payload) {
     const version = await store.readVersion(due.type, due.id, Number(due.versionId));
@@ -56,7 +72,11 @@ async function send(endpoint: URL, subscription: Subscription, due: HookDue, sto
     await response.body?.cancel();
     return response.status;
   } catch (cause) {
-    throw new Failure('subscription.not-delivered', `The listener of Subscription/${subscription.id} could not be reached.`, { cause });
+    throw new Failure(
+      'subscription.not-delivered',
+      `The listener of Subscription/${subscription.id} could not be reached.`,
+      { cause },
+    );
   }
 }
 

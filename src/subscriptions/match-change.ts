@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
 import type { Subscription } from '@medplum/fhirtypes';
+import { Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.ts';
 import type { Transaction } from '../database/database.ts';
 import { type ResourceChange, ResourceStore } from '../fhir/resource-store.ts';
@@ -28,10 +29,14 @@ const ANALYSIS_QUEUE = 'analysis';
  */
 @Injectable()
 export class MatchChange {
+  /** Id and version of those that the log has: one line each, not one per study. */
+  private readonly reported = new Set<string>();
+
   constructor(
     private readonly store: ResourceStore,
     private readonly outbox: Outbox,
     private readonly settings: Pick<Settings, 'baseUrl' | 'SUBSCRIPTION_HOSTS'>,
+    private readonly log: Pick<Logger, 'warn'>,
   ) {}
 
   listen(): void {
@@ -40,44 +45,88 @@ export class MatchChange {
 
   private async match(tx: Transaction, changes: readonly ResourceChange[]): Promise<void> {
     for (const change of changes) {
-      // A Subscription that could never work is refused while its author is still there to read why.
-      if (change.type === 'Subscription' && change.resource) this.read(change.resource as Subscription);
+      if (change.type === 'Subscription' && change.resource)
+        await this.check(tx, change.resource as Subscription);
     }
-    const written = changes.filter((change) => change.interaction !== 'delete' && !NEVER_MATCHED.has(change.type));
+    const written = changes.filter(
+      (change) => change.interaction !== 'delete' && !NEVER_MATCHED.has(change.type),
+    );
     if (written.length === 0) return;
     const subscriptions = await this.activeFor(tx, new Set(written.map((change) => change.type)));
     for (const subscription of subscriptions) {
       for (const change of written) {
-        if (change.type === subscription.type && (await this.store.matches(tx, change.type, change.id, subscription.query))) {
+        if (
+          change.type === subscription.type &&
+          (await this.store.matches(tx, change.type, change.id, subscription.query))
+        ) {
           await this.outbox.add(tx, [jobFor(subscription, change)]);
         }
       }
     }
   }
 
+  /**
+   * A Subscription that could never work is refused while its author is still there to read why. The search is run once, too: an error of
+   * the database at a later match would take the write of a study with it, since it ends the transaction.
+   */
+  private async check(tx: Transaction, subscription: Subscription): Promise<void> {
+    const { type, query } = this.read(subscription);
+    await this.store.matches(tx, type, 'none', query);
+  }
+
   private async activeFor(tx: Transaction, types: ReadonlySet<string>): Promise<ActiveSubscription[]> {
     const rows = await tx.run<{ content: string }>(ACTIVE, [[...types].map((type) => `"criteria":"${type}`)]);
     return rows
       .map((row) => this.readQuietly(JSON.parse(row.content) as Subscription))
-      .filter((subscription) => subscription !== null && types.has(subscription.type)) as ActiveSubscription[];
+      .filter(
+        (subscription) => subscription !== null && types.has(subscription.type),
+      ) as ActiveSubscription[];
   }
 
   private read(subscription: Subscription): ActiveSubscription {
     const active = readSubscription(subscription, this.settings.baseUrl, this.settings.SUBSCRIPTION_HOSTS);
-    if (NEVER_MATCHED.has(active.type)) throw new Failure('fhir.unsupported', `Nobody can subscribe to ${active.type}.`);
-    this.store.checkCriteria(active.type, active.query);
+    if (NEVER_MATCHED.has(active.type))
+      throw new Failure('fhir.unsupported', `Nobody can subscribe to ${active.type}.`);
+    try {
+      this.store.checkCriteria(active.type, active.query);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      throw new Failure(error.code, error.message, {
+        cause: error,
+        issues: [{ at: 'Subscription.criteria', text: error.message }],
+      });
+    }
     return active;
   }
 
-  /** One that could not be stored today (its host was taken off the list since) stays silent; it must not stop the write of a study. */
+  /**
+   * One that could not be stored today (its host was taken off the list, a parameter is not known any more) is passed over; it must not stop
+   * the write of a study. No SQL runs in here, so nothing that ended the transaction is caught.
+   */
   private readQuietly(subscription: Subscription): ActiveSubscription | null {
     try {
       return this.read(subscription);
-    } catch {
+    } catch (error) {
+      this.report(subscription, error);
       return null;
     }
   }
+
+  private report({ id, meta }: Subscription, error: unknown): void {
+    const key = `${id}/${meta?.versionId}`;
+    if (this.reported.has(key)) return;
+    if (this.reported.size >= REPORTED_MAX) this.reported.clear();
+    this.reported.add(key);
+    const err = error instanceof Failure ? error.code : 'internal';
+    this.log.warn(
+      { subscription: id, err },
+      'a Subscription cannot be understood and is passed over: write it again, or delete it',
+    );
+  }
 }
+
+/** More broken Subscriptions than a hospital has Subscriptions; beyond it they are named again. */
+const REPORTED_MAX = 1_000;
 
 /** Kinds of resource nobody can subscribe to: they follow from deliveries and reads, and would feed on themselves. */
 const NEVER_MATCHED: ReadonlySet<string> = new Set(['AuditEvent', 'Subscription']);
@@ -96,6 +145,11 @@ function jobFor(subscription: ActiveSubscription, change: ResourceChange): JobRe
     const payload: AnalysisRequested = { imagingStudyId: change.id, model: subscription.target.model };
     return { queue: ANALYSIS_QUEUE, payload };
   }
-  const payload: HookDue = { subscriptionId: subscription.id, type: change.type, id: change.id, versionId: change.versionId };
+  const payload: HookDue = {
+    subscriptionId: subscription.id,
+    type: change.type,
+    id: change.id,
+    versionId: change.versionId,
+  };
   return { queue: HOOK_QUEUE, payload, lane: `hook:${subscription.id}:${change.type}/${change.id}` };
 }

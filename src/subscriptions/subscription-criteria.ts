@@ -20,17 +20,34 @@ export type SubscriptionTarget =
  *
  * @throws Failure `fhir.invalid` or `fhir.unsupported` that says what is offered
  */
-export function readSubscription(subscription: Subscription, baseUrl: string, hosts: readonly string[]): ActiveSubscription {
+export function readSubscription(
+  subscription: Subscription,
+  baseUrl: string,
+  hosts: readonly string[],
+): ActiveSubscription {
   const match = /^([A-Z][A-Za-z]{1,63})(?:\?(.*))?$/.exec(subscription.criteria);
   if (!match?.[1]) {
-    throw new Failure('fhir.invalid', 'Subscription.criteria must read like "ImagingStudy?status=available": one resource type and search parameters.', {
-      issues: [{ at: 'Subscription.criteria', text: 'is no search on one resource type' }],
-    });
+    throw new Failure(
+      'fhir.invalid',
+      'Subscription.criteria must read like "ImagingStudy?status=available": one resource type and search parameters.',
+      {
+        issues: [{ at: 'Subscription.criteria', text: 'is no search on one resource type' }],
+      },
+    );
   }
   if (subscription.channel.type !== 'rest-hook') {
     throw new Failure('fhir.unsupported', 'Only channels of type rest-hook are offered.', {
       issues: [{ at: 'Subscription.channel.type', text: 'must be rest-hook' }],
     });
+  }
+  if (subscription.channel.header?.some((line) => !HEADER_LINE.test(line))) {
+    throw new Failure(
+      'fhir.invalid',
+      'Each Subscription.channel.header must read like "Name: value", in ASCII.',
+      {
+        issues: [{ at: 'Subscription.channel.header', text: 'is no HTTP header' }],
+      },
+    );
   }
   return {
     id: String(subscription.id),
@@ -40,14 +57,32 @@ export function readSubscription(subscription: Subscription, baseUrl: string, ho
   };
 }
 
-function targetOf(endpoint: string, type: string, baseUrl: string, hosts: readonly string[]): SubscriptionTarget {
+/** RFC 9110 5.6.2; what else a line may hold would fail at each delivery. */
+const HEADER_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ \t]*[\x20-\x7e\t]*$/;
+
+function targetOf(
+  endpoint: string,
+  type: string,
+  baseUrl: string,
+  hosts: readonly string[],
+): SubscriptionTarget {
   const url = URL.canParse(endpoint, `${baseUrl}/fhir/`) ? new URL(endpoint, `${baseUrl}/fhir/`) : null;
   if (url?.href.startsWith(`${baseUrl}/fhir/`)) return ownTarget(url, type, baseUrl);
-  const allowed = url !== null && ['http:', 'https:'].includes(url.protocol) && url.username === '' && hosts.some((host) => host === url.host || host === url.hostname);
+  const allowed =
+    url !== null &&
+    ['http:', 'https:'].includes(url.protocol) &&
+    url.username === '' &&
+    hosts.some((host) => host === url.host || host === url.hostname);
   if (!allowed) {
-    throw new Failure('fhir.invalid', 'The endpoint must be an http(s) address on a host that the setting SUBSCRIPTION_HOSTS names.', {
-      issues: [{ at: 'Subscription.channel.endpoint', text: 'host is not on the list of SUBSCRIPTION_HOSTS' }],
-    });
+    throw new Failure(
+      'fhir.invalid',
+      'The endpoint must be an http(s) address on a host that the setting SUBSCRIPTION_HOSTS names.',
+      {
+        issues: [
+          { at: 'Subscription.channel.endpoint', text: 'host is not on the list of SUBSCRIPTION_HOSTS' },
+        ],
+      },
+    );
   }
   return { kind: 'rest-hook', endpoint: url };
 }
@@ -55,10 +90,20 @@ function targetOf(endpoint: string, type: string, baseUrl: string, hosts: readon
 /** A call of ourselves: only the operation that starts a model on the study that matched. */
 function ownTarget(url: URL, type: string, baseUrl: string): SubscriptionTarget {
   const model = url.searchParams.get('model');
-  if (type !== 'ImagingStudy' || url.pathname !== new URL(`${baseUrl}/fhir/ImagingStudy/$analyze`).pathname || !model) {
-    throw new Failure('fhir.invalid', 'On this server itself only ImagingStudy/$analyze?model=<id> can be an endpoint, for criteria on ImagingStudy.', {
-      issues: [{ at: 'Subscription.channel.endpoint', text: 'is no operation that a Subscription can call here' }],
-    });
+  if (
+    type !== 'ImagingStudy' ||
+    url.pathname !== new URL(`${baseUrl}/fhir/ImagingStudy/$analyze`).pathname ||
+    !model
+  ) {
+    throw new Failure(
+      'fhir.invalid',
+      'On this server itself only ImagingStudy/$analyze?model=<id> can be an endpoint, for criteria on ImagingStudy.',
+      {
+        issues: [
+          { at: 'Subscription.channel.endpoint', text: 'is no operation that a Subscription can call here' },
+        ],
+      },
+    );
   }
   return { kind: 'analyze', model };
 }

@@ -1,8 +1,11 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
-import type { Settings } from '../config/settings.ts';
+import type { Logger } from 'pino';
 import { SETTINGS } from '../config/settings.token.ts';
+import type { Settings } from '../config/settings.ts';
 import { FhirModule } from '../fhir/fhir.module.ts';
+import { OperationRegistry } from '../fhir/operation-registry.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
+import { LOGGER } from '../kernel/log.ts';
 import type { JobHandler } from '../queue/job.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { activationHandler, queueActivations } from './activate-subscriptions.ts';
@@ -17,8 +20,9 @@ export const SUBSCRIPTION_HANDLERS = Symbol('SubscriptionHandlers');
   providers: [
     {
       provide: MatchChange,
-      inject: [ResourceStore, Outbox, SETTINGS],
-      useFactory: (store: ResourceStore, outbox: Outbox, settings: Settings) => new MatchChange(store, outbox, settings),
+      inject: [ResourceStore, Outbox, SETTINGS, LOGGER],
+      useFactory: (store: ResourceStore, outbox: Outbox, settings: Settings, log: Logger) =>
+        new MatchChange(store, outbox, settings, log),
     },
     {
       provide: SUBSCRIPTION_HANDLERS,
@@ -34,10 +38,17 @@ export class SubscriptionsModule implements OnModuleInit {
     private readonly match: MatchChange,
     private readonly store: ResourceStore,
     private readonly outbox: Outbox,
+    private readonly operations: OperationRegistry,
   ) {}
 
   onModuleInit(): void {
     this.match.listen();
     queueActivations(this.store, this.outbox);
+    this.operations.describe('Subscription', CHANNELS);
   }
 }
+
+/** For the CapabilityStatement: R4 has an element for websocket only. */
+const CHANNELS =
+  'Channels: rest-hook, with or without payload application/fhir+json. Criteria: a search on one type. The endpoint is on a host that the ' +
+  'setting SUBSCRIPTION_HOSTS names, or ImagingStudy/$analyze?model=<id> of this server.';

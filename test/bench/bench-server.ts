@@ -14,9 +14,26 @@ const server = await startServer(settings, makeLogger(settings.LOG_LEVEL));
 const send = (message: FromServer) => process.send?.(message);
 
 server.app.get(FlowRunner).watch((ended) => {
-  send({ kind: 'step', step: ended.step, end: ended.end, why: ended.why, ms: ended.ms, at: performance.timeOrigin + performance.now(), handoff: ended.handoff, next: ended.next });
+  send({
+    kind: 'step',
+    step: ended.step,
+    end: ended.end,
+    why: ended.why,
+    ms: ended.ms,
+    at: performance.timeOrigin + performance.now(),
+    handoff: ended.handoff,
+    next: ended.next,
+  });
 });
-const token = await server.app.get(AccessTokens).issue(LOCAL_CLIENT, parseScopes('system/*.cruds'), LOCAL_TOKEN_LIFETIME_S);
-send({ kind: 'ready', url: server.url ?? '', token, readyMs: performance.now(), database: server.app.get(Database).connectionOptions() as object });
+const token = await server.app
+  .get(AccessTokens)
+  .issue(LOCAL_CLIENT, parseScopes('system/*.cruds'), LOCAL_TOKEN_LIFETIME_S);
+send({
+  kind: 'ready',
+  url: server.url ?? '',
+  token,
+  readyMs: performance.now(),
+  database: server.app.get(Database).connectionOptions() as object,
+});
 process.on('SIGTERM', () => void server.stop().then(() => process.exit(0)));
 process.on('disconnect', () => void server.stop().then(() => process.exit(0)));

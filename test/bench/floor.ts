@@ -8,7 +8,12 @@ import type { PixelOp } from '../../src/governance/manifest.ts';
 import { applyPixels } from '../../src/steps/inference/pixels/apply-pixels.ts';
 import { modalityValuesInto } from '../../src/steps/inference/pixels/modality-values.ts';
 import { imageOfStoredPixels, type PixelImage } from '../../src/steps/inference/pixels/pixel-image.ts';
-import { type TensorLayout, type TensorType, tensorDims, writeTensor } from '../../src/steps/inference/pixels/tensor-layout.ts';
+import {
+  type TensorLayout,
+  type TensorType,
+  tensorDims,
+  writeTensor,
+} from '../../src/steps/inference/pixels/tensor-layout.ts';
 import type { FloorJob, FloorModel, FloorSetup } from './messages.ts';
 
 /**
@@ -33,7 +38,11 @@ async function prepare(given: FloorSetup): Promise<void> {
   setup = given;
   client = new pg.Client(setup.database as pg.ClientConfig);
   await client.connect();
-  for (const model of setup.models) sessions.set(model.name, await InferenceSession.create(model.file, { graphOptimizationLevel: 'all', logSeverityLevel: 3 }));
+  for (const model of setup.models)
+    sessions.set(
+      model.name,
+      await InferenceSession.create(model.file, { graphOptimizationLevel: 'all', logSeverityLevel: 3 }),
+    );
   ris = connect(setup.risPort, '127.0.0.1');
   ris.setNoDelay(true);
   await new Promise((resolve) => ris.once('connect', resolve));
@@ -52,12 +61,19 @@ async function runJob(job: FloorJob): Promise<number> {
 
 async function fetchSeries(url: string): Promise<Buffer[]> {
   const response = await fetch(url, {
-    headers: { authorization: `Bearer ${setup.token}`, accept: 'multipart/related; type="application/dicom"; transfer-syntax=*' },
+    headers: {
+      authorization: `Bearer ${setup.token}`,
+      accept: 'multipart/related; type="application/dicom"; transfer-syntax=*',
+    },
   });
   if (!response.ok || !response.body) throw new Error(`WADO-RS answered ${response.status}`);
   const files: Buffer[] = [];
   const limits = { partsMax: 10_000, partBytesMax: 2 ** 30, bodyBytesMax: 2 ** 31 };
-  for await (const part of readMultipart(response.body, multipartBoundary(response.headers.get('content-type') ?? ''), limits)) {
+  for await (const part of readMultipart(
+    response.body,
+    multipartBoundary(response.headers.get('content-type') ?? ''),
+    limits,
+  )) {
     const chunks: Buffer[] = [];
     for await (const chunk of part.body) chunks.push(Buffer.from(chunk));
     files.push(Buffer.concat(chunks));
@@ -65,19 +81,30 @@ async function fetchSeries(url: string): Promise<Buffer[]> {
   return files;
 }
 
-async function feedsOf(model: FloorModel, files: readonly Buffer[], spacing: readonly number[]): Promise<Record<string, Tensor>> {
+async function feedsOf(
+  model: FloorModel,
+  files: readonly Buffer[],
+  spacing: readonly number[],
+): Promise<Record<string, Tensor>> {
   const image = model.inputs.find((input) => input.gives === 'image');
   if (!image) throw new Error('no image input');
   const layout = (image.layout ?? 'NCHW') as TensorLayout;
-  const images = layout === 'DHW' ? await volumeOf(files) : await imageOf(files[0] as Buffer, model, image.dtype as TensorType, layout);
-  const feeds: Record<string, Tensor> = { [image.name]: new Tensor(image.dtype as 'float32', images.data as Float32Array, images.dims) };
+  const images =
+    layout === 'DHW'
+      ? await volumeOf(files)
+      : await imageOf(files[0] as Buffer, model, image.dtype as TensorType, layout);
+  const feeds: Record<string, Tensor> = {
+    [image.name]: new Tensor(image.dtype as 'float32', images.data as Float32Array, images.dims),
+  };
   const spacings = model.inputs.find((input) => input.gives === 'spacing_mm');
   if (spacings) feeds[spacings.name] = new Tensor('float32', Float32Array.from(spacing), [3]);
   return feeds;
 }
 
 async function volumeOf(files: readonly Buffer[]): Promise<{ data: Int16Array; dims: number[] }> {
-  const slices = files.map((file) => readPart10(file)).map((part10) => ({ part10, z: part10.dataset.numbers(0x00200032)[2] ?? 0 }));
+  const slices = files
+    .map((file) => readPart10(file))
+    .map((part10) => ({ part10, z: part10.dataset.numbers(0x00200032)[2] ?? 0 }));
   slices.sort((a, b) => a.z - b.z);
   let volume: Int16Array | null = null;
   let shape = { rows: 0, columns: 0 };
@@ -91,7 +118,12 @@ async function volumeOf(files: readonly Buffer[]): Promise<{ data: Int16Array; d
   return { data: volume ?? new Int16Array(0), dims: [slices.length, shape.rows, shape.columns] };
 }
 
-async function imageOf(file: Buffer, model: FloorModel, dtype: TensorType, layout: TensorLayout): Promise<{ data: Float32Array; dims: number[] }> {
+async function imageOf(
+  file: Buffer,
+  model: FloorModel,
+  dtype: TensorType,
+  layout: TensorLayout,
+): Promise<{ data: Float32Array; dims: number[] }> {
   const image = applyPixels(await storedImage(readPart10(file)), model.pixels as PixelOp[]);
   const data = new Float32Array(image.rows * image.columns * image.samples);
   writeTensor(image, data, dtype, layout);
@@ -120,7 +152,11 @@ async function writeRows(job: FloorJob): Promise<void> {
   await client.query('BEGIN');
   for (const [table, rows] of Object.entries(job.tables)) {
     if (rows.length === 0) continue;
-    await client.query({ name: `floor-${table}`, text: `INSERT INTO floor_${table} SELECT * FROM json_populate_recordset(NULL::floor_${table}, $1)`, values: [JSON.stringify(rows)] });
+    await client.query({
+      name: `floor-${table}`,
+      text: `INSERT INTO floor_${table} SELECT * FROM json_populate_recordset(NULL::floor_${table}, $1)`,
+      values: [JSON.stringify(rows)],
+    });
   }
   await client.query('COMMIT');
 }

@@ -1,6 +1,12 @@
 /** What the processes of the benchmark tell each other. */
 export type FromServer =
-  | { readonly kind: 'ready'; readonly url: string; readonly token: string; readonly readyMs: number; readonly database: object }
+  | {
+      readonly kind: 'ready';
+      readonly url: string;
+      readonly token: string;
+      readonly readyMs: number;
+      readonly database: object;
+    }
   | {
       readonly kind: 'step';
       readonly step: string;

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pg from 'pg';
-import { phantomFile } from '../../models/phantom/phantom-file.ts';
 import { phantomSeries } from '../../models/phantom/make-phantom.ts';
+import { phantomFile } from '../../models/phantom/phantom-file.ts';
 import { phantomUid } from '../../models/phantom/phantom-uid.ts';
 import { phantomRadiograph } from '../../models/phantom/radiograph.ts';
 import { dicomwebConnection } from '../../src/dicomweb/dicomweb-connection.ts';
@@ -12,7 +12,7 @@ import { storeInstances } from '../../src/dicomweb/stow.ts';
 import { inspectAndRelease } from '../../src/governance/inspect-model.ts';
 import { ModelRegister } from '../../src/governance/model-register.ts';
 import { freePort } from '../peers/redis.ts';
-import { startRis, type RisPeer } from '../peers/ris.ts';
+import { type RisPeer, startRis } from '../peers/ris.ts';
 import type { FloorJob, FloorModel, FloorSetup } from './messages.ts';
 import { median, percentile } from './percentile.ts';
 import { BenchServer, Floor } from './processes.ts';
@@ -42,14 +42,22 @@ export async function benchPipeline(runs: number): Promise<void> {
   const firstStartMs = first.startedMs;
   await first.stop();
   const server = await BenchServer.start(env);
-  const lines = [`Machine: ${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}. Ratios are of pairs taken one after the other.`, ''];
-  lines.push(`Ready to serve: first start ${ms(firstStartMs)}, later ${ms(server.startedMs)} (process start to the first 200 of /health/ready).`);
+  const lines = [
+    `Machine: ${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}. Ratios are of pairs taken one after the other.`,
+    '',
+  ];
+  lines.push(
+    `Ready to serve: first start ${ms(firstStartMs)}, later ${ms(server.startedMs)} (process start to the first 200 of /health/ready).`,
+  );
   const rest = server.memory();
   lines.push(`Memory at rest: ${rest.now} MB resident (server process, models loaded).`, '');
 
   const floors = await floorSetup(server, ris);
   const floor = await Floor.start(floors);
-  lines.push('| study | runs | server p50 | p95 | floor p50 | p95 | ratio p50 | ratio p95 |', '|---|---:|---:|---:|---:|---:|---:|---:|');
+  lines.push(
+    '| study | runs | server p50 | p95 | floor p50 | p95 | ratio p50 | ratio p95 |',
+    '|---|---:|---:|---:|---:|---:|---:|---:|',
+  );
   const jobs = new Map<string, FloorJob>();
   for (const kind of kinds(runs)) {
     const pairs = await pairsOf(kind, server, floor, ris, jobs);
@@ -91,11 +99,18 @@ function kinds(runs: number): Kind[] {
     runs,
     spacing: [],
     *files(study, series) {
-      const uids = { StudyInstanceUID: study, SeriesInstanceUID: series, SOPInstanceUID: `${series}.1`, AccessionNumber: '' };
+      const uids = {
+        StudyInstanceUID: study,
+        SeriesInstanceUID: series,
+        SOPInstanceUID: `${series}.1`,
+        AccessionNumber: '',
+      };
       yield phantomFile({ ...radiograph.attributes, ...uids }, radiograph.stored);
     },
   };
-  const slices = [...phantomSeries({ seed: 7, emphysemaFraction: 0.12 }).slices()].map(({ attributes, stored }) => ({ attributes, stored }));
+  const slices = [...phantomSeries({ seed: 7, emphysemaFraction: 0.12 }).slices()].map(
+    ({ attributes, stored }) => ({ attributes, stored }),
+  );
   const ct: Kind = {
     name: 'CT 120×512×512',
     model: 'ct-lung-density',
@@ -103,7 +118,12 @@ function kinds(runs: number): Kind[] {
     spacing: [2.5, 0.72, 0.72],
     *files(study, series) {
       for (const [index, { attributes, stored }] of slices.entries()) {
-        const uids = { StudyInstanceUID: study, SeriesInstanceUID: series, SOPInstanceUID: `${series}.${index + 1}`, AccessionNumber: '' };
+        const uids = {
+          StudyInstanceUID: study,
+          SeriesInstanceUID: series,
+          SOPInstanceUID: `${series}.${index + 1}`,
+          AccessionNumber: '',
+        };
         yield phantomFile({ ...attributes, ...uids }, stored);
       }
     },
@@ -116,8 +136,18 @@ async function floorSetup(server: BenchServer, ris: RisPeer): Promise<FloorSetup
   await client.connect();
   for (const table of TABLES) await client.query(`CREATE TABLE floor_${table} (LIKE ${table} INCLUDING ALL)`);
   await client.end();
-  const register = await ModelRegister.read({ own: [resolve('models')], required: existsSync(CXR_FILE) ? [CXR_MODELS] : [] }, inspectAndRelease);
-  const models: FloorModel[] = register.list().map(({ manifest, file }) => ({ name: manifest.id, file, pixels: manifest.pixels, inputs: manifest.inputs as FloorModel['inputs'] }));
+  const register = await ModelRegister.read(
+    { own: [resolve('models')], required: existsSync(CXR_FILE) ? [CXR_MODELS] : [] },
+    inspectAndRelease,
+  );
+  const models: FloorModel[] = register
+    .list()
+    .map(({ manifest, file }) => ({
+      name: manifest.id,
+      file,
+      pixels: manifest.pixels,
+      inputs: manifest.inputs as FloorModel['inputs'],
+    }));
   return { database: server.ready.database, risPort: ris.port, token: server.ready.token, models };
 }
 
@@ -126,7 +156,13 @@ interface Pair {
   readonly floor: number;
 }
 
-async function pairsOf(kind: Kind, server: BenchServer, floor: Floor, ris: RisPeer, jobs: Map<string, FloorJob>): Promise<Pair[]> {
+async function pairsOf(
+  kind: Kind,
+  server: BenchServer,
+  floor: Floor,
+  ris: RisPeer,
+  jobs: Map<string, FloorJob>,
+): Promise<Pair[]> {
   const pairs: Pair[] = [];
   for (let run = -1; run < kind.runs; run += 1) {
     const study = phantomUid(`bench ${kind.name} ${Date.now()} ${run}`);
@@ -145,7 +181,9 @@ async function pairsOf(kind: Kind, server: BenchServer, floor: Floor, ris: RisPe
 }
 
 async function store(server: BenchServer, files: Iterable<Uint8Array>): Promise<void> {
-  const connection = dicomwebConnection(new URL(`${server.ready.url}/dicomweb`), { token: server.ready.token });
+  const connection = dicomwebConnection(new URL(`${server.ready.url}/dicomweb`), {
+    token: server.ready.token,
+  });
   const result = await storeInstances(connection, files);
   if (result.failed.length > 0) throw new Error(`${result.failed.length} instances were refused`);
 }
@@ -153,26 +191,52 @@ async function store(server: BenchServer, files: Iterable<Uint8Array>): Promise<
 /** The start of the look that found the study complete. */
 async function completeTime(server: BenchServer, study: string): Promise<number> {
   for (;;) {
-    const step = server.steps.find((one) => one.step === 'study' && one.end === 'done' && (one.handoff as { studyInstanceUid: string }).studyInstanceUid === study);
+    const step = server.steps.find(
+      (one) =>
+        one.step === 'study' &&
+        one.end === 'done' &&
+        (one.handoff as { studyInstanceUid: string }).studyInstanceUid === study,
+    );
     if (step) return step.at - step.ms;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
 /** The same rows as the server wrote for the study, and the same message. */
-async function floorJob(kind: Kind, server: BenchServer, study: string, series: string, ris: RisPeer): Promise<FloorJob> {
+async function floorJob(
+  kind: Kind,
+  server: BenchServer,
+  study: string,
+  series: string,
+  ris: RisPeer,
+): Promise<FloorJob> {
   const client = new pg.Client(server.ready.database as pg.ClientConfig);
   await client.connect();
-  const { rows: resources } = await client.query('SELECT type, id FROM resource WHERE position($1 IN content) > 0', [study]);
-  const reports = resources.filter((row) => row.type === 'DiagnosticReport').map((row) => `DiagnosticReport/${row.id}`);
-  const { rows: others } = await client.query(`SELECT type, id FROM resource WHERE type IN ('Binary', 'Provenance', 'Media') AND position($1 IN content) > 0`, [reports[0] ?? study]);
+  const { rows: resources } = await client.query(
+    'SELECT type, id FROM resource WHERE position($1 IN content) > 0',
+    [study],
+  );
+  const reports = resources
+    .filter((row) => row.type === 'DiagnosticReport')
+    .map((row) => `DiagnosticReport/${row.id}`);
+  const { rows: others } = await client.query(
+    `SELECT type, id FROM resource WHERE type IN ('Binary', 'Provenance', 'Media') AND position($1 IN content) > 0`,
+    [reports[0] ?? study],
+  );
   const ids = [...resources, ...others].map((row) => row.id);
   const tables: Record<string, object[]> = {};
-  for (const table of TABLES) tables[table] = (await client.query(`SELECT * FROM ${table} WHERE id = ANY($1)`, [ids])).rows;
+  for (const table of TABLES)
+    tables[table] = (await client.query(`SELECT * FROM ${table} WHERE id = ANY($1)`, [ids])).rows;
   // The floor writes them again under other ids, so that keys do not clash.
   const text = JSON.stringify(tables);
   await client.end();
-  const renamed = JSON.parse(ids.reduce((all: string, id: string) => all.replaceAll(id, `${id.slice(0, -6)}${Math.random().toString(16).slice(2, 8)}`), text));
+  const renamed = JSON.parse(
+    ids.reduce(
+      (all: string, id: string) =>
+        all.replaceAll(id, `${id.slice(0, -6)}${Math.random().toString(16).slice(2, 8)}`),
+      text,
+    ),
+  );
   return {
     model: kind.model,
     seriesUrl: `${server.ready.url}/dicomweb/studies/${study}/series/${series}`,
@@ -185,13 +249,23 @@ async function floorJob(kind: Kind, server: BenchServer, study: string, series: 
 function row(kind: Kind, pairs: readonly Pair[]): string {
   const server = pairs.map((pair) => pair.server);
   const floor = pairs.map((pair) => pair.floor);
-  const cells = [percentile(server, 0.5), percentile(server, 0.95), percentile(floor, 0.5), percentile(floor, 0.95)].map(ms);
+  const cells = [
+    percentile(server, 0.5),
+    percentile(server, 0.95),
+    percentile(floor, 0.5),
+    percentile(floor, 0.95),
+  ].map(ms);
   const ratio = (share: number) => (percentile(server, share) / percentile(floor, share)).toFixed(2);
   return `| ${kind.name} | ${pairs.length} | ${cells.join(' | ')} | ${ratio(0.5)} | ${ratio(0.95)} |`;
 }
 
 /** 32 studies are stored while nobody works; then the server starts over them. The floor does as many, in two processes. */
-async function benchWaiting(env: Record<string, string>, ris: RisPeer, setup: FloorSetup, jobs: Map<string, FloorJob>): Promise<string> {
+async function benchWaiting(
+  env: Record<string, string>,
+  ris: RisPeer,
+  setup: FloorSetup,
+  jobs: Map<string, FloorJob>,
+): Promise<string> {
   const [kind] = kinds(1);
   if (!kind) return '';
   const ratios: number[] = [];
@@ -207,7 +281,11 @@ async function benchWaiting(env: Record<string, string>, ris: RisPeer, setup: Fl
     const server = await BenchServer.start({ ...env, STUDY_QUIET_MS: '0' });
     await ris.waitFor(messages + WAITING_STUDIES, 120_000);
     const ended = performance.timeOrigin + performance.now();
-    const began = Math.min(...server.steps.filter((step) => step.step === 'study' && step.end === 'done').map((step) => step.at - step.ms));
+    const began = Math.min(
+      ...server.steps
+        .filter((step) => step.step === 'study' && step.end === 'done')
+        .map((step) => step.at - step.ms),
+    );
     const serverRate = (WAITING_STUDIES * 1_000) / (ended - began);
     const floorRate = await floorThroughput(setup, server, jobs.get(kind.name) as FloorJob);
     ratios.push(serverRate / floorRate);
@@ -235,7 +313,8 @@ async function floorThroughput(setup: FloorSetup, server: BenchServer, job: Floo
 function freshIds(job: FloorJob): FloorJob {
   const ids = new Set((job.tables['resource'] as { id: string }[]).map((one) => one.id));
   let text = JSON.stringify(job.tables);
-  for (const id of ids) text = text.replaceAll(id, `${id.slice(0, -8)}${Math.random().toString(16).slice(2, 10).padEnd(8, '0')}`);
+  for (const id of ids)
+    text = text.replaceAll(id, `${id.slice(0, -8)}${Math.random().toString(16).slice(2, 10).padEnd(8, '0')}`);
   return { ...job, tables: JSON.parse(text) };
 }
 

@@ -24,7 +24,10 @@ export class BenchServer {
   /** `startedMs`: from the start of the process to the first 200 of its readiness check. */
   static async start(env: Record<string, string>): Promise<BenchServer> {
     const before = performance.now();
-    const child = fork(join(import.meta.dirname, 'bench-server.js'), { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = fork(join(import.meta.dirname, 'bench-server.js'), {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     const [ready] = (await once(child, 'message')) as [Ready];
     while (!(await fetch(`${ready.url}/health/ready`)).ok);
     return new BenchServer(child, ready, performance.now() - before);
@@ -52,7 +55,9 @@ export class Floor {
   private constructor(private readonly child: ChildProcess) {}
 
   static async start(setup: FloorSetup): Promise<Floor> {
-    const floor = new Floor(fork(join(import.meta.dirname, 'floor.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    const floor = new Floor(
+      fork(join(import.meta.dirname, 'floor.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+    );
     await floor.ask({ setup });
     return floor;
   }

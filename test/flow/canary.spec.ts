@@ -5,15 +5,33 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { orderMessage } from '../../demo/order-message.ts';
 import { redisMissing, startRedis } from '../peers/redis.ts';
 import { sendOrder } from '../peers/ris.ts';
-import { type FlowWorld, fillerOf, makeWorld, messagesFor, order, outboxEmpty, read, reportIdOf, stow, taskEnded, until } from './flow-world.ts';
+import {
+  type FlowWorld,
+  fillerOf,
+  makeWorld,
+  messagesFor,
+  order,
+  outboxEmpty,
+  read,
+  reportIdOf,
+  stow,
+  taskEnded,
+  until,
+} from './flow-world.ts';
 import { headStudy, tinyStudy } from './studies.ts';
 import { makeTinyModel, TINY_MODEL } from './tiny-model.ts';
 
-const letters = (count: number) => Array.from({ length: count }, () => String.fromCharCode(65 + randomInt(26))).join('');
+const letters = (count: number) =>
+  Array.from({ length: count }, () => String.fromCharCode(65 + randomInt(26))).join('');
 const year = 1_900 + randomInt(40);
 
 /** Nobody has this name, this number, or (among tests) this birth date: wherever they are seen, they came from this patient. */
-const CANARY = { name: letters(16), mrn: letters(12), birth: `${year}0229`.replace('0229', '0217'), birthIso: `${year}-02-17` };
+const CANARY = {
+  name: letters(16),
+  mrn: letters(12),
+  birth: `${year}0229`.replace('0229', '0217'),
+  birthIso: `${year}-02-17`,
+};
 const SECRETS = [CANARY.name, CANARY.mrn, CANARY.birth, CANARY.birthIso];
 const IDENTITY = { patientName: `${CANARY.name}^CANARY`, patientId: CANARY.mrn, birthDate: CANARY.birth };
 
@@ -25,7 +43,13 @@ describe(`a patient leaves no trace outside the record, at LOG_LEVEL=debug${redi
   beforeAll(async () => {
     redis = redisMissing() ? null : await startRedis();
     model = await makeTinyModel();
-    world = await makeWorld({ settings: { LOG_LEVEL: 'debug', PRELIM_MODELS: model.folder, ...(redis ? { REDIS_URL: redis.url } : {}) } });
+    world = await makeWorld({
+      settings: {
+        LOG_LEVEL: 'debug',
+        PRELIM_MODELS: model.folder,
+        ...(redis ? { REDIS_URL: redis.url } : {}),
+      },
+    });
     // Rows of the outbox live for milliseconds: each state of each is copied.
     await world.sql.query(`
       CREATE TABLE outbox_seen (row text);
@@ -43,11 +67,17 @@ describe(`a patient leaves no trace outside the record, at LOG_LEVEL=debug${redi
     if (!redis) return '';
     const client = new Redis(redis.url);
     let dump = '';
-    for (const key of await client.keys('*')) dump += `${key} ${(await client.dumpBuffer(key).catch(() => null))?.toString('latin1') ?? ''}\n`;
+    for (const key of await client.keys('*'))
+      dump += `${key} ${(await client.dumpBuffer(key).catch(() => null))?.toString('latin1') ?? ''}\n`;
     await client.quit();
     return dump;
   };
-  const refusal = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
+  const refusal = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ) => {
     const answer = await world.server.ask(method, path, body, headers);
     expect(answer.status, `${method} ${path.replaceAll(CANARY.name, '…')}`).toBeGreaterThanOrEqual(400);
     answers.push(answer.text);
@@ -77,43 +107,74 @@ describe(`a patient leaves no trace outside the record, at LOG_LEVEL=debug${redi
     const refused = tinyStudy(IDENTITY);
     await order(world, refused);
     await stow(world.server, refused.files);
-    await until(async () => (await world.sql.query(`SELECT 1 FROM outbox WHERE state = 'dead'`)).rows.length > 0);
+    await until(
+      async () => (await world.sql.query(`SELECT 1 FROM outbox WHERE state = 'dead'`)).rows.length > 0,
+    );
 
     const good = orderMessage(refused.exam, `C${Date.now()}`, new Date());
-    const bad = [good.replace('OMI^O23^OMI_O23', 'ZZZ^Z99'), good.replace(/PV1.*/s, ''), good.replace('|P|2.5.1', `|${CANARY.name}|9.9`), good.replace(/\rOBR\|[^\r]*/, `\rOBR|${CANARY.name}|\x01`)];
+    const bad = [
+      good.replace('OMI^O23^OMI_O23', 'ZZZ^Z99'),
+      good.replace(/PV1.*/s, ''),
+      good.replace('|P|2.5.1', `|${CANARY.name}|9.9`),
+      good.replace(/\rOBR\|[^\r]*/, `\rOBR|${CANARY.name}|\x01`),
+    ];
     for (const [n, message] of bad.entries()) {
-      const ack = await sendOrder(world.server.mllpPort, message.replace(/\|C\d+\|/, `|CB${Date.now()}${n}|`));
+      const ack = await sendOrder(
+        world.server.mllpPort,
+        message.replace(/\|C\d+\|/, `|CB${Date.now()}${n}|`),
+      );
       const [, msa = ''] = ack.toString('utf8').split('\r');
       expect(msa.startsWith('MSA|A')).toBe(true);
       answers.push(ack.toString('utf8').split('\r').slice(1).join('\r'));
     }
     const [file = new Uint8Array()] = refused.files;
-    for (const broken of [file.slice(0, 900), Buffer.from(file).fill(0xff, 400, 500), Buffer.from(`DICM ${CANARY.name}`)]) {
+    for (const broken of [
+      file.slice(0, 900),
+      Buffer.from(file).fill(0xff, 400, 500),
+      Buffer.from(`DICM ${CANARY.name}`),
+    ]) {
       answers.push((await stow(world.server, [broken])).text);
     }
-    await refusal('POST', '/fhir/Patient', { resourceType: 'Patient', name: CANARY.name, birthDate: `${CANARY.birthIso}T99`, [CANARY.mrn]: 1 });
-    await refusal('POST', '/fhir/Patient', `{"resourceType":"Patient","name":[{"family":"${CANARY.name}"`, { 'content-type': 'application/fhir+json' });
+    await refusal('POST', '/fhir/Patient', {
+      resourceType: 'Patient',
+      name: CANARY.name,
+      birthDate: `${CANARY.birthIso}T99`,
+      [CANARY.mrn]: 1,
+    });
+    await refusal('POST', '/fhir/Patient', `{"resourceType":"Patient","name":[{"family":"${CANARY.name}"`, {
+      'content-type': 'application/fhir+json',
+    });
     await refusal('GET', `/fhir/Patient?family=${CANARY.name}&${CANARY.mrn}=1`);
     await refusal('GET', `/fhir/Patient?birthdate=${CANARY.name}`);
     await refusal('GET', `/fhir/Patient/${CANARY.name}`);
     await refusal('GET', `/fhir/${CANARY.name}/1`);
     await refusal('POST', `/fhir/ImagingStudy/${CANARY.mrn}/$analyze?model=${CANARY.name}`);
     await refusal('GET', `/dicomweb/studies?PatientName=${CANARY.name}&limit=${CANARY.mrn}`);
-    await refusal('GET', `/dicomweb/studies/${CANARY.name}/metadata`, undefined, { accept: 'application/dicom+json' });
+    await refusal('GET', `/dicomweb/studies/${CANARY.name}/metadata`, undefined, {
+      accept: 'application/dicom+json',
+    });
     await refusal('GET', `/worklist/api/rows/${CANARY.name}`);
     await refusal('GET', `/${CANARY.name}`);
     await refusal('GET', '/fhir/Patient', undefined, { authorization: `Bearer ${CANARY.name}` });
-    await refusal('POST', '/auth/token', `grant_type=client_credentials&client_id=${CANARY.name}&client_secret=${CANARY.mrn}`, { 'content-type': 'application/x-www-form-urlencoded' });
+    await refusal(
+      'POST',
+      '/auth/token',
+      `grant_type=client_credentials&client_id=${CANARY.name}&client_secret=${CANARY.mrn}`,
+      { 'content-type': 'application/x-www-form-urlencoded' },
+    );
     await refusal('POST', `/fhir/ImagingStudy/none/$analyze?model=${TINY_MODEL}`);
     answers.push(await lookInRedis());
   }, 60_000);
 
-  it.each(['server output', 'outbox', 'metrics', 'error bodies and Redis'])('and neither patient nor token is in: %s', async (place) => {
-    const text = await textOf(place);
-    expect(text.length).toBeGreaterThan(200);
-    const found = [...SECRETS, world.server.token].filter((secret) => text.includes(secret));
-    expect(found.map((secret) => `${secret} in …${context(text, secret)}…`)).toEqual([]);
-  });
+  it.each(['server output', 'outbox', 'metrics', 'error bodies and Redis'])(
+    'and neither patient nor token is in: %s',
+    async (place) => {
+      const text = await textOf(place);
+      expect(text.length).toBeGreaterThan(200);
+      const found = [...SECRETS, world.server.token].filter((secret) => text.includes(secret));
+      expect(found.map((secret) => `${secret} in …${context(text, secret)}…`)).toEqual([]);
+    },
+  );
 
   async function textOf(place: string): Promise<string> {
     if (place === 'server output') return world.server.output();
@@ -124,4 +185,5 @@ describe(`a patient leaves no trace outside the record, at LOG_LEVEL=debug${redi
   }
 });
 
-const context = (text: string, secret: string) => text.slice(Math.max(0, text.indexOf(secret) - 120), text.indexOf(secret) + 80);
+const context = (text: string, secret: string) =>
+  text.slice(Math.max(0, text.indexOf(secret) - 120), text.indexOf(secret) + 80);

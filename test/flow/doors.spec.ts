@@ -6,7 +6,14 @@ import { freshDatabaseUrl } from '../database.ts';
 import { PrelimServer } from '../peers/prelim-server.ts';
 
 /** What may be seen without a token: whether the server lives, what it can do, where tokens come from, the sign-in page. */
-const PUBLIC: readonly RegExp[] = [/^GET \/$/, /^GET \/health\/(live|ready)$/, /^GET \/fhir\/metadata$/, /^POST \/auth\/token$/, /^GET \/auth\/jwks$/, /^GET \/worklist(?!\/api)/];
+const PUBLIC: readonly RegExp[] = [
+  /^GET \/$/,
+  /^GET \/health\/(live|ready)$/,
+  /^GET \/fhir\/metadata$/,
+  /^POST \/auth\/token$/,
+  /^GET \/auth\/jwks$/,
+  /^GET \/worklist(?!\/api)/,
+];
 
 describe('the doors', () => {
   let server: PrelimServer;
@@ -27,7 +34,16 @@ describe('the doors', () => {
         const status = await statusOf(server, method, path);
         const isPublic = PUBLIC.some((rule) => rule.test(`${method === 'HEAD' ? 'GET' : method} ${path}`));
         // The path of a public page is public for every method; what it does not offer is 4xx.
-        if (!isPublic && status !== 401 && !(status >= 400 && status < 500 && PUBLIC.some((rule) => rule.test(`GET ${path}`) || rule.test(`POST ${path}`)))) open.push(`${method} ${path}: ${status}`);
+        if (
+          !isPublic &&
+          status !== 401 &&
+          !(
+            status >= 400 &&
+            status < 500 &&
+            PUBLIC.some((rule) => rule.test(`GET ${path}`) || rule.test(`POST ${path}`))
+          )
+        )
+          open.push(`${method} ${path}: ${status}`);
       }
     }
     expect(open).toEqual([]);
@@ -58,30 +74,68 @@ describe('the doors', () => {
 
   it('tokens that are not ours are 401: another key, no signature, another purpose, too long', async () => {
     const { privateKey } = await generateKeyPair('ES256');
-    const claims = { client_id: 'local', scope: 'system/*.cruds', iss: 'prelim-local', aud: 'prelim', jti: 'x' };
-    const forged = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' }).setIssuedAt().setExpirationTime('1h').sign(privateKey);
+    const claims = {
+      client_id: 'local',
+      scope: 'system/*.cruds',
+      iss: 'prelim-local',
+      aud: 'prelim',
+      jti: 'x',
+    };
+    const forged = await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
+      .setIssuedAt()
+      .setExpirationTime('1h')
+      .sign(privateKey);
     const [head = '', body = '', signature = ''] = server.token.split('.');
     const none = `${Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url')}.${body}.`;
-    const more = Buffer.from(Buffer.from(body, 'base64url').toString('utf8').replace('"local"', '"admin"')).toString('base64url');
-    for (const token of [forged, none, `${head}.${more}.${signature}`, 'x', 'a'.repeat(9_000)]) {
-      const answer = await server.ask('GET', '/fhir/Patient', undefined, { authorization: `Bearer ${token}` });
+    const more = Buffer.from(
+      Buffer.from(body, 'base64url').toString('utf8').replace('"local"', '"admin"'),
+    ).toString('base64url');
+    for (const token of [
+      forged,
+      none,
+      `${head}.${more}.${signature}`,
+      'no-token-of-ours',
+      'a'.repeat(9_000),
+    ]) {
+      const answer = await server.ask('GET', '/fhir/Patient', undefined, {
+        authorization: `Bearer ${token}`,
+      });
       expect(answer.status).toBe(401);
       expect(answer.text).not.toContain(token);
     }
-    expect((await server.ask('GET', `/fhir/Patient?access_token=${server.token}`, undefined, { authorization: '' })).status).toBe(401);
+    expect(
+      (
+        await server.ask('GET', `/fhir/Patient?access_token=${server.token}`, undefined, {
+          authorization: '',
+        })
+      ).status,
+    ).toBe(401);
   });
 
   it('a narrower token may do what it says, and is 403 at every other door', async () => {
     const authorization = `Bearer ${await server.issue('system/Observation.rs')}`;
-    const ask = async (method: string, path: string, body?: unknown) => (await server.ask(method, path, body, { authorization })).status;
+    const ask = async (method: string, path: string, body?: unknown) =>
+      (await server.ask(method, path, body, { authorization })).status;
     expect(await ask('GET', '/fhir/Observation')).toBe(200);
-    const dicom = { method: 'POST', headers: { authorization, 'content-type': 'multipart/related; type="application/dicom"; boundary=x' }, body: '--x--' };
+    const dicom = {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'multipart/related; type="application/dicom"; boundary=x' },
+      body: '--x--',
+    };
     expect((await fetch(`${server.url}/dicomweb/studies`, dicom)).status).toBe(403);
     const refused = [
       await ask('GET', '/fhir/Patient'),
       await ask('GET', '/fhir/DiagnosticReport/some'),
-      await ask('POST', '/fhir/Observation', { resourceType: 'Observation', status: 'final', code: { text: 'x' } }),
-      await ask('PUT', '/fhir/Subscription/model-ct-lung-density', { resourceType: 'Subscription', id: 'model-ct-lung-density' }),
+      await ask('POST', '/fhir/Observation', {
+        resourceType: 'Observation',
+        status: 'final',
+        code: { text: 'x' },
+      }),
+      await ask('PUT', '/fhir/Subscription/model-ct-lung-density', {
+        resourceType: 'Subscription',
+        id: 'model-ct-lung-density',
+      }),
       await ask('DELETE', '/fhir/Observation/some'),
       await ask('POST', '/fhir/ImagingStudy/some/$analyze?model=ct-lung-density'),
       await ask('GET', '/dicomweb/studies'),
@@ -96,8 +150,20 @@ describe('the doors', () => {
 /** The routes as the server itself lists them, from a second start of the same code. */
 function listRoutes(server: PrelimServer, databaseUrl: string): { method: string; path: string }[] {
   const { PATH = '', HOME = '' } = process.env;
-  const env = { PATH, HOME, PRELIM_DATA: server.folder, DATABASE_URL: databaseUrl, PORT: '0', HL7_PORT: '0', PRELIM_ROLES: 'api' };
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['dist/test/flow/list-routes.js'], { env, encoding: 'utf8', timeout: 30_000 });
+  const env = {
+    PATH,
+    HOME,
+    PRELIM_DATA: server.folder,
+    DATABASE_URL: databaseUrl,
+    PORT: '0',
+    HL7_PORT: '0',
+    PRELIM_ROLES: 'api',
+  };
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['dist/test/flow/list-routes.js'], {
+    env,
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
   if (status !== 0) throw new Error(stderr);
   const above: string[] = [];
   return stdout.split('\n').flatMap((line) => {
@@ -105,14 +171,19 @@ function listRoutes(server: PrelimServer, databaseUrl: string): { method: string
     if (!match) return [];
     const depth = (match[1] ?? '').length / 4;
     above.splice(depth, above.length, match[2] ?? '');
-    return (match[3] ?? '').split(', ').filter(Boolean).map((method) => ({ method, path: above.join('') }));
+    return (match[3] ?? '')
+      .split(', ')
+      .filter(Boolean)
+      .map((method) => ({ method, path: above.join('') }));
   });
 }
 
 /** Parameters and wildcards filled in. */
 const samplesOf = (path: string): string[] => {
   const filled = path.replace(/:[A-Za-z]+(\([^)]*\))?/g, '1.2.3');
-  return filled.includes('*') ? ['some', 'Patient', 'Patient/1', '$x'].map((rest) => filled.replace('*', rest)) : [filled];
+  return filled.includes('*')
+    ? ['some', 'Patient', 'Patient/1', '$x'].map((rest) => filled.replace('*', rest))
+    : [filled];
 };
 
 async function statusOf(server: PrelimServer, method: string, path: string): Promise<number> {
@@ -127,7 +198,9 @@ function raw(server: PrelimServer, method: string, path: string): Promise<{ stat
     const sent = request({ host: '127.0.0.1', port: server.port, method, path }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
+      );
     });
     sent.on('error', reject);
     sent.end();

@@ -2,7 +2,15 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { redisMissing, startRedis } from '../peers/redis.ts';
 import { describeWithPeer } from '../peers/required.ts';
-import { expectExactlyOnce, type FlowWorld, makeWorld, order, outboxEmpty, stow, until } from './flow-world.ts';
+import {
+  expectExactlyOnce,
+  type FlowWorld,
+  makeWorld,
+  order,
+  outboxEmpty,
+  stow,
+  until,
+} from './flow-world.ts';
 import { tinyStudy } from './studies.ts';
 import { survivesKills } from './survives-kills.ts';
 import { makeTinyModel } from './tiny-model.ts';
@@ -63,7 +71,8 @@ describeWithPeer('Bull on a real Redis', redisMissing(), () => {
         return seen.size > 2;
       });
       await client.quit();
-      for (const data of seen) expect(Object.keys(JSON.parse(data)).filter((name) => name !== 'id')).toEqual([]);
+      for (const data of seen)
+        expect(Object.keys(JSON.parse(data)).filter((name) => name !== 'id')).toEqual([]);
       await expectExactlyOnce(world, study);
     }, 60_000);
   });

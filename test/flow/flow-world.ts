@@ -55,27 +55,45 @@ export async function order({ server }: FlowWorld, study: TestStudy): Promise<st
 
 /** STOW-RS written by hand (PS3.18 10.5), not by the client that the server itself uses. */
 export function stow(server: PrelimServer, files: readonly Uint8Array[]): Promise<Answer> {
-  const parts = files.flatMap((file) => [Buffer.from('--edge\r\nContent-Type: application/dicom\r\n\r\n'), file, Buffer.from('\r\n')]);
-  return server.ask('POST', '/dicomweb/studies', new Uint8Array(Buffer.concat([...parts, Buffer.from('--edge--\r\n')])), {
-    'content-type': 'multipart/related; type="application/dicom"; boundary=edge',
-    accept: 'application/dicom+json',
-  });
+  const parts = files.flatMap((file) => [
+    Buffer.from('--edge\r\nContent-Type: application/dicom\r\n\r\n'),
+    file,
+    Buffer.from('\r\n'),
+  ]);
+  return server.ask(
+    'POST',
+    '/dicomweb/studies',
+    new Uint8Array(Buffer.concat([...parts, Buffer.from('--edge--\r\n')])),
+    {
+      'content-type': 'multipart/related; type="application/dicom"; boundary=edge',
+      accept: 'application/dicom+json',
+    },
+  );
 }
 
 /** The Tasks of one study, whatever the model. */
 export async function tasksOf({ sql }: FlowWorld, study: TestStudy): Promise<Task[]> {
-  const { rows } = await sql.query(`SELECT content FROM resource WHERE type = 'Task' AND NOT deleted AND position($1 IN content) > 0`, [study.uid]);
+  const { rows } = await sql.query(
+    `SELECT content FROM resource WHERE type = 'Task' AND NOT deleted AND position($1 IN content) > 0`,
+    [study.uid],
+  );
   return rows.map((row) => JSON.parse(row.content) as Task);
 }
 
 /** The one Task of the study, once it has ended as `status`. Fails at once when it ends otherwise. */
-export async function taskEnded(world: FlowWorld, study: TestStudy, status: Task['status'], withinMs = 20_000): Promise<Task> {
+export async function taskEnded(
+  world: FlowWorld,
+  study: TestStudy,
+  status: Task['status'],
+  withinMs = 20_000,
+): Promise<Task> {
   let task: Task | undefined;
   await until(async () => {
     [task] = await tasksOf(world, study);
     return task !== undefined && !['requested', 'in-progress'].includes(String(task.status));
   }, withinMs);
-  if (task?.status !== status) throw new Error(`the Task is ${task?.status}: ${JSON.stringify(task?.statusReason)}`);
+  if (task?.status !== status)
+    throw new Error(`the Task is ${task?.status}: ${JSON.stringify(task?.statusReason)}`);
   return task;
 }
 
@@ -119,20 +137,28 @@ export async function expectExactlyOnce(world: FlowWorld, study: TestStudy): Pro
   const task = await taskEnded(world, study, 'completed');
   expect(await tasksOf(world, study)).toHaveLength(1);
   const id = reportIdOf(task);
-  const { rows } = await world.sql.query(`SELECT type, version FROM resource WHERE type IN ('DiagnosticReport', 'Observation', 'Provenance')
-    AND position($1 IN tokens::text || content) > 0`, [id]);
+  const { rows } = await world.sql.query(
+    `SELECT type, version FROM resource WHERE type IN ('DiagnosticReport', 'Observation', 'Provenance')
+    AND position($1 IN tokens::text || content) > 0`,
+    [id],
+  );
   const report = rows.filter((row) => row.type === 'DiagnosticReport');
   expect(report).toEqual([{ type: 'DiagnosticReport', version: 1 }]);
   const filler = fillerOf(await read<DiagnosticReport>(world, `DiagnosticReport/${id}`));
   await until(async () => {
-    const { rows: open } = await world.sql.query(`SELECT 1 FROM hl7_outbound WHERE report_id = $1 AND state <> 'acknowledged'`, [id]);
+    const { rows: open } = await world.sql.query(
+      `SELECT 1 FROM hl7_outbound WHERE report_id = $1 AND state <> 'acknowledged'`,
+      [id],
+    );
     return open.length === 0 && messagesFor(world, filler).length > 0;
   });
   const sent = messagesFor(world, filler);
   expect(new Set(sent.map((message) => message.toString('hex'))).size).toBe(1);
   const ids = new Set(sent.map((message) => fieldOf(message, 'MSH', 10)));
   expect([...ids].filter((controlId) => world.ris.accepted.includes(controlId))).toHaveLength(1);
-  const stored = await world.sql.query('SELECT control_id, state FROM hl7_outbound WHERE report_id = $1', [id]);
+  const stored = await world.sql.query('SELECT control_id, state FROM hl7_outbound WHERE report_id = $1', [
+    id,
+  ]);
   expect(stored.rows).toEqual([{ control_id: [...ids][0], state: 'acknowledged' }]);
 }
 

@@ -1,7 +1,21 @@
 import type { DiagnosticReport, ImagingStudy, Task } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fieldOf } from '../peers/ris.ts';
-import { expectExactlyOnce, type FlowWorld, fillerOf, makeWorld, messagesFor, order, outboxEmpty, read, reportIdOf, stow, taskEnded, tasksOf, until } from './flow-world.ts';
+import {
+  expectExactlyOnce,
+  type FlowWorld,
+  fillerOf,
+  makeWorld,
+  messagesFor,
+  order,
+  outboxEmpty,
+  read,
+  reportIdOf,
+  stow,
+  taskEnded,
+  tasksOf,
+  until,
+} from './flow-world.ts';
 import { headStudy, lateImage, type TestStudy, tinyStudy } from './studies.ts';
 import { makeTinyModel, TINY_MODEL } from './tiny-model.ts';
 
@@ -23,7 +37,12 @@ describe('asked twice, done once', () => {
     return taskEnded(world, study, 'completed');
   };
   const analyze = (task: Task, headers: Record<string, string> = {}) =>
-    world.server.ask('POST', `/fhir/${task.focus?.reference}/$analyze?model=${TINY_MODEL}`, undefined, headers);
+    world.server.ask(
+      'POST',
+      `/fhir/${task.focus?.reference}/$analyze?model=${TINY_MODEL}`,
+      undefined,
+      headers,
+    );
 
   it('the same study stored twice, before and after its report, is one report and one message', async () => {
     const study = tinyStudy();
@@ -43,7 +62,11 @@ describe('asked twice, done once', () => {
     const answers = await Promise.all([analyze(task), analyze(task), analyze(task)]);
     for (const answer of answers) {
       expect(answer.status).toBe(200);
-      expect(answer.body).toMatchObject({ resourceType: 'DiagnosticReport', id: reportIdOf(task), meta: { versionId: '1' } });
+      expect(answer.body).toMatchObject({
+        resourceType: 'DiagnosticReport',
+        id: reportIdOf(task),
+        meta: { versionId: '1' },
+      });
     }
     await outboxEmpty(world);
     await expectExactlyOnce(world, study);
@@ -56,7 +79,10 @@ describe('asked twice, done once', () => {
     await stow(world.server, study.files);
     let focus = '';
     await until(async () => {
-      const { rows } = await world.sql.query(`SELECT id FROM resource WHERE type = 'ImagingStudy' AND position($1 IN content) > 0`, [study.uid]);
+      const { rows } = await world.sql.query(
+        `SELECT id FROM resource WHERE type = 'ImagingStudy' AND position($1 IN content) > 0`,
+        [study.uid],
+      );
       focus = rows[0] ? `ImagingStudy/${rows[0].id}` : '';
       return focus !== '';
     });
@@ -85,23 +111,31 @@ describe('asked twice, done once', () => {
     await stow(world.server, study.files);
     const task = await taskEnded(world, study, 'rejected');
     for (let round = 0; round < 2; round += 1) {
-      const answer = await world.server.ask('POST', `/fhir/${task.focus?.reference}/$analyze?model=ct-lung-density`);
+      const answer = await world.server.ask(
+        'POST',
+        `/fhir/${task.focus?.reference}/$analyze?model=ct-lung-density`,
+      );
       expect(answer.status).toBe(422);
       expect(answer.body.issue[0].details.coding[0].code).toBe(task.statusReason?.coding?.[0]?.code);
     }
     await outboxEmpty(world);
   });
 
-  it.each(['', '?model=', '?model=no-such-model', `?model=${TINY_MODEL}@9.9.9`])('$analyze%s is refused with the names of the models', async (query) => {
-    const study = tinyStudy();
-    const task = await finished(study);
-    const answer = await world.server.ask('POST', `/fhir/${task.focus?.reference}/$analyze${query}`);
-    expect(answer.status).toBe(400);
-    expect(answer.text).toContain(TINY_MODEL);
-  });
+  it.each(['', '?model=', '?model=no-such-model', `?model=${TINY_MODEL}@9.9.9`])(
+    '$analyze%s is refused with the names of the models',
+    async (query) => {
+      const study = tinyStudy();
+      const task = await finished(study);
+      const answer = await world.server.ask('POST', `/fhir/${task.focus?.reference}/$analyze${query}`);
+      expect(answer.status).toBe(400);
+      expect(answer.text).toContain(TINY_MODEL);
+    },
+  );
 
   it('$analyze of no study is 404', async () => {
-    expect((await world.server.ask('POST', `/fhir/ImagingStudy/none/$analyze?model=${TINY_MODEL}`)).status).toBe(404);
+    expect(
+      (await world.server.ask('POST', `/fhir/ImagingStudy/none/$analyze?model=${TINY_MODEL}`)).status,
+    ).toBe(404);
   });
 
   /** Stores one more image and gives the Task once it has taken account of it. */
@@ -124,7 +158,10 @@ describe('asked twice, done once', () => {
     const first = await finished(study);
     await expectExactlyOnce(world, study);
     const before = await read<DiagnosticReport>(world, `DiagnosticReport/${reportIdOf(first)}`);
-    const after = await read<DiagnosticReport>(world, `DiagnosticReport/${reportIdOf(await growBy(study, first, 'PA'))}`);
+    const after = await read<DiagnosticReport>(
+      world,
+      `DiagnosticReport/${reportIdOf(await growBy(study, first, 'PA'))}`,
+    );
     expect(after.id).toBe(before.id);
     expect([before.meta?.versionId, after.meta?.versionId]).toEqual(['1', '2']);
     expect(after.status).toBe('preliminary');

@@ -1,7 +1,20 @@
 import type { DiagnosticReport } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fieldOf } from '../peers/ris.ts';
-import { expectExactlyOnce, type FlowWorld, fillerOf, makeWorld, messagesFor, order, outboxEmpty, read, reportIdOf, stow, taskEnded, until } from './flow-world.ts';
+import {
+  expectExactlyOnce,
+  type FlowWorld,
+  fillerOf,
+  makeWorld,
+  messagesFor,
+  order,
+  outboxEmpty,
+  read,
+  reportIdOf,
+  stow,
+  taskEnded,
+  until,
+} from './flow-world.ts';
 import { type TestStudy, tinyStudy } from './studies.ts';
 import { makeTinyModel } from './tiny-model.ts';
 
@@ -22,8 +35,10 @@ describe('a RIS that is away or unwilling', () => {
     expect((await stow(world.server, study.files)).status).toBe(200);
     return reportIdOf(await taskEnded(world, study, 'completed'));
   };
-  const fillerOfReport = async (id: string) => fillerOf(await read<DiagnosticReport>(world, `DiagnosticReport/${id}`));
-  const dead = async () => (await world.sql.query(`SELECT queue, reason FROM outbox WHERE state = 'dead'`)).rows;
+  const fillerOfReport = async (id: string) =>
+    fillerOf(await read<DiagnosticReport>(world, `DiagnosticReport/${id}`));
+  const dead = async () =>
+    (await world.sql.query(`SELECT queue, reason FROM outbox WHERE state = 'dead'`)).rows;
 
   it('down for the whole of several analyses: when it is back each message comes once, in order for each patient', async () => {
     await world.ris.goDown();
@@ -36,7 +51,9 @@ describe('a RIS that is away or unwilling', () => {
     await world.ris.comeBack();
     for (const study of studies) await expectExactlyOnce(world, study);
     const fillers = await Promise.all([0, 1, 3].map((n) => fillerOfReport(String(reports[n]))));
-    const arrived = world.ris.messages.filter((message) => fieldOf(message, 'PID', 3).startsWith(`${patientId}^`)).map((message) => fieldOf(message, 'OBR', 3).split('^')[0]);
+    const arrived = world.ris.messages
+      .filter((message) => fieldOf(message, 'PID', 3).startsWith(`${patientId}^`))
+      .map((message) => fieldOf(message, 'OBR', 3).split('^')[0]);
     expect([...new Set(arrived)]).toEqual(fillers);
     await outboxEmpty(world);
   }, 90_000);
@@ -51,7 +68,9 @@ describe('a RIS that is away or unwilling', () => {
     await store(next);
     await expectExactlyOnce(world, next);
     expect(messagesFor(world, filler)).toHaveLength(1);
-    const { rows } = await world.sql.query(`SELECT state, encode(ack, 'escape') AS ack FROM hl7_outbound WHERE state <> 'acknowledged'`);
+    const { rows } = await world.sql.query(
+      `SELECT state, encode(ack, 'escape') AS ack FROM hl7_outbound WHERE state <> 'acknowledged'`,
+    );
     expect(rows).toEqual([{ state: 'rejected', ack: expect.stringContaining('MSA|AR') }]);
     await world.sql.query(`DELETE FROM outbox WHERE state = 'dead'`);
   }, 60_000);

@@ -32,13 +32,26 @@ export function tinyStudy(given: Partial<PhantomIdentity> = {}): TestStudy {
 
 /** One more image for a tiny study, in a series of its own: PA is what the model takes rather than the first, LL it does not take. */
 export function lateImage(study: TestStudy, view: 'PA' | 'LL'): Uint8Array {
-  return tinyImage({ ...study.identity, seriesInstanceUid: phantomUid(`late ${study.uid}`), seriesNumber: 9 }, view);
+  return tinyImage(
+    { ...study.identity, seriesInstanceUid: phantomUid(`late ${study.uid}`), seriesNumber: 9 },
+    view,
+  );
 }
 
 /** The smallest chest CT that the reference model takes: 70 slices of 256 × 256. Drawn once in about a second. */
-export function chestStudy(given: Partial<PhantomIdentity> = {}): TestStudy & { readonly truth: PhantomTruth } {
+export function chestStudy(
+  given: Partial<PhantomIdentity> = {},
+): TestStudy & { readonly truth: PhantomTruth } {
   const run = fresh('C');
-  const options = { seed: 21, slices: 74, rows: 256, columns: 256, sliceSpacingMm: 3, pixelSpacingMm: 1, emphysemaFraction: 0.12 };
+  const options = {
+    seed: 21,
+    slices: 74,
+    rows: 256,
+    columns: 256,
+    sliceSpacingMm: 3,
+    pixelSpacingMm: 1,
+    emphysemaFraction: 0.12,
+  };
   const series = phantomSeries({ ...options, identity: { ...identityOf(run), ...given } });
   const files = [...series.slices()].map((slice) => phantomFile(slice.attributes, slice.stored));
   return { ...studyOf(series.identity, 'CT', files), truth: series.truth() };
@@ -47,8 +60,19 @@ export function chestStudy(given: Partial<PhantomIdentity> = {}): TestStudy & { 
 /** A head: no model of the project fits it. */
 export function headStudy(given: Partial<PhantomIdentity> = {}): TestStudy {
   const run = fresh('H');
-  const series = phantomSeries({ ...WRONG_STUDIES.head, seed: 8, slices: 4, rows: 64, columns: 64, identity: { ...identityOf(run), ...given } });
-  return studyOf(series.identity, 'CT', [...series.slices()].map((slice) => phantomFile(slice.attributes, slice.stored)));
+  const series = phantomSeries({
+    ...WRONG_STUDIES.head,
+    seed: 8,
+    slices: 4,
+    rows: 64,
+    columns: 64,
+    identity: { ...identityOf(run), ...given },
+  });
+  return studyOf(
+    series.identity,
+    'CT',
+    [...series.slices()].map((slice) => phantomFile(slice.attributes, slice.stored)),
+  );
 }
 
 function identityOf(run: string): Partial<PhantomIdentity> {

@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { STUDY_FLOW } from '../../src/flow/study-flow.ts';
-import { expectExactlyOnce, type FlowWorld, makeWorld, order, outboxEmpty, stow, until } from './flow-world.ts';
+import {
+  expectExactlyOnce,
+  type FlowWorld,
+  makeWorld,
+  order,
+  outboxEmpty,
+  stow,
+  until,
+} from './flow-world.ts';
 import { Freezer } from './freezer.ts';
 import { type TestStudy, tinyStudy } from './studies.ts';
 import { makeTinyModel } from './tiny-model.ts';
@@ -41,7 +49,11 @@ export function survivesKills(engine: () => Promise<EngineUnderTest>): void {
     await outboxEmpty(world);
   };
 
-  it.each(STUDY_FLOW.flatMap(({ step }) => (['before the write', 'at the commit'] as const).map((moment) => [step, moment] as const)))(
+  it.each(
+    STUDY_FLOW.flatMap(({ step }) =>
+      (['before the write', 'at the commit'] as const).map((moment) => [step, moment] as const),
+    ),
+  )(
     'at %s, %s: one report, one message, nothing left',
     async (step, moment) => {
       const study = await begin();
@@ -93,8 +105,12 @@ export function survivesKills(engine: () => Promise<EngineUnderTest>): void {
     await holder.query('LOCK TABLE archive_instance IN ACCESS EXCLUSIVE MODE');
     await freezer.thaw();
     await until(async () => {
-      const { rows } = await holder.query(`SELECT 1 FROM pg_locks WHERE relation = 'archive_instance'::regclass AND NOT granted`);
-      const running = await holder.query(`SELECT 1 FROM outbox WHERE queue = 'inference' AND state = 'running'`);
+      const { rows } = await holder.query(
+        `SELECT 1 FROM pg_locks WHERE relation = 'archive_instance'::regclass AND NOT granted`,
+      );
+      const running = await holder.query(
+        `SELECT 1 FROM outbox WHERE queue = 'inference' AND state = 'running'`,
+      );
       return rows.length > 0 && running.rows.length > 0;
     });
     await world.server.kill('SIGKILL');

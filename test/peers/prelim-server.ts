@@ -82,7 +82,8 @@ export class PrelimServer {
     const child = this.spawn(more);
     const until = Date.now() + START_MS_MAX;
     for (;;) {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the server ended with ${child.exitCode}:\n${this.output().slice(-4_000)}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`the server ended with ${child.exitCode}:\n${this.output().slice(-4_000)}`);
       if (Date.now() > until) throw new Error(`the server is not ready:\n${this.output().slice(-4_000)}`);
       const ready = await fetch(`${this.url}/health/ready`).catch(() => null);
       await ready?.body?.cancel();
@@ -93,7 +94,9 @@ export class PrelimServer {
   }
 
   /** Starts it and waits for its end: for starts that are refused. Gives the exit code and what it said in this life. */
-  async startAndEnd(more: Readonly<Record<string, string>> = {}): Promise<{ code: number | null; said: string }> {
+  async startAndEnd(
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<{ code: number | null; said: string }> {
     const before = this.output().length;
     const child = this.spawn(more);
     await once(child, 'close');
@@ -133,7 +136,12 @@ export class PrelimServer {
   }
 
   /** One request with the token; `body` that is no text or bytes goes as FHIR JSON. */
-  async ask(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  async ask(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
     const isRaw = typeof body === 'string' || body instanceof Uint8Array || body === undefined;
     const response = await fetch(new URL(path, this.url), {
       method,
@@ -166,7 +174,8 @@ export class PrelimServer {
         ...more,
       },
     });
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => this.hear(chunk));
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => this.hear(chunk));
     this.child = child;
     return child;
   }

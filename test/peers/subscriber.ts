@@ -39,7 +39,9 @@ export class Subscriber {
       request.on('end', () => {
         const { method = '', url: path = '', headers } = request;
         this.deliveries.push({ method, path, headers, body: Buffer.concat(chunks).toString('utf8') });
-        response.writeHead(this.status, this.status === 307 ? { location: `${this.url}/elsewhere` } : {}).end();
+        response
+          .writeHead(this.status, this.status === 307 ? { location: `${this.url}/elsewhere` } : {})
+          .end();
       });
     });
     await new Promise<void>((resolve) => server.listen(this.bound, '127.0.0.1', resolve));

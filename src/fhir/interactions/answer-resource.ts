@@ -1,5 +1,6 @@
 import { type FhirAnswer, type FhirRequest, preferReturn } from '../fhir-request.ts';
 import type { StoredResource } from '../stored-resource.ts';
+import { answerContent, wantsContent } from './answer-binary.ts';
 
 /** R4 http.html#versions: ETag and Last-Modified of the version that is answered. */
 export function versionHeaders(stored: StoredResource): Record<string, string> {
@@ -9,8 +10,9 @@ export function versionHeaders(stored: StoredResource): Record<string, string> {
 /** A read or vread: the stored text as it is, or 304 when the client has this version (R4 http.html#cread). */
 export function answerRead(stored: StoredResource, request: FhirRequest): FhirAnswer {
   const headers = versionHeaders(stored);
-  return isCurrent(stored, request)
-    ? { status: 304, headers, body: null }
+  if (isCurrent(stored, request)) return { status: 304, headers, body: null };
+  return wantsContent(stored, request)
+    ? answerContent(stored, headers)
     : { status: 200, headers, body: stored.json };
 }
 

@@ -1,6 +1,6 @@
 import type { CapabilityStatement, CapabilityStatementRestResource } from '@medplum/fhirtypes';
 import { definitions } from '../definitions/definitions.ts';
-import type { Operation } from '../operation-registry.ts';
+import type { Operation, OperationRegistry } from '../operation-registry.ts';
 import { searchParametersOf } from '../search/search-parameters.ts';
 import type { FhirServer, Interaction } from './interaction.ts';
 
@@ -41,7 +41,7 @@ function statement({ store, operations }: FhirServer): CapabilityStatement {
             },
           ],
         },
-        resource: definitions().resourceTypes.map((type) => resourceOf(type, operations.all())),
+        resource: definitions().resourceTypes.map((type) => resourceOf(type, operations)),
         interaction: [{ code: 'batch' }, { code: 'transaction' }],
         ...operationsOf(operations.all().filter((operation) => operation.level === 'system')),
       },
@@ -49,11 +49,14 @@ function statement({ store, operations }: FhirServer): CapabilityStatement {
   };
 }
 
-function resourceOf(type: string, operations: readonly Operation[]): CapabilityStatementRestResource {
+function resourceOf(type: string, registry: OperationRegistry): CapabilityStatementRestResource {
+  const operations = registry.all();
+  const documentation = registry.descriptionOf(type);
   const parameters = [...searchParametersOf(type).values()];
   const references = parameters.filter((parameter) => parameter.kind === 'reference');
   return {
     type: type as CapabilityStatementRestResource['type'],
+    ...(documentation ? { documentation } : {}),
     interaction: INTERACTIONS.map((code) => ({ code })),
     versioning: 'versioned-update',
     readHistory: true,
@@ -68,7 +71,9 @@ function resourceOf(type: string, operations: readonly Operation[]): CapabilityS
       type: kind,
       ...(url ? { definition: url } : {}),
     })),
-    ...operationsOf(operations.filter((operation) => operation.type === type)),
+    ...operationsOf(
+      operations.filter((operation) => operation.level !== 'system' && operation.type === type),
+    ),
   };
 }
 

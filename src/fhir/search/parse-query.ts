@@ -43,11 +43,29 @@ export function parseQuery(
       draft.filters.push(filter);
       draft.used.push([name, value]);
     } else if (!options.lenient) {
-      throw invalid(`${type} has no search parameter of this name; see /metadata.`);
+      throw unknownParameter(type, name);
     }
   }
   return draft;
 }
+
+/** The name is given back when it is spelled as names of parameters are: anything else may be a value in the wrong place. */
+function unknownParameter(type: string, name: string): Failure {
+  if (NOT_OFFERED.has(name)) {
+    return new Failure(
+      'fhir.unsupported',
+      `${name} is not supported: a search answers with whole resources.`,
+    );
+  }
+  const code = name.split(/[:.]/)[0] ?? '';
+  const named = /^_?[a-z][a-zA-Z]{0,40}(-[a-z]{1,40}){0,4}$/.test(code)
+    ? `search parameter "${code}"`
+    : 'search parameter of this name';
+  return invalid(`${type} has no ${named}; see /metadata.`);
+}
+
+/** R4 search.html#return: parameters of the answer that this server leaves out. */
+const NOT_OFFERED: ReadonlySet<string> = new Set(['_elements', '_contained', '_containedType', '_score']);
 
 type Draft = { -readonly [K in keyof SearchQuery]: SearchQuery[K] } & {
   filters: Filter[];
@@ -89,7 +107,10 @@ const CONTROLS = {
   _summary(draft: Draft, value: string): void {
     if (value === 'false') return;
     if (value !== 'count')
-      throw new Failure('fhir.unsupported', 'Of _summary only count and false are supported.');
+      throw new Failure(
+        'fhir.unsupported',
+        '_summary may be count or false here; other summaries are not supported.',
+      );
     draft.countOnly = true;
   },
   _sort(draft: Draft, value: string): void {

@@ -1,5 +1,6 @@
 import type { Sql, Statement } from '../../database/database.ts';
 import { type AccessContext, type AccessInteraction, accessCondition } from '../access-context.ts';
+import { cutToken } from '../search/index-rows.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
 
@@ -44,6 +45,30 @@ export async function readResources(
   }
   return all;
 }
+
+export interface TypedIdentifier {
+  readonly type: string;
+  /** '' means: has none. */
+  readonly system: string;
+  readonly value: string;
+}
+
+/** Those that have any of the identifiers: one search of the token index whatever their number. */
+export async function readByIdentifiers(
+  sql: Sql,
+  identifiers: readonly TypedIdentifier[],
+): Promise<StoredResource[]> {
+  if (identifiers.length === 0) return [];
+  const tokens = identifiers.map(({ type, system, value }) =>
+    cutToken(`${type}.identifier@${system}|${value}`),
+  );
+  return (await sql.run<ResourceRow>(BY_IDENTIFIERS, [[...new Set(tokens)]])).map(rowToStored);
+}
+
+const BY_IDENTIFIERS: Statement = {
+  name: 'fhir-by-identifiers',
+  text: `SELECT ${COLUMNS} FROM resource r WHERE r.tokens && $1::text[] AND NOT r.deleted`,
+};
 
 /** One version, current or superseded. */
 export async function readVersion(

@@ -1,12 +1,19 @@
-import { Injectable } from '@nestjs/common';
 import type { ImagingStudy, Task } from '@medplum/fhirtypes';
+import { Injectable } from '@nestjs/common';
+import type { Transaction } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
-import { type AnalysisTask, analysisTaskId, failedTask, rejectedTask, requestedTask, studyVersionOf } from '../../governance/analysis-task.ts';
+import {
+  type AnalysisTask,
+  analysisTaskId,
+  failedTask,
+  rejectedTask,
+  requestedTask,
+  studyVersionOf,
+} from '../../governance/analysis-task.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import type { AnalysisAccepted, AnalysisRequested } from '../../kernel/handoffs.ts';
-import type { Transaction } from '../../database/database.ts';
-import { done, refused, skipped, type Step, type StepResult } from '../step.ts';
+import { done, refused, type Step, type StepResult, skipped } from '../step.ts';
 
 /**
  * Takes up a request to look at a study with a model: one Task per study and model version, however often it is asked for.
@@ -31,11 +38,18 @@ export class AnalysisStep implements Step<AnalysisRequested, AnalysisAccepted> {
     const model = entry ? `${entry.manifest.id}@${entry.manifest.version}` : handoff.model;
     const task = requestedTask({ study, studyInstanceUid, model }, new Date());
     if (!entry) {
-      const verdict = { rule: 'model', observed: 'no such model is loaded here', required: 'a model of the register' };
-      return refused(`model ${handoff.model} is not loaded`, (tx) => this.save(tx, rejectedTask(task, [verdict], new Date())));
+      const verdict = {
+        rule: 'model',
+        observed: 'no such model is loaded here',
+        required: 'a model of the register',
+      };
+      return refused(`model ${handoff.model} is not loaded`, (tx) =>
+        this.save(tx, rejectedTask(task, [verdict], new Date())),
+      );
     }
     const earlier = await this.store.read('Task', analysisTaskId(studyInstanceUid, model));
-    if (earlier && !earlier.deleted && isSameWork(earlier.parse<Task>(), task)) return skipped('this version of the study is done or under way');
+    if (earlier && !earlier.deleted && isSameWork(earlier.parse<Task>(), task))
+      return skipped('this version of the study is done or under way');
     return done<AnalysisAccepted>(
       { taskId: String(task.id), imagingStudyId: handoff.imagingStudyId, studyInstanceUid, model },
       { write: (tx) => this.save(tx, task), durable: false },
@@ -53,7 +67,8 @@ export class AnalysisStep implements Step<AnalysisRequested, AnalysisAccepted> {
   }
 }
 
-const isSameWork = (earlier: Task, task: Task) => earlier.status !== 'failed' && studyVersionOf(earlier) === studyVersionOf(task);
+const isSameWork = (earlier: Task, task: Task) =>
+  earlier.status !== 'failed' && studyVersionOf(earlier) === studyVersionOf(task);
 
 export function studyUidOf(study: ImagingStudy): string | null {
   const identifier = study.identifier?.find((entry) => entry.system === IDENTIFIER_SYSTEMS.dicomUid);

@@ -1,5 +1,5 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Task } from '@medplum/fhirtypes';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { studyVersionOf } from '../../governance/analysis-task.ts';
 
@@ -33,13 +33,20 @@ export class TaskEnds implements OnModuleInit {
     return { task: this.wait(taskId, studyVersion, withinMs, stop.signal), forget: () => stop.abort() };
   }
 
-  private async wait(taskId: string, studyVersion: string, withinMs: number, signal: AbortSignal): Promise<Task | null> {
+  private async wait(
+    taskId: string,
+    studyVersion: string,
+    withinMs: number,
+    signal: AbortSignal,
+  ): Promise<Task | null> {
     const end = Date.now() + withinMs;
-    // A failure that is there already is an earlier one: asking again tries again.
-    for (let first = true; Date.now() < end && !signal.aborted; first = false) {
+    // A failure that is there already is an earlier one, however long it takes until a step takes this request up: asking again tries again.
+    let before: string | null = null;
+    while (Date.now() < end && !signal.aborted) {
       const kept = await this.store.read('Task', taskId);
       const task = kept && !kept.deleted ? kept.parse<Task>() : null;
-      const isEnded = task && ENDED.has(task.status) && !(first && task.status === 'failed');
+      before ??= task?.status === 'failed' ? String(kept?.versionId) : '';
+      const isEnded = task && ENDED.has(task.status) && kept?.versionId !== before;
       if (isEnded && studyVersionOf(task) === studyVersion) return task;
       await this.change(taskId, signal);
     }
@@ -66,4 +73,10 @@ export class TaskEnds implements OnModuleInit {
   }
 }
 
-const ENDED: ReadonlySet<string> = new Set(['completed', 'rejected', 'failed', 'cancelled', 'entered-in-error']);
+const ENDED: ReadonlySet<string> = new Set([
+  'completed',
+  'rejected',
+  'failed',
+  'cancelled',
+  'entered-in-error',
+]);

@@ -10,7 +10,12 @@ const LEVEL = 1;
  * An 8-bit PNG, greyscale or RGB, with zlib's own compressor: a twentieth of the time of one in JavaScript, and this stands between a study
  * and its result. Every line is the difference to the one above it ("Up"), which halves the size of a radiograph.
  */
-export function encodePng(rows: number, columns: number, data: Uint8Array, channels: 1 | 3): Uint8Array<ArrayBuffer> {
+export function encodePng(
+  rows: number,
+  columns: number,
+  data: Uint8Array,
+  channels: 1 | 3,
+): Uint8Array<ArrayBuffer> {
   const width = columns * channels;
   const lines = Buffer.allocUnsafe(rows * (width + 1));
   for (let row = 0; row < rows; row += 1) {
@@ -26,7 +31,12 @@ export function encodePng(rows: number, columns: number, data: Uint8Array, chann
   header.writeUInt32BE(rows, 4);
   header.set([8, COLOUR_TYPE[channels], 0, 0, 0], 8);
   return Uint8Array.from(
-    Buffer.concat([SIGNATURE, chunk('IHDR', header), chunk('IDAT', deflateSync(lines, { level: LEVEL })), chunk('IEND', Buffer.alloc(0))]),
+    Buffer.concat([
+      SIGNATURE,
+      chunk('IHDR', header),
+      chunk('IDAT', deflateSync(lines, { level: LEVEL })),
+      chunk('IEND', Buffer.alloc(0)),
+    ]),
   );
 }
 

@@ -1,13 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Task } from '@medplum/fhirtypes';
-import type { Binary } from '@medplum/fhirtypes';
+import type { Binary, Task } from '@medplum/fhirtypes';
 import { decode } from 'fast-png';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { phantomSeries } from '../../../models/phantom/make-phantom.ts';
 import { phantomFile } from '../../../models/phantom/phantom-file.ts';
 import { type FreshDatabase, freshDatabase } from '../../../test/database.ts';
+import { dicomFile } from '../../../test/peers/dicom-file.ts';
 import { PixelWorkers } from '../../dicom/pixel-workers.ts';
 import type { StudySource } from '../../dicom/study-source.ts';
 import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
@@ -174,10 +174,44 @@ test('A rule that only warns for this model goes on with the warning', async () 
   expect(result).toMatchObject({ kind: 'done', next: { warnings: [{ rule: 'histogram' }] } });
 }, 120_000);
 
-test('A series that cannot be read fails by name, and the files are released', async () => {
-  const missing = { ...handoff, sopInstanceUids: [...handoff.sopInstanceUids.slice(0, 3), 'text'] };
-  writeFileSync(join(folder, 'text'), 'no DICOM file');
-  await expect(step().run(missing)).rejects.toMatchObject({ code: 'dicom.not-dicom' });
+test.each([
+  ['is no DICOM file', 'text', Buffer.from('no DICOM file'), /no DICM prefix/],
+  [
+    'has a transfer syntax that is not decoded',
+    'video',
+    videoFile(),
+    /transfer syntax 1\.2\.840\.10008\.1\.2\.4\.102/,
+  ],
+  ['is cut short', 'cut', null, /ends inside/],
+])(
+  'A series with an image that %s is refused as undecodable, the Task says why, and the files are released',
+  async (_, name, bytes, observed) => {
+    const first = handoff.sopInstanceUids[0] ?? '';
+    writeFileSync(join(folder, name), bytes ?? readFileSync(join(folder, first)).subarray(0, 9_000));
+    const task = { ...(await store.read('Task', handoff.taskId))!.parse<Task>(), id: `undecodable-${name}` };
+    await fresh.database.transaction((tx) => store.write(tx, [{ kind: 'create', resource: task }]));
+    const broken = {
+      ...handoff,
+      taskId: task.id,
+      sopInstanceUids: [...handoff.sopInstanceUids.slice(0, 3), name],
+    };
+    // The rule cannot be softened: there is nothing to compute.
+    const result = await step({ warn_only: ['undecodable'] }).run(broken);
+    if (result.kind !== 'refused' || !result.write) throw new Error(`ended ${result.kind}`);
+    expect(result.why).toMatch(/^undecodable: observed /);
+    expect(result.why).toMatch(observed);
+    expect(result.why).toMatch(/required images that this server can decode/);
+    await fresh.database.transaction((tx) => result.write!(tx));
+    const rejected = (await store.read('Task', task.id))?.parse<Task>();
+    expect(rejected?.status).toBe('rejected');
+    expect(rejected?.statusReason?.coding?.[0]?.code).toBe('undecodable');
+    expect(released).toBe(1);
+  },
+);
+
+test('A file that is not there, and a worker that is gone, are failures and no verdict on the study', async () => {
+  const missing = { ...handoff, sopInstanceUids: [...handoff.sopInstanceUids.slice(0, 3), 'nowhere'] };
+  await expect(step().run(missing)).rejects.toMatchObject({ code: 'dicom.worker', retry: true });
   expect(released).toBe(1);
 });
 
@@ -206,3 +240,23 @@ test('A cancelled Task is not analysed', async () => {
   });
   expect(released).toBe(0);
 });
+
+/** MPEG-4 video: a transfer syntax that is not decoded here. */
+function videoFile(): Buffer {
+  return dicomFile({
+    study: '1.2',
+    series: '1.3',
+    sop: '1.4',
+    transferSyntax: '1.2.840.10008.1.2.4.102',
+    elements: [
+      ['00280004', 'CS', 'MONOCHROME2'],
+      ['00280010', 'US', '\x40\x00'],
+      ['00280011', 'US', '\x40\x00'],
+      ['00280002', 'US', '\x01\x00'],
+      ['00280100', 'US', '\x10\x00'],
+      ['00280101', 'US', '\x10\x00'],
+      ['00280103', 'US', '\x00\x00'],
+    ],
+    pixels: Buffer.alloc(64 * 64 * 2),
+  });
+}

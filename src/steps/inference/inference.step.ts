@@ -13,7 +13,7 @@ import type { KeyPicture } from './draw-key-picture.ts';
 import type { Engine, EngineModel } from './engines/engine.ts';
 import { InferenceEngines } from './inference-engines.ts';
 import { KeyPictures } from './key-pictures.ts';
-import { setTaskRejected, whyNotRun } from './set-task-rejected.ts';
+import { setTaskRejected, undecodableVerdict, whyNotRun } from './set-task-rejected.ts';
 import { smallOutputs } from './small-outputs.ts';
 import { type ModelTensors, TensorReader } from './tensor-reader.ts';
 
@@ -46,6 +46,7 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
     }
     const engine = this.engines.of(engineModel(registered).engine.kind);
     const tensors = await this.read(handoff, registered.manifest);
+    if ('rule' in tensors) return this.refuse(handoff.taskId, tensors);
     const { verdict } = tensors;
     const warns = verdict !== null && (registered.manifest.warn_only ?? []).includes(verdict.rule);
     if (verdict && !warns) {
@@ -59,12 +60,17 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
     return done(next, { durable: false, write: (tx) => this.keep(tx, next, picture) });
   }
 
-  private async read(handoff: GatePassed, manifest: Manifest): Promise<ModelTensors> {
+  /** The tensors, or the verdict that an image cannot be decoded. */
+  private async read(handoff: GatePassed, manifest: Manifest): Promise<ModelTensors | GateVerdict> {
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUids } = handoff;
     const fetched = await this.source.fetch(studyInstanceUid, seriesInstanceUid, sopInstanceUids);
     try {
       const paths = fetched.instances.map((instance) => instance.path);
       return await this.tensors.read({ paths, manifest, timeLimitMs: READ_TIME_LIMIT_MS });
+    } catch (error) {
+      const verdict = undecodableVerdict(error);
+      if (verdict === null) throw error;
+      return verdict;
     } finally {
       await fetched.release();
     }

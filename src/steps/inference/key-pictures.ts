@@ -1,5 +1,5 @@
-import { Injectable } from '@nestjs/common';
 import type { Binary } from '@medplum/fhirtypes';
+import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../database/database.ts';
 import { PixelWorkers } from '../../dicom/pixel-workers.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
@@ -46,7 +46,9 @@ export class KeyPictures {
       id,
       contentType: 'image/png',
       securityContext: { reference: `ImagingStudy/${inferred.imagingStudyId}` },
-      data: Buffer.from(picture.png.buffer, picture.png.byteOffset, picture.png.byteLength).toString('base64'),
+      data: Buffer.from(picture.png.buffer, picture.png.byteOffset, picture.png.byteLength).toString(
+        'base64',
+      ),
     };
     await this.store.write(tx, [{ kind: 'update', resource: binary, unchanged: 'skip' }]);
     return id;

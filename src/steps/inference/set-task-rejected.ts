@@ -1,6 +1,7 @@
 import type { Sql, Transaction } from '../../database/database.ts';
 import type { ResourceStore } from '../../fhir/resource-store.ts';
 import { type AnalysisTask, rejectedTask } from '../../governance/analysis-task.ts';
+import { Failure } from '../../kernel/errors.ts';
 import type { GateVerdict } from '../../kernel/handoffs.ts';
 
 /** Why the analysis of this Task is not run any more, or null. */
@@ -21,6 +22,21 @@ export async function setTaskRejected(
   if (task === null) return;
   const rejected = rejectedTask(task, [verdict], new Date());
   await store.write(tx, [{ kind: 'update', resource: rejected, unchanged: 'skip' }]);
+}
+
+/**
+ * What the rule `undecodable` says of a failure met while pixels were read, or null when it is none of the images' own: a worker that is gone
+ * or a disk that fails says nothing about the study and is tried again. The text is the failure's own: it names what was met, a transfer
+ * syntax by its UID, and never a value of the data set.
+ */
+export function undecodableVerdict(error: unknown): GateVerdict | null {
+  if (!(error instanceof Failure) || error.retry || !error.code.startsWith('dicom.')) return null;
+  const { message, code } = error;
+  return {
+    rule: 'undecodable',
+    observed: `${message.replace(/\.$/, '')} (${code})`,
+    required: 'images that this server can decode',
+  };
 }
 
 const GIVEN_UP: ReadonlySet<string | undefined> = new Set(['cancelled', 'entered-in-error']);

@@ -22,8 +22,8 @@ import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 export interface SenderContext {
   /** MSH-4, else MSH-3: names the authority of numbers that name none. */
   readonly facility: string;
-  /** IANA name: zone of times that have none. */
-  readonly timeZone: string;
+  /** IANA name: zone of times that have none; null when the site has named none, and then only their date is kept. */
+  readonly timeZone: string | null;
 }
 
 export const plain = (text: string | undefined): string =>
@@ -125,17 +125,6 @@ export function xtnToContact(xtn: Hl7Repetition, use: ContactPoint['use']): Cont
   if (number !== '' && plain(xtn.get(3)) !== 'Internet')
     return { system: 'phone', value: number, ...(use ? { use } : {}) };
   return email === '' ? null : { system: 'email', value: email, ...(use ? { use } : {}) };
-}
-
-/** XCN (id, family, given) → a reference to somebody who is no resource here: identifier and name. */
-export function xcnToReference(xcn: Hl7Repetition | undefined, context: SenderContext): Reference | null {
-  if (xcn === undefined) return null;
-  const id = plain(xcn.get(1));
-  const name = [plain(xcn.get(6)), plain(xcn.get(3)), plain(xcn.get(4)), plain(xcn.get(2))];
-  const display = name.filter((part) => part !== '').join(' ');
-  if (id === '' && display === '') return null;
-  const system = systemOfAuthority('person', designator(xcn, 9), context.facility);
-  return { ...(id ? { identifier: { system, value: id } } : {}), ...(display ? { display } : {}) };
 }
 
 /** PL as it came (`ED^12^A^HOSP`), which the message back must repeat, and readable. */

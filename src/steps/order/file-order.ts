@@ -1,38 +1,100 @@
 import type { Encounter, Identifier, Patient, Resource, ServiceRequest } from '@medplum/fhirtypes';
 import type { Statement, Transaction } from '../../database/database.ts';
-import type { ResourceStore, ResourceWrite } from '../../fhir/resource-store.ts';
+import type { ResourceStore, ResourceWrite, TypedIdentifier } from '../../fhir/resource-store.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 import type { OrderResources } from './order-to-resources.ts';
 import { mrnOf } from './pid-to-patient.ts';
 
+/** One order: null when it is filed, else why it is refused. */
+export type Filed = Failure | null;
+
 /**
- * Files what an order says: finds patient, visit and orders by their numbers, adds what is new, changes what differs. Two messages about one
- * patient wait for each other, so that neither makes a second patient. Throws `fhir.multiple-matches` or `order.other-patient`.
+ * Files what orders say: finds patients, visits and requests by their numbers, adds what is new, changes what differs. All numbers are
+ * looked up in one statement and all changes written in one go, whatever the number of orders. Two messages about one patient
+ * wait for each other, so that neither makes a second patient; the orders of one call share no number (`orderKeys`).
+ * An order that names another patient's number (`order.other-patient`) or one that several resources have
+ * (`fhir.multiple-matches`) is refused and changes nothing; the others are filed.
  */
-export async function fileOrder(tx: Transaction, store: ResourceStore, order: OrderResources): Promise<void> {
+export async function fileOrders(
+  tx: Transaction,
+  store: ResourceStore,
+  orders: readonly OrderResources[],
+): Promise<Filed[]> {
+  if (orders.length === 0) return [];
+  await tx.run(LOCK, [[...new Set(orders.flatMap(lockNames))].sort()]);
+  const lookups = orders.flatMap(lookupsOf);
+  const known: Known = (await store.findByIdentifiers(lookups, tx)).map((one) => one.parse<Identified>());
+  const writes: ResourceWrite[] = [];
+  const filed: Filed[] = [];
+  for (const order of orders) {
+    try {
+      writes.push(...(await placeOrder(tx, store, order, known)));
+      filed.push(null);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.retry) throw error;
+      filed.push(error);
+    }
+  }
+  await store.write(tx, writes);
+  return filed;
+}
+
+/** Names of everything an order reads or writes: two orders with a common one must not be filed together. */
+export function orderKeys(order: OrderResources): string[] {
+  const all = [order.patient, ...(order.encounter ? [order.encounter] : []), ...order.serviceRequests];
+  return all.flatMap((one) =>
+    (one.identifier ?? []).map(({ system, value }) => `${one.resourceType} ${system} ${value}`),
+  );
+}
+
+/** Resources that have any of the numbers of a call's orders. */
+type Known = readonly Identified[];
+type Identified = Resource & { identifier?: Identifier[] };
+
+function lockNames(order: OrderResources): string[] {
   const mrn = mrnOf(order.patient);
-  await tx.run(LOCK, [[`patient ${mrn.system} ${mrn.value}`]]);
-  const { patient, writes } = await placePatient(tx, store, order.patient, mrn);
+  const numbers = order.serviceRequests.flatMap(lookupNumbers);
+  return [
+    `patient ${mrn.system} ${mrn.value}`,
+    ...numbers.map(({ system, value }) => `order ${system} ${value}`),
+  ];
+}
+
+function lookupsOf(order: OrderResources): TypedIdentifier[] {
+  const of = (type: string, numbers: readonly Identifier[]) =>
+    numbers.map(({ system = '', value = '' }) => ({ type, system, value }));
+  return [
+    ...of('Patient', [mrnOf(order.patient)]),
+    ...of('Encounter', order.encounter?.identifier?.slice(0, 1) ?? []),
+    ...of('ServiceRequest', order.serviceRequests.flatMap(lookupNumbers)),
+  ];
+}
+
+/** What one order changes. */
+async function placeOrder(
+  tx: Transaction,
+  store: ResourceStore,
+  order: OrderResources,
+  known: Known,
+): Promise<ResourceWrite[]> {
+  const { patient, writes } = await placePatient(tx, store, order.patient, known);
   const subject = { reference: `Patient/${patient}` };
   let encounter: string | undefined;
   if (order.encounter) {
     const number = order.encounter.identifier![0]!;
-    const known = await findOne<Encounter>(tx, store, 'Encounter', [number]);
-    const resource = merge(known, { ...order.encounter, subject }, idOf('Encounter', number));
+    const there = findOne<Encounter>('Encounter', [number], known);
+    const resource = merge(there, { ...order.encounter, subject }, idOf('Encounter', number));
     encounter = `Encounter/${resource.id}`;
     writes.push({ kind: 'update', resource, unchanged: 'skip' });
   }
   for (const request of order.serviceRequests) {
-    const resource = await placeRequest(tx, store, {
-      ...request,
-      subject,
-      ...(encounter ? { encounter: { reference: encounter } } : {}),
-    });
+    const visit = encounter ? { encounter: { reference: encounter } } : {};
+    const resource = placeRequest({ ...request, subject, ...visit }, known);
     writes.push({ kind: 'update', resource, unchanged: 'skip' });
   }
-  await store.write(tx, writes);
+  return writes;
 }
 
 interface PlacedPatient {
@@ -46,12 +108,13 @@ async function placePatient(
   tx: Transaction,
   store: ResourceStore,
   incoming: Patient,
-  mrn: Identifier,
+  known: Known,
 ): Promise<PlacedPatient> {
-  const known = await findOne<Patient>(tx, store, 'Patient', [mrn]);
-  const survivor = known ? await survivorOf(tx, store, known) : null;
-  if (known?.id && survivor && survivor !== known.id) return { patient: survivor, writes: [] };
-  const resource = merge(known, incoming, idOf('Patient', mrn));
+  const mrn = mrnOf(incoming);
+  const there = findOne<Patient>('Patient', [mrn], known);
+  const survivor = there ? await survivorOf(tx, store, there) : null;
+  if (there?.id && survivor && survivor !== there.id) return { patient: survivor, writes: [] };
+  const resource = merge(there, incoming, idOf('Patient', mrn));
   return { patient: resource.id, writes: [{ kind: 'update', resource, unchanged: 'skip' }] };
 }
 
@@ -73,15 +136,10 @@ async function survivorOf(tx: Transaction, store: ResourceStore, patient: Patien
   );
 }
 
-async function placeRequest(
-  tx: Transaction,
-  store: ResourceStore,
-  incoming: ServiceRequest,
-): Promise<ServiceRequest & { id: string }> {
+function placeRequest(incoming: ServiceRequest, known: Known): ServiceRequest & { id: string } {
   const numbers = lookupNumbers(incoming);
-  await tx.run(LOCK, [numbers.map((number) => `order ${number.system} ${number.value}`).sort()]);
-  const known = await findOne<ServiceRequest>(tx, store, 'ServiceRequest', numbers);
-  if (known?.subject?.reference && known.subject.reference !== incoming.subject.reference) {
+  const there = findOne<ServiceRequest>('ServiceRequest', numbers, known);
+  if (there?.subject?.reference && there.subject.reference !== incoming.subject.reference) {
     throw new Failure(
       'order.other-patient',
       'An order with this number is for another patient; send a correction of that order first.',
@@ -90,11 +148,11 @@ async function placeRequest(
       },
     );
   }
-  return merge(known, incoming, idOf('ServiceRequest', numbers[0]!));
+  return merge(there, incoming, idOf('ServiceRequest', numbers[0]!));
 }
 
 /** Placer and filler number name an order; accession number and study only where neither was sent. */
-function lookupNumbers(request: ServiceRequest): Identifier[] {
+function lookupNumbers(request: Pick<ServiceRequest, 'identifier'>): Identifier[] {
   const all = request.identifier ?? [];
   const own = all.filter((one) => ['PLAC', 'FILL'].includes(one.type?.coding?.[0]?.code ?? ''));
   const study = all.filter(
@@ -105,22 +163,19 @@ function lookupNumbers(request: ServiceRequest): Identifier[] {
 }
 
 /**
- * The resource that has one of the numbers, the first number that is known deciding. Looked for under the id that this step would give
- * it, which is quick and the usual case, then by search: it may have come another way.
+ * The resource that has one of the numbers, the first number that is known deciding; the one that this step would have made before others,
+ * which came another way.
  */
-async function findOne<T extends Resource & { identifier?: Identifier[] }>(
-  tx: Transaction,
-  store: ResourceStore,
+function findOne<T extends Identified>(
   type: T['resourceType'],
   numbers: readonly Identifier[],
-): Promise<T | null> {
-  const own = await store.read(type, idOf(type, numbers[0]!), tx);
-  if (own !== null && !own.deleted && hasNumber(own.parse<T>(), numbers[0]!)) return own.parse<T>();
-  const values = numbers.map(({ system, value }) => `${escaped(String(system))}|${escaped(String(value))}`);
-  const query = new URLSearchParams({ identifier: values.join(','), _count: String(MATCHES_MAX) });
-  const matches = (await store.search(type, query, tx)).matches.map((match) => match.parse<T>());
+  known: Known,
+): T | null {
+  const ofType = known.filter((one) => one.resourceType === type) as T[];
+  const own = ofType.find((one) => one.id === idOf(type, numbers[0]!) && hasNumber(one, numbers[0]!));
+  if (own) return own;
   for (const number of numbers) {
-    const found = matches.filter((one) => hasNumber(one, number));
+    const found = ofType.filter((one) => hasNumber(one, number));
     if (found.length > 1) {
       throw new Failure(
         'fhir.multiple-matches',
@@ -132,21 +187,11 @@ async function findOne<T extends Resource & { identifier?: Identifier[] }>(
   return null;
 }
 
-/** Two would do to see that a number is not unique; an order has few numbers. */
-const MATCHES_MAX = 20;
-
 const hasNumber = (resource: { identifier?: Identifier[] }, { system, value }: Identifier) =>
   resource.identifier?.some((one) => one.system === system && one.value === value) ?? false;
 
-/** FHIR search: backslash before what has a meaning in a value. */
-const escaped = (text: string) => text.replace(/[\\,$|]/g, '\\$&');
-
 /** What the message says replaces, what it does not say stays; identifiers are added, never taken away. */
-function merge<T extends Resource & { identifier?: Identifier[] }>(
-  known: T | null,
-  incoming: T,
-  newId: string,
-): T & { id: string } {
+function merge<T extends Identified>(known: T | null, incoming: T, newId: string): T & { id: string } {
   if (known === null) return { ...incoming, id: newId };
   const identifier = [...(known.identifier ?? [])];
   for (const one of incoming.identifier ?? []) {

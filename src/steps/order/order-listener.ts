@@ -1,3 +1,4 @@
+import type { TlsOptions } from 'node:tls';
 import {
   type BeforeApplicationShutdown,
   Inject,
@@ -8,9 +9,15 @@ import type { Logger } from 'pino';
 import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
 import { MllpServer } from '../../hl7/mllp-server.ts';
+import { readTlsFiles } from '../../hl7/read-tls-files.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { LOGGER } from '../../kernel/log.ts';
 import { OrderStep } from './order.step.ts';
+
+type ListenerSettings = Pick<
+  Settings,
+  'HL7_HOST' | 'HL7_PORT' | 'HL7_TLS_CERT' | 'HL7_TLS_KEY' | 'HL7_TLS_CA' | 'PRELIM_ROLES'
+>;
 
 /** The MLLP door for orders, in processes with the role `listener`. */
 @Injectable()
@@ -20,7 +27,7 @@ export class OrderListener implements OnApplicationBootstrap, BeforeApplicationS
 
   constructor(
     private readonly step: OrderStep,
-    @Inject(SETTINGS) private readonly settings: Pick<Settings, 'HL7_HOST' | 'HL7_PORT' | 'PRELIM_ROLES'>,
+    @Inject(SETTINGS) private readonly settings: ListenerSettings,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
@@ -32,9 +39,11 @@ export class OrderListener implements OnApplicationBootstrap, BeforeApplicationS
   async onApplicationBootstrap(): Promise<void> {
     const { HL7_HOST: host, HL7_PORT: port, PRELIM_ROLES: roles } = this.settings;
     if (!roles.includes('listener')) return;
+    const tls = serverTls(this.settings);
     this.server = new MllpServer({
       host,
       port,
+      ...(tls ? { tls } : {}),
       onMessage: (message) => this.step.take(message),
       onEvent: (event) => this.log.warn({ event: event.kind, peer: event.peer, bytes: event.bytes }, 'MLLP'),
     });
@@ -50,4 +59,15 @@ export class OrderListener implements OnApplicationBootstrap, BeforeApplicationS
     await this.server?.close();
     this.boundPort = 0;
   }
+}
+
+/** With authorities named, only senders whose certificate one of them has signed get in. */
+function serverTls({ HL7_TLS_CERT, HL7_TLS_KEY, HL7_TLS_CA }: ListenerSettings): TlsOptions | null {
+  const files = readTlsFiles({ HL7_TLS_CERT, HL7_TLS_KEY, HL7_TLS_CA });
+  if (files !== null && files.cert === undefined) {
+    throw new Failure('config.invalid', 'HL7_TLS_CA is given without HL7_TLS_CERT and HL7_TLS_KEY; give all three.', {
+      issues: [{ at: 'HL7_TLS_CERT', text: 'must be given too' }],
+    });
+  }
+  return files && { ...files, ...(files.ca ? { requestCert: true, rejectUnauthorized: true } : {}) };
 }

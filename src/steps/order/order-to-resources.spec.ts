@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { orderMessage } from '../../../demo/order-message.ts';
 import { readMessage } from '../../hl7/codec.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { orderToResources } from './order-to-resources.ts';
@@ -13,6 +14,67 @@ const numbers = (...lines: string[]) =>
   order(...lines).identifier!.map(
     (one) => `${one.type?.coding?.[0]?.code ?? one.system!.split('/').at(-1)} ${one.value}`,
   );
+
+describe('The order of the demo', () => {
+  const exam = {
+    accession: 'PC000001',
+    studyInstanceUid: '2.25.4711',
+    patientId: 'PHANTOM-1',
+    patientIdIssuer: 'PRELIM-PHANTOM',
+    patientName: 'PHANTOM^CHEST',
+    birthDate: '19600101',
+    sex: 'F',
+    modality: 'CT',
+    procedure: '24627-2^CT Chest^LN',
+  };
+  const message = readMessage(Buffer.from(orderMessage(exam, 'C1', new Date('2026-01-15T10:15:22Z'))));
+
+  it('has every value in the field of its meaning', () => {
+    const at = (segment: string, field: number, component = 1) => message.get(segment, 1, field, component);
+    expect({
+      charset: at('MSH', 18),
+      attending: at('PV1', 7, 2),
+      visit: [at('PV1', 19), at('PV1', 19, 5)],
+      start: at('TQ1', 7),
+      priority: at('TQ1', 9),
+      requester: [at('ORC', 12, 2), at('OBR', 16, 2)],
+      accession: [at('OBR', 18), at('IPC', 1)],
+      modality: [at('OBR', 24), at('IPC', 5)],
+      study: at('IPC', 3),
+    }).toEqual({
+      charset: 'UNICODE UTF-8',
+      attending: 'HOUSE',
+      visit: ['VPC000001', 'VN'],
+      start: '20260115101522+0000',
+      priority: 'R',
+      requester: ['HOUSE', 'HOUSE'],
+      accession: ['PC000001', 'PC000001'],
+      modality: ['CT', 'CT'],
+      study: '2.25.4711',
+    });
+  });
+
+  it('makes patient, visit and request, with nothing odd about it', () => {
+    const { patient, encounter, serviceRequests, flags } = orderToResources(message, null);
+    expect(flags).toEqual([]);
+    expect(patient).toMatchObject({ birthDate: '1960-01-01', gender: 'female' });
+    expect(encounter?.identifier?.map((one) => [one.type?.coding?.[0]?.code, one.value])).toEqual([
+      ['VN', 'VPC000001'],
+    ]);
+    expect(serviceRequests).toMatchObject([
+      {
+        requester: { identifier: { value: '1234' }, display: 'GREGORY HOUSE' },
+        authoredOn: '2026-01-15T10:15:22+00:00',
+        occurrenceDateTime: '2026-01-15T10:15:22+00:00',
+        priority: 'routine',
+      },
+    ]);
+    const accessions = serviceRequests[0]!.identifier!.filter(
+      (one) => one.type?.coding?.[0]?.code === 'ACSN',
+    );
+    expect(accessions.map((one) => one.value)).toEqual(['PC000001']);
+  });
+});
 
 describe('An order message as resources', () => {
   it('maps the patient with every number, its assigner as system', () => {
@@ -213,4 +275,22 @@ describe(files.length > 0 ? 'Orders of real senders' : 'skipped: no shared data'
       expect(end).toBe(EXPECTED[file]);
     },
   );
+
+  it('keeps the date alone of times without a zone, when the site has named none', () => {
+    const lines = [
+      MSH,
+      PID.replace('19650214', '196502140830'),
+      'PV1|1|E|||||||||||||||||V1|||||||||||||||||||||||||20260115080000',
+      'ORC|NW|P1^OE|||||||20260115093000',
+      'OBR|1|||||20260116101500-0500',
+    ].join('\r');
+    const { patient, encounter, serviceRequests } = orderToResources(readMessage(Buffer.from(lines)), null);
+    expect(patient.birthDate).toBe('1965-02-14');
+    expect(patient).not.toHaveProperty('_birthDate');
+    expect(encounter?.period).toEqual({ start: '2026-01-15' });
+    expect(serviceRequests[0]).toMatchObject({
+      authoredOn: '2026-01-15',
+      occurrenceDateTime: '2026-01-16T10:15:00-05:00',
+    });
+  });
 });

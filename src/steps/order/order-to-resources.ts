@@ -1,15 +1,10 @@
 import type { CodeableConcept, Encounter, Patient, ServiceRequest } from '@medplum/fhirtypes';
 import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
 import { timestampToDateTime } from '../../hl7/timestamp.ts';
+import { xcnToReference } from '../../hl7/xcn-reference.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
-import {
-  cweToConcept,
-  mapRepetitions,
-  plain,
-  type SenderContext,
-  xcnToReference,
-} from './datatype-to-fhir.ts';
+import { cweToConcept, mapRepetitions, plain, type SenderContext } from './datatype-to-fhir.ts';
 import { type OrderGroup, orderGroups, segmentsOf } from './order-groups.ts';
 import { groupNumber, orderNumbers } from './order-numbers.ts';
 import { pidToPatient } from './pid-to-patient.ts';
@@ -34,9 +29,10 @@ export type OrderFlag =
 
 /**
  * ORM^O01, OMI^O23 or OMG^O19 → resources (v2-to-FHIR segment maps; for IPC and ZDS, which have none, see `order-numbers.ts`).
+ * `timeZone`: zone of times that name none; null keeps their date alone.
  * Throws `hl7.unsupported-type`, `hl7.unsupported-event`, `hl7.unsupported-version`, `hl7.missing` or `hl7.value`.
  */
-export function orderToResources(message: Hl7Message, timeZone: string): OrderResources {
+export function orderToResources(message: Hl7Message, timeZone: string | null): OrderResources {
   checkHeader(message);
   const pid = message.segment('PID');
   if (pid === undefined) throw missing('PID', 'The message has no PID segment: an order is for a patient.');
@@ -60,7 +56,7 @@ function orderToRequest(
   if (identifier.length === 0)
     throw missing('ORC^1^2', 'An order has no number: send ORC-2, ORC-3 or an accession number.');
   const requisition = groupNumber(group, context);
-  const requester = xcnToReference(orc.repetitions(12)[0] ?? obr?.repetitions(16)[0], context);
+  const requester = xcnToReference(orc.repetitions(12)[0] ?? obr?.repetitions(16)[0], context.facility);
   const time = (text: string | undefined) => timestampToDateTime(plain(text), context.timeZone);
   const authoredOn = time(orc.get(9));
   const occurrence =

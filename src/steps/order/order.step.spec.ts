@@ -18,12 +18,13 @@ let close: () => Promise<void>;
 let store: ResourceStore;
 let step: OrderStep;
 let listener: OrderListener;
+const SITE = { SITE_TIME_ZONE: 'America/St_Johns' };
 
 beforeAll(async () => {
   ({ database, close } = await freshDatabase());
   await loadDefinitions();
   store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  step = new OrderStep(database, store, new InboundMessageStore());
+  step = new OrderStep(database, store, new InboundMessageStore(), SITE);
   const settings = { HL7_HOST: '127.0.0.1', HL7_PORT: 0, PRELIM_ROLES: ['listener'] as const };
   listener = new OrderListener(step, settings, pino({ level: 'silent' }));
   await listener.onApplicationBootstrap();
@@ -80,6 +81,8 @@ describe('An order at the MLLP door', () => {
     expect(subject?.parse<Patient>().name?.[0]?.family).toBe('DOE');
     const visit = await store.read('Encounter', String(request!.encounter?.reference?.split('/')[1]));
     expect(visit?.parse<Encounter>().class.code).toBe('EMER');
+    // ORC-9 has no zone: it is of the site's, whatever that of the machine.
+    expect(request!.authoredOn).toBe('2026-01-15T09:30:00-03:30');
     const [row] = await rows('FILED');
     expect(row).toMatchObject({ outcome: 'accept', flags: [], repeats: 0 });
     expect(row!.raw.toString()).toBe(text);
@@ -219,7 +222,7 @@ describe('An order at the MLLP door', () => {
     const broken = {
       transaction: () => Promise.reject(new Error('the server closed the connection')),
     } as unknown as Database;
-    const down = new OrderStep(broken, store, new InboundMessageStore());
+    const down = new OrderStep(broken, store, new InboundMessageStore(), SITE);
     for (const text of [message(order()), 'rubbish']) {
       const [ack] = await down.take(Buffer.from(text));
       expect(readAck(ack!)).toMatchObject({ code: 'AE', errorCode: '207' });
@@ -231,7 +234,9 @@ describe('An order at the MLLP door', () => {
     const failing = Object.assign(Object.create(store) as ResourceStore, {
       write: () => Promise.reject(new Error('full')),
     });
-    const [ack] = await new OrderStep(database, failing, new InboundMessageStore()).take(Buffer.from(text));
+    const [ack] = await new OrderStep(database, failing, new InboundMessageStore(), SITE).take(
+      Buffer.from(text),
+    );
     expect(readAck(ack!)!.code).toBe('AE');
     expect(await rows('HALF')).toEqual([]);
     expect(await send(text)).toMatchObject({ code: 'AA' });

@@ -1,29 +1,37 @@
 import { randomUUID } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
-import { Database, type Transaction } from '../../database/database.ts';
+import { Inject, Injectable } from '@nestjs/common';
+import { SETTINGS } from '../../config/settings.token.ts';
+import type { Settings } from '../../config/settings.ts';
+import { Database } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { type AckOutcome, acknowledgements, outcomeOfFailure } from '../../hl7/ack.ts';
 import { readMessage } from '../../hl7/codec.ts';
 import { splitBatch } from '../../hl7/split-batch.ts';
 import { Failure } from '../../kernel/errors.ts';
-import { fileOrder } from './file-order.ts';
-import { InboundMessageStore } from './inbound-message.store.ts';
+import { fileOrders, orderKeys } from './file-order.ts';
+import { GroupCommit } from './group-commit.ts';
+import { type Answer, type InboundMessage, InboundMessageStore, keyOf } from './inbound-message.store.ts';
 import { type OrderResources, orderToResources } from './order-to-resources.ts';
+
+/** A message with the answer it will get, and its order unless it was refused when it was read. */
+interface Incoming extends InboundMessage {
+  readonly order: OrderResources | null;
+}
 
 /**
  * Order in: bytes → stored message and filed order in one transaction → acknowledgement. AA and AR are given only after the
- * commit; when the commit fails the answer is AE, and the sender keeps the message. It has no row in the flow: a study finds
- * its order by number when it comes.
+ * commit; when the commit fails the answer is AE, and the sender keeps the message. Messages that come at the same time over several
+ * connections share a transaction. It has no row in the flow: a study finds its order by number when it comes.
  */
 @Injectable()
 export class OrderStep {
-  /** Zone of times without one: that of the machine (`TZ`). */
-  private readonly timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  private readonly group = new GroupCommit<Incoming, readonly Buffer[]>((group) => this.keep(group));
 
   constructor(
     private readonly database: Database,
     private readonly store: ResourceStore,
     private readonly inbound: InboundMessageStore,
+    @Inject(SETTINGS) private readonly settings: Pick<Settings, 'SITE_TIME_ZONE'>,
   ) {}
 
   /** Answers one frame: a message, or a batch whose messages are answered one by one. Never throws. */
@@ -33,55 +41,68 @@ export class OrderStep {
     return answers;
   }
 
-  private async takeOne(bytes: Buffer): Promise<Buffer[]> {
+  private async takeOne(bytes: Buffer): Promise<readonly Buffer[]> {
     try {
-      return await this.accept(bytes, orderToResources(readMessage(bytes), this.timeZone));
+      const incoming = this.read(bytes);
+      return await this.group.add(incoming, keysOf(incoming));
     } catch (error) {
-      const outcome = outcomeOfFailure(error);
-      if (outcome.kind === 'reject' && error instanceof Failure) return this.refuse(bytes, outcome, error);
-      return keepIt(bytes, outcome);
+      return answersTo(bytes, { ...outcomeOfFailure(error), kind: 'error' });
     }
   }
 
-  private accept(bytes: Buffer, order: OrderResources): Promise<Buffer[]> {
-    return this.keep(bytes, { kind: 'accept' }, 'accept', order.flags, (tx) =>
-      fileOrder(tx, this.store, order),
-    );
-  }
-
-  /** A refused message is stored too: somebody will ask what came. */
-  private async refuse(bytes: Buffer, outcome: AckOutcome, failure: Failure): Promise<Buffer[]> {
+  /** A refused message is stored too: somebody will ask what came. Throws what may pass with a later try. */
+  private read(bytes: Buffer): Incoming {
+    const key = keyOf(bytes);
     try {
-      return await this.keep(bytes, outcome, failure.code, [], async () => {});
+      const order = orderToResources(readMessage(bytes), this.settings.SITE_TIME_ZONE);
+      const acks = answersTo(bytes, { kind: 'accept' });
+      return { key, bytes, order, acks, outcome: 'accept', flags: order.flags };
     } catch (error) {
-      return keepIt(bytes, outcomeOfFailure(error));
+      return { key, bytes, order: null, ...refusal(bytes, error), flags: [] };
     }
   }
 
-  private keep(
-    bytes: Buffer,
-    outcome: AckOutcome,
-    name: string,
-    flags: readonly string[],
-    work: (tx: Transaction) => Promise<void>,
-  ): Promise<Buffer[]> {
+  private keep(group: readonly Incoming[]): Promise<(readonly Buffer[])[]> {
     return this.database.transaction(async (tx) => {
-      const begun = await this.inbound.begin(tx, bytes);
-      if (begun.kind === 'repeat') return [...begun.acks];
-      await work(tx);
-      const acks = acknowledgements(bytes, outcome, { now: new Date(), controlId: `A${begun.id}` });
-      const all = begun.controlIdReused ? [...flags, 'control-id-reused'] : flags;
-      await this.inbound.finish(tx, begun.id, { acks, outcome: name, flags: all });
-      return acks;
+      const kept = await this.inbound.keep(tx, group);
+      const fresh = group.flatMap(({ order }, at) =>
+        order && kept[at]?.kind === 'new' ? [{ order, at }] : [],
+      );
+      const filed = await fileOrders(
+        tx,
+        this.store,
+        fresh.map(({ order }) => order),
+      );
+      const answers = group.map(({ acks }, at) => {
+        const one = kept[at];
+        return one?.kind === 'repeat' ? one.acks : acks;
+      });
+      for (const [n, { at }] of fresh.entries()) {
+        const [failure, one, message] = [filed[n], kept[at], group[at]];
+        if (!failure || one?.kind !== 'new' || !message) continue;
+        const answer = refusal(message.bytes, failure);
+        await this.inbound.amend(tx, one.id, answer);
+        answers[at] = answer.acks;
+      }
+      return answers;
     });
   }
 }
 
-/** Not stored: the sender must keep it. */
-function keepIt(bytes: Buffer, outcome: AckOutcome): Buffer[] {
-  const kept: AckOutcome = outcome.kind === 'error' ? outcome : { ...outcome, kind: 'error' };
-  return acknowledgements(bytes, kept, {
-    now: new Date(),
-    controlId: `E${randomUUID().replaceAll('-', '').slice(0, 18)}`,
-  });
+/** Why a message is refused for good; throws the error again when it may pass with a later try. */
+function refusal(bytes: Buffer, error: unknown): Omit<Answer, 'flags'> {
+  const outcome = outcomeOfFailure(error);
+  if (outcome.kind !== 'reject' || !(error instanceof Failure)) throw error;
+  return { acks: answersTo(bytes, outcome), outcome: error.code };
+}
+
+/** What messages of one group must not share: their bytes, their control id, their numbers. */
+function keysOf({ key, order }: Incoming): string[] {
+  const controlId = key.controlId === '' ? [] : [`id ${key.application} ${key.facility} ${key.controlId}`];
+  return [key.hash.toString('hex'), ...controlId, ...(order ? orderKeys(order) : [])];
+}
+
+function answersTo(bytes: Buffer, outcome: AckOutcome): Buffer[] {
+  const controlId = `A${randomUUID().replaceAll('-', '').slice(0, 17)}`;
+  return acknowledgements(bytes, outcome, { now: new Date(), controlId });
 }

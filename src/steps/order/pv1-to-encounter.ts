@@ -1,13 +1,13 @@
 import type { Encounter, Identifier } from '@medplum/fhirtypes';
 import type { Hl7Segment } from '../../hl7/codec.ts';
 import { timestampToDateTime } from '../../hl7/timestamp.ts';
+import { xcnToReference } from '../../hl7/xcn-reference.ts';
 import {
   cxToIdentifier,
   mapRepetitions,
   plain,
   plToLocation,
   type SenderContext,
-  xcnToReference,
 } from './datatype-to-fhir.ts';
 
 /**
@@ -26,7 +26,7 @@ export function pv1ToEncounter(
   const end = timestampToDateTime(plain(pv1.get(45)), context.timeZone);
   const location = plToLocation(pv1.repetitions(3)[0]);
   const participant = Object.entries(PARTICIPANTS).flatMap(([field, code]) =>
-    mapRepetitions(pv1, Number(field), (xcn) => xcnToReference(xcn, context)).map((individual) => ({
+    mapRepetitions(pv1, Number(field), (xcn) => xcnToReference(xcn, context.facility)).map((individual) => ({
       type: [{ coding: [{ system: PARTICIPATION, code }] }],
       individual: individual as NonNullable<Encounter['participant']>[number]['individual'],
     })),

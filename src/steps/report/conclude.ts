@@ -6,7 +6,9 @@ export const NOT_REVIEWED = 'Preliminary AI result. Not reviewed by a radiologis
 /** The findings in sentences, for people who read text: what is present, what is unclear, what was measured, what was looked for in vain. */
 export function conclude(findings: readonly Finding[], caution: string): string {
   const by = (presence: Finding['presence']) =>
-    findings.filter((finding) => finding.kind === 'presence' && finding.presence === presence).map((finding) => finding.label);
+    findings
+      .filter((finding) => finding.kind === 'presence' && finding.presence === presence)
+      .map((finding) => finding.label);
   const measured = findings
     .filter((finding) => finding.kind === 'measurement')
     .map((finding) => `${finding.label}: ${finding.value} ${readable(finding.unit)}`.trim());
@@ -22,7 +24,8 @@ export function conclude(findings: readonly Finding[], caution: string): string 
     .join(' ');
 }
 
-const sentence = (lead: string, items: readonly string[]) => (items.length > 0 ? `${lead}: ${items.join(', ')}.` : '');
+const sentence = (lead: string, items: readonly string[]) =>
+  items.length > 0 ? `${lead}: ${items.join(', ')}.` : '';
 
 /** UCUM's code for the Hounsfield unit is not what people write. */
 const readable = (unit: string | null) => (unit === "[hnsf'U]" ? 'HU' : unit === '1' ? '' : (unit ?? ''));

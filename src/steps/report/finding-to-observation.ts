@@ -25,15 +25,25 @@ export const observationId = (studyInstanceUid: string, model: string, key: stri
  * One finding as FHIR R4 Observation. Presence is a coded value (SNOMED CT qualifier), a measurement a UCUM quantity; score
  * and threshold stand beside it as components, so that nobody takes a raw score for a probability of disease.
  */
-export function findingToObservation(finding: Finding, context: ObservationContext): Observation & { id: string } {
+export function findingToObservation(
+  finding: Finding,
+  context: ObservationContext,
+): Observation & { id: string } {
   return {
     resourceType: 'Observation',
     id: observationId(context.studyInstanceUid, context.model, finding.key),
     ...(finding.actionable ? { extension: [{ url: ACTIONABLE, valueInteger: finding.actionable }] } : {}),
-    identifier: [{ system: IDENTIFIER_SYSTEMS.analysis, value: `${context.studyInstanceUid}|${context.model}|${finding.key}` }],
+    identifier: [
+      {
+        system: IDENTIFIER_SYSTEMS.analysis,
+        value: `${context.studyInstanceUid}|${context.model}|${finding.key}`,
+      },
+    ],
     ...(context.basedOn ? { basedOn: context.basedOn as Observation['basedOn'] } : {}),
     status: 'preliminary',
-    category: [{ coding: [{ system: CODE_SYSTEMS.observationCategory, code: 'imaging', display: 'Imaging' }] }],
+    category: [
+      { coding: [{ system: CODE_SYSTEMS.observationCategory, code: 'imaging', display: 'Imaging' }] },
+    ],
     code: findingConcept(finding),
     subject: context.subject as Observation['subject'],
     ...(context.encounter ? { encounter: context.encounter as Observation['encounter'] } : {}),
@@ -58,7 +68,14 @@ function findingConcept(finding: Finding): CodeableConcept {
   const known = finding.codes.filter((code) => code.code !== null).map(codeToCoding);
   const none = finding.codes.filter((code) => code.code === null);
   return {
-    ...(none.length > 0 ? { extension: none.map((code) => ({ url: `${PRELIM}/StructureDefinition/no-matching-code`, valueUri: code.system })) } : {}),
+    ...(none.length > 0
+      ? {
+          extension: none.map((code) => ({
+            url: `${PRELIM}/StructureDefinition/no-matching-code`,
+            valueUri: code.system,
+          })),
+        }
+      : {}),
     coding: [{ system: CODE_SYSTEMS.finding, code: finding.key, display: finding.label }, ...known],
     text: finding.label,
   };
@@ -81,7 +98,8 @@ const PRESENCE: Record<Presence, Coding> = {
 };
 
 function valueOf(finding: Finding): Partial<Observation> {
-  if (finding.kind === 'measurement') return { valueQuantity: quantity(finding.value ?? 0, finding.unit ?? '1') };
+  if (finding.kind === 'measurement')
+    return { valueQuantity: quantity(finding.value ?? 0, finding.unit ?? '1') };
   const coding = PRESENCE[finding.presence ?? 'indeterminate'];
   return { valueCodeableConcept: { coding: [coding], text: String(coding.display) } };
 }
@@ -95,7 +113,12 @@ function interpretationOf(finding: Finding): Partial<Observation> {
 function componentsOf(finding: Finding): Partial<Observation> {
   const parts = [
     ['score', 'Score of the model', finding.score, '1'],
-    ['threshold', 'Threshold', finding.threshold, finding.kind === 'measurement' ? (finding.unit ?? '1') : '1'],
+    [
+      'threshold',
+      'Threshold',
+      finding.threshold,
+      finding.kind === 'measurement' ? (finding.unit ?? '1') : '1',
+    ],
   ] as const;
   const component = parts
     .filter(([, , value]) => value !== null)
@@ -108,5 +131,10 @@ function componentsOf(finding: Finding): Partial<Observation> {
 
 /** Scores with more digits than a float has mean nothing; four are kept. */
 function quantity(value: number, unit: string) {
-  return { value: Number(value.toFixed(4)), ...(unit === '1' ? {} : { unit }), system: CODE_SYSTEMS.ucum, code: unit };
+  return {
+    value: Number(value.toFixed(4)),
+    ...(unit === '1' ? {} : { unit }),
+    system: CODE_SYSTEMS.ucum,
+    code: unit,
+  };
 }

@@ -1,4 +1,12 @@
-import type { DiagnosticReport, ImagingStudy, Media, Observation, Provenance, Reference, Resource } from '@medplum/fhirtypes';
+import type {
+  DiagnosticReport,
+  ImagingStudy,
+  Media,
+  Observation,
+  Provenance,
+  Reference,
+  Resource,
+} from '@medplum/fhirtypes';
 import type { RegisteredModel } from '../../governance/check-model.ts';
 import { deviceId } from '../../governance/manifest-to-device.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, RADIOLOGY_CATEGORY } from '../../kernel/code-systems.ts';
@@ -21,10 +29,16 @@ export interface Kept {
   id: string;
 }
 
-export const reportId = (studyInstanceUid: string, model: string) => stableId('report', studyInstanceUid, model);
+export const reportId = (studyInstanceUid: string, model: string) =>
+  stableId('report', studyInstanceUid, model);
 
 /** Findings → Observations, DiagnosticReport, Provenance. Pure: ids follow from study, model and finding. */
-export function findingsToRecord(coded: FindingsCoded, study: ImagingStudy, model: RegisteredModel, now: Date): AnalysisRecord {
+export function findingsToRecord(
+  coded: FindingsCoded,
+  study: ImagingStudy,
+  model: RegisteredModel,
+  now: Date,
+): AnalysisRecord {
   const context = contextOf(coded, study, model, now);
   const observations = coded.findings.map((finding) => findingToObservation(finding, context));
   const id = reportId(coded.studyInstanceUid, coded.model);
@@ -38,7 +52,10 @@ export function findingsToRecord(coded: FindingsCoded, study: ImagingStudy, mode
     ],
     ...(study.basedOn ? { basedOn: study.basedOn as DiagnosticReport['basedOn'] } : {}),
     status: 'preliminary',
-    category: [{ coding: [{ ...RADIOLOGY_CATEGORY }] }, { coding: [{ system: CODE_SYSTEMS.v2Diagnostic, code: 'RAD', display: 'Radiology' }] }],
+    category: [
+      { coding: [{ ...RADIOLOGY_CATEGORY }] },
+      { coding: [{ system: CODE_SYSTEMS.v2Diagnostic, code: 'RAD', display: 'Radiology' }] },
+    ],
     code: { coding: [{ ...model.manifest.report.code }], text: model.manifest.title },
     subject: study.subject as DiagnosticReport['subject'],
     ...(study.encounter ? { encounter: study.encounter } : {}),
@@ -49,16 +66,28 @@ export function findingsToRecord(coded: FindingsCoded, study: ImagingStudy, mode
     ...(picture ? { media: [{ comment: 'Key picture', link: { reference: `Media/${picture.id}` } }] } : {}),
     conclusion: conclude(coded.findings, model.manifest.report.caution),
   };
-  return { report, observations, provenance: provenanceOf(coded, study, model, [report, ...observations], now), picture };
+  return {
+    report,
+    observations,
+    provenance: provenanceOf(coded, study, model, [report, ...observations], now),
+    picture,
+  };
 }
 
 /** Same study, model version and inputs: same value. */
-export const analysisValue = (coded: FindingsCoded) => `${coded.studyInstanceUid}|${coded.model}|${coded.inputsDigest}`;
+export const analysisValue = (coded: FindingsCoded) =>
+  `${coded.studyInstanceUid}|${coded.model}|${coded.inputsDigest}`;
 
 /** Our own filler number (OBR-3), never the radiologist's: short, and the same for every version of this report. */
-export const fillerNumber = (coded: FindingsCoded) => `AI${stableId('filler', coded.studyInstanceUid, coded.model).replaceAll('-', '').slice(0, 14).toUpperCase()}`;
+export const fillerNumber = (coded: FindingsCoded) =>
+  `AI${stableId('filler', coded.studyInstanceUid, coded.model).replaceAll('-', '').slice(0, 14).toUpperCase()}`;
 
-function contextOf(coded: FindingsCoded, study: ImagingStudy, model: RegisteredModel, now: Date): ObservationContext {
+function contextOf(
+  coded: FindingsCoded,
+  study: ImagingStudy,
+  model: RegisteredModel,
+  now: Date,
+): ObservationContext {
   return {
     studyInstanceUid: coded.studyInstanceUid,
     model: coded.model,
@@ -66,7 +95,10 @@ function contextOf(coded: FindingsCoded, study: ImagingStudy, model: RegisteredM
     ...(study.encounter ? { encounter: study.encounter as Reference } : {}),
     ...(study.basedOn ? { basedOn: study.basedOn as Reference[] } : {}),
     imagingStudy: { reference: `ImagingStudy/${study.id}` },
-    device: { reference: `Device/${deviceId(model.manifest)}`, display: `${model.manifest.title} ${model.manifest.version}` },
+    device: {
+      reference: `Device/${deviceId(model.manifest)}`,
+      display: `${model.manifest.title} ${model.manifest.version}`,
+    },
     effective: study.started ?? null,
     issued: now.toISOString(),
   };
@@ -81,13 +113,21 @@ function pictureOf(coded: FindingsCoded, binaryId: string, context: ObservationC
     subject: context.subject as Media['subject'],
     createdDateTime: context.issued,
     device: context.device as Media['device'],
-    ...(coded.keySopInstanceUid ? { identifier: [{ system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${coded.keySopInstanceUid}` }] } : {}),
+    ...(coded.keySopInstanceUid
+      ? { identifier: [{ system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${coded.keySopInstanceUid}` }] }
+      : {}),
     content: { contentType: 'image/png', url: `Binary/${binaryId}` },
   };
 }
 
 /** Who made it, out of what: model, checksum of its file, digest of its inputs (US Core, and our own replay). */
-function provenanceOf(coded: FindingsCoded, study: ImagingStudy, model: RegisteredModel, targets: readonly Resource[], now: Date): Provenance & Kept {
+function provenanceOf(
+  coded: FindingsCoded,
+  study: ImagingStudy,
+  model: RegisteredModel,
+  targets: readonly Resource[],
+  now: Date,
+): Provenance & Kept {
   const { manifest } = model;
   return {
     resourceType: 'Provenance',
@@ -97,9 +137,27 @@ function provenanceOf(coded: FindingsCoded, study: ImagingStudy, model: Register
     activity: { text: 'Analysis by a model' },
     agent: [{ type: { text: 'model' }, who: { reference: `Device/${deviceId(manifest)}` } }],
     entity: [
-      { role: 'source', what: { reference: `ImagingStudy/${study.id}`, identifier: { system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${coded.seriesInstanceUid}` } } },
-      { role: 'source', what: { identifier: { system: IDENTIFIER_SYSTEMS.modelChecksum, value: manifest.file.sha256 }, display: `File of ${coded.model}` } },
-      { role: 'source', what: { identifier: { system: IDENTIFIER_SYSTEMS.inputsDigest, value: coded.inputsDigest }, display: 'Tensors the model was given' } },
+      {
+        role: 'source',
+        what: {
+          reference: `ImagingStudy/${study.id}`,
+          identifier: { system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${coded.seriesInstanceUid}` },
+        },
+      },
+      {
+        role: 'source',
+        what: {
+          identifier: { system: IDENTIFIER_SYSTEMS.modelChecksum, value: manifest.file.sha256 },
+          display: `File of ${coded.model}`,
+        },
+      },
+      {
+        role: 'source',
+        what: {
+          identifier: { system: IDENTIFIER_SYSTEMS.inputsDigest, value: coded.inputsDigest },
+          display: 'Tensors the model was given',
+        },
+      },
     ],
   };
 }

@@ -1,7 +1,19 @@
-import { Module } from '@nestjs/common';
+import { Module, type OnModuleInit } from '@nestjs/common';
 import { FhirModule } from '../../fhir/fhir.module.ts';
+import { ResourceStore } from '../../fhir/resource-store.ts';
 import { GovernanceModule } from '../../governance/governance.module.ts';
+import { Outbox } from '../../queue/outbox.ts';
+import { announceChanges } from './announce-changes.ts';
 import { ReportStep } from './report.step.ts';
 
 @Module({ imports: [FhirModule, GovernanceModule], providers: [ReportStep], exports: [ReportStep] })
-export class ReportModule {}
+export class ReportModule implements OnModuleInit {
+  constructor(
+    private readonly store: ResourceStore,
+    private readonly outbox: Outbox,
+  ) {}
+
+  onModuleInit(): void {
+    announceChanges(this.store, this.outbox);
+  }
+}

@@ -1,13 +1,19 @@
-import { Injectable } from '@nestjs/common';
 import type { DiagnosticReport, ImagingStudy, Observation, Resource } from '@medplum/fhirtypes';
+import { Injectable } from '@nestjs/common';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { type AnalysisTask, completedTask } from '../../governance/analysis-task.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { FindingsCoded, ReportWritten } from '../../kernel/handoffs.ts';
-import { done, skipped, type Step, type StepResult } from '../step.ts';
-import { type AnalysisRecord, analysisValue, findingsToRecord, type Kept, reportId } from './findings-to-record.ts';
+import { done, type Step, type StepResult, skipped } from '../step.ts';
+import {
+  type AnalysisRecord,
+  analysisValue,
+  findingsToRecord,
+  type Kept,
+  reportId,
+} from './findings-to-record.ts';
 
 /**
  * Writes the record: Observations, DiagnosticReport, Provenance, picture and the completed Task in one transaction, together with the job
@@ -26,9 +32,14 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
     const { study, task, earlier } = await this.read(coded);
     if (!study || !task) return skipped('the study or its Task is gone');
     const model = this.models.get(coded.model);
-    if (!model) throw new Failure('model.unknown', `The model ${coded.model} is no longer loaded; put it back, or replay after it is.`);
+    if (!model)
+      throw new Failure(
+        'model.unknown',
+        `The model ${coded.model} is no longer loaded; put it back, or replay after it is.`,
+      );
     const reference = { reference: `DiagnosticReport/${reportId(coded.studyInstanceUid, coded.model)}` };
-    const finished = (now: Date) => ({ kind: 'update', resource: completedTask(task, reference, now) }) as const;
+    const finished = (now: Date) =>
+      ({ kind: 'update', resource: completedTask(task, reference, now) }) as const;
     const unchanged = earlier ? whyUnchanged(earlier, coded) : null;
     if (unchanged) {
       return skipped(unchanged, async (tx) => {
@@ -39,8 +50,17 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
     const withdrawn = earlier ? await this.withdrawn(earlier, record) : [];
     return done<ReportWritten>(null, {
       write: async (tx) => {
-        const resources: (Resource & Kept)[] = [...record.observations, ...withdrawn, ...(record.picture ? [record.picture] : []), record.report, record.provenance];
-        const written = await this.store.write(tx, [...resources.map((resource) => ({ kind: 'update', resource }) as const), finished(new Date())]);
+        const resources: (Resource & Kept)[] = [
+          ...record.observations,
+          ...withdrawn,
+          ...(record.picture ? [record.picture] : []),
+          record.report,
+          record.provenance,
+        ];
+        const written = await this.store.write(tx, [
+          ...resources.map((resource) => ({ kind: 'update', resource }) as const),
+          finished(new Date()),
+        ]);
         const report = written.find((stored) => stored.type === 'DiagnosticReport');
         return {
           diagnosticReportId: String(record.report.id),
@@ -58,26 +78,39 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       { type: 'DiagnosticReport', id: reportId(coded.studyInstanceUid, coded.model) },
     ];
     const found = (await this.store.readMany(refs)).filter((stored) => stored && !stored.deleted);
-    const get = <T extends Resource>(type: string) => found.find((stored) => stored.type === type)?.parse<T>() ?? null;
-    return { study: get<ImagingStudy>('ImagingStudy'), task: get<AnalysisTask>('Task'), earlier: get<DiagnosticReport>('DiagnosticReport') };
+    const get = <T extends Resource>(type: string) =>
+      found.find((stored) => stored.type === type)?.parse<T>() ?? null;
+    return {
+      study: get<ImagingStudy>('ImagingStudy'),
+      task: get<AnalysisTask>('Task'),
+      earlier: get<DiagnosticReport>('DiagnosticReport'),
+    };
   }
 
   /** Findings of the earlier version that the new one does not have any more: withdrawn, never deleted. */
-  private async withdrawn(earlier: DiagnosticReport, record: AnalysisRecord): Promise<(Observation & Kept)[]> {
+  private async withdrawn(
+    earlier: DiagnosticReport,
+    record: AnalysisRecord,
+  ): Promise<(Observation & Kept)[]> {
     const kept = new Set(record.observations.map((observation) => observation.id));
     const gone = (earlier.result ?? [])
       .map((result) => result.reference?.split('/')[1] ?? '')
       .filter((id) => id !== '' && !kept.has(id))
       .map((id) => ({ type: 'Observation', id }));
     const stored = gone.length > 0 ? await this.store.readMany(gone) : [];
-    return stored.map((one) => ({ ...one.parse<Observation>(), status: 'entered-in-error' }) as Observation & Kept);
+    return stored.map(
+      (one) => ({ ...one.parse<Observation>(), status: 'entered-in-error' }) as Observation & Kept,
+    );
   }
 }
 
 /** Why the report that is there stays as it is: null when a new version is due. */
 function whyUnchanged(earlier: DiagnosticReport, coded: FindingsCoded): string | null {
   // A person has decided: a machine's later look never takes that back.
-  if (!['registered', 'partial', 'preliminary'].includes(earlier.status)) return `the report is ${earlier.status}`;
-  const value = earlier.identifier?.find((identifier) => identifier.system === IDENTIFIER_SYSTEMS.analysis)?.value;
+  if (!['registered', 'partial', 'preliminary'].includes(earlier.status))
+    return `the report is ${earlier.status}`;
+  const value = earlier.identifier?.find(
+    (identifier) => identifier.system === IDENTIFIER_SYSTEMS.analysis,
+  )?.value;
   return value === analysisValue(coded) ? 'the same inputs gave the same report' : null;
 }

@@ -1,8 +1,8 @@
-import type { CodeableConcept, Coding, Identifier, Reference } from '@medplum/fhirtypes';
+import type { CodeableConcept, Coding, Identifier } from '@medplum/fhirtypes';
 import { authorityOfSystem } from '../../hl7/assigning-authority.ts';
 import { nameOfSystem } from '../../hl7/code-system-names.ts';
 import type { Component, Repetition } from '../../hl7/codec.ts';
-import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
+import { CODE_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
 import type { RisProfile } from './ris-profile.ts';
 
 /** FHIR R4 data types as HL7 v2 data types, for what a result message holds. */
@@ -22,16 +22,17 @@ export function identifierToEi(identifier: Identifier | undefined): Repetition {
 }
 
 /**
- * Up to two codings → CWE: code and alternate. Our own finding codes come last: they help only where no standard system has the
- * concept.
+ * Codings → CWE: code and alternate. CWE has no room for a match grade, and a receiver acts on the code alone. So only codes that mean
+ * exactly what was found leave as standard codes, two at most; our own is the alternate of a single one, and the code where there is
+ * none. A narrower or broader one stays in the FHIR record, where its grade stands beside it.
  */
 export function codingsToCwe(
   codings: readonly (Coding | undefined)[],
   text: string | undefined,
   profile: RisProfile,
 ): Repetition {
-  const known = codings.filter((one): one is Coding => one?.code !== undefined);
-  const ranked = [...known].sort((a, b) => rankOf(a) - rankOf(b));
+  const exact = codings.filter((one): one is Coding => one?.code !== undefined && isExact(one));
+  const ranked = [...exact].sort((a, b) => rankOf(a) - rankOf(b));
   const different = ranked.filter(
     (one, at) => ranked.findIndex((other) => nameOf(other, profile) === nameOf(one, profile)) === at,
   );
@@ -45,16 +46,17 @@ export function conceptToCwe(concept: CodeableConcept | undefined, profile: RisP
   return codingsToCwe(concept?.coding ?? [], concept?.text, profile);
 }
 
-/** A reference to a person who is no resource here → XCN: id and name as one text. */
-export function referenceToXcn(reference: Reference | undefined): Repetition {
-  return reference === undefined ? '' : [reference.identifier?.value ?? '', reference.display ?? ''];
-}
-
 /** Plain decimal, never with an exponent: NM has none (chapter 2A). */
 export function decimalText(value: number): string {
   const text = String(value);
   return text.includes('e') ? value.toFixed(10).replace(/\.?0+$/, '') : text;
 }
+
+const MATCH_GRADE = `${PRELIM}/StructureDefinition/match-grade`;
+
+/** A coding without a grade means what its concept means; of a graded one only `exact` does, whatever words may yet come. */
+const isExact = (coding: Coding): boolean =>
+  coding.extension?.every((one) => one.url !== MATCH_GRADE || one.valueCode === 'exact') ?? true;
 
 const nameOf = (coding: Coding, profile: RisProfile) =>
   coding.system === CODE_SYSTEMS.radlex ? profile.radlexName : nameOfSystem(coding.system);

@@ -6,7 +6,7 @@ export interface OutboundMessage {
   readonly id: string;
   readonly controlId: string;
   readonly raw: Buffer;
-  readonly state: 'waiting' | 'acknowledged' | 'rejected' | 'given-up';
+  readonly state: 'waiting' | 'acknowledged' | 'rejected' | 'given-up' | 'dead';
   /** Times it was sent, whatever came of it. */
   readonly attempts: number;
   /** Times the receiver answered "try again" (AE, CE). */
@@ -88,6 +88,35 @@ export class OutboundMessageStore {
   ): Promise<void> {
     await tx.run(END, [id, state, ack, why]);
   }
+
+  /** Its job became a dead letter without an end of its own: it will not be sent until somebody replays the job. */
+  async buried(tx: Transaction, id: string): Promise<void> {
+    await tx.run(BURIED, [id]);
+  }
+
+  /** Its dead letter is replayed: it waits again, with all its tries. One that was acknowledged stays so. */
+  async replayed(tx: Transaction, id: string): Promise<void> {
+    await tx.run(REPLAYED, [id]);
+  }
+
+  /** What has not been sent, and when the receiver last acknowledged something. */
+  async state(): Promise<OutboundState> {
+    const [row] = await this.database.run<{ waiting: number; oldest_s: number; acked_at: Date | null }>(
+      STATE,
+    );
+    return {
+      waiting: row?.waiting ?? 0,
+      oldestSeconds: row?.oldest_s ?? 0,
+      lastAckAt: row?.acked_at ?? null,
+    };
+  }
+}
+
+export interface OutboundState {
+  readonly waiting: number;
+  /** Age of the oldest that waits; 0 when none does. */
+  readonly oldestSeconds: number;
+  readonly lastAckAt: Date | null;
 }
 
 interface OutboundRow {
@@ -133,4 +162,18 @@ const END: Statement = {
   name: 'hl7-outbound-end',
   text: `UPDATE hl7_outbound SET state = $2, ack = coalesce($3, ack), last_error = $4,
     acked_at = CASE WHEN $2 = 'acknowledged' THEN now() ELSE acked_at END WHERE id = $1`,
+};
+const BURIED: Statement = {
+  name: 'hl7-outbound-buried',
+  text: `UPDATE hl7_outbound SET state = 'dead' WHERE id = $1 AND state = 'waiting'`,
+};
+const REPLAYED: Statement = {
+  name: 'hl7-outbound-replayed',
+  text: `UPDATE hl7_outbound SET state = 'waiting', errors_answered = 0 WHERE id = $1 AND state <> 'acknowledged'`,
+};
+const STATE: Statement = {
+  name: 'hl7-outbound-state',
+  text: `SELECT count(*)::int AS waiting, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest_s,
+      (SELECT max(acked_at) FROM hl7_outbound) AS acked_at
+    FROM hl7_outbound WHERE state = 'waiting'`,
 };

@@ -23,7 +23,8 @@ export type ReportRecord = Pick<
 export async function readRecord(store: ResourceStore, report: DiagnosticReport): Promise<ReportRecord> {
   const parts = [report.subject, ...(report.imagingStudy ?? []), report.encounter, ...(report.basedOn ?? [])];
   const found = await readAll<Resource>(store, [...(report.result ?? []), ...parts]);
-  const first = <T extends Resource>(type: T['resourceType']) => found.find((one) => one.resourceType === type) as T | undefined;
+  const first = <T extends Resource>(type: T['resourceType']) =>
+    found.find((one) => one.resourceType === type) as T | undefined;
   const observations = found.filter((one) => one.resourceType === 'Observation') as Observation[];
   const [device] = await readAll<Device>(store, [observations.find((one) => one.device)?.device]);
   const patient = first<Patient>('Patient');

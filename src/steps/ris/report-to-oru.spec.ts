@@ -1,4 +1,5 @@
 import type {
+  Coding,
   Device,
   DiagnosticReport,
   Encounter,
@@ -61,7 +62,16 @@ const serviceRequest: ServiceRequest = {
   ],
   code: { coding: [{ system: 'http://loinc.org', code: '36643-5', display: 'XR Chest 2 Views' }] },
   reasonCode: [{ coding: [{ system: 'http://hl7.org/fhir/sid/icd-10', code: 'R05', display: 'Cough' }] }],
-  requester: { identifier: { value: '1234' }, display: 'GREGORY HOUSE' },
+  requester: {
+    extension: [
+      {
+        url: `${SYSTEM}/StructureDefinition/person-name`,
+        valueHumanName: { family: 'HOUSE', given: ['GREGORY'] },
+      },
+    ],
+    identifier: { value: '1234' },
+    display: 'GREGORY HOUSE',
+  },
 };
 const imagingStudy: ImagingStudy = {
   resourceType: 'ImagingStudy',
@@ -140,7 +150,7 @@ describe('A report as ORU^R01', () => {
       "PID|1||MRN12345^^^HOSP^MR~77^^^CLINIC&1.2.3&ISO^PI||O'NEIL \\T\\ DOE^JANE^Q^^^^L||19650214|F||||||||||AC1^^^^AN",
       'PV1|1|E|ED^12^A^HOSP||||||||||||||||V0009988^^^HOSP^VN',
       'ORC|RE|ORD7788^OE|AI0001^PRELIM||IP',
-      'OBR|1|ORD7788^OE|AI0001^PRELIM|36643-5^XR Chest 2 Views^LN^24558-9^AI chest x-ray^LN|||20260115093000+0000|||||||||1234^GREGORY HOUSE||ACC0012345|RP0001|SPS0001||20260115101522+0000||RAD|P||||||R05^Cough^I10',
+      'OBR|1|ORD7788^OE|AI0001^PRELIM|36643-5^XR Chest 2 Views^LN^24558-9^AI chest x-ray^LN|||20260115093000+0000|||||||||1234^HOUSE^GREGORY||ACC0012345|RP0001|SPS0001||20260115101522+0000||RAD|P||||||R05^Cough^I10',
       'OBX|1|ST|113014^DICOM Study^DCM||1.2.840.99999.1.2.3||||||O',
       'OBX|2|TX|19005-8^Radiology Imaging study [Impression]^LN|1|PRELIMINARY AI RESULT. NOT REVIEWED BY A RADIOLOGIST.||||||P|||20260115101500+0000',
       'OBX|3|TX|19005-8^Radiology Imaging study [Impression]^LN|1|Present: Pneumothorax.||||||P|||20260115101500+0000',
@@ -224,6 +234,59 @@ describe('A report as ORU^R01', () => {
     const refused = expect.objectContaining({ code: 'ris.not-sendable' });
     expect(() => make({ report: { ...report, status: 'registered' } })).toThrow(refused);
     expect(() => make({ patient: { resourceType: 'Patient' } })).toThrow(refused);
+  });
+});
+
+describe('A code of a finding', () => {
+  const graded = (code: string, system: string, valueCode: string, display = 'X') => ({
+    system,
+    code,
+    display,
+    extension: [{ url: `${SYSTEM}/StructureDefinition/match-grade`, valueCode }],
+  });
+  const sct = 'http://snomed.info/sct';
+  const radlex = 'http://radlex.org';
+  const own = { ...ours('nodule').coding[0]!, display: 'Nodule' };
+  const exactRadlex = { system: radlex, code: 'RID1', display: 'R' };
+  const exactSct = { system: sct, code: '1', display: 'S' };
+  /** OBX-3 of the finding. */
+  const obx3 = (coding: Coding[], label = 'Nodule') =>
+    lines({ observations: [{ ...pneumothorax, code: { coding, text: label } }] })
+      .find((line) => line.startsWith('OBX|4|'))!
+      .split('|')[3];
+
+  it.each<[string, Coding[], string]>([
+    ['two exact codes, SNOMED CT first', [own, exactRadlex, exactSct], '1^S^SCT^RID1^R^RADLEX'],
+    ['one exact code, with ours as alternate', [own, exactSct], '1^S^SCT^nodule^Nodule^99PRELIM'],
+    [
+      'the exact code, not the narrower or broader one before it',
+      [own, graded('427359005', sct, 'narrower'), exactRadlex],
+      'RID1^R^RADLEX^nodule^Nodule^99PRELIM',
+    ],
+    [
+      'ours alone, when no standard code is exact',
+      [own, graded('427359005', sct, 'narrower'), graded('RID9', radlex, 'broader')],
+      'nodule^Nodule^99PRELIM',
+    ],
+    [
+      'ours alone, when the grade is a word not known here',
+      [own, graded('427359005', sct, 'about')],
+      'nodule^Nodule^99PRELIM',
+    ],
+    [
+      'the text alone, when nothing is exact and none is ours',
+      [graded('427359005', sct, 'broader')],
+      '^Nodule',
+    ],
+  ])('leaves as %s', (_what, coding, expected) => {
+    expect(obx3(coding)).toBe(expected);
+  });
+
+  it('is also held back as a reason of the order and as the code of the exam', () => {
+    const code = { coding: [graded('77477000', sct, 'broader')], text: 'CT chest' };
+    const message = text({ serviceRequest: { ...serviceRequest, code, reasonCode: [code] } });
+    expect(message).not.toContain('77477000');
+    expect(readMessage(Buffer.from(message)).get('OBR', 1, 31, 2)).toBe('CT chest');
   });
 });
 

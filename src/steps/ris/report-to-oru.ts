@@ -2,15 +2,10 @@ import type { Encounter, Identifier } from '@medplum/fhirtypes';
 import { STUDY_NUMBER_SYSTEMS } from '../../hl7/assigning-authority.ts';
 import { type BuiltMessage, buildMessage, type Repetition, type Row } from '../../hl7/codec.ts';
 import { dateTimeToTimestamp } from '../../hl7/timestamp.ts';
+import { referenceToXcn } from '../../hl7/xcn-reference.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
-import {
-  codingsToCwe,
-  conceptToCwe,
-  identifierToCx,
-  identifierToEi,
-  referenceToXcn,
-} from './fhir-to-datatype.ts';
+import { codingsToCwe, conceptToCwe, identifierToCx, identifierToEi } from './fhir-to-datatype.ts';
 import type { OruInput } from './oru-input.ts';
 import { type ReportStatus, reportStatus } from './report-status.ts';
 import { resultRows } from './result-rows.ts';

@@ -20,7 +20,7 @@ import { RisSendStep } from './ris-send.step.ts';
     RisMessageStep,
     RisSendStep,
   ],
-  exports: [RisMessageStep, RisSendStep],
+  exports: [OutboundMessageStore, RisMessageStep, RisSendStep],
 })
 export class RisModule implements OnModuleDestroy {
   constructor(private readonly destination: RisDestination) {}

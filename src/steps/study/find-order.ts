@@ -33,7 +33,13 @@ export async function recordedKeys(
   const accession = study.identifier?.find((one) =>
     one.type?.coding?.some((coding) => coding.code === 'ACSN'),
   );
-  return { studyInstanceUid, accession: accession ?? null, patientIds: patient?.identifier ?? [] };
+  return {
+    studyInstanceUid,
+    accession: accession ?? null,
+    patientIds: patient?.identifier ?? [],
+    birthDate: patient?.birthDate ?? null,
+    gender: patient?.gender ?? null,
+  };
 }
 
 /** The order's patient; after a merge (link `replaced-by`) the one who took over. */

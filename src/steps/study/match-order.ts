@@ -12,7 +12,7 @@ export const UNMATCHED_REASONS = {
   'no-patient-id':
     'An order has the accession number of this study, but the study has no patient id to compare.',
   'other-patient':
-    'An order has the accession number of this study, but it is for a patient with another id.',
+    'An order has the accession number of this study, but it is for a patient with another id, birth date or sex.',
 } as const;
 
 export type UnmatchedReason = keyof typeof UNMATCHED_REASONS;
@@ -22,6 +22,9 @@ export interface StudyKeys {
   readonly studyInstanceUid: string;
   readonly accession: Identifier | null;
   readonly patientIds: readonly Identifier[];
+  /** FHIR date, of any precision; null when the images name none. */
+  readonly birthDate: string | null;
+  readonly gender: Patient['gender'] | null;
 }
 
 /** An order found by a number of the study, and its patient as stored now. */
@@ -36,8 +39,9 @@ export type OrderMatch =
 
 /**
  * Which order asked for this study: exactly one with its accession number (same issuer where both name one) or its Study
- * Instance UID, for a patient who has one of the study's patient ids. Nothing is guessed: a number that is reused, or typed
- * wrongly at the modality, must not put images into another patient's record.
+ * Instance UID, for a patient who has one of the study's patient ids and whose birth date and sex do not contradict those of the images.
+ * Nothing is guessed: a number that is reused, or typed wrongly at the modality, must not put images into another patient's
+ * record, and birth date and sex are no means to choose between two orders.
  */
 export function matchOrder(study: StudyKeys, candidates: readonly OrderCandidate[]): OrderMatch {
   const meant = candidates.filter(({ order }) => namesStudy(order, study));
@@ -51,6 +55,7 @@ export function matchOrder(study: StudyKeys, candidates: readonly OrderCandidate
   );
   const [only] = sameIdentity;
   if (sameIdentity.length > 1) return unmatched('several-orders');
+  if (only?.patient && contradicts(only.patient, study)) return unmatched('other-patient');
   if (only?.patient) return { kind: 'matched', order: only.order, patient: only.patient };
   return unmatched(study.patientIds.length === 0 ? 'no-patient-id' : 'other-patient');
 }
@@ -71,6 +76,18 @@ function namesStudy(order: ServiceRequest, study: StudyKeys): boolean {
 
 function samePatient(patient: Patient, ids: readonly Identifier[]): boolean {
   return (patient.identifier ?? []).some((known) => ids.some((id) => sameNumber(known, id)));
+}
+
+/**
+ * Another birth date, as far as both are known, or M against F. `other` and `unknown` contradict nothing: senders write them for want of
+ * anything better.
+ */
+function contradicts(patient: Patient, study: StudyKeys): boolean {
+  const [shorter, longer] = [patient.birthDate ?? '', study.birthDate ?? ''].sort(
+    (a, b) => a.length - b.length,
+  );
+  const sexes = [patient.gender, study.gender];
+  return !longer!.startsWith(shorter!) || (sexes.includes('male') && sexes.includes('female'));
 }
 
 /** The same value, unless both say who gave the number and it is not the same authority. */

@@ -15,6 +15,9 @@ import { StudyStep } from './study.step.ts';
 import { StudyWatchStore } from './study-watch.store.ts';
 import { announceStored, PacsWatch } from './watch-pacs.ts';
 
+/** A net under a crash between storing and telling, which one transaction already rules out: rare looks are enough. */
+const ARCHIVE_LOOK_INTERVAL_MS_MIN = 10_000;
+
 @Module({
   imports: [FhirModule, ArchiveModule],
   providers: [
@@ -42,7 +45,10 @@ import { announceStored, PacsWatch } from './watch-pacs.ts';
         log: Logger,
       ) =>
         new PacsWatch(source, watches, (jobs) => database.transaction((tx) => outbox.add(tx, jobs)), {
-          lookIntervalMs: settings.STUDY_LOOK_INTERVAL_MS,
+          // The embedded archive tells by itself what it stored; looking is only the net below.
+          lookIntervalMs: settings.DICOMWEB_URL
+            ? settings.STUDY_LOOK_INTERVAL_MS
+            : Math.max(settings.STUDY_LOOK_INTERVAL_MS, ARCHIVE_LOOK_INTERVAL_MS_MIN),
           lookBackHours: settings.STUDY_LOOK_BACK_HOURS,
           clock: systemClock,
           onFailure: (code) => log.warn({ code }, 'a look at the PACS failed'),

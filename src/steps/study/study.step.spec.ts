@@ -91,6 +91,8 @@ async function order(id: string, accession: string, mrn: string, more: Partial<S
     resourceType: 'Patient',
     id: `p-${id}`,
     identifier: [{ system: HOSP, value: mrn }],
+    birthDate: '1960-01-01',
+    gender: 'female',
   };
   const request: ServiceRequest & { id: string } = {
     resourceType: 'ServiceRequest',
@@ -214,6 +216,26 @@ describe('study step', () => {
       'other-patient',
     ],
     ['no patient id', '2.14', [['00080050', 'SH', 'ACC1']], 'no-patient-id'],
+    [
+      'the right numbers and another birth date',
+      '2.140',
+      [
+        ['00080050', 'SH', 'ACC1'],
+        ['00100020', 'LO', 'MRN1'],
+        ['00100030', 'DA', '19990909'],
+      ],
+      'other-patient',
+    ],
+    [
+      'the right numbers and the other sex',
+      '2.141',
+      [
+        ['00080050', 'SH', 'ACC1'],
+        ['00100020', 'LO', 'MRN1'],
+        ['00100040', 'CS', 'M'],
+      ],
+      'other-patient',
+    ],
   ] as [string, string, [string, string, string][], string][])(
     'keeps a study with %s unmatched, with the reason',
     async (_what, uid, elements, reason) => {

@@ -9,9 +9,9 @@ import { stableId } from '../../kernel/stable-id.ts';
 import { done, givenUp, later, type Step, type StepResult, skipped } from '../step.ts';
 import { decideCompleteness, type QuietTimes, type StudyWatch } from './decide-completeness.ts';
 import { findOrder, recordedKeys } from './find-order.ts';
-import type { OrderMatch } from './match-order.ts';
+import type { OrderMatch, StudyKeys } from './match-order.ts';
 import { accessionIdentifier, imagingStudyId, metadataToImagingStudy } from './metadata-to-imaging-study.ts';
-import { patientIdentifiers } from './metadata-to-patient.ts';
+import { metadataToPatient } from './metadata-to-patient.ts';
 import { studyPatient } from './study-patient.ts';
 import type { StudyWatchStore } from './study-watch.store.ts';
 import { withEarlier, withMatch } from './with-match.ts';
@@ -152,8 +152,15 @@ const AWAY: ReadonlySet<string> = new Set([
   'dicomweb.not-found',
 ]);
 
-function keysOf(first: DicomJson, studyInstanceUid: string) {
-  return { studyInstanceUid, accession: accessionIdentifier(first), patientIds: patientIdentifiers(first) };
+function keysOf(first: DicomJson, studyInstanceUid: string): StudyKeys {
+  const { identifier = [], birthDate = null, gender = null } = metadataToPatient(first);
+  return {
+    studyInstanceUid,
+    accession: accessionIdentifier(first),
+    patientIds: identifier,
+    birthDate,
+    gender,
+  };
 }
 
 function endpointAt(address: string): Endpoint & { id: string } {

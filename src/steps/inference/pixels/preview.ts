@@ -27,12 +27,20 @@ export const PREVIEW_SIDE_MAX = 768;
  * turned: the order of PS3.4 N.2. `region`: the part of the stored image that the model's pixels show.
  */
 export function previewOf(stored: PixelImage, window: VoiWindow | null, region: PixelRegion): Preview {
-  const small = shrink(channels(stored, 1), Math.ceil(Math.max(stored.rows, stored.columns) / PREVIEW_SIDE_MAX));
+  const small = shrink(
+    channels(stored, 1),
+    Math.ceil(Math.max(stored.rows, stored.columns) / PREVIEW_SIDE_MAX),
+  );
   const { rows, columns } = small;
   const { data } = modalityValues(small);
   const shown = toGrey(Float32Array.from(data), window);
   if (stored.source.monochrome1) for (let i = 0; i < shown.length; i++) shown[i] = WHITE - shown[i]!;
-  return { rows, columns, data: new Uint8Array(shown.buffer), seen: seenRegion(stored, region, rows, columns) };
+  return {
+    rows,
+    columns,
+    data: new Uint8Array(shown.buffer),
+    seen: seenRegion(stored, region, rows, columns),
+  };
 }
 
 /** Means of factor × factor pixels; a last row or column that fills no square is left out. */
@@ -61,7 +69,8 @@ function toGrey(data: Float32Array, window: VoiWindow | null): Uint8ClampedArray
   const grey = new Uint8ClampedArray(data.length);
   if (window?.shape === 'SIGMOID') {
     const { centre, width } = window;
-    for (let i = 0; i < data.length; i++) grey[i] = WHITE / (1 + Math.exp((-4 * (data[i]! - centre)) / width));
+    for (let i = 0; i < data.length; i++)
+      grey[i] = WHITE / (1 + Math.exp((-4 * (data[i]! - centre)) / width));
     return grey;
   }
   const [low, span] = window ? linear(window) : whole(data);

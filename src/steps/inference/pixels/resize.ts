@@ -90,7 +90,11 @@ interface Pass {
  * times as long in V8.
  */
 
-function convolveRows(source: Float32Array, target: Float32Array, pass: Pass & { readonly rows: number }): void {
+function convolveRows(
+  source: Float32Array,
+  target: Float32Array,
+  pass: Pass & { readonly rows: number },
+): void {
   const { rows, columns, samples, weights } = pass;
   const { size, first, count, weight } = weights;
   let at = 0;
@@ -128,7 +132,11 @@ function convolveColumns(source: PixelImage['data'], target: Float32Array, pass:
 /** Sums start with half a unit, so that the shift rounds. */
 const HALF = 1 << (FRACTION_BITS - 1);
 
-function convolveRows8Bit(source: Uint8Array, target: Uint8Array, pass: Pass & { readonly rows: number }): void {
+function convolveRows8Bit(
+  source: Uint8Array,
+  target: Uint8Array,
+  pass: Pass & { readonly rows: number },
+): void {
   const { rows, columns, samples, weights } = pass;
   const { size, first, count } = weights;
   const weight = fixedPoint(weights);
@@ -140,7 +148,8 @@ function convolveRows8Bit(source: Uint8Array, target: Uint8Array, pass: Pass & {
       for (let sample = 0; sample < samples; sample++) {
         let from = (line + first[x]!) * samples + sample;
         let sum = HALF;
-        for (let k = 0; k < taps; k++, from += samples) sum = (sum + Math.imul(source[from]!, weight[x * size + k]!)) | 0;
+        for (let k = 0; k < taps; k++, from += samples)
+          sum = (sum + Math.imul(source[from]!, weight[x * size + k]!)) | 0;
         target[at++] = eightBits(sum);
       }
     }

@@ -1,0 +1,51 @@
+import { Failure } from '../kernel/errors.ts';
+
+/**
+ * Node's codes for a server that is not there, and PostgreSQL's for one that is going, coming or full (appendix A: 53300, 57P01 to 57P03, class 08).
+ */
+const AWAY: ReadonlySet<string> = new Set([
+  ...[
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'ENOENT',
+    'EPIPE',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+  ],
+  ...['53300', '57P01', '57P02', '57P03'],
+]);
+
+/** `pg` says these in words only. */
+const AWAY_IN_WORDS =
+  /^(Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded when trying to connect|Client was closed|Cannot use a pool after)/;
+
+/** Codes with which a statement was never taken: nothing can have happened. */
+const NEVER_TAKEN: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', '53300', '57P03']);
+
+/** `database.unavailable` for an error of `pg` that says that the database is away; every other error as it is. */
+export function asFailure(error: unknown): unknown {
+  if (!isAway(error)) return error;
+  return new Failure('database.unavailable', 'The database does not answer. Try again in a few seconds.', {
+    cause: error,
+  });
+}
+
+/** The connection was lost after a statement had left: it may have been done. */
+export function mayHaveHappened(error: unknown): boolean {
+  if (!(error instanceof Failure) || error.code !== 'database.unavailable') return false;
+  return !NEVER_TAKEN.has(codeOf(error.cause));
+}
+
+function isAway(error: unknown): boolean {
+  const code = codeOf(error);
+  if (AWAY.has(code) || /^08...$/.test(code)) return true;
+  return error instanceof Error && AWAY_IN_WORDS.test(error.message);
+}
+
+function codeOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === 'string' ? code : '';
+}

@@ -1,0 +1,52 @@
+import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
+import { Database } from './database/database.ts';
+import { Failure } from './kernel/errors.ts';
+import type { OruStored } from './kernel/handoffs.ts';
+import { type DeadLetter, Outbox } from './queue/outbox.ts';
+import { OutboundMessageStore } from './steps/ris/outbound-message.store.ts';
+
+/** Newest first; who has more has one trouble many times, and `more` says so. */
+export const DEAD_LETTERS_SHOWN_MAX = 200;
+/** Largest value of PostgreSQL's `bigint`. */
+const JOB_ID_MAX = 2n ** 63n - 1n;
+
+/** Dead letters for the operator. Never what a job carried. The doors ask for `system/Task.r` and `system/Task.u`. */
+@Controller('jobs')
+export class JobsController {
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+    private readonly messages: OutboundMessageStore,
+  ) {}
+
+  @Get('dead')
+  async dead(): Promise<{ jobs: DeadLetter[]; more: boolean }> {
+    const jobs = await this.outbox.dead(this.database, DEAD_LETTERS_SHOWN_MAX + 1);
+    return { jobs: jobs.slice(0, DEAD_LETTERS_SHOWN_MAX), more: jobs.length > DEAD_LETTERS_SHOWN_MAX };
+  }
+
+  /** Back in its queue with all its attempts. A message for the RIS waits to be sent again, in the same transaction. */
+  @Post(':id/replay')
+  @HttpCode(200)
+  async replay(@Param('id') id: string): Promise<{ id: string; queue: string }> {
+    if (!/^[1-9]\d{0,18}$/.test(id) || BigInt(id) > JOB_ID_MAX) throw unknownJob();
+    const queue = await this.database.transaction(async (tx) => {
+      const job = await this.outbox.replay(tx, id);
+      if (!job) {
+        if (await this.outbox.has(tx, id))
+          throw new Failure('job.not-dead', 'The job is no dead letter: it waits or runs.');
+        throw unknownJob();
+      }
+      if (job.queue === 'ris-send')
+        await this.messages.replayed(tx, (job.payload as unknown as OruStored).messageId);
+      return job.queue;
+    });
+    return { id, queue };
+  }
+}
+
+const unknownJob = () =>
+  new Failure(
+    'job.unknown',
+    'There is no such job. GET /jobs/dead lists the dead letters; finished jobs are not kept.',
+  );

@@ -1,0 +1,53 @@
+import { beforeEach, expect, test } from 'vitest';
+import type { FlowRunner, StepEnded } from './flow/flow-runner.ts';
+import { LogRisTrouble, REFUSED_FORGOTTEN_MS } from './log-ris-trouble.ts';
+
+type Heard = Parameters<LogRisTrouble['hear']>[0];
+
+let lines: [object, string][];
+let trouble: LogRisTrouble;
+beforeEach(() => {
+  lines = [];
+  trouble = new LogRisTrouble({} as FlowRunner, { warn: (fields: object, text: string) => void lines.push([fields, text]) } as never);
+});
+
+const send = (messageId: string, end: StepEnded['end'], why: string | null = null): Heard => ({ step: 'ris-send', end, why, handoff: { messageId } });
+
+test('a RIS that is away is said once, however many messages try, and once when it answers again', () => {
+  for (let n = 0; n < 50; n += 1) trouble.hear(send(`m${n}`, 'later', n % 2 ? 'hl7.connection' : 'hl7.ack-timeout'), n);
+  trouble.hear(send('m1', 'done'), 90_000);
+  trouble.hear(send('m2', 'done'), 90_001);
+  expect(lines).toEqual([
+    [{ code: 'hl7.ack-timeout' }, 'the RIS does not take messages; they wait'],
+    [{ after_s: 90 }, 'the RIS answers again'],
+  ]);
+});
+
+test('a RIS that comes back with an error ends the one trouble and begins the other', () => {
+  trouble.hear(send('a', 'later', 'hl7.connection'), 0);
+  trouble.hear(send('a', 'later', 'the RIS answered AE 207'), 1_000);
+  trouble.hear(send('b', 'done'), 2_000);
+  trouble.hear(send('a', 'later', 'the RIS answered AE 207'), 3_000);
+  trouble.hear(send('a', 'given-up', 'the RIS answered AE 207 25 times'), 4_000);
+  expect(lines.map(([, text]) => text)).toEqual([
+    'the RIS does not take messages; they wait',
+    'the RIS answers again',
+    'the RIS answers with an error; the message is sent again',
+    'no message is answered with an error any more',
+  ]);
+});
+
+test('a refused message that another worker took on is forgotten after a while', () => {
+  trouble.hear(send('a', 'later', 'the RIS answered AE'), 0);
+  trouble.hear(send('b', 'done'), REFUSED_FORGOTTEN_MS);
+  expect(lines).toHaveLength(1);
+  trouble.hear(send('b', 'done'), REFUSED_FORGOTTEN_MS + 1);
+  expect(lines).toHaveLength(2);
+});
+
+test('other steps, and what our own errors end, say nothing about the RIS', () => {
+  trouble.hear({ ...send('a', 'later', 'still growing'), step: 'study' }, 0);
+  trouble.hear(send('a', 'skipped', 'the message is gone'), 0);
+  trouble.hear(send('a', 'given-up', 'TypeError'), 0);
+  expect(lines).toEqual([]);
+});

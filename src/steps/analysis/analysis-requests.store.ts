@@ -1,0 +1,37 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../../database/database.ts';
+import type { AnalysisRequested } from '../../kernel/handoffs.ts';
+import { Outbox } from '../../queue/outbox.ts';
+
+/** Requests by `$analyze` that no step has taken up yet: rows of the outbox under the Task's id as key. */
+@Injectable()
+export class AnalysisRequestsStore {
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+  ) {}
+
+  /** Asks for the analysis. Asked for again before it is taken up it stays one job. */
+  async add(taskId: string, payload: AnalysisRequested): Promise<void> {
+    await this.database.transaction((tx) =>
+      this.outbox.add(tx, [{ queue: ANALYSIS_QUEUE, key: taskId, payload, priority: 10 }]),
+    );
+  }
+
+  /**
+   * Is there a request for this Task? It is gone in the moment in which the Task is written, so who asks here first and then
+   * reads the Task misses neither.
+   */
+  async has(taskId: string): Promise<boolean> {
+    return (await this.database.run(HAS, [ANALYSIS_QUEUE, taskId])).length > 0;
+  }
+}
+
+/** The step that takes up an analysis; see `flow/study-flow.ts`. */
+const ANALYSIS_QUEUE = 'analysis';
+
+/** By the unique index that keeps keys apart; a dead letter is no request any more. */
+const HAS = {
+  name: 'analysis-request-has',
+  text: `SELECT 1 FROM outbox WHERE queue = $1 AND key = $2 AND key IS NOT NULL AND state <> 'dead'`,
+};

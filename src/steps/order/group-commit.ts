@@ -1,0 +1,73 @@
+/** Waiting work that is done together with others. */
+interface Waiting<T, R> {
+  readonly item: T;
+  readonly keys: readonly string[];
+  readonly resolve: (result: R) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Bounds what one failure makes to be done again, and how long the first of a group waits for the last. */
+export const GROUP_ITEMS_MAX = 64;
+/**
+ * Senders that were answered together send again together: the first of them would make a group of its own, and the others would wait
+ * for its commit. So after a group of several the next one waits this long; after a lone item nothing is waited for.
+ */
+export const GATHER_MS = 2;
+
+/**
+ * Does what comes while other work is under way together, as one group with one commit: what a message costs is above all its round
+ * trips to the database and its wait for the disk. A lone item starts at once, so nobody waits for a group to fill.
+ *
+ * Items that share a key are never in one group, and go in the order in which they came: the later one sees what the earlier one has
+ * written. When a group fails, each of its items is tried alone, so that one bad item fails alone.
+ */
+export class GroupCommit<T, R> {
+  private waiting: Waiting<T, R>[] = [];
+  private busy = false;
+
+  constructor(
+    /** Does all items or none; gives one result each, in their order. */
+    private readonly run: (items: readonly T[]) => Promise<readonly R[]>,
+  ) {}
+
+  /** Resolves when the item's group is committed. `keys` name what the item reads and writes. */
+  add(item: T, keys: readonly string[]): Promise<R> {
+    const result = new Promise<R>((resolve, reject) => this.waiting.push({ item, keys, resolve, reject }));
+    void this.work();
+    return result;
+  }
+
+  private async work(): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    while (this.waiting.length > 0) {
+      const group = this.nextGroup();
+      await this.runGroup(group);
+      if (group.length > 1) await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+    }
+    this.busy = false;
+  }
+
+  private nextGroup(): Waiting<T, R>[] {
+    const taken = new Set<string>();
+    const group: Waiting<T, R>[] = [];
+    const later: Waiting<T, R>[] = [];
+    for (const one of this.waiting) {
+      const free = group.length < GROUP_ITEMS_MAX && !one.keys.some((key) => taken.has(key));
+      (free ? group : later).push(one);
+      for (const key of one.keys) taken.add(key);
+    }
+    this.waiting = later;
+    return group;
+  }
+
+  private async runGroup(group: readonly Waiting<T, R>[]): Promise<void> {
+    try {
+      const results = await this.run(group.map((one) => one.item));
+      for (const [at, one] of group.entries()) one.resolve(results[at] as R);
+    } catch (error) {
+      if (group.length === 1) group[0]?.reject(error);
+      else for (const one of group) await this.runGroup([one]);
+    }
+  }
+}
