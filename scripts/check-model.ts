@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { forbidTelemetry } from '../src/config/forbid-telemetry.ts';
 import { readSettings, type Settings } from '../src/config/settings.ts';
 import { PixelWorkers } from '../src/dicom/pixel-workers.ts';
 import { checkModel, type RegisteredModel } from '../src/governance/check-model.ts';
@@ -12,6 +13,8 @@ import { InferenceEngines } from '../src/steps/inference/inference-engines.ts';
 import { TensorReader } from '../src/steps/inference/tensor-reader.ts';
 import { ConceptMaps } from '../src/terminology/concept-maps.ts';
 import { type GoldenKit, type GoldenResult, isGood, runGoldenCase } from './run-golden-case.ts';
+
+forbidTelemetry();
 
 /**
  * `node scripts/check-model.ts <folder>`: the verdict on one model, or on each model under a folder, with all faults at once; of a model that

@@ -1,7 +1,7 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -25,7 +25,8 @@ async function takePort(): Promise<string> {
   return String((server.address() as { port: number }).port);
 }
 
-const check = (env: Record<string, string>) => checkStart(readSettings({ PRELIM_DATA: folder, PORT: '0', HL7_PORT: '0', ...env }));
+const check = (env: Record<string, string>) =>
+  checkStart(readSettings({ PRELIM_DATA: folder, PORT: '0', HL7_PORT: '0', ...env }));
 
 test('a good place starts, and the folder is made', async () => {
   await expect(check({ PRELIM_DATA: join(folder, 'a', 'b') })).resolves.toBeUndefined();
@@ -35,16 +36,31 @@ test('both ports taken and a folder that cannot be written to are named in one m
   const file = join(folder, 'file');
   writeFileSync(file, '');
   const [port, mllp] = [await takePort(), await takePort()];
-  const failure = await check({ PORT: port, HL7_PORT: mllp, PRELIM_DATA: join(file, 'data') }).catch((error: unknown) => error);
-  expect(failure).toMatchObject({ code: 'config.invalid', issues: [{ at: 'PRELIM_DATA' }, { at: 'PORT' }, { at: 'HL7_PORT' }] });
-  for (const part of ['3 faults', `PORT: another program listens on 127.0.0.1:${port}`, `HL7_PORT: another program listens on 127.0.0.1:${mllp}`, 'cannot be written to'])
+  const failure = await check({ PORT: port, HL7_PORT: mllp, PRELIM_DATA: join(file, 'data') }).catch(
+    (error: unknown) => error,
+  );
+  expect(failure).toMatchObject({
+    code: 'config.invalid',
+    issues: [{ at: 'PRELIM_DATA' }, { at: 'PORT' }, { at: 'HL7_PORT' }],
+  });
+  for (const part of [
+    '3 faults',
+    `PORT: another program listens on 127.0.0.1:${port}`,
+    `HL7_PORT: another program listens on 127.0.0.1:${mllp}`,
+    'cannot be written to',
+  ])
     expect((failure as Error).message).toContain(part);
 });
 
 test('one fault is one sentence with the code it always had', async () => {
   const port = await takePort();
-  await expect(check({ PORT: port })).rejects.toMatchObject({ code: 'config.invalid', message: `PORT: another program listens on 127.0.0.1:${port}. Stop it, or set PORT.` });
-  await expect(check({ PORT: port, HL7_PORT: port })).rejects.toMatchObject({ issues: [{ at: 'PORT' }, { at: 'HL7_PORT' }] });
+  await expect(check({ PORT: port })).rejects.toMatchObject({
+    code: 'config.invalid',
+    message: `PORT: another program listens on 127.0.0.1:${port}. Stop it, or set PORT.`,
+  });
+  await expect(check({ PORT: port, HL7_PORT: port })).rejects.toMatchObject({
+    issues: [{ at: 'PORT' }, { at: 'HL7_PORT' }],
+  });
   const file = join(folder, 'file');
   writeFileSync(file, '');
   await expect(check({ PRELIM_DATA: file })).rejects.toMatchObject({ code: 'data.unwritable' });

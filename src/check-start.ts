@@ -16,11 +16,11 @@ export async function checkStart(settings: Place): Promise<void> {
   const found = await Promise.all([
     folderFault(settings.PRELIM_DATA),
     portFault('PORT', 'HOST', settings.PORT, settings.HOST),
-    listens ? portFault('HL7_PORT', 'HL7_HOST', settings.HL7_PORT, settings.HL7_HOST) : null,
+    listens && !same ? portFault('HL7_PORT', 'HL7_HOST', settings.HL7_PORT, settings.HL7_HOST) : null,
   ]);
-  const [folder, , mllp] = found;
+  const [folder] = found;
   const faults = found.filter((fault) => fault !== null);
-  if (same && !mllp) faults.push({ at: 'HL7_PORT', text: 'is the same port as PORT. Set one of the two.' });
+  if (same) faults.push({ at: 'HL7_PORT', text: 'is the same port as PORT. Set one of the two.' });
   if (faults.length === 0) return;
   const message =
     faults.length === 1

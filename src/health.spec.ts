@@ -4,7 +4,10 @@ import { RIS_UNSENT_S_MAX, risState } from './health.controller.ts';
 const ack = new Date('2026-02-03T04:05:06Z');
 
 test('a RIS is not asked for: nothing configured and nothing waiting is well', () => {
-  expect(risState({ waiting: 0, oldestSeconds: 0, lastAckAt: null }, false)).toEqual({ ok: true, detail: 'no RIS configured' });
+  expect(risState({ waiting: 0, oldestSeconds: 0, lastAckAt: null }, false)).toEqual({
+    ok: true,
+    detail: 'no RIS configured',
+  });
 });
 
 test('messages that wait for a RIS nobody configured are shown, and in the end not well', () => {
@@ -16,7 +19,10 @@ test('messages that wait for a RIS nobody configured are shown, and in the end n
 });
 
 test('the RIS is well until the oldest message has waited longer than the limit', () => {
-  expect(risState({ waiting: 0, oldestSeconds: 0, lastAckAt: null }, true)).toEqual({ ok: true, detail: 'no message waits; no ACK yet' });
+  expect(risState({ waiting: 0, oldestSeconds: 0, lastAckAt: null }, true)).toEqual({
+    ok: true,
+    detail: 'no message waits; no ACK yet',
+  });
   expect(risState({ waiting: 3, oldestSeconds: RIS_UNSENT_S_MAX, lastAckAt: ack }, true).ok).toBe(true);
   expect(risState({ waiting: 3, oldestSeconds: RIS_UNSENT_S_MAX + 1, lastAckAt: ack }, true)).toEqual({
     ok: false,

@@ -8,13 +8,22 @@ let lines: [object, string][];
 let trouble: LogRisTrouble;
 beforeEach(() => {
   lines = [];
-  trouble = new LogRisTrouble({} as FlowRunner, { warn: (fields: object, text: string) => void lines.push([fields, text]) } as never);
+  trouble = new LogRisTrouble(
+    {} as FlowRunner,
+    { warn: (fields: object, text: string) => void lines.push([fields, text]) } as never,
+  );
 });
 
-const send = (messageId: string, end: StepEnded['end'], why: string | null = null): Heard => ({ step: 'ris-send', end, why, handoff: { messageId } });
+const send = (messageId: string, end: StepEnded['end'], why: string | null = null): Heard => ({
+  step: 'ris-send',
+  end,
+  why,
+  handoff: { messageId },
+});
 
 test('a RIS that is away is said once, however many messages try, and once when it answers again', () => {
-  for (let n = 0; n < 50; n += 1) trouble.hear(send(`m${n}`, 'later', n % 2 ? 'hl7.connection' : 'hl7.ack-timeout'), n);
+  for (let n = 0; n < 50; n += 1)
+    trouble.hear(send(`m${n}`, 'later', n % 2 ? 'hl7.connection' : 'hl7.ack-timeout'), n);
   trouble.hear(send('m1', 'done'), 90_000);
   trouble.hear(send('m2', 'done'), 90_001);
   expect(lines).toEqual([

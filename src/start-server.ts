@@ -7,6 +7,7 @@ import { AccessTokens } from './access/access-tokens.ts';
 import { requireToken } from './access/require-token.ts';
 import { AppModule } from './app.module.ts';
 import { checkStart } from './check-start.ts';
+import { forbidTelemetry } from './config/forbid-telemetry.ts';
 import type { Settings } from './config/settings.ts';
 import { OutcomeFilter } from './fhir/outcome.filter.ts';
 import { Failure } from './kernel/errors.ts';
@@ -28,6 +29,7 @@ const KEEP_ALIVE_MS = 65_000;
  * @throws Failure with all that is wrong: folder, database, ports
  */
 export async function startServer(settings: Settings, log: Logger): Promise<RunningServer> {
+  forbidTelemetry();
   await checkStart(settings);
   const adapter = new FastifyAdapter({
     keepAliveTimeout: KEEP_ALIVE_MS,

@@ -88,7 +88,8 @@ export const SETTINGS = {
   HL7_TLS_CERT: {
     kind: kinds.text,
     default: '',
-    means: 'PEM file with the certificate of the MLLP listener (with HL7_TLS_KEY): makes it MLLP over TLS. Empty: plain MLLP.',
+    means:
+      'PEM file with the certificate of the MLLP listener (with HL7_TLS_KEY): makes it MLLP over TLS. Empty: plain MLLP.',
   },
   HL7_TLS_KEY: {
     kind: kinds.text,
@@ -98,7 +99,8 @@ export const SETTINGS = {
   HL7_TLS_CA: {
     kind: kinds.text,
     default: '',
-    means: 'PEM file with the authorities of client certificates: senders without one are refused. Empty: none is asked for.',
+    means:
+      'PEM file with the authorities of client certificates: senders without one are refused. Empty: none is asked for.',
   },
   RIS_URL: {
     kind: kinds.optionalUrl(['mllp:', 'mllps:']),
@@ -129,7 +131,8 @@ export const SETTINGS = {
   RIS_PROFILE: {
     kind: kinds.text,
     default: '',
-    means: 'JSON file in which the result messages for this RIS differ; see docs/interface-engineer.md. Empty: the defaults there.',
+    means:
+      'JSON file in which the result messages for this RIS differ; see docs/interface-engineer.md. Empty: the defaults there.',
   },
   HL7_SENDING_APPLICATION: { kind: kinds.text, default: 'PRELIM', means: 'MSH-3 of messages sent.' },
   HL7_SENDING_FACILITY: { kind: kinds.text, default: 'RADIOLOGY', means: 'MSH-4 of messages sent.' },

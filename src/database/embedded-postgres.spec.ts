@@ -38,7 +38,11 @@ async function open(postgres: EmbeddedPostgres): Promise<Database> {
 }
 
 const one = { text: 'SELECT 1 AS one' };
-const answers = (database: Database) => database.run(one).then(() => true, () => false);
+const answers = (database: Database) =>
+  database.run(one).then(
+    () => true,
+    () => false,
+  );
 
 async function postmaster(): Promise<number> {
   return Number((await readFile(join(folder, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[0]);
@@ -53,7 +57,10 @@ describe('the embedded PostgreSQL', () => {
     await database.run({ text: 'CREATE TABLE kept (n int)' });
     await database.run({ text: 'INSERT INTO kept VALUES (1)' });
     const lines: string[] = [];
-    const watch = new EmbeddedWatch(postgres, pino({}, { write: (line: string) => void lines.push(JSON.parse(line).msg) }));
+    const watch = new EmbeddedWatch(
+      postgres,
+      pino({}, { write: (line: string) => void lines.push(JSON.parse(line).msg) }),
+    );
     try {
       let uncertain: boolean | null = null;
       const idle = database.transaction(async (tx) => {

@@ -28,7 +28,12 @@ export type { ResourceChange, ResourceId, ResourceWrite, SearchResult, TypedIden
 export { newResourceId };
 
 /** Called inside the transaction, when rows and search rows are written. Throwing rolls the write back. */
-export type ChangeListener = (tx: Transaction, changes: readonly ResourceChange[]) => Promise<void>;
+export type ChangeListener = (
+  tx: Transaction,
+  changes: readonly ResourceChange[],
+  /** Who made them. */
+  access: AccessContext,
+) => Promise<void>;
 
 /**
  * The door to stored resources for the rest of the server. Without an access context it acts for the server itself. Reads take an `sql`
@@ -104,7 +109,7 @@ export class ResourceStore {
     const planned = await writeResources(tx, writes, { clock: this.clock, base: this.base, access });
     const changes = planned.flatMap((plan) => plan.change ?? []);
     if (changes.length > 0) {
-      for (const listener of this.listeners) await listener(tx, changes);
+      for (const listener of this.listeners) await listener(tx, changes, access);
     }
     return planned.map((plan) => plan.stored);
   }

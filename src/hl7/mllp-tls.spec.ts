@@ -1,45 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { TLS_CLIENT as CLIENT, TLS_SERVER as SERVER } from '../../test/fixtures/tls-certificates.ts';
 import { acknowledgements } from './ack.ts';
 import { BACKOFF_FIRST_MS, MllpClient } from './mllp-client.ts';
 import { MllpServer } from './mllp-server.ts';
-
-/** Self-signed for 127.0.0.1, valid for a hundred years, used nowhere else. */
-const SERVER = {
-  cert: `-----BEGIN CERTIFICATE-----
-MIIBlDCCATugAwIBAgIUbLLJ2o7QiKwKiHk2RBBsNwXu7tkwCgYIKoZIzj0EAwIw
-ETEPMA0GA1UEAwwGc2VydmVyMCAXDTI2MTEyMTIyMjU1MFoYDzIxMjYxMDI4MjIy
-NTUwWjARMQ8wDQYDVQQDDAZzZXJ2ZXIwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
-AARGYGgLy97Z9LhOUusjdm5tFy7CVHjtu1Qrs53j9ALd5r3+w6h/Pi81tEKOXUmc
-Zgm7C+Xi3lconPiNEntl/StVo28wbTAdBgNVHQ4EFgQUflG90nYCD6BFsanazeCj
-5zc3YjEwHwYDVR0jBBgwFoAUflG90nYCD6BFsanazeCj5zc3YjEwDwYDVR0TAQH/
-BAUwAwEB/zAaBgNVHREEEzARhwR/AAABgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
-RwAwRAIgPbXo/GL/G6GUQpb8Z9W6BenYTi6YNPk4OhJcqZ2/RCQCIFhQg5RRsjiO
-xXpEMl+I9ncI/yeYAvHnVKWCmxMzrf5/
------END CERTIFICATE-----`,
-  key: `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgrZGmPKav7MEH5rd/
-4FY2guIWlj9yf9pt6zcqXRo2aHmhRANCAARGYGgLy97Z9LhOUusjdm5tFy7CVHjt
-u1Qrs53j9ALd5r3+w6h/Pi81tEKOXUmcZgm7C+Xi3lconPiNEntl/StV
------END PRIVATE KEY-----`,
-};
-const CLIENT = {
-  cert: `-----BEGIN CERTIFICATE-----
-MIIBljCCATugAwIBAgIUQXFZ7j9/MHMfE9CWC12DQoVHgR0wCgYIKoZIzj0EAwIw
-ETEPMA0GA1UEAwwGY2xpZW50MCAXDTI2MTEyMTIyMjU1MFoYDzIxMjYxMDI4MjIy
-NTUwWjARMQ8wDQYDVQQDDAZjbGllbnQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
-AAR7rtRJEICRwZtswCzpnZRhlhJ3DyaNZHWPLMf3cCg+FT2456nrYjy6F9ld480Q
-bijEoGAFaqtgs3b1QeeZnOlho28wbTAdBgNVHQ4EFgQUEd+LdyNvUXDeDsSDU07j
-GzxW5kswHwYDVR0jBBgwFoAUEd+LdyNvUXDeDsSDU07jGzxW5kswDwYDVR0TAQH/
-BAUwAwEB/zAaBgNVHREEEzARhwR/AAABgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
-SQAwRgIhAPw/v80YBRBKVBblEHbc0de1WweGDChCMJCER9ccqFDOAiEA0VRi4GnD
-yu+dVCeYzCOxW+77KBCHIpLkJv/pSL8whms=
------END CERTIFICATE-----`,
-  key: `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgW7MwIgBiYnUV25WJ
-dPDjyQT6H/jNzXtBPZVLNuS332uhRANCAAR7rtRJEICRwZtswCzpnZRhlhJ3DyaN
-ZHWPLMf3cCg+FT2456nrYjy6F9ld480QbijEoGAFaqtgs3b1QeeZnOlh
------END PRIVATE KEY-----`,
-};
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {

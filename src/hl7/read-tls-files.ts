@@ -21,7 +21,10 @@ export function readTlsFiles(settings: Readonly<Record<string, string>>): TlsFil
   if (![cert, key, ca].some(isGiven)) return null;
   const issues: FailureIssue[] = [];
   if (isGiven(cert) !== isGiven(key))
-    issues.push({ at: isGiven(cert) ? key : cert, text: 'must be given too: a certificate and its key belong together' });
+    issues.push({
+      at: isGiven(cert) ? key : cert,
+      text: 'must be given too: a certificate and its key belong together',
+    });
   const texts = new Map<string, string>();
   for (const name of [cert, key, ca].filter(isGiven)) {
     const text = textOf(settings[name] ?? '');
@@ -36,7 +39,9 @@ export function readTlsFiles(settings: Readonly<Record<string, string>>): TlsFil
   if (issues.length === 0) issues.push(...faultsOf(files, { cert, key, ca }));
   if (issues.length > 0) {
     const lines = issues.map((issue) => `${issue.at} ${issue.text}`).join('; ');
-    throw new Failure('config.invalid', `The TLS files have ${issues.length} fault(s): ${lines}.`, { issues });
+    throw new Failure('config.invalid', `The TLS files have ${issues.length} fault(s): ${lines}.`, {
+      issues,
+    });
   }
   return files;
 }
@@ -50,9 +55,13 @@ function textOf(path: string): string | null {
 }
 
 /** OpenSSL's own words are not repeated: they may quote the file. */
-function faultsOf({ cert, key, ca }: TlsFiles, names: { cert: string; key: string; ca: string }): FailureIssue[] {
+function faultsOf(
+  { cert, key, ca }: TlsFiles,
+  names: { cert: string; key: string; ca: string },
+): FailureIssue[] {
   const issues: FailureIssue[] = [];
-  if (ca !== undefined && !holdsCertificates(ca)) issues.push({ at: names.ca, text: 'holds no certificate in PEM' });
+  if (ca !== undefined && !holdsCertificates(ca))
+    issues.push({ at: names.ca, text: 'holds no certificate in PEM' });
   if (cert === undefined) return issues;
   if (!holdsCertificates(cert)) issues.push({ at: names.cert, text: 'holds no certificate in PEM' });
   else if (!isContext({ cert, key: key ?? '' }))
@@ -60,7 +69,8 @@ function faultsOf({ cert, key, ca }: TlsFiles, names: { cert: string; key: strin
   return issues;
 }
 
-const holdsCertificates = (text: string): boolean => text.includes('-----BEGIN CERTIFICATE-----') && isContext({ cert: text });
+const holdsCertificates = (text: string): boolean =>
+  text.includes('-----BEGIN CERTIFICATE-----') && isContext({ cert: text });
 
 function isContext(options: tls.SecureContextOptions): boolean {
   try {

@@ -2,6 +2,7 @@ import type { Patient, Subscription } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
 import type { Database } from '../database/database.ts';
+import { accessOfScopes } from '../fhir/access-context.ts';
 import { loadDefinitions } from '../fhir/definitions/definitions.ts';
 import { failureToOutcome } from '../fhir/failure-to-outcome.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
@@ -26,7 +27,7 @@ beforeAll(async () => {
   store = new ResourceStore(database, SETTINGS);
   behind = new ResourceStore(database, SETTINGS);
   const sink = { write: (line: string) => void logged.push(JSON.parse(line)) };
-  new MatchChange(store, new Outbox(), SETTINGS, makeLogger('info', sink)).listen();
+  new MatchChange(store, new Outbox(), SETTINGS, makeLogger('info', sink), 0).listen();
 });
 afterAll(() => close());
 beforeEach(async () => {
@@ -61,6 +62,14 @@ const hooks = async () =>
   ).map((row) => row.id);
 
 describe('a Subscription that is written', () => {
+  it('is refused when its author may not read what it would deliver', async () => {
+    const resource = subscription('curious', 'Patient?active=true');
+    const write = (scope: string) =>
+      database.transaction((tx) => store.write(tx, [{ kind: 'update', resource }], accessOfScopes(scope)));
+    await expect(write('system/Subscription.cu')).rejects.toMatchObject({ code: 'auth.scope' });
+    await expect(write('system/Subscription.cu system/Patient.r')).resolves.toHaveLength(1);
+  });
+
   it.each([
     ['no-such-parameter=1', /no search parameter "no-such-parameter"/],
     ['birthdate=yesterday', /value of birthdate is not a date/],

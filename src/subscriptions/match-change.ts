@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.ts';
 import type { Transaction } from '../database/database.ts';
+import { type AccessContext, demandAccess } from '../fhir/access-context.ts';
 import { type ResourceChange, ResourceStore } from '../fhir/resource-store.ts';
 import { Failure } from '../kernel/errors.ts';
 import type { AnalysisRequested } from '../kernel/handoffs.ts';
@@ -31,28 +32,47 @@ const ANALYSIS_QUEUE = 'analysis';
 export class MatchChange {
   /** Id and version of those that the log has: one line each, not one per study. */
   private readonly reported = new Set<string>();
+  /** Read ones by id, so that an unchanged one is read once. */
+  private parsed = new Map<string, { version: number; active: ActiveSubscription | null }>();
+  private knownUntil = 0;
 
   constructor(
     private readonly store: ResourceStore,
     private readonly outbox: Outbox,
     private readonly settings: Pick<Settings, 'baseUrl' | 'SUBSCRIPTION_HOSTS'>,
     private readonly log: Pick<Logger, 'warn'>,
+    private readonly knownMs = KNOWN_MS,
   ) {}
 
   listen(): void {
-    this.store.onChange((tx, changes) => this.match(tx, changes));
+    this.store.onChange((tx, changes, access) => this.match(tx, changes, access));
   }
 
-  private async match(tx: Transaction, changes: readonly ResourceChange[]): Promise<void> {
+  private async match(
+    tx: Transaction,
+    changes: readonly ResourceChange[],
+    access: AccessContext,
+  ): Promise<void> {
     for (const change of changes) {
       if (change.type === 'Subscription' && change.resource)
-        await this.check(tx, change.resource as Subscription);
+        await this.check(tx, change.resource as Subscription, access);
     }
     const written = changes.filter(
       (change) => change.interaction !== 'delete' && !NEVER_MATCHED.has(change.type),
     );
     if (written.length === 0) return;
-    const subscriptions = await this.activeFor(tx, new Set(written.map((change) => change.type)));
+    const touched = changes.some((change) => change.type === 'Subscription');
+    if (touched) {
+      this.knownUntil = 0;
+      tx.afterCommit(() => {
+        this.knownUntil = 0;
+      });
+    }
+    if (Date.now() >= this.knownUntil) await this.lookUp(tx, touched);
+    const types = new Set(written.map((change) => change.type));
+    const subscriptions = [...this.parsed.values()].flatMap(({ active }) =>
+      active && types.has(active.type) ? active : [],
+    );
     for (const subscription of subscriptions) {
       for (const change of written) {
         if (
@@ -69,18 +89,35 @@ export class MatchChange {
    * A Subscription that could never work is refused while its author is still there to read why. The search is run once, too: an error of
    * the database at a later match would take the write of a study with it, since it ends the transaction.
    */
-  private async check(tx: Transaction, subscription: Subscription): Promise<void> {
+  private async check(tx: Transaction, subscription: Subscription, access: AccessContext): Promise<void> {
     const { type, query } = this.read(subscription);
+    // What is delivered is read: nobody has others sent what they may not see.
+    demandAccess(access, type, 'read');
     await this.store.matches(tx, type, 'none', query);
   }
 
-  private async activeFor(tx: Transaction, types: ReadonlySet<string>): Promise<ActiveSubscription[]> {
-    const rows = await tx.run<{ content: string }>(ACTIVE, [[...types].map((type) => `"criteria":"${type}`)]);
-    return rows
-      .map((row) => this.readQuietly(JSON.parse(row.content) as Subscription))
-      .filter(
-        (subscription) => subscription !== null && types.has(subscription.type),
-      ) as ActiveSubscription[];
+  /**
+   * Which Subscriptions are active. What this process writes counts at once; what another one writes, within `KNOWN_MS`. Not kept when this very
+   * transaction changes one: it may still be rolled back.
+   */
+  private async lookUp(tx: Transaction, touched: boolean): Promise<void> {
+    const rows = await tx.run<{ id: string; version: number }>(ACTIVE);
+    const changed = rows
+      .filter((row) => this.parsed.get(row.id)?.version !== row.version)
+      .map((row) => ({ type: 'Subscription', id: row.id }));
+    const read = new Map(
+      (changed.length > 0 ? await this.store.readMany(changed, tx) : []).map((stored) => [stored.id, stored]),
+    );
+    const parsed: typeof this.parsed = new Map();
+    for (const { id, version } of rows) {
+      const stored = read.get(id);
+      const entry = stored
+        ? { version, active: this.readQuietly(stored.parse<Subscription>()) }
+        : this.parsed.get(id);
+      if (entry) parsed.set(id, entry);
+    }
+    this.parsed = parsed;
+    this.knownUntil = touched ? 0 : Date.now() + this.knownMs;
   }
 
   private read(subscription: Subscription): ActiveSubscription {
@@ -131,13 +168,13 @@ const REPORTED_MAX = 1_000;
 /** Kinds of resource nobody can subscribe to: they follow from deliveries and reads, and would feed on themselves. */
 const NEVER_MATCHED: ReadonlySet<string> = new Set(['AuditEvent', 'Subscription']);
 
-/** Active Subscriptions whose criteria begin with one of the types; the text is our own printing of the JSON. */
+/** How late a change of a Subscription in another process may be seen here; a write in between is spared a look. */
+const KNOWN_MS = 1_000;
+
 const ACTIVE = {
   name: 'subscriptions-active',
-  text: `SELECT content FROM resource
-    WHERE type = 'Subscription' AND NOT deleted AND tokens @> ARRAY['Subscription.status#active'] AND EXISTS (
-      SELECT 1 FROM unnest($1::text[]) AS wanted WHERE position(wanted IN content) > 0)
-    ORDER BY id`,
+  text: `SELECT id, version FROM resource
+    WHERE type = 'Subscription' AND NOT deleted AND tokens @> ARRAY['Subscription.status#active'] ORDER BY id`,
 };
 
 function jobFor(subscription: ActiveSubscription, change: ResourceChange): JobRequest<object> {

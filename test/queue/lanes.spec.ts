@@ -28,9 +28,14 @@ afterEach(async () => {
   await database.run({ text: 'TRUNCATE outbox' });
 });
 
-const add = (...requests: Parameters<Outbox['add']>[1]) => database.transaction((tx) => outbox.add(tx, requests));
+const add = (...requests: Parameters<Outbox['add']>[1]) =>
+  database.transaction((tx) => outbox.add(tx, requests));
 const states = async () =>
-  (await database.run<{ n: number; state: string }>({ text: `SELECT (payload->>'n')::int AS n, state FROM outbox ORDER BY id` })).map(({ n, state }) => `${n} ${state}`);
+  (
+    await database.run<{ n: number; state: string }>({
+      text: `SELECT (payload->>'n')::int AS n, state FROM outbox ORDER BY id`,
+    })
+  ).map(({ n, state }) => `${n} ${state}`);
 const job = (n: number, lane?: string, queue = 'q') => ({ queue, payload: { n }, ...(lane ? { lane } : {}) });
 
 async function start(...handlers: JobHandler[]): Promise<Runner> {
@@ -40,7 +45,10 @@ async function start(...handlers: JobHandler[]): Promise<Runner> {
   return runner;
 }
 
-const handler = (run: (n: number) => Promise<JobOutcome | void>, more: Partial<JobHandler> = {}): JobHandler => ({
+const handler = (
+  run: (n: number) => Promise<JobOutcome | void>,
+  more: Partial<JobHandler> = {},
+): JobHandler => ({
   queue: 'q',
   concurrency: 4,
   attemptsMax: 2,
@@ -111,7 +119,10 @@ describe('a lane', () => {
     await until(async () => (await states())[0] === '1 dead');
     refuse = false;
     const [dead] = await outbox.dead(database, 1);
-    expect(await database.transaction((tx) => outbox.replay(tx, dead?.id ?? ''))).toEqual({ queue: 'q', payload: { n: 1 } });
+    expect(await database.transaction((tx) => outbox.replay(tx, dead?.id ?? ''))).toEqual({
+      queue: 'q',
+      payload: { n: 1 },
+    });
     await until(() => ran.length === 3);
     expect(ran).toEqual([2, 1, 3]);
     expect(most).toBe(1);
@@ -157,7 +168,9 @@ describe('the runner', () => {
     );
     await until(async () => (await states()).join() === '1 dead,2 dead');
     await until(() => lines.filter((line) => line['msg'] === 'job given up: a dead letter').length === 2);
-    const said = lines.filter((line) => line['msg'] === 'job given up: a dead letter').map(({ level, queue, code, job: id }) => ({ level, queue, code, id }));
+    const said = lines
+      .filter((line) => line['msg'] === 'job given up: a dead letter')
+      .map(({ level, queue, code, job: id }) => ({ level, queue, code, id }));
     expect(said.sort((a, b) => Number(a.id) - Number(b.id))).toEqual([
       { level: 40, queue: 'q', code: 'given-up', id: expect.any(String) },
       { level: 40, queue: 'q', code: 'TypeError', id: expect.any(String) },
@@ -168,10 +181,16 @@ describe('the runner', () => {
   it('starts a second timed job in time although another queue has a backlog', async () => {
     const at: number[] = [];
     const slow = handler(async () => sleep(400), { queue: 'slow', concurrency: 1 });
-    await start(slow, handler(async () => void at.push(Date.now()), { queue: 'timed' }));
+    await start(
+      slow,
+      handler(async () => void at.push(Date.now()), { queue: 'timed' }),
+    );
     const begin = Date.now();
     await add(...[1, 2, 3, 4, 5, 6].map((n) => job(n, undefined, 'slow')));
-    await add({ ...job(7, undefined, 'timed'), notBefore: new Date(begin + 300) }, { ...job(8, undefined, 'timed'), notBefore: new Date(begin + 700) });
+    await add(
+      { ...job(7, undefined, 'timed'), notBefore: new Date(begin + 300) },
+      { ...job(8, undefined, 'timed'), notBefore: new Date(begin + 700) },
+    );
     await until(() => at.length === 2);
     expect((at[1] ?? 0) - begin).toBeGreaterThanOrEqual(690);
     expect((at[1] ?? 0) - begin).toBeLessThan(1_200);
@@ -201,7 +220,10 @@ describe('the runner', () => {
 
   it('loses every connection at once and goes on; each job has its effect once', async () => {
     await database.run({ text: 'CREATE TABLE IF NOT EXISTS effect (n int)' });
-    const write = (n: number): JobOutcome => ({ kind: 'done', write: async (tx) => void (await tx.run({ text: 'INSERT INTO effect VALUES ($1)' }, [n])) });
+    const write = (n: number): JobOutcome => ({
+      kind: 'done',
+      write: async (tx) => void (await tx.run({ text: 'INSERT INTO effect VALUES ($1)' }, [n])),
+    });
     await start(
       handler(
         async (n) => {
@@ -215,12 +237,16 @@ describe('the runner', () => {
     await add(...wanted.map((n) => job(n)));
     for (let round = 0; round < 3; round += 1) {
       await sleep(80);
-      await database.run({ text: 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()' });
+      await database.run({
+        text: 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+      });
     }
     await until(async () => (await states()).length === 0, 20_000);
     const rows = await database.run<{ n: number }>({ text: 'SELECT n FROM effect ORDER BY n' });
     expect(rows.map((row) => row.n)).toEqual(wanted);
-    const presences = await database.run({ text: `SELECT 1 FROM pg_stat_activity WHERE application_name = 'prelim presence' AND datname = current_database()` });
+    const presences = await database.run({
+      text: `SELECT 1 FROM pg_stat_activity WHERE application_name = 'prelim presence' AND datname = current_database()`,
+    });
     expect(presences).toHaveLength(1);
   });
 

@@ -197,7 +197,9 @@ function outboxKeepsItsPromises(start: () => Start): void {
     };
     const engine = await start()(database, outbox, [handler]);
     await database.transaction((tx) => outbox.add(tx, [{ queue: 'failing', payload: {} }]));
-    await until(() => told.length > 0, 10_000);
+    // It is told inside the transaction that buries the job: the row is seen once that has committed.
+    await until(async () => (await outbox.dead(database, 10)).length > 0, 10_000);
+    expect(told).toHaveLength(1);
     const dead = await outbox.dead(database, 10);
     expect(runs).toBe(2);
     expect(dead.map((row) => row.reason)).toEqual(['TypeError']); // never the message: it may hold patient data

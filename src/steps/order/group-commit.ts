@@ -1,3 +1,5 @@
+import { setImmediate, setTimeout } from 'node:timers/promises';
+
 /** Waiting work that is done together with others. */
 interface Waiting<T, R> {
   readonly item: T;
@@ -10,13 +12,14 @@ interface Waiting<T, R> {
 export const GROUP_ITEMS_MAX = 64;
 /**
  * Senders that were answered together send again together: the first of them would make a group of its own, and the others would wait
- * for its commit. So after a group of several the next one waits this long; after a lone item nothing is waited for.
+ * for its commit. So after a group of several the next one waits this long; after a lone item it does not.
  */
 export const GATHER_MS = 2;
 
 /**
  * Does what comes while other work is under way together, as one group with one commit: what a message costs is above all its round
- * trips to the database and its wait for the disk. A lone item starts at once, so nobody waits for a group to fill.
+ * trips to the database and its wait for the disk. An item waits for no more than the others that came in the same turn of the event
+ * loop, so nobody waits for a group to fill.
  *
  * Items that share a key are never in one group, and go in the order in which they came: the later one sees what the earlier one has
  * written. When a group fails, each of its items is tried alone, so that one bad item fails alone.
@@ -24,6 +27,7 @@ export const GATHER_MS = 2;
 export class GroupCommit<T, R> {
   private waiting: Waiting<T, R>[] = [];
   private busy = false;
+  private lastSize = 1;
 
   constructor(
     /** Does all items or none; gives one result each, in their order. */
@@ -41,9 +45,10 @@ export class GroupCommit<T, R> {
     if (this.busy) return;
     this.busy = true;
     while (this.waiting.length > 0) {
+      await (this.lastSize > 1 ? setTimeout(GATHER_MS) : setImmediate());
       const group = this.nextGroup();
+      this.lastSize = group.length;
       await this.runGroup(group);
-      if (group.length > 1) await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
     }
     this.busy = false;
   }

@@ -65,9 +65,13 @@ export class OrderListener implements OnApplicationBootstrap, BeforeApplicationS
 function serverTls({ HL7_TLS_CERT, HL7_TLS_KEY, HL7_TLS_CA }: ListenerSettings): TlsOptions | null {
   const files = readTlsFiles({ HL7_TLS_CERT, HL7_TLS_KEY, HL7_TLS_CA });
   if (files !== null && files.cert === undefined) {
-    throw new Failure('config.invalid', 'HL7_TLS_CA is given without HL7_TLS_CERT and HL7_TLS_KEY; give all three.', {
-      issues: [{ at: 'HL7_TLS_CERT', text: 'must be given too' }],
-    });
+    throw new Failure(
+      'config.invalid',
+      'HL7_TLS_CA is given without HL7_TLS_CERT and HL7_TLS_KEY; give all three.',
+      {
+        issues: [{ at: 'HL7_TLS_CERT', text: 'must be given too' }],
+      },
+    );
   }
   return files && { ...files, ...(files.ca ? { requestCert: true, rejectUnauthorized: true } : {}) };
 }

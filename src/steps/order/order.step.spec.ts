@@ -1,14 +1,20 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Encounter, Patient, Resource, ServiceRequest } from '@medplum/fhirtypes';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
+import { TLS_CLIENT, TLS_SERVER } from '../../../test/fixtures/tls-certificates.ts';
 import { sendOrder } from '../../../test/peers/ris.ts';
+import { readSettings } from '../../config/settings.ts';
 import type { Database } from '../../database/database.ts';
 import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { checkElements } from '../../fhir/validate/check-elements.ts';
 import { readAck } from '../../hl7/ack.ts';
+import { MllpClient } from '../../hl7/mllp-client.ts';
 import { InboundMessageStore } from './inbound-message.store.ts';
 import { OrderStep } from './order.step.ts';
 import { OrderListener } from './order-listener.ts';
@@ -25,7 +31,7 @@ beforeAll(async () => {
   await loadDefinitions();
   store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
   step = new OrderStep(database, store, new InboundMessageStore(), SITE);
-  const settings = { HL7_HOST: '127.0.0.1', HL7_PORT: 0, PRELIM_ROLES: ['listener'] as const };
+  const settings = readSettings({ HL7_PORT: '0' });
   listener = new OrderListener(step, settings, pino({ level: 'silent' }));
   await listener.onApplicationBootstrap();
 });
@@ -152,6 +158,47 @@ describe('An order at the MLLP door', () => {
     ).toHaveLength(8);
   });
 
+  it('files many orders at once, with one that is refused and one that is a repeat among them', async () => {
+    const first = message(order(), 'MANY-0');
+    await ask(first);
+    const own = (n: number) =>
+      message(order('NW', String(n)), `MANY-${n}`)
+        .replaceAll(`MRN${patient}^`, `MRN${patient}-${n}^`)
+        .replaceAll(`V${patient}^`, `V${patient}-${n}^`);
+    const foreign = own(1).replace('MANY-1', 'MANY-X').replace('MRN', 'OTHER');
+    const others = Array.from({ length: 20 }, (_, at) => own(at + 2));
+    const answers = await Promise.all([own(99), ...others, foreign, first].map(ask));
+    const codes = answers.map(([ack]) => readAck(ack!)).map((ack) => `${ack!.controlId} ${ack!.code}`);
+    const accepted = [99, ...others.map((_, at) => at + 2), 0].map((n) => `MANY-${n} AA`);
+    expect(codes.toSorted()).toEqual([...accepted, 'MANY-X AR'].toSorted());
+    expect(await rows('MANY-0')).toMatchObject([{ repeats: 1 }]);
+    const [refused] = await rows('MANY-X');
+    expect(refused).toMatchObject({ outcome: 'order.other-patient' });
+    expect(readAck(refused!.ack)!.code).toBe('AR');
+    expect(await find('Patient', `identifier=MRN${patient}-21`)).toHaveLength(1);
+    expect(await find('Patient', `identifier=OTHER${patient}-1`)).toEqual([]);
+  });
+
+  it('files the others of a group when one of them breaks it', async () => {
+    const broken = `BREAK${patient}`;
+    const fragile = Object.assign(Object.create(store) as ResourceStore, {
+      write: (...[tx, writes, ...rest]: Parameters<ResourceStore['write']>) =>
+        JSON.stringify(writes).includes(broken)
+          ? Promise.reject(new Error('full'))
+          : store.write(tx, writes, ...rest),
+    });
+    const other = new OrderStep(database, fragile, new InboundMessageStore(), SITE);
+    const numbered = (n: number, id = `GROUP${patient}-${n}`) =>
+      message(order('NW', String(n)), id)
+        .replaceAll(`MRN${patient}^`, `MRN${patient}-${n}^`)
+        .replaceAll(`V${patient}^`, `V${patient}-${n}^`);
+    const texts = [numbered(1), numbered(2), numbered(3).replace('DOE', broken), numbered(4)];
+    const answers = await Promise.all(texts.map((text) => other.take(Buffer.from(text))));
+    expect(answers.map(([ack]) => readAck(ack!)!.code)).toEqual(['AA', 'AA', 'AE', 'AA']);
+    expect(await rows(`GROUP${patient}-3`)).toEqual([]);
+    expect(await find('ServiceRequest', `identifier=ACC${patient}-4`)).toHaveLength(1);
+  });
+
   it('uses a patient who came by FHIR with the same number, and the survivor of a merge', async () => {
     const system = 'https://prelim.example/fhir/NamingSystem/hl7v2/patient/HOSP';
     const identifier = [{ system, value: `MRN${patient}` }];
@@ -240,5 +287,46 @@ describe('An order at the MLLP door', () => {
     expect(readAck(ack!)!.code).toBe('AE');
     expect(await rows('HALF')).toEqual([]);
     expect(await send(text)).toMatchObject({ code: 'AA' });
+  });
+});
+
+describe('The MLLP door with TLS', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'prelim-door-'));
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const HL7_TLS_CERT = file('cert.pem', TLS_SERVER.cert);
+  const HL7_TLS_KEY = file('key.pem', TLS_SERVER.key);
+  const HL7_TLS_CA = file('ca.pem', TLS_CLIENT.cert);
+  const open = async (env: NodeJS.ProcessEnv) => {
+    const door = new OrderListener(step, readSettings({ HL7_PORT: '0', ...env }), pino({ level: 'silent' }));
+    await door.onApplicationBootstrap();
+    onTestFinished(() => door.beforeApplicationShutdown());
+    return door.port;
+  };
+  const sendTls = async (port: number, more: object = {}) => {
+    const client = new MllpClient(new URL(`mllps://127.0.0.1:${port}`), {
+      tls: { ca: TLS_SERVER.cert, ...more },
+      ackTimeoutMs: 2_000,
+    });
+    onTestFinished(() => client.close());
+    return client.send(Buffer.from(message(order(), `T${patient}`)), `T${patient}`);
+  };
+
+  it('takes orders over TLS, and in the clear no more', async () => {
+    const port = await open({ HL7_TLS_CERT, HL7_TLS_KEY });
+    expect(await sendTls(port)).toMatchObject({ code: 'AA' });
+    await expect(sendOrder(port, message(order()), 2_000)).rejects.toThrow();
+  });
+
+  it('asks for a certificate of an authority that is named', async () => {
+    const port = await open({ HL7_TLS_CERT, HL7_TLS_KEY, HL7_TLS_CA });
+    await expect(sendTls(port)).rejects.toMatchObject({ code: 'hl7.connection' });
+    expect(await sendTls(port, TLS_CLIENT)).toMatchObject({ code: 'AA' });
+  });
+
+  it('does not open with authorities alone', async () => {
+    await expect(open({ HL7_TLS_CA })).rejects.toMatchObject({ code: 'config.invalid' });
   });
 });

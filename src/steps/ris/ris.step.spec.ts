@@ -1,11 +1,17 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { DiagnosticReport, Resource } from '@medplum/fhirtypes';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
+import { TLS_CLIENT, TLS_SERVER } from '../../../test/fixtures/tls-certificates.ts';
 import { fieldOf, type RisPeer, startRis } from '../../../test/peers/ris.ts';
 import { readSettings } from '../../config/settings.ts';
 import type { Database } from '../../database/database.ts';
 import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
+import { acknowledgements } from '../../hl7/ack.ts';
+import { MllpServer } from '../../hl7/mllp-server.ts';
 import type { OruStored } from '../../kernel/handoffs.ts';
 import type { StepResult } from '../step.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
@@ -242,5 +248,74 @@ describe('Sending a stored message', () => {
     const results = await Promise.all(nexts.map(deliver));
     expect(results.map((result) => result.kind)).toEqual(['done', 'done', 'done']);
     expect(ris.connections).toBe(1);
+  });
+});
+
+describe('The RIS as it is set', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'prelim-ris-'));
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const make = (env: NodeJS.ProcessEnv) => new RisDestination(readSettings(env));
+  const profile = (value: unknown) =>
+    file('profile.json', typeof value === 'string' ? value : JSON.stringify(value));
+
+  it('has the profile of its file, which goes before the names in settings', () => {
+    const RIS_PROFILE = profile({ charset: '8859/1', narrative: 'FT', receivingApplication: 'FILE' });
+    const made = make({ RIS_PROFILE, HL7_RECEIVING_APPLICATION: 'SETTING', HL7_SENDING_FACILITY: 'HERE' });
+    expect(made.profile).toMatchObject({
+      charset: '8859/1',
+      narrative: 'FT',
+      receivingApplication: 'FILE',
+      sendingFacility: 'HERE',
+      version: '2.5.1',
+    });
+  });
+
+  it('is refused at start with every fault of the profile named', () => {
+    const faults = () => make({ RIS_PROFILE: profile({ charset: 'EBCDIC', colour: 'red' }) });
+    expect(faults).toThrow(/2 fault\(s\): charset must be one of .*; colour is no setting/);
+  });
+
+  it.each(['[]', 'null', '{"charset":', '"x"'])('is refused when the profile is %s', (text) => {
+    const refused = expect.objectContaining({
+      code: 'config.invalid',
+      message: expect.stringContaining('RIS_PROFILE'),
+    });
+    expect(() => make({ RIS_PROFILE: profile(text) })).toThrow(refused);
+  });
+
+  it('is refused when the profile is not there, or when TLS files are given for a plain address', () => {
+    const refused = expect.objectContaining({ code: 'config.invalid' });
+    expect(() => make({ RIS_PROFILE: join(folder, 'none.json') })).toThrow(refused);
+    const RIS_TLS_CA = file('ca.pem', TLS_SERVER.cert);
+    expect(() => make({ RIS_URL: 'mllp://127.0.0.1:1', RIS_TLS_CA })).toThrow(refused);
+    expect(() => make({ RIS_URL: 'mllps://127.0.0.1:1', RIS_TLS_CERT: RIS_TLS_CA })).toThrow(refused);
+  });
+
+  it('is sent to over TLS, its certificate checked, with ours when it asks for one', async () => {
+    const server = new MllpServer({
+      host: '127.0.0.1',
+      port: 0,
+      tls: { ...TLS_SERVER, ca: TLS_CLIENT.cert, requestCert: true, rejectUnauthorized: true },
+      onMessage: async (bytes) =>
+        acknowledgements(bytes, { kind: 'accept' }, { now: new Date(0), controlId: '1' }),
+    });
+    const RIS_URL = `mllps://127.0.0.1:${await server.listen()}`;
+    onTestFinished(() => server.close());
+    const tls = {
+      RIS_TLS_CA: file('ca.pem', TLS_SERVER.cert),
+      RIS_TLS_CERT: file('cert.pem', TLS_CLIENT.cert),
+      RIS_TLS_KEY: file('key.pem', TLS_CLIENT.key),
+    };
+    const send = (env: NodeJS.ProcessEnv) => {
+      const made = make({ RIS_URL, RIS_ACK_TIMEOUT_MS: '2000', ...env });
+      onTestFinished(() => made.close());
+      return made.send(Buffer.from('MSH|^~\\&|A|B|C|D|20260115||ORU^R01|7|P|2.5.1\r'), '7');
+    };
+    expect(await send(tls)).toMatchObject({ code: 'AA', controlId: '7' });
+    await expect(send({})).rejects.toMatchObject({ code: 'hl7.connection' });
+    await expect(send({ RIS_TLS_CA: tls.RIS_TLS_CA })).rejects.toMatchObject({ code: 'hl7.connection' });
   });
 });

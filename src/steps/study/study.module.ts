@@ -52,6 +52,7 @@ const ARCHIVE_LOOK_INTERVAL_MS_MIN = 10_000;
           lookBackHours: settings.STUDY_LOOK_BACK_HOURS,
           clock: systemClock,
           onFailure: (code) => log.warn({ code }, 'a look at the PACS failed'),
+          onRecovery: () => log.warn('looks at the PACS succeed again'),
         }),
     },
   ],

@@ -17,8 +17,10 @@ export interface WatchOptions {
   /** STUDY_LOOK_BACK_HOURS */
   readonly lookBackHours: number;
   readonly clock: Clock;
-  /** Told of a look that failed, by its code; the next one comes all the same. */
+  /** Told of a look that failed, by its code, once until that changes; the next look comes all the same. */
   readonly onFailure: (code: string) => void;
+  /** Told once when looks succeed again. */
+  readonly onRecovery?: () => void;
 }
 
 /** Commits jobs: a transaction of the database and `Outbox.add` in it. */
@@ -33,6 +35,7 @@ export class PacsWatch {
   private running: Promise<void> | null = null;
   private stopped = true;
   private unmatchedLookAt = 0;
+  private trouble: string | null = null;
   private readonly announced = new Map<string, { readonly count: number; readonly at: number }>();
 
   constructor(
@@ -64,12 +67,13 @@ export class PacsWatch {
       const last = this.announced.get(studyInstanceUid);
       return last === undefined || last.count !== numberOfInstances || now - last.at >= ANNOUNCE_AGAIN_MS;
     });
-    for (const study of grown)
-      this.announced.set(study.studyInstanceUid, { count: study.numberOfInstances, at: now });
     const present = new Set(seen.map((study) => study.studyInstanceUid));
     for (const uid of this.announced.keys()) if (!present.has(uid)) this.announced.delete(uid);
     const uids = new Set([...grown.map((study) => study.studyInstanceUid), ...(await this.unmatched(now))]);
     if (uids.size > 0) await this.announce([...uids].map(studySeenJob));
+    // Only now: what could not be written is announced again by the next look, not in an hour.
+    for (const { studyInstanceUid, numberOfInstances: count } of grown)
+      this.announced.set(studyInstanceUid, { count, at: now });
     return uids.size;
   }
 
@@ -79,13 +83,21 @@ export class PacsWatch {
     return this.watches.unmatchedSince(new Date(now - this.options.lookBackHours * 3_600_000));
   }
 
+  /** A PACS that is down for the night is one line in the log, not thousands. */
+  private tell(code: string | null): void {
+    if (code === this.trouble) return;
+    this.trouble = code;
+    if (code === null) this.options.onRecovery?.();
+    else this.options.onFailure(code);
+  }
+
   private plan(afterMs: number): void {
     if (this.stopped) return;
     this.timer = setTimeout(() => {
       this.running = this.look()
         .then(
-          () => undefined,
-          (error: unknown) => this.options.onFailure(error instanceof Failure ? error.code : 'internal'),
+          () => this.tell(null),
+          (error: unknown) => this.tell(error instanceof Failure ? error.code : 'internal'),
         )
         .then(() => this.plan(this.options.lookIntervalMs));
     }, afterMs);
