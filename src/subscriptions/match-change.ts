@@ -35,6 +35,8 @@ export class MatchChange {
   /** Read ones by id, so that an unchanged one is read once. */
   private parsed = new Map<string, { version: number; active: ActiveSubscription | null }>();
   private knownUntil = 0;
+  /** Changes of Subscriptions committed here. A look that began before the newest of them may have missed it. */
+  private changes = 0;
 
   constructor(
     private readonly store: ResourceStore,
@@ -57,17 +59,18 @@ export class MatchChange {
       if (change.type === 'Subscription' && change.resource)
         await this.check(tx, change.resource as Subscription, access);
     }
-    const written = changes.filter(
-      (change) => change.interaction !== 'delete' && !NEVER_MATCHED.has(change.type),
-    );
-    if (written.length === 0) return;
     const touched = changes.some((change) => change.type === 'Subscription');
     if (touched) {
       this.knownUntil = 0;
       tx.afterCommit(() => {
         this.knownUntil = 0;
+        this.changes += 1;
       });
     }
+    const written = changes.filter(
+      (change) => change.interaction !== 'delete' && !NEVER_MATCHED.has(change.type),
+    );
+    if (written.length === 0) return;
     if (Date.now() >= this.knownUntil) await this.lookUp(tx, touched);
     const types = new Set(written.map((change) => change.type));
     const subscriptions = [...this.parsed.values()].flatMap(({ active }) =>
@@ -101,6 +104,7 @@ export class MatchChange {
    * transaction changes one: it may still be rolled back.
    */
   private async lookUp(tx: Transaction, touched: boolean): Promise<void> {
+    const before = this.changes;
     const rows = await tx.run<{ id: string; version: number }>(ACTIVE);
     const changed = rows
       .filter((row) => this.parsed.get(row.id)?.version !== row.version)
@@ -117,7 +121,7 @@ export class MatchChange {
       if (entry) parsed.set(id, entry);
     }
     this.parsed = parsed;
-    this.knownUntil = touched ? 0 : Date.now() + this.knownMs;
+    this.knownUntil = touched || before !== this.changes ? 0 : Date.now() + this.knownMs;
   }
 
   private read(subscription: Subscription): ActiveSubscription {

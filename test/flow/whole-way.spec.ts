@@ -25,7 +25,7 @@ import { chestStudy, headStudy } from './studies.ts';
 describe('the whole way of a study', () => {
   let world: FlowWorld;
   beforeAll(async () => {
-    world = await makeWorld();
+    world = await makeWorld({ settings: { STUDY_QUIET_MS: '800' } }); // the archive takes a CT in batches
   });
   afterAll(() => world.close());
 
