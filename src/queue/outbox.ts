@@ -27,6 +27,7 @@ export interface JobEngine {
 export interface TakenJob {
   readonly id: string;
   readonly queue: string;
+  readonly lane: string | null;
   readonly payload: Readonly<Record<string, unknown>>;
   readonly createdAt: Date;
 }
@@ -69,10 +70,11 @@ export class Outbox {
 
   private async addOne(tx: Transaction, request: JobRequest<object>): Promise<void> {
     const engine = this.engine;
-    // A lane's row waits for those before it, and a key may meet a row that exists: both are claimed the long way.
-    const simple = request.lane === undefined && request.key === undefined && request.notBefore === undefined;
+    // A key may meet a row that exists: such a job is claimed the long way.
+    const simple = request.key === undefined && request.notBefore === undefined;
     const runner = simple ? (engine?.reserve(request.queue) ?? null) : null;
-    if (runner !== null) tx.afterRollback((uncertain) => engine?.giveBack(request.queue, uncertain));
+    let reserved = runner !== null;
+    tx.afterRollback((uncertain) => reserved && engine?.giveBack(request.queue, uncertain));
     const [row] = await tx.run<{ id: string; created_at: Date; state: string }>(INSERT, [
       request.queue,
       JSON.stringify(request.payload),
@@ -82,11 +84,17 @@ export class Outbox {
       request.notBefore ?? null,
       runner,
     ]);
-    if (!row || row.state === 'held') return; // the end of its lane's head lets it go
+    if (!row || row.state === 'held') {
+      // The end of its lane's head lets it go.
+      if (reserved) engine?.giveBack(request.queue, false);
+      reserved = false;
+      return;
+    }
     if (runner !== null && engine) {
       const payload = request.payload as Readonly<Record<string, unknown>>;
+      const lane = request.lane ?? null;
       tx.afterCommit(() =>
-        engine.take({ id: row.id, queue: request.queue, payload, createdAt: row.created_at }),
+        engine.take({ id: row.id, queue: request.queue, lane, payload, createdAt: row.created_at }),
       );
     } else {
       const notBefore = request.notBefore ?? null;
@@ -147,10 +155,12 @@ function sameJobIsKept(error: unknown): never {
 const INSERT = {
   name: 'outbox-insert',
   text: `INSERT INTO outbox (queue, payload, lane, key, priority, not_before, state, runner, attempt, started_at)
-    VALUES ($1, $2, $3, $4, $5, coalesce($6::timestamptz, now()),
-      CASE WHEN $7::int IS NOT NULL THEN 'running'
-        WHEN EXISTS (SELECT 1 FROM outbox e WHERE e.lane = $3 AND e.state <> 'dead') THEN 'held' ELSE 'waiting' END, $7::int,
-      CASE WHEN $7::int IS NULL THEN 0 ELSE 1 END, CASE WHEN $7::int IS NULL THEN NULL ELSE now() END)
+    SELECT $1, $2, $3, $4, $5, coalesce($6::timestamptz, now()),
+      CASE WHEN behind THEN 'held' WHEN $7::int IS NOT NULL THEN 'running' ELSE 'waiting' END,
+      CASE WHEN behind THEN NULL ELSE $7::int END,
+      CASE WHEN behind OR $7::int IS NULL THEN 0 ELSE 1 END,
+      CASE WHEN behind OR $7::int IS NULL THEN NULL ELSE now() END
+    FROM (SELECT EXISTS (SELECT 1 FROM outbox e WHERE e.lane = $3 AND e.state <> 'dead') AS behind) AS l
     ON CONFLICT (queue, key) WHERE key IS NOT NULL AND state <> 'dead'
       DO UPDATE SET again = outbox.state = 'running'
     RETURNING id, created_at, state`,

@@ -100,7 +100,7 @@ export class Runner implements JobEngine {
     if (!lane) return;
     // While stopping nothing begins: the row waits again as soon as our number is gone.
     if (this.stopping) lane.running -= 1;
-    else this.run(lane, { ...taken, lane: null, attempt: 1 });
+    else this.run(lane, { ...taken, attempt: 1 });
   }
 
   offer(jobs: readonly OfferedJob[]): void {

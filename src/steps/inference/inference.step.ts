@@ -79,6 +79,9 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
   /** After a failed run the tensors are not given back: a run that timed out still reads them. */
   private async analyse(registered: RegisteredModel, engine: Engine, tensors: ModelTensors) {
     const { manifest } = registered;
+    // Without a mask the picture shows what goes in: it is drawn while the model runs.
+    const early = drawsMask(manifest) ? null : this.pictures.draw(manifest.outputs, {}, tensors);
+    early?.catch(() => undefined); // a failed run says why; the picture's own fault is met below
     const result = await engine.run({
       model: engineModel(registered),
       inputs: tensors.inputs,
@@ -90,7 +93,7 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
         outputs: smallOutputs(manifest.outputs, result.outputs),
         inputsDigest: tensors.digest,
         inferenceMs: Math.round(result.ms),
-        picture: await this.pictures.draw(manifest.outputs, result.outputs, tensors),
+        picture: await (early ?? this.pictures.draw(manifest.outputs, result.outputs, tensors)),
       };
     } finally {
       tensors.release();
@@ -109,6 +112,8 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
 
 /** One task reads a dozen files; a disk or a code stream that takes longer has a fault. */
 export const READ_TIME_LIMIT_MS = 60_000;
+
+const drawsMask = (manifest: Manifest) => manifest.outputs.some((output) => output.kind === 'mask');
 
 /** What an engine needs to know of a registered model. */
 export function engineModel({ ref, manifest, file }: RegisteredModel): EngineModel {

@@ -131,7 +131,11 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     ];
     const reason = study.basedOn === undefined && match.kind === 'unmatched' ? match.reason : null;
     const next: StudyAvailable = { imagingStudyId: id, studyInstanceUid };
-    return done<StudyAvailable>(next, { write: (tx) => this.write(tx, watch, writes, reason) });
+    // Nothing is promised to anybody yet: after a crash of the database machine the study is looked at again.
+    return done<StudyAvailable>(next, {
+      durable: false,
+      write: (tx) => this.write(tx, watch, writes, reason),
+    });
   }
 
   private async write(
