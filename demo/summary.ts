@@ -48,7 +48,7 @@ function observationLine(observation: Observation): string {
   const without = (observation.code?.extension ?? []).map(
     (extension) => `${SYSTEMS[extension.valueUri ?? ''] ?? ''} none`,
   );
-  return `${(observation.code?.text ?? '').padEnd(32)} ${bold(valueOf(observation).padEnd(16))} ${dim([...codes, ...without].join(', '))}`;
+  return `${(observation.code?.text ?? '').padEnd(32)} ${bold(quantityText(observation).padEnd(16))} ${dim([...codes, ...without].join(', '))}`;
 }
 
 const SYSTEMS: Record<string, string> = {
@@ -58,7 +58,7 @@ const SYSTEMS: Record<string, string> = {
   'http://dicom.nema.org/resources/ontology/DCM': 'DCM',
 };
 
-function valueOf(observation: Observation): string {
+function quantityText(observation: Observation): string {
   if (observation.valueQuantity) {
     const unit =
       observation.valueQuantity.unit === "[hnsf'U]" ? 'HU' : (observation.valueQuantity.unit ?? '');

@@ -1,6 +1,6 @@
 import { Inject, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import type { Settings } from '../config/settings.ts';
 import { SETTINGS } from '../config/settings.token.ts';
+import type { Settings } from '../config/settings.ts';
 import { Database } from '../database/database.ts';
 import { FhirModule } from '../fhir/fhir.module.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';

@@ -140,14 +140,12 @@ async function floorSetup(server: BenchServer, ris: RisPeer): Promise<FloorSetup
     { own: [resolve('models')], required: existsSync(CXR_FILE) ? [CXR_MODELS] : [] },
     inspectAndRelease,
   );
-  const models: FloorModel[] = register
-    .list()
-    .map(({ manifest, file }) => ({
-      name: manifest.id,
-      file,
-      pixels: manifest.pixels,
-      inputs: manifest.inputs as FloorModel['inputs'],
-    }));
+  const models: FloorModel[] = register.list().map(({ manifest, file }) => ({
+    name: manifest.id,
+    file,
+    pixels: manifest.pixels,
+    inputs: manifest.inputs as FloorModel['inputs'],
+  }));
   return { database: server.ready.database, risPort: ris.port, token: server.ready.token, models };
 }
 

@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabaseUrl } from '../database.ts';
 import { PrelimServer } from '../peers/prelim-server.ts';
 
-
 describe('a start that cannot be', () => {
   let server: PrelimServer;
   let occupied: Server | null = null;

@@ -122,7 +122,11 @@ function outboxKeepsItsPromises(start: () => Start): void {
 
   it('writes and runs nothing when the cause is rolled back', async () => {
     let runs = 0;
-    const engine = await start()(database, outbox, [handlerOf('rolled', async () => void (runs += 1))]);
+    const engine = await start()(database, outbox, [
+      handlerOf('rolled', async () => {
+        runs += 1;
+      }),
+    ]);
     await expect(
       database.transaction(async (tx) => {
         await outbox.add(tx, [{ queue: 'rolled', payload: {} }]);

@@ -107,7 +107,7 @@ function byPreference(manifest: Manifest): (a: Judged, b: Judged) => number {
 
 function byNearness(a: Judged, b: Judged): number {
   const rank = ({ refusals, images }: Judged): readonly number[] => [
-    -GATE_RULES.findIndex((rule) => rule === refusals[0]?.rule),
+    -GATE_RULES.indexOf(refusals[0]?.rule as (typeof GATE_RULES)[number]),
     refusals.length,
     -images.length,
   ];

@@ -49,7 +49,7 @@ export function findingToObservation(
     ...(context.encounter ? { encounter: context.encounter as Observation['encounter'] } : {}),
     ...(context.effective ? { effectiveDateTime: context.effective } : {}),
     issued: context.issued,
-    ...valueOf(finding),
+    ...answerOf(finding),
     ...interpretationOf(finding),
     device: context.device as Observation['device'],
     derivedFrom: [context.imagingStudy as NonNullable<Observation['derivedFrom']>[number]],
@@ -97,7 +97,7 @@ const PRESENCE: Record<Presence, Coding> = {
   absent: { system: CODE_SYSTEMS.sct, code: '2667000', display: 'Absent' },
 };
 
-function valueOf(finding: Finding): Partial<Observation> {
+function answerOf(finding: Finding): Partial<Observation> {
   if (finding.kind === 'measurement')
     return { valueQuantity: quantity(finding.value ?? 0, finding.unit ?? '1') };
   const coding = PRESENCE[finding.presence ?? 'indeterminate'];

@@ -180,7 +180,7 @@ function fixedPoint(weights: ResizeWeights): Int32Array {
 
 function eightBits(sum: number): number {
   const value = sum >> FRACTION_BITS;
-  return value < 0 ? 0 : value > 255 ? 255 : value;
+  return value < 0 ? 0 : Math.min(value, 255);
 }
 
 function rounded8Bit(data: PixelImage['data']): Uint8Array {
