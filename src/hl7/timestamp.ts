@@ -58,11 +58,23 @@ function zoneAt(timeZone: string, localAsUtc: number): string {
 }
 
 function offsetMinutes(timeZone: string, instant: number): number {
-  const name = new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset' })
+  if (timeZone === 'UTC') return 0;
+  const name = formatterOf(timeZone)
     .formatToParts(instant)
     .find((part) => part.type === 'timeZoneName')?.value;
   const match = /([+-])(\d\d):(\d\d)/.exec(name ?? '');
   return match === null ? 0 : (match[1] === '-' ? -1 : 1) * (Number(match[2]) * 60 + Number(match[3]));
+}
+
+/** A formatter takes a tenth of a millisecond to make, and a message has dozens of times in one or two zones. */
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+function formatterOf(timeZone: string): Intl.DateTimeFormat {
+  const known = formatters.get(timeZone);
+  if (known) return known;
+  const made = new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset' });
+  formatters.set(timeZone, made);
+  return made;
 }
 
 function offsetText(minutes: number): string {
