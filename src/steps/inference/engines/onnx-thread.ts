@@ -54,6 +54,8 @@ async function serve(port: NonNullable<typeof parentPort>, data: OnnxThreadData)
       graphOptimizationLevel: 'all',
       executionProviders: [...data.executionProviders],
       logSeverityLevel: LOG_SEVERITY_ERROR,
+      // Threads that spin between operators would take the cores that decode the next study and serve people.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
   } catch (error) {
     say({ kind: 'unloadable', message: String(error) });
