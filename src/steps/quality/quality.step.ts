@@ -23,12 +23,15 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
   ) {}
 
   async run(handoff: AnalysisAccepted): Promise<StepResult<GatePassed>> {
-    const task = await this.readTask(handoff.taskId);
+    const [task, metadata] = await Promise.all([
+      this.readTask(handoff.taskId),
+      this.source.metadata(handoff.studyInstanceUid),
+    ]);
     if (task === null) return skipped('the task is gone');
     if (GIVEN_UP.has(task.status)) return skipped(`the task is ${task.status}`);
     const model = this.models.get(handoff.model);
     if (model === null) return this.refuse(handoff, [NOT_LOADED]);
-    const choice = chooseSeries(await this.source.metadata(handoff.studyInstanceUid), model.manifest);
+    const choice = chooseSeries(metadata, model.manifest);
     if (choice.kind === 'refused') return this.refuse(handoff, choice.refusals);
     const { seriesInstanceUid, sopInstanceUids, warnings } = choice;
     const next: GatePassed = { ...handoff, seriesInstanceUid, sopInstanceUids, warnings };
