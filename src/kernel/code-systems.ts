@@ -21,6 +21,9 @@ export const CODE_SYSTEMS = {
   refusal: `${PRELIM}/CodeSystem/refusal`,
 } as const;
 
+/** ACR actionable category (1, 2, 3) of an Observation, as valueInteger. */
+export const ACTIONABLE_EXTENSION = `${PRELIM}/StructureDefinition/actionable-category`;
+
 export const IDENTIFIER_SYSTEMS = {
   dicomUid: 'urn:dicom:uid',
   uri: 'urn:ietf:rfc:3986',

@@ -21,6 +21,9 @@ export interface AnalysisRequested {
   readonly model: string;
 }
 
+/** The queue of the step that takes up an analysis; Subscriptions and `$analyze` write to it (see `flow/study-flow.ts`). */
+export const ANALYSIS_QUEUE = 'analysis';
+
 /** analysis → quality. The Task is the visible thread of one analysis. */
 export interface AnalysisAccepted {
   readonly taskId: string;

@@ -6,7 +6,7 @@ import type { Transaction } from '../database/database.ts';
 import { type AccessContext, demandAccess } from '../fhir/access-context.ts';
 import { type ResourceChange, ResourceStore } from '../fhir/resource-store.ts';
 import { Failure } from '../kernel/errors.ts';
-import type { AnalysisRequested } from '../kernel/handoffs.ts';
+import { ANALYSIS_QUEUE, type AnalysisRequested } from '../kernel/handoffs.ts';
 import type { JobRequest } from '../queue/job.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { type ActiveSubscription, readSubscription } from './subscription-criteria.ts';
@@ -20,8 +20,6 @@ export interface HookDue {
 }
 
 export const HOOK_QUEUE = 'rest-hook';
-/** The step that takes up an analysis; see `flow/study-flow.ts`. */
-const ANALYSIS_QUEUE = 'analysis';
 
 /**
  * Looks at every change in its own transaction: which active Subscriptions does the new version match? The match is the search itself, in

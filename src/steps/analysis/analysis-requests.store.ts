@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../../database/database.ts';
-import type { AnalysisRequested } from '../../kernel/handoffs.ts';
+import { ANALYSIS_QUEUE, type AnalysisRequested } from '../../kernel/handoffs.ts';
 import { Outbox } from '../../queue/outbox.ts';
 
 /** Requests by `$analyze` that no step has taken up yet: rows of the outbox under the Task's id as key. */
@@ -26,9 +26,6 @@ export class AnalysisRequestsStore {
     return (await this.database.run(HAS, [ANALYSIS_QUEUE, taskId])).length > 0;
   }
 }
-
-/** The step that takes up an analysis; see `flow/study-flow.ts`. */
-const ANALYSIS_QUEUE = 'analysis';
 
 /** By the unique index that keeps keys apart; a dead letter is no request any more. */
 const HAS = {

@@ -35,7 +35,7 @@ export class AnalysisStep implements Step<AnalysisRequested, AnalysisAccepted> {
     const studyInstanceUid = studyUidOf(study);
     if (!studyInstanceUid) return skipped('the ImagingStudy has no Study Instance UID');
     const entry = this.models.get(handoff.model);
-    const model = entry ? `${entry.manifest.id}@${entry.manifest.version}` : handoff.model;
+    const model = entry?.ref ?? handoff.model;
     const task = requestedTask({ study, studyInstanceUid, model }, new Date());
     if (!entry) {
       const verdict = {

@@ -1,5 +1,5 @@
 import type { CodeableConcept, Coding, Observation, Reference } from '@medplum/fhirtypes';
-import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
+import { ACTIONABLE_EXTENSION, CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
 import type { Finding, FindingCode, Presence } from '../../kernel/handoffs.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 
@@ -32,7 +32,9 @@ export function findingToObservation(
   return {
     resourceType: 'Observation',
     id: observationId(context.studyInstanceUid, context.model, finding.key),
-    ...(finding.actionable ? { extension: [{ url: ACTIONABLE, valueInteger: finding.actionable }] } : {}),
+    ...(finding.actionable
+      ? { extension: [{ url: ACTIONABLE_EXTENSION, valueInteger: finding.actionable }] }
+      : {}),
     identifier: [
       {
         system: IDENTIFIER_SYSTEMS.analysis,
@@ -57,7 +59,6 @@ export function findingToObservation(
   };
 }
 
-const ACTIONABLE = `${PRELIM}/StructureDefinition/actionable-category`;
 const MATCH_GRADE = `${PRELIM}/StructureDefinition/match-grade`;
 
 /**

@@ -1,9 +1,7 @@
 import type { CodeableConcept, Observation, Quantity } from '@medplum/fhirtypes';
-import { CODE_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
+import { ACTIONABLE_EXTENSION, CODE_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
 import { shorten } from './shorten.ts';
 import type { RowCode, RowFinding } from './worklist-row.ts';
-
-export const ACTIONABLE_EXTENSION = `${PRELIM}/StructureDefinition/actionable-category`;
 
 /** SNOMED CT qualifier values of a presence finding. */
 const PRESENCE: Readonly<Record<string, RowFinding['presence']>> = {
