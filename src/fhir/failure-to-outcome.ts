@@ -31,8 +31,12 @@ const BY_KIND: Readonly<Record<FailureKind, readonly [number, IssueType]>> = {
   internal: [500, 'exception'],
 };
 
-/** R4 http.html#create: 400 when the body cannot be parsed, 422 when it breaks the rules for its type. */
-const STATUS_OF_CODE: Partial<Record<FailureCode, number>> = { 'fhir.validation': 422 };
+/** R4 http.html#create: 400 when the body cannot be parsed, 422 when it breaks the rules for its type; so for a patch that does not fit. */
+const STATUS_OF_CODE: Partial<Record<FailureCode, number>> = {
+  'fhir.validation': 422,
+  'fhir.patch': 422,
+  'fhir.not-offered': 501,
+};
 
 export function failureToOutcome(error: unknown): OutcomeAnswer {
   if (!(error instanceof Failure) || error.kind === 'internal') return unknownFailure();

@@ -1,5 +1,12 @@
+import type { Resource } from '@medplum/fhirtypes';
 import type { Sql } from '../database/database.ts';
-import type { AccessContext } from './access-context.ts';
+import type { AccessContext, GrantedScope } from './access-context.ts';
+
+/** Who sent a request, where work must go on after its answer: kept with the job and compared when its status is asked for. */
+export interface Caller {
+  readonly clientId: string;
+  readonly scopes: readonly GrantedScope[];
+}
 
 /** One interaction as the interactions see it: the same for a request and for an entry of a batch. */
 export interface FhirRequest {
@@ -10,7 +17,11 @@ export interface FhirRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Buffer | undefined;
+  /** The body already parsed, not validated: an entry of a Bundle was parsed with its Bundle. Then there is no `body`. */
+  readonly resource?: Resource;
   readonly access: AccessContext;
+  /** Absent for an entry of a Bundle. */
+  readonly caller?: Caller;
   /** A request of its own, not an entry of a Bundle: its answer may be something other than FHIR JSON. */
   readonly sentAlone?: boolean;
   /** Set inside a transaction Bundle: read here what it wrote. */

@@ -2,9 +2,9 @@ import { All, Controller, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Database } from '../database/database.ts';
 import { type AccessContext, accessOfGrant, type GrantedScope, NO_ACCESS } from './access-context.ts';
-import type { FhirAnswer, FhirRequest } from './fhir-request.ts';
+import type { Caller, FhirAnswer, FhirRequest } from './fhir-request.ts';
 import type { FhirServer } from './interactions/interaction.ts';
-import { runInteraction } from './interactions/routes.ts';
+import { OFFERED, runInteraction } from './interactions/routes.ts';
 import { checkMediaTypes, wantsPretty } from './media-types.ts';
 import { OperationRegistry } from './operation-registry.ts';
 import { prettyJson } from './pretty-json.ts';
@@ -12,7 +12,7 @@ import { ResourceStore } from './resource-store.ts';
 
 /** What the token check in front of every route leaves on a request; no more of it is known here. */
 interface Granted {
-  readonly grant?: { readonly scopes: readonly GrantedScope[] };
+  readonly grant?: { readonly clientId?: string; readonly scopes: readonly GrantedScope[] };
 }
 
 /** The FHIR door (R4 http.html): HTTP in, an interaction, HTTP out. Which interaction: `interactions/routes.ts`. */
@@ -29,6 +29,7 @@ export class FhirController {
       store,
       database,
       operations,
+      offered: OFFERED,
       interact: (request) => runInteraction(request, server),
     };
     this.server = server;
@@ -57,6 +58,7 @@ function requestOf(raw: FastifyRequest): FhirRequest {
     headers: raw.headers as FhirRequest['headers'],
     body: Buffer.isBuffer(raw.body) ? raw.body : undefined,
     access: accessOf(raw as Granted),
+    ...callerOf(raw as Granted),
     sentAlone: true,
   };
 }
@@ -67,6 +69,10 @@ function accessOf({ grant }: Granted): AccessContext {
   const access = accessByGrant.get(grant.scopes) ?? accessOfGrant(grant.scopes);
   accessByGrant.set(grant.scopes, access);
   return access;
+}
+
+function callerOf({ grant }: Granted): { caller?: Caller } {
+  return grant?.clientId === undefined ? {} : { caller: { clientId: grant.clientId, scopes: grant.scopes } };
 }
 
 const accessByGrant = new WeakMap<readonly GrantedScope[], AccessContext>();

@@ -14,9 +14,11 @@ export function checkMediaTypes(request: FhirRequest): void {
     throw new Failure('fhir.media-type', 'Send the body without Content-Encoding.');
   }
   const sent = request.headers['content-type'];
-  if (sent !== undefined && request.body && request.body.length > 0 && !readsType(sent)) {
+  if (sent === undefined || !request.body || request.body.length === 0) return;
+  // Only PATCH reads JSON Patch, and says so itself of everything else it is sent.
+  const isPatch = request.method === 'PATCH' && parts(sent).name === 'application/json-patch+json';
+  if (!isPatch && !readsType(sent))
     throw new Failure('fhir.media-type', 'Send application/fhir+json, FHIR version 4.0.');
-  }
 }
 
 /** Is FHIR JSON asked for by name? */

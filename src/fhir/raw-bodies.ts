@@ -6,6 +6,8 @@ import { BUNDLE_BYTES_MAX } from './validate/parse-resource.ts';
  * get JSON parsed as before.
  */
 export function keepRawBodies(instance: FastifyInstance): void {
+  // Fastify reads plain text by itself; nothing here wants it, and it is refused as any other type (415).
+  if (instance.hasContentTypeParser('text/plain')) instance.removeContentTypeParser('text/plain');
   for (const type of ['application/json', 'application/x-www-form-urlencoded']) {
     const parse = type === 'application/json' ? parseJsonBody : parseForm;
     if (instance.hasContentTypeParser(type)) instance.removeContentTypeParser(type);
@@ -20,7 +22,12 @@ export function keepRawBodies(instance: FastifyInstance): void {
       },
     );
   }
-  for (const type of ['application/fhir+json', 'application/json+fhir', 'text/json']) {
+  for (const type of [
+    'application/fhir+json',
+    'application/json+fhir',
+    'text/json',
+    'application/json-patch+json',
+  ]) {
     if (instance.hasContentTypeParser(type)) continue;
     instance.addContentTypeParser(type, { parseAs: 'buffer', bodyLimit: BUNDLE_BYTES_MAX }, keep);
   }

@@ -61,5 +61,31 @@ export function copyWith<T extends Resource>(from: T, changes: Partial<T>, first
   return copy;
 }
 
+/** A shallow copy of a list or an object that still knows how the numbers of `from` were written. */
+export function copyHolder<T extends object>(from: T): T {
+  const copy = (Array.isArray(from) ? [...from] : { ...from }) as T;
+  const numbers = spellings.get(from);
+  if (numbers) spellings.set(copy, numbers);
+  return copy;
+}
+
+/** A copy with only the properties that `keep` says, which still knows how the numbers of `from` were written. */
+export function pickFrom<T extends object>(from: T, keep: (key: string) => boolean): Partial<T> {
+  const copy: Partial<T> = {};
+  for (const key of Object.keys(from)) if (keep(key)) copy[key as keyof T] = from[key as keyof T];
+  const numbers = spellings.get(from);
+  if (numbers) spellings.set(copy, numbers);
+  return copy;
+}
+
+/** A number that moves to another place keeps its spelling: call it after `to[toKey] = from[fromKey]`. */
+export function moveSpelling(from: object, fromKey: string, to: object, toKey: string): void {
+  const spelling = spellings.get(from)?.get(fromKey);
+  if (spelling === undefined) return;
+  const ofHolder = spellings.get(to) ?? new Map<string, string>();
+  ofHolder.set(toKey, spelling);
+  spellings.set(to, ofHolder);
+}
+
 /** In Node 24; not yet in TypeScript's library. */
 const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;

@@ -1,19 +1,20 @@
-import { type FhirAnswer, type FhirRequest, preferReturn } from '../fhir-request.ts';
+import { type FhirAnswer, type FhirRequest, preferLenient, preferReturn } from '../fhir-request.ts';
 import type { StoredResource } from '../stored-resource.ts';
 import { answerContent, wantsContent } from './answer-binary.ts';
+import { subsetJson, subsetOf } from './subset.ts';
 
 /** R4 http.html#versions: ETag and Last-Modified of the version that is answered. */
 export function versionHeaders(stored: StoredResource): Record<string, string> {
   return { etag: `W/"${stored.versionId}"`, 'last-modified': stored.lastUpdated.toUTCString() };
 }
 
-/** A read or vread: the stored text as it is, or 304 when the client has this version (R4 http.html#cread). */
+/** A read or vread: the stored text as it is, the part of it that `_summary` or `_elements` asks for, or 304 when the client has this version (R4 http.html#cread). */
 export function answerRead(stored: StoredResource, request: FhirRequest): FhirAnswer {
   const headers = versionHeaders(stored);
   if (isCurrent(stored, request)) return { status: 304, headers, body: null };
-  return wantsContent(stored, request)
-    ? answerContent(stored, headers)
-    : { status: 200, headers, body: stored.json };
+  if (wantsContent(stored, request)) return answerContent(stored, headers);
+  const subset = subsetOf(request.query, [stored.type], { lenient: preferLenient(request) });
+  return { status: 200, headers, body: subsetJson(stored, subset) };
 }
 
 /** If-None-Match decides; If-Modified-Since (to the second) only without it (RFC 9110 13.2.2). */
@@ -46,7 +47,8 @@ export function answerWrite(
   }
 }
 
-const SUCCESS = JSON.stringify({
+/** The body for `Prefer: return=OperationOutcome`. */
+export const SUCCESS = JSON.stringify({
   resourceType: 'OperationOutcome',
   issue: [{ severity: 'information', code: 'informational', details: { text: 'Done.' } }],
 });

@@ -1,9 +1,10 @@
-import type { BundleEntry } from '@medplum/fhirtypes';
+import type { BundleEntry, Resource } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
+import { definitions } from '../definitions/definitions.ts';
 import type { FhirAnswer, FhirRequest } from '../fhir-request.ts';
-import { printJson } from '../resource-json.ts';
+import { SUCCESS } from './answer-resource.ts';
 
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE']);
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
 /**
  * R4 bundle.html: `entry.request` as a request of its own, with the rights of the one that brought the Bundle. The URL is relative
@@ -15,7 +16,7 @@ export function entryRequest(entry: BundleEntry, outer: FhirRequest): FhirReques
   if (typeof method !== 'string' || !METHODS.has(method) || texts.some((text) => !isText(text)) || !url) {
     throw new Failure(
       'fhir.invalid',
-      'An entry needs request.method (GET, POST, PUT or DELETE) and request.url.',
+      'An entry needs request.method (GET, HEAD, POST, PUT, PATCH or DELETE) and request.url.',
     );
   }
   const [path = '', query = ''] = split(url, '?');
@@ -36,10 +37,18 @@ export function entryRequest(entry: BundleEntry, outer: FhirRequest): FhirReques
       'if-none-match': ifNoneMatch,
       'if-modified-since': ifModifiedSince,
     },
-    body: entry.resource ? Buffer.from(printJson(entry.resource)) : undefined,
+    body: undefined,
+    ...(entry.resource ? { resource: resourceIn(entry) } : {}),
     access: outer.access,
     ...(outer.sql ? { sql: outer.sql } : {}),
   };
+}
+
+/** It was parsed with the Bundle; only what `parseResource` would have said of it alone is checked. */
+function resourceIn({ resource }: BundleEntry): Resource {
+  const type: unknown = (resource as { resourceType?: unknown } | undefined)?.resourceType;
+  if (typeof type === 'string' && definitions().resourceTypes.includes(type)) return resource as Resource;
+  throw new Failure('fhir.invalid', 'The resource of an entry needs a resourceType that FHIR R4 knows.');
 }
 
 function split(text: string, mark: string): [string, string] {
@@ -65,7 +74,9 @@ export function entryAnswer(answer: FhirAnswer): string {
   if (modified) response['lastModified'] = new Date(modified).toISOString();
   const printed = JSON.stringify(response);
   if (answer.body === null) return `{"response":${printed}}`;
-  if (answer.status >= 400) return `{"response":${printed.slice(0, -1)},"outcome":${answer.body}}}`;
+  // A success that is told in words (`Prefer: return=OperationOutcome`) is an outcome too, no resource.
+  if (answer.status >= 400 || answer.body === SUCCESS)
+    return `{"response":${printed.slice(0, -1)},"outcome":${answer.body}}}`;
   return `{"resource":${answer.body},"response":${printed}}`;
 }
 

@@ -1,6 +1,7 @@
-import type { Bundle } from '@medplum/fhirtypes';
+import type { Bundle, BundleEntry } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
-import { parseResource } from '../validate/parse-resource.ts';
+import { printJson } from '../resource-json.ts';
+import { parseResource, RESOURCE_BYTES_MAX } from '../validate/parse-resource.ts';
 import { batch } from './batch.ts';
 import type { Interaction } from './interaction.ts';
 import { transaction } from './transaction.ts';
@@ -12,7 +13,25 @@ export const bundle: Interaction = async (request, server) => {
     throw new Failure('fhir.invalid', 'POST to the base takes a Bundle.');
   const entries = (resource as Bundle).entry ?? [];
   if (!Array.isArray(entries)) throw new Failure('fhir.invalid', 'Bundle.entry must be a list.');
+  // Only a large body can hold a resource that is too large.
+  if ((request.body?.length ?? 0) > RESOURCE_BYTES_MAX) checkSizes(entries);
   if (resource.type === 'batch') return batch(entries, request, server);
   if (resource.type === 'transaction') return transaction(entries, request, server);
   throw new Failure('fhir.invalid', 'The Bundle must be of type batch or transaction.');
 };
+
+/** An entry's resource may be as large as one sent alone. */
+function checkSizes(entries: readonly BundleEntry[]): void {
+  for (const [at, entry] of entries.entries()) {
+    if (!entry?.resource || Buffer.byteLength(printJson(entry.resource)) <= RESOURCE_BYTES_MAX) continue;
+    throw new Failure('fhir.too-large', `A resource may have ${RESOURCE_BYTES_MAX} bytes at most.`, {
+      issues: [
+        {
+          text: `a resource may have ${RESOURCE_BYTES_MAX} bytes at most`,
+          at: `Bundle.entry[${at}].resource`,
+          type: 'too-long',
+        },
+      ],
+    });
+  }
+}

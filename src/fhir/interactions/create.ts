@@ -1,13 +1,13 @@
 import type { Resource } from '@medplum/fhirtypes';
-import { Failure } from '../../kernel/errors.ts';
 import { demandAccess } from '../access-context.ts';
 import { copyWith } from '../resource-json.ts';
 import type { StoredResource } from '../stored-resource.ts';
-import { parseResource } from '../validate/parse-resource.ts';
 import { validateResource } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
+import { resourceOf } from './body-resource.ts';
+import { withClientMeta } from './client-meta.ts';
 import { type Interaction, typeOf } from './interaction.ts';
-import { matchExisting } from './match-existing.ts';
+import { matchOne } from './match-existing.ts';
 import { writeOnce } from './write-once.ts';
 
 /**
@@ -17,17 +17,12 @@ import { writeOnce } from './write-once.ts';
 export const create: Interaction = async (request, server) => {
   const type = typeOf(request);
   demandAccess(request.access, type, 'create');
-  const sent = parseResource(request.body);
-  if (sent.resourceType !== type)
-    throw new Failure('fhir.invalid', 'The resource is of another type than the URL.');
-  const resource = withoutId(sent);
+  const resource = withClientMeta(withoutId(resourceOf(request, type)));
   validateResource(resource);
   const { store } = server;
   const criteria = request.headers['if-none-exist'];
   const { stored, created } = await writeOnce(server, async (tx) => {
-    const match = criteria
-      ? await matchExisting(store, tx, type, criteria.replace(/^\?/, ''), request.access)
-      : null;
+    const match = criteria ? await matchOne(store, tx, type, criteria, request.access) : null;
     if (match) return { stored: match, created: false };
     const [stored] = await store.write(tx, [{ kind: 'create', resource }], request.access);
     return { stored: stored as StoredResource, created: true };

@@ -10,9 +10,14 @@ export interface FhirServer {
   readonly store: ResourceStore;
   readonly database: Database;
   readonly operations: OperationRegistry;
+  /** What the route table offers, for the CapabilityStatement. */
+  readonly offered: Offered;
   /** Runs whatever interaction a request asks for: an entry of a Bundle is one. */
   interact(request: FhirRequest): Promise<FhirAnswer>;
 }
+
+/** Codes of interactions: `read`, `history-type`, `conditional-delete`. */
+export type Offered = ReadonlySet<string>;
 
 export type Interaction = (request: FhirRequest, server: FhirServer) => Promise<FhirAnswer>;
 

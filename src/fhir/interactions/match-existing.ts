@@ -1,41 +1,93 @@
-import type { Sql, Transaction } from '../../database/database.ts';
+import type { Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
-import type { AccessContext } from '../access-context.ts';
+import { type AccessContext, accessCondition, demandAccess } from '../access-context.ts';
 import type { ResourceStore } from '../resource-store.ts';
+import { searchParametersOf } from '../search/search-parameters.ts';
+import { SqlParameters } from '../sql-parameters.ts';
 import type { StoredResource } from '../stored-resource.ts';
+import { lockWords } from './lock-words.ts';
 
 /**
- * R4 http.html#ccreate: the one resource that criteria of a conditional request find; null for none. Throws `fhir.multiple-matches`. Until
- * the transaction ends others with the same criteria wait, so that fifty parallel conditional creates make one resource.
+ * R4 http.html#ccreate, #cond-update, #3.1.0.7.1: the one resource that the criteria of a conditional request find; null for none. Throws
+ * `fhir.multiple-matches`. Until the transaction ends others with the same criteria wait, so that fifty parallel conditional creates make one resource.
  */
-export async function matchExisting(
+export async function matchOne(
   store: ResourceStore,
   tx: Transaction,
   type: string,
   criteria: string,
   access: AccessContext,
 ): Promise<StoredResource | null> {
-  const query = new URLSearchParams(criteria);
-  for (const name of ['_count', '_sort', '_total', '_include', '_revinclude', '_summary', '_cursor'])
-    query.delete(name);
-  if ([...query].filter(([, value]) => value !== '').length === 0) {
+  const matches = await matchSome(store, tx, { type, criteria, access, most: 1 });
+  return matches[0] ?? null;
+}
+
+export interface Matching {
+  readonly type: string;
+  /** As in a URL, with or without what stands before the question mark. */
+  readonly criteria: string;
+  readonly access: AccessContext;
+  /** More matches than this are refused. */
+  readonly most: number;
+}
+
+/** All that match, `most` of them at most; throws `fhir.multiple-matches` above, `fhir.invalid` for criteria that say nothing. */
+export async function matchSome(
+  store: ResourceStore,
+  tx: Transaction,
+  { type, criteria, access, most }: Matching,
+): Promise<readonly StoredResource[]> {
+  const query = criteriaOf(criteria);
+  await lockWords(tx, `${type}?${query}`);
+  const identifier = plainIdentifier(type, query, access);
+  query.set('_count', String(most + 1));
+  const matches = identifier
+    ? await store.findByIdentifiers([{ type, ...identifier }], tx)
+    : (await store.search(type, query, tx, access)).matches;
+  if (matches.length <= most) return matches;
+  throw new Failure(
+    'fhir.multiple-matches',
+    most === 1
+      ? 'The criteria match more than one resource; ask more precisely.'
+      : `The criteria match more than ${most} resources; ask more precisely.`,
+  );
+}
+
+/**
+ * Nearly every conditional create asks for one business identifier (accession number, study UID), and is our hottest write: it gets a prepared
+ * statement. Null for anything else, and where the caller may not see all resources of the type.
+ */
+function plainIdentifier(
+  type: string,
+  query: URLSearchParams,
+  access: AccessContext,
+): { system: string; value: string } | null {
+  const value = query.size === 1 ? query.get('identifier') : null;
+  const parts = value === null ? null : PLAIN.exec(value);
+  if (!parts?.[1] || !parts[2] || !searchParametersOf(type).has('identifier')) return null;
+  demandAccess(access, type, 'search');
+  if (accessCondition(access, type, 'search', 'r', new SqlParameters()) !== null) return null;
+  return { system: parts[1], value: parts[2] };
+}
+
+/** `system|value`, without what has a meaning of its own in a search, and short enough for the index to hold it whole. */
+const PLAIN = /^([^|,\\$\0]{1,100})\|([^|,\\$\0]{1,64})$/;
+
+/** The parameters that find, sorted, so that the same criteria are the same words. */
+export function criteriaOf(criteria: string): URLSearchParams {
+  const given = new URLSearchParams(criteria.slice(criteria.indexOf('?') + 1));
+  const query = new URLSearchParams(
+    [...given].filter(([name, value]) => !SHAPING.test(name) && value !== ''),
+  );
+  if (query.size === 0) {
     throw new Failure(
       'fhir.invalid',
       'The criteria of a conditional request must name at least one search parameter.',
     );
   }
   query.sort();
-  await lockCriteria(tx, `${type}?${query}`);
-  query.set('_count', '2');
-  const { matches } = await store.search(type, query, tx, access);
-  if (matches.length > 1)
-    throw new Failure('fhir.multiple-matches', 'The criteria match more than one resource.');
-  return matches[0] ?? null;
+  return query;
 }
 
-async function lockCriteria(tx: Sql, criteria: string): Promise<void> {
-  await tx.run(
-    { name: 'fhir-lock-criteria', text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))' },
-    [criteria],
-  );
-}
+/** How an answer would look is no part of a condition. */
+const SHAPING = /^_(?:count|sort|total|summary|elements|cursor|format|pretty|(?:rev)?include(?::iterate)?)$/;

@@ -12,15 +12,18 @@ export const operation: Interaction = async (request, { operations }) => {
     () => typeAndIdOf(request).id,
   );
   const found = operations.find(level, type ?? undefined, name);
+  if (name === '$graphql')
+    throw new Failure('fhir.not-offered', 'GraphQL is not offered here; search with _include and _elements.');
   if (!found) throw new Failure('fhir.not-found', 'There is no such operation here; see /metadata.');
   if (request.method === 'GET' && !found.get)
     throw new Failure('fhir.unsupported', 'This operation is called by POST.');
-  const body = request.body && request.body.length > 0 ? parseResource(request.body) : null;
-  const { query, headers, access } = request;
-  const answer = await found.run({ id, type, query, body, headers, access });
+  const body =
+    request.resource ?? (request.body && request.body.length > 0 ? parseResource(request.body) : null);
+  const { query, headers, access, caller } = request;
+  const answer = await found.run({ id, type, query, body, headers, access, ...(caller ? { caller } : {}) });
   return {
     status: answer.status,
-    body: answer.resource ? printJson(answer.resource) : null,
+    body: answer.json ?? (answer.resource ? printJson(answer.resource) : null),
     ...(answer.headers ? { headers: answer.headers } : {}),
   };
 };
