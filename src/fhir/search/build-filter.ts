@@ -1,14 +1,13 @@
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, accessCondition } from '../access-context.ts';
-import type { SqlParameters } from '../sql-parameters.ts';
-import { existsIn, type SearchTable } from './exists-in.ts';
+import { SqlParameters } from '../sql-parameters.ts';
 import { KINDS } from './kinds/all.ts';
 import { dateCondition, instants } from './kinds/date.ts';
-import { hasEntryThatStarts } from './kinds/token.ts';
 import { splitPrefix } from './prefix.ts';
 import type { SearchedRow, ValueFilter } from './search-kind.ts';
 import type { SearchParameter } from './search-parameters.ts';
-import type { ChainTarget, Filter } from './search-query.ts';
+import type { ChainLink, Filter } from './search-query.ts';
+import { unescaped } from './split-value.ts';
 
 /** What every part of the SQL needs; the aliases of nested searches are counted here. */
 export interface Build {
@@ -18,28 +17,54 @@ export interface Build {
   aliases: number;
 }
 
-/** The filter as a condition on the row `on`. Values are bound, never pasted. */
+export const newBuild = (access: AccessContext, base: string): Build => ({
+  access,
+  base,
+  parameters: new SqlParameters(),
+  aliases: 0,
+});
+
+/**
+ * Everything a row must meet to be found: its type, not deleted, the caller's access, the filters. The only place that says so. Rows that are found by
+ * their entries are of the type anyway: there an index must not bring all rows of the type as well (`byType` false).
+ */
+export function buildRow(on: SearchedRow, filters: readonly Filter[], build: Build, byType = true): string {
+  const type = `${on.alias}.type = ${build.parameters.name(on.type)}`;
+  const access = accessCondition(build.access, on.type, 'search', on.alias, build.parameters);
+  const conditions = [
+    byType ? type : `(${type}) IS TRUE`,
+    `NOT ${on.alias}.deleted`,
+    ...(access === null ? [] : [`(${access})`]),
+    ...filters.map((filter) => buildFilter(filter, on, build)),
+  ];
+  return conditions.join(' AND ');
+}
+
+/**
+ * The filter as a condition that is looked at row by row: it needs nothing beside the row `on`. Where the rows are better found from the
+ * other end of a chain, `find-rows.ts` does that. Values are bound, never pasted.
+ */
 export function buildFilter(filter: Filter, on: SearchedRow, build: Build): string {
   switch (filter.kind) {
     case 'value':
       return valueCondition(filter.value, on, build);
-    case 'missing':
-      return presence(filter.parameter, on, build);
+    case 'present':
+      return present(filter.parameter, filter.targetType, on, build);
     case 'any':
       return `(${filter.of.map((one) => buildFilter(one, on, build)).join(' OR ')})`;
     case 'not':
       return `NOT ${buildFilter(filter.filter, on, build)}`;
     case 'chain':
-      return `(${filter.to.map((to) => chain(filter.parameter, to, on, build)).join(' OR ')})`;
+      return `(${filter.links.map((link) => refersTo(link, on, build)).join(' OR ')})`;
     case 'has':
-      return has(filter.parameter, filter.filter, on, build);
+      return isReferredTo(filter.parameters, filter.filter, on, build);
   }
 }
 
 function valueCondition(filter: ValueFilter, on: SearchedRow, build: Build): string {
   const { parameters } = build;
   if (filter.parameter.code === '_id')
-    return `${on.alias}.id = ANY(${parameters.add(filter.values, 'text[]')})`;
+    return `${on.alias}.id = ANY(${parameters.add(filter.values.map(unescaped), 'text[]')})`;
   if (filter.parameter.code === '_lastUpdated') return lastUpdated(filter, on, parameters);
   return KINDS[filter.parameter.kind].condition(filter, on, parameters);
 }
@@ -57,54 +82,46 @@ function lastUpdated(filter: ValueFilter, on: SearchedRow, parameters: SqlParame
   return `(${any.join(' OR ')})`;
 }
 
-const TABLES: Readonly<Record<string, SearchTable>> = {
-  date: 'search_date',
-  string: 'search_string',
-  number: 'search_number',
-  quantity: 'search_quantity',
-};
-
-/** The element is there: some entry of the parameter, or a row in the table of its kind. */
-function presence(parameter: SearchParameter, on: SearchedRow, build: Build): string {
-  const name = `${parameter.type}.${parameter.code}`;
-  const starts = ['#', '@', '>', ':', '!'].map((mark) => build.parameters.add(`${name}${mark}`, 'text'));
-  const table = TABLES[parameter.kind];
-  const parts = [`(${starts.map((start) => hasEntryThatStarts(on.alias, start)).join(' OR ')})`];
-  if (table) parts.push(existsIn(table, parameter, on, build.parameters, []));
-  return `(${parts.join(' OR ')})`;
+/** R4 search.html#missing. Columns of the row are in every resource. */
+function present(
+  parameter: SearchParameter,
+  targetType: string | undefined,
+  on: SearchedRow,
+  { parameters }: Build,
+): string {
+  if (parameter.code === '_id' || parameter.code === '_lastUpdated') return 'TRUE';
+  return KINDS[parameter.kind].present(parameter, on, parameters, targetType ?? null);
 }
 
 /**
- * The ids that meet the inner filter are found first, once, and become entries to look up in the GIN index of the outer rows. The inner
- * search obeys the caller's access like any other.
+ * Some entry of the row refers to a resource that meets the link's filter. Each nested search obeys the caller's access like any other: what
+ * may not be seen cannot be learned of by asking.
  */
-function chain(parameter: SearchParameter, to: ChainTarget, on: SearchedRow, build: Build): string {
-  const inner = nested(to.type, on, build);
-  const start = build.parameters.add(`${parameter.type}.${parameter.code}>${to.type}/`, 'text');
-  const where = buildRow(inner, [to.filter], build);
-  return `${on.alias}.tokens && ARRAY(SELECT ${start} || ${inner.alias}.id FROM resource ${inner.alias} WHERE ${where})`;
-}
-
-function has(parameter: SearchParameter, filter: Filter, on: SearchedRow, build: Build): string {
-  const inner = nested(parameter.type, on, build);
-  const start = build.parameters.add(`${parameter.type}.${parameter.code}>${on.type}/`, 'text');
+function refersTo({ parameter, type, filter }: ChainLink, on: SearchedRow, build: Build): string {
+  const inner = nested(type, on, build);
+  const head = build.parameters.add(`${parameter.type}.${parameter.code}>${type}/`, 'text');
   const where = buildRow(inner, [filter], build);
-  return `EXISTS (SELECT 1 FROM resource ${inner.alias} WHERE ${where} AND ${inner.alias}.tokens @> ARRAY[${start} || ${on.alias}.id])`;
+  return `EXISTS (SELECT 1 FROM unnest(${on.alias}.tokens) entry JOIN resource ${inner.alias}
+    ON ${inner.alias}.id = substr(entry, length(${head}) + 1) WHERE starts_with(entry, ${head}) AND ${where} OFFSET 0)`;
 }
 
-function nested(type: string, on: SearchedRow, build: Build): SearchedRow {
+/** Some resource that meets the filter refers to the row. OFFSET 0 keeps it a look per row: it stands where most rows match. */
+function isReferredTo(
+  parameters: readonly SearchParameter[],
+  filter: Filter,
+  on: SearchedRow,
+  build: Build,
+): string {
+  const type = parameters[0]?.type ?? '';
+  const inner = nested(type, on, build);
+  const heads = parameters.map((one) => build.parameters.add(`${type}.${one.code}>${on.type}/`, 'text'));
+  const entries = heads.map((head) => `${head} || ${on.alias}.id`).join(', ');
+  const where = buildRow(inner, [filter], build);
+  return `EXISTS (SELECT 1 FROM resource ${inner.alias} WHERE ${where} AND ${inner.alias}.tokens && ARRAY[${entries}] OFFSET 0)`;
+}
+
+/** The row of a search inside this one. */
+export function nested(type: string, on: SearchedRow, build: Build): SearchedRow {
   build.aliases += 1;
   return { type, alias: `r${build.aliases}`, base: on.base };
-}
-
-/** Everything a row must meet to be found: its type, not deleted, the caller's access, the filters. The only place that says so. */
-export function buildRow(on: SearchedRow, filters: readonly Filter[], build: Build): string {
-  const access = accessCondition(build.access, on.type, 'search', on.alias, build.parameters);
-  const conditions = [
-    `${on.alias}.type = ${build.parameters.add(on.type, 'text')}`,
-    `NOT ${on.alias}.deleted`,
-    ...(access === null ? [] : [`(${access})`]),
-    ...filters.map((filter) => buildFilter(filter, on, build)),
-  ];
-  return conditions.join(' AND ');
 }

@@ -24,12 +24,18 @@ export interface NumberRow {
   readonly param: string;
   readonly lo: string;
   readonly hi: string;
+  /** Which of a composite's elements it stands in, and that element's codes (see `composite-roots.ts`); absent: in none. */
+  within?: readonly string[];
 }
 
 export interface QuantityRow extends NumberRow {
   readonly system: string;
   readonly code: string;
   readonly unit: string;
+  /** Base units, and the range in them; for units that are not converted the code and the same range. */
+  readonly canonical: string;
+  readonly canonicalLo: string;
+  readonly canonicalHi: string;
 }
 
 export const noIndexRows = (): IndexRows => ({

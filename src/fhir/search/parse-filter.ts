@@ -1,53 +1,61 @@
 import { Failure } from '../../kernel/errors.ts';
 import { definitions } from '../definitions/definitions.ts';
 import { KINDS } from './kinds/all.ts';
+import { sources } from './parameter-sources.ts';
 import { type SearchParameter, searchParametersOf } from './search-parameters.ts';
-import type { ChainTarget, Filter } from './search-query.ts';
+import type { ChainLink, Filter } from './search-query.ts';
+import { splitValue } from './split-value.ts';
 
-/** Links of a chain or of `_has`: each is one more search inside the search. */
-export const CHAIN_LINKS_MAX = 2;
-export const COMMA_VALUES_MAX = 200;
+/** Links of a chain, `_has` and their mixtures: each is one more search inside the search. */
+export const CHAIN_LINKS_MAX = 3;
+/** Searches inside one parameter: a chain without a type (`target.name`) makes one for each type the reference may have. */
+export const CHAIN_SEARCHES_MAX = 12;
+/** Values of one parameter; more would make one request as dear as many. */
+export const COMMA_VALUES_MAX = 50;
 
 /**
  * One `name[:modifier]=value[,value…]`, a chain `subject:Patient.name=…` or `_has:Observation:patient:code=…`. Null when the type
  * has no such parameter; throws `fhir.invalid` or `fhir.unsupported` for a known parameter that is used wrongly.
  */
-export function parseFilter(type: string, name: string, value: string, links = 0): Filter | null {
-  if (links > CHAIN_LINKS_MAX) throw invalid(`A chain may have ${CHAIN_LINKS_MAX} links at most.`);
-  if (name.startsWith('_has:')) return hasFilter(type, name, value, links);
+export function parseFilter(type: string, name: string, value: string): Filter | null {
+  return filterOf({ type, name }, value, { links: 0, count: { searches: 0 } });
+}
+
+interface Named {
+  readonly type: string;
+  readonly name: string;
+}
+
+/** How deep we are, and how many searches the whole parameter has become. */
+interface Depth {
+  readonly links: number;
+  readonly count: { searches: number };
+}
+
+function filterOf({ type, name }: Named, value: string, depth: Depth): Filter | null {
+  if (name.startsWith('_has:')) return hasFilter(type, name, value, deeper(depth));
   const dot = name.indexOf('.');
-  const [code = '', modifier = null] = (dot === -1 ? name : name.slice(0, dot)).split(':');
+  const [code = '', modifier = null, more] = (dot === -1 ? name : name.slice(0, dot)).split(':');
   const parameter = searchParametersOf(type).get(code);
-  if (!parameter) return unsupported(type, code);
-  if (dot !== -1) return chainFilter(parameter, modifier, name.slice(dot + 1), value, links);
+  if (!parameter) return null;
+  if (more !== undefined) throw invalid(`${code} has two modifiers; one is allowed.`);
+  if (dot !== -1) return chainFilter(parameter, modifier, { rest: name.slice(dot + 1), value }, depth);
   if (modifier === 'missing') return missingFilter(parameter, value);
   checkModifier(parameter, modifier);
-  return valueFilter(parameter, modifier, valuesOf(value));
+  return valueFilter(parameter, modifier, valuesOf(code, value));
 }
 
 const invalid = (text: string): Failure => new Failure('fhir.invalid', text);
 
-/** Published parameters that this server does not answer are named as such; others do not exist. */
-function unsupported(type: string, code: string): null {
-  const known = definitions().searchParameters.some(
-    (parameter) =>
-      parameter.code === code &&
-      [type, 'Resource', 'DomainResource'].some((base) => parameter.base.includes(base)),
-  );
-  if (known)
-    throw new Failure(
-      'fhir.unsupported',
-      `The search parameter ${type}.${code} is not supported by this server.`,
-    );
-  return null;
+function deeper({ links, count }: Depth): Depth {
+  if (links >= CHAIN_LINKS_MAX) throw invalid(`A chain may have ${CHAIN_LINKS_MAX} links at most.`);
+  return { links: links + 1, count };
 }
 
 /** R4 search.html#escaping: `\,` is a comma that belongs to the value. */
-function valuesOf(text: string): string[] {
-  const values = (text.match(/(?:\\.|[^,\\]|\\$)+/gs) ?? []).map((value) =>
-    value.replace(/\\([\\,|$])/g, '$1'),
-  );
-  if (values.length === 0) throw invalid('A search parameter has no value.');
+function valuesOf(code: string, text: string): string[] {
+  const values = splitValue(text, ',').filter((value) => value !== '');
+  if (values.length === 0) throw invalid(`The search parameter ${code} has no value.`);
   if (values.length > COMMA_VALUES_MAX)
     throw invalid(`A parameter may have ${COMMA_VALUES_MAX} values at most.`);
   return values;
@@ -60,84 +68,92 @@ function checkModifier(parameter: SearchParameter, modifier: string | null): voi
     throw new Failure('fhir.unsupported', `The parameter ${parameter.code} does not support this modifier.`);
 }
 
+/** The modifiers that deny: the negation stands outside, since none of the parameters that answer may have the value. */
+const DENIED: Readonly<Record<string, string | null>> = { not: null, 'not-in': 'in' };
+
 function valueFilter(parameter: SearchParameter, modifier: string | null, values: readonly string[]): Filter {
+  if (modifier !== null && Object.hasOwn(DENIED, modifier))
+    return { kind: 'not', filter: valueFilter(parameter, DENIED[modifier] ?? null, values) };
   // `+` in a query string means a blank; in a date only the zone can be meant.
   const meant = parameter.kind === 'date' ? values.map((value) => value.replace(' ', '+')) : values;
-  // Not: none of the parameters that answer has the value. So the negation stands outside.
-  if (modifier === 'not') return { kind: 'not', filter: valueFilter(parameter, null, meant) };
-  const any = sources(parameter).map(
-    ({ source, targetType }): Filter => ({
+  return anyOf(
+    sources(parameter).map(({ source, targetType }) => ({
       kind: 'value',
       value: { parameter: source, modifier, values: meant, ...(targetType ? { targetType } : {}) },
-    }),
+    })),
   );
-  return any.length === 1 && any[0] ? any[0] : { kind: 'any', of: any };
 }
 
-interface Source {
-  readonly source: SearchParameter;
-  readonly targetType?: string;
-}
+const anyOf = (of: readonly Filter[]): Filter => (of.length === 1 && of[0] ? of[0] : { kind: 'any', of });
 
-/** The parameters whose entries answer this one: itself, or those it is made of. */
-export function sources(parameter: SearchParameter, targetType?: string): Source[] {
-  if (!parameter.answeredBy) return [targetType ? { source: parameter, targetType } : { source: parameter }];
-  return parameter.answeredBy.flatMap((by) => {
-    const source = searchParametersOf(parameter.type).get(by.code);
-    return source ? sources(source, by.targetType ?? targetType) : [];
-  });
-}
-
+/** R4 search.html#modifiers: `:missing=true` finds those without the element. */
 function missingFilter(parameter: SearchParameter, value: string): Filter {
   if (value !== 'true' && value !== 'false') throw invalid(':missing must be true or false.');
-  if (parameter.answeredBy?.some((by) => by.targetType)) {
-    throw new Failure(
-      'fhir.unsupported',
-      `:missing is not supported for ${parameter.code}; use the parameter it narrows.`,
-    );
-  }
-  const each = sources(parameter).map(
-    ({ source }): Filter => ({ kind: 'missing', parameter: source, missing: false }),
+  const present = anyOf(
+    sources(parameter).map(({ source, targetType }) => ({
+      kind: 'present',
+      parameter: source,
+      ...(targetType ? { targetType } : {}),
+    })),
   );
-  const present: Filter = each.length === 1 && each[0] ? each[0] : { kind: 'any', of: each };
   return value === 'false' ? present : { kind: 'not', filter: present };
 }
 
-/** R4 search.html#chaining */
+/** R4 search.html#chaining. Without a type every type the reference may have is searched, as far as it has the parameter. */
 function chainFilter(
   parameter: SearchParameter,
   modifier: string | null,
-  rest: string,
-  value: string,
-  links: number,
+  { rest, value }: { rest: string; value: string },
+  depth: Depth,
 ): Filter {
   if (parameter.kind !== 'reference')
     throw invalid(`${parameter.code} is no reference: it cannot be chained.`);
-  const of = sources(parameter).map(({ source, targetType }): Filter => {
+  if (modifier !== null && !isType(modifier))
+    throw invalid(`A chain goes ${parameter.code}:Type.parameter, with a resource type.`);
+  const below = deeper(depth);
+  const links = sources(parameter).flatMap(({ source, targetType }) => {
+    if (modifier !== null && targetType !== undefined && modifier !== targetType) return [];
     const only = modifier ?? targetType;
-    const types = only ? [only] : source.targets;
-    const to = types.flatMap((type): ChainTarget[] => {
-      const filter = chainable(type) ? parseFilter(type, rest, value, links + 1) : null;
-      return filter ? [{ type, filter }] : [];
+    const types = only ? [only] : source.targets.length > 0 ? source.targets : definitions().resourceTypes;
+    return types.flatMap((type): ChainLink[] => {
+      const filter = isType(type) ? linkFilter(parameter.code, { type, name: rest }, value, below) : null;
+      return filter ? [{ parameter: source, type, filter }] : [];
     });
-    if (to.length === 0) throw invalid('The chain names a parameter that the referenced type does not have.');
-    return { kind: 'chain', parameter: source, to };
   });
-  return of.length === 1 && of[0] ? of[0] : { kind: 'any', of };
+  if (links.length === 0)
+    throw invalid('The chain names a parameter that the referenced type does not have.');
+  return { kind: 'chain', links };
 }
 
-const chainable = (type: string): boolean => definitions().resourceTypes.includes(type);
+function linkFilter(code: string, named: Named, value: string, depth: Depth): Filter | null {
+  // A type that lacks the parameter costs nothing and is left out.
+  const filter = hasParameter(named) ? filterOf(named, value, depth) : null;
+  if (filter && ++depth.count.searches > CHAIN_SEARCHES_MAX) {
+    throw invalid(
+      `This chain leads to more than ${CHAIN_SEARCHES_MAX} searches; name the type, as in ${code}:Patient.`,
+    );
+  }
+  return filter;
+}
+
+const hasParameter = ({ type, name }: Named): boolean =>
+  name.startsWith('_has:') || searchParametersOf(type).has(name.split(/[:.]/)[0] ?? '');
+
+const isType = (type: string): boolean => definitions().resourceTypes.includes(type);
 
 /** R4 search.html#has: `_has:Type:reference parameter:parameter=value` */
-function hasFilter(type: string, name: string, value: string, links: number): Filter {
+function hasFilter(type: string, name: string, value: string, depth: Depth): Filter {
   const [, source = '', code = '', ...rest] = name.split(':');
-  const reference = chainable(source) ? searchParametersOf(source).get(code) : undefined;
+  const reference = isType(source) ? searchParametersOf(source).get(code) : undefined;
   const filter =
-    reference?.kind === 'reference' ? parseFilter(source, rest.join(':'), value, links + 1) : null;
+    reference?.kind === 'reference' ? filterOf({ type: source, name: rest.join(':') }, value, depth) : null;
   if (!reference || !filter)
     throw invalid('_has must be _has:Type:reference parameter:parameter of that type.');
-  const of = sources(reference)
+  if (++depth.count.searches > CHAIN_SEARCHES_MAX)
+    throw invalid(`A parameter may lead to ${CHAIN_SEARCHES_MAX} searches at most.`);
+  const parameters = sources(reference)
     .filter(({ targetType }) => targetType === undefined || targetType === type)
-    .map((by): Filter => ({ kind: 'has', parameter: by.source, filter }));
-  return of.length === 1 && of[0] ? of[0] : { kind: 'any', of };
+    .map((by) => by.source);
+  if (parameters.length === 0) throw invalid('The reference parameter of _has never refers to this type.');
+  return { kind: 'has', parameters, filter };
 }

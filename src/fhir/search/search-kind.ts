@@ -11,6 +11,13 @@ export interface SearchKind {
   index(parameter: SearchParameter, values: readonly TypedValue[], into: IndexRows, base: string): void;
   /** A condition on the row `on`: true when any of the filter's values matches (comma means or). */
   condition(filter: ValueFilter, on: SearchedRow, parameters: SqlParameters): string;
+  /** R4 search.html#missing: a condition that is true when the resource has the element (for a reference: one to `targetType`). */
+  present(
+    parameter: SearchParameter,
+    on: SearchedRow,
+    parameters: SqlParameters,
+    targetType?: string | null,
+  ): string;
 }
 
 /** One `name:modifier=value,value` of a query, its parameter known. */
@@ -18,6 +25,7 @@ export interface ValueFilter {
   readonly parameter: SearchParameter;
   /** What was written after the colon: `exact`, `Patient`; null when nothing was. */
   readonly modifier: string | null;
+  /** As written between the commas, escapes and all: each kind splits at `|` or `$` and then unescapes (`split-value.ts`). */
   readonly values: readonly string[];
   /** Only references to this type count (`patient` is `subject`, limited to Patient). */
   readonly targetType?: string;

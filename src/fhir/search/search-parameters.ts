@@ -8,8 +8,20 @@ import {
 } from '@medplum/core';
 import type { Resource } from '@medplum/fhirtypes';
 import { definitions, type PublishedParameter } from '../definitions/definitions.ts';
+import { type CompiledPath, compilePath } from './compile-path.ts';
+import { answeredBy } from './parameters/answered-by.ts';
+import { type CompositeRoot, compositeRoots, compositeValues } from './parameters/composite-roots.ts';
+import { type SiteParameter, siteParametersOf, siteParametersStamp } from './parameters/site-parameters.ts';
 
-export type ParameterKind = 'token' | 'reference' | 'date' | 'string' | 'number' | 'quantity' | 'uri';
+export type ParameterKind =
+  | 'token'
+  | 'reference'
+  | 'date'
+  | 'string'
+  | 'number'
+  | 'quantity'
+  | 'uri'
+  | 'composite';
 
 /** A search parameter of one resource type. */
 export interface SearchParameter {
@@ -20,11 +32,15 @@ export interface SearchParameter {
   readonly targets: readonly string[];
   /** Definition URL; null for the few that every server has. */
   readonly url: string | null;
+  /** The FHIRPath of this type's values; null: worked out by own code. */
+  readonly expression: string | null;
   /**
    * Other parameters of the type whose index entries answer this one: `patient` is `subject` limited to Patient,
    * `combo-code` is `code` or `component-code`. Null: it has entries of its own.
    */
   readonly answeredBy: readonly AnsweredBy[] | null;
+  /** A composite's elements and their parts; null for all other kinds. */
+  readonly composite: readonly CompositeRoot[] | null;
   /** The values that are indexed. */
   values(resource: Resource): TypedValue[];
 }
@@ -34,17 +50,60 @@ export interface AnsweredBy {
   readonly targetType?: string;
 }
 
-/** All parameters of a type by name; worked out once per type, when first asked for. */
+/**
+ * All parameters of a type that a search may use, by name. Worked out when first asked for; the map is the same object until a
+ * site's own parameters change, so what is derived from it may be kept under it.
+ */
 export function searchParametersOf(type: string): ReadonlyMap<string, SearchParameter> {
+  return tablesOf(type).searched;
+}
+
+/**
+ * The parameters that leave index entries, in the order in which they must be indexed (composites last: they mark the rows of their
+ * parts). The list is the same object until a site's own parameters change. A site's parameter is here before it can be searched.
+ */
+export function indexedParametersOf(type: string): readonly SearchParameter[] {
+  return tablesOf(type).indexed;
+}
+
+interface Tables {
+  readonly stamp: number;
+  readonly searched: ReadonlyMap<string, SearchParameter>;
+  readonly indexed: readonly SearchParameter[];
+}
+
+const byType = new Map<string, Tables>();
+
+function tablesOf(type: string): Tables {
   let found = byType.get(type);
-  if (!found) {
-    found = parametersOf(type);
+  if (found?.stamp !== siteParametersStamp(type)) {
+    found = makeTables(type);
     byType.set(type, found);
   }
   return found;
 }
 
-const byType = new Map<string, ReadonlyMap<string, SearchParameter>>();
+function makeTables(type: string): Tables {
+  const published = parametersOf(type);
+  const site = siteParametersOf(type).filter(({ definition }) => !published.has(definition.code));
+  const own = site.map((one) => ({ active: one.active, parameter: siteParameter(type, one) }));
+  const searched = new Map(published);
+  for (const { active, parameter } of own) if (active) searched.set(parameter.code, parameter);
+  const all = [...published.values(), ...own.map(({ parameter }) => parameter)];
+  const indexed = all.filter(
+    ({ code, answeredBy, composite }) =>
+      answeredBy === null &&
+      (composite === null || composite.some((root) => root.repeats && root.owner === code)),
+  );
+  const order = (parameter: SearchParameter): number => (parameter.composite ? 1 : 0);
+  return {
+    stamp: siteParametersStamp(type),
+    searched,
+    indexed: indexed
+      .filter(({ code }) => code !== '_id' && code !== '_lastUpdated')
+      .sort((a, b) => order(a) - order(b)),
+  };
+}
 
 const KINDS: ReadonlySet<string> = new Set([
   'token',
@@ -54,6 +113,7 @@ const KINDS: ReadonlySet<string> = new Set([
   'number',
   'quantity',
   'uri',
+  'composite',
 ]);
 
 /** Answered by columns of the row or by own code in `build-search.ts`: FHIRPath finds nothing under `Resource`. */
@@ -68,7 +128,9 @@ function baseParameters(type: string): SearchParameter[] {
     kind,
     targets: [],
     url: `http://hl7.org/fhir/SearchParameter/Resource-${code.slice(1)}`,
+    expression: null,
     answeredBy: null,
+    composite: null,
     values,
   });
   const typed = (type: string, values: readonly unknown[] | undefined): TypedValue[] =>
@@ -83,49 +145,93 @@ function baseParameters(type: string): SearchParameter[] {
   ];
 }
 
+const publishedByType = new Map<string, ReadonlyMap<string, SearchParameter>>();
+
 function parametersOf(type: string): ReadonlyMap<string, SearchParameter> {
+  let found = publishedByType.get(type);
+  if (!found) {
+    found = makeParameters(type);
+    publishedByType.set(type, found);
+  }
+  return found;
+}
+
+function makeParameters(type: string): ReadonlyMap<string, SearchParameter> {
   const published = definitions().searchParameters.filter(
     (parameter) => parameter.base.includes(type) && KINDS.has(parameter.type) && parameter.expression,
   );
   const expressions = new Map(
-    published.map((parameter) => [
-      parameter.code,
-      getExpressionForResourceType(type, parameter.expression ?? '') ?? parameter.expression ?? '',
-    ]),
+    published.map((parameter) => [parameter.code, expressionOf(type, parameter.expression ?? '')]),
   );
   const kindOf = new Map(published.map((parameter) => [parameter.code, parameter.type]));
   const own = published.map((parameter) => {
     const sameKind = [...expressions].filter(([code]) => kindOf.get(code) === parameter.type);
-    return publishedParameter(type, parameter, new Map(sameKind));
+    const by = parameter.type === 'composite' ? null : answeredBy(parameter.code, new Map(sameKind));
+    return made(type, parameter, expressions.get(parameter.code) ?? '', by);
   });
   return new Map([...baseParameters(type), ...own].map((parameter) => [parameter.code, parameter]));
 }
 
-function publishedParameter(
+/** The part of a union that is about the type. */
+function expressionOf(type: string, expression: string): string {
+  return getExpressionForResourceType(type, expression) ?? expression;
+}
+
+function made(
   type: string,
   parameter: PublishedParameter,
-  expressions: ReadonlyMap<string, string>,
+  expression: string,
+  answered: readonly AnsweredBy[] | null,
 ): SearchParameter {
-  let parsed: FhirPathAtom | undefined;
-  const roots = rootsOf(type, expressions.get(parameter.code) ?? '');
+  const roots = parameter.type === 'composite' ? compositeRoots(type, parameter) : null;
   return {
     type,
     code: parameter.code,
     kind: parameter.type as ParameterKind,
     targets: parameter.target ?? [],
     url: parameter.url,
-    answeredBy: answeredBy(parameter, expressions),
-    values: (resource) => {
-      // Most elements of most resources are absent: looking at the keys is twenty times cheaper than evaluating.
-      if (roots && !hasAny(resource, roots)) return [];
-      parsed ??= getParsedExpressionForResourceType(type, parameter.expression ?? '');
-      return evalFhirPathTyped(parsed, [toTypedValue(resource)]);
-    },
+    expression,
+    answeredBy: answered,
+    composite: roots,
+    values: roots
+      ? (resource) => compositeValues(parameter.code, roots, resource)
+      : pathValues(type, expression, parameter.expression ?? ''),
   };
+}
+
+function pathValues(type: string, expression: string, union: string): (resource: Resource) => TypedValue[] {
+  const firsts = rootsOf(type, expression);
+  let parsed: FhirPathAtom | undefined;
+  let compiled: CompiledPath | null | undefined;
+  return (resource) => {
+    // Most elements of most resources are absent: looking at the keys is twenty times cheaper than evaluating.
+    if (firsts && !hasAny(resource, firsts)) return [];
+    if (compiled === undefined) compiled = compilePath(type, expression);
+    const values = compiled?.(resource);
+    if (values) return values;
+    parsed ??= getParsedExpressionForResourceType(type, union);
+    return evalFhirPathTyped(parsed, [toTypedValue(resource)]);
+  };
+}
+
+/** A site's own parameter. Whatever its expression meets in a resource, it must not keep the resource from being stored. */
+function siteParameter(type: string, { definition }: SiteParameter): SearchParameter {
+  const parameter = made(type, definition, expressionOf(type, definition.expression), null);
+  const values = (resource: Resource): TypedValue[] => {
+    try {
+      return parameter.values(resource);
+    } catch {
+      return [];
+    }
+  };
+  return { ...parameter, values };
 }
 
 /** The first elements that an expression goes through: `Observation.value as Quantity` → `value`. Null when it cannot be told. */
 function rootsOf(type: string, expression: string): readonly string[] | null {
+  // `Patient.deceased.exists() and …` has a value where the element is absent.
+  if (/ (and|or) |exists\(\)|empty\(\)|not\(\)/.test(expression.replace(/\.where\([^()]*\)/g, '')))
+    return null;
   const parts = expression
     .split(' | ')
     .map((part) => new RegExp(`^\\(*${type}\\.([a-z][A-Za-z]*)`).exec(part.trim())?.[1]);
@@ -138,34 +244,4 @@ function hasAny(resource: Resource, roots: readonly string[]): boolean {
     for (const root of roots) if (key.startsWith(root)) return true;
   }
   return false;
-}
-
-/**
- * Finds the parameters that index the same elements already. Saves a fifth of an Observation's index entries (patient, combo-*).
- */
-function answeredBy(
-  parameter: PublishedParameter,
-  expressions: ReadonlyMap<string, string>,
-): readonly AnsweredBy[] | null {
-  const others = new Map<string, string>();
-  for (const [code, expression] of expressions) {
-    const known = others.get(bare(expression));
-    // Of two with the same expression the first by name is indexed, so that no circle can arise.
-    if (!known || code < known) others.set(bare(expression), code);
-  }
-  const parts = (expressions.get(parameter.code) ?? '').split(' | ').map((part) => {
-    const limited = /^(.*)\.where\(\(?resolve\(\) is ([A-Za-z]+)\)?\)$/.exec(bare(part));
-    const code = others.get(limited?.[1] ?? bare(part));
-    if (code === undefined || code === parameter.code) return null;
-    return limited?.[2] ? { code, targetType: limited[2] } : { code };
-  });
-  return parts.every((part) => part !== null) ? parts : null;
-}
-
-/** `(Observation.code)` and `Observation.code` are the same. */
-function bare(expression: string): string {
-  const text = expression.trim();
-  return text.startsWith('(') && text.endsWith(')') && !/[()]/.test(text.slice(1, -1))
-    ? text.slice(1, -1)
-    : text;
 }

@@ -218,18 +218,16 @@ const FINDS: readonly (readonly [string, string, string])[] = [
 const REFUSED: readonly (readonly [string, string])[] = [
   ['Observation', 'bogus=1'],
   ['Observation', 'code:bogus=1'],
-  ['Observation', 'code:text=x'],
   ['Observation', 'date=2020-13-45'],
   ['Observation', 'date=2023-02-30'],
   ['Observation', 'date=yesterday'],
   ['Observation', 'value-quantity=abc'],
   ['Observation', 'value-quantity=1e999'],
-  ['Observation', 'code-value-quantity=x$1'],
   ['Observation', '_count=-1'],
   ['Observation', '_count=abc'],
   ['Observation', '_count=1e9'],
   ['Observation', '_total=maybe'],
-  ['Observation', '_sort=code'],
+  ['Observation', '_sort=code-value-quantity'],
   ['Observation', '_sort=bogus'],
   ['Observation', '_include=*'],
   ['Observation', '_include=Patient:organization'],
@@ -237,7 +235,7 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['Observation', '_cursor=nonsense'],
   ['Observation', 'subject.bogus=1'],
   ['Observation', 'code.name=x'],
-  ['Observation', 'patient.general-practitioner.organization.name=x'],
+  ['Observation', 'patient.general-practitioner:PractitionerRole.organization.endpoint.name=x'],
   ['Patient', '_has:Observation:bogus:code=1'],
   ['Patient', '_has:Foo:patient:code=1'],
   ['Patient', 'name:contains=ab'],
@@ -287,6 +285,7 @@ describe('search', () => {
 
   it('finds long values by their beginning, in place of failing on the size of an index entry', async () => {
     const long = 'ä'.repeat(5_000);
+    const asked = 'c'.repeat(4_000);
     const resource = {
       resourceType: 'Patient',
       id: 'long',
@@ -297,10 +296,10 @@ describe('search', () => {
     expect(await ids('Patient', `name=${'a'.repeat(STRING_CHARACTERS_MAX)}`)).toBe('long');
     expect(cutToken(`Patient.identifier#${long}`)).toHaveLength(TOKEN_CHARACTERS_MAX);
     const quantity = observation('long', {
-      valueQuantity: { value: 1, code: 'c'.repeat(5_000), unit: long },
+      valueQuantity: { value: 1, code: asked, unit: long },
     });
     await database.transaction((tx) => store.write(tx, [{ kind: 'create', resource: quantity }]));
-    expect(await ids('Observation', `value-quantity=1||${'c'.repeat(5_000)}`)).toBe('long');
+    expect(await ids('Observation', `value-quantity=1||${asked}`)).toBe('long');
     await database.transaction((tx) =>
       store.write(tx, [
         { kind: 'delete', type: 'Patient', id: 'long' },
@@ -337,7 +336,7 @@ describe('search', () => {
       expect(seen).toEqual(whole);
     }
     const newest = (await store.search('Observation', '_sort=-date')).matches.map((match) => match.id);
-    expect(newest).toEqual(['o3', 'o2', 'o1', 'o4']);
+    expect(newest).toEqual(['o3', 'o1', 'o2', 'o4']);
   });
 
   it('counts when asked, over all pages', async () => {

@@ -1,5 +1,6 @@
 import type { SearchKind } from '../search-kind.ts';
 import type { ParameterKind } from '../search-parameters.ts';
+import { compositeKind } from './composite.ts';
 import { dateKind } from './date.ts';
 import { numberKind } from './number.ts';
 import { quantityKind } from './quantity.ts';
@@ -9,6 +10,7 @@ import { tokenKind } from './token.ts';
 import { uriKind } from './uri.ts';
 
 export const KINDS: Readonly<Record<ParameterKind, SearchKind>> = {
+  composite: compositeKind,
   date: dateKind,
   number: numberKind,
   quantity: quantityKind,

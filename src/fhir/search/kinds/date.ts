@@ -2,6 +2,8 @@ import { Failure } from '../../../kernel/errors.ts';
 import { existsIn } from '../exists-in.ts';
 import { type Prefix, splitPrefix } from '../prefix.ts';
 import type { SearchKind } from '../search-kind.ts';
+import { unescaped } from '../split-value.ts';
+import { rowOrMark } from './present.ts';
 
 /**
  * R4 search.html#date. Every date is an interval, from its first instant (`lo`, inside) to the first instant after it (`hi`, outside):
@@ -11,15 +13,18 @@ export const dateKind: SearchKind = {
   modifiers: [],
 
   index(parameter, values, into) {
+    const seen = new Set<string>();
     for (const { value } of values) {
       const interval = intervalOf(value);
-      if (interval) into.dates.push({ param: parameter.code, ...interval });
+      const key = `${interval?.lo} ${interval?.hi}`;
+      if (interval && !seen.has(key)) into.dates.push({ param: parameter.code, ...interval });
+      seen.add(key);
     }
   },
 
   condition(filter, on, parameters) {
     const conditions = filter.values.map((text) => {
-      const { prefix, value } = splitPrefix(text);
+      const { prefix, value } = splitPrefix(unescaped(text));
       const asked = instants(value);
       if (!asked) throw new Failure('fhir.invalid', `The value of ${filter.parameter.code} is not a date.`);
       return dateCondition(prefix, asked, 's.lo', 's.hi', (instant) =>
@@ -28,6 +33,8 @@ export const dateKind: SearchKind = {
     });
     return existsIn('search_date', filter.parameter, on, parameters, conditions);
   },
+
+  present: (parameter, on, parameters) => rowOrMark('search_date', parameter, on, parameters),
 };
 
 export interface Interval {
@@ -43,19 +50,22 @@ export function dateCondition(
   hi: string,
   add: (instant: string) => string,
 ): string {
+  // What ends before the asked end begins before it too: said as well, so that the index is read between two bounds.
+  const inside = (): string =>
+    `(${lo} >= ${add(asked.lo)} AND ${lo} < ${add(asked.hi)} AND ${hi} <= ${add(asked.hi)})`;
   switch (prefix) {
     case 'eq':
-      return `(${lo} >= ${add(asked.lo)} AND ${hi} <= ${add(asked.hi)})`;
+      return inside();
     case 'ne':
-      return `NOT (${lo} >= ${add(asked.lo)} AND ${hi} <= ${add(asked.hi)})`;
+      return `NOT ${inside()}`;
     case 'gt':
       return `${hi} > ${add(asked.hi)}`;
     case 'lt':
       return `${lo} < ${add(asked.lo)}`;
     case 'ge':
-      return `(${hi} > ${add(asked.hi)} OR (${lo} >= ${add(asked.lo)} AND ${hi} <= ${add(asked.hi)}))`;
+      return `(${hi} > ${add(asked.hi)} OR ${inside()})`;
     case 'le':
-      return `(${lo} < ${add(asked.lo)} OR (${lo} >= ${add(asked.lo)} AND ${hi} <= ${add(asked.hi)}))`;
+      return `(${lo} < ${add(asked.lo)} OR ${inside()})`;
     case 'sa':
       return `${lo} >= ${add(asked.hi)}`;
     case 'eb':
@@ -68,16 +78,38 @@ export function dateCondition(
 function intervalOf(value: unknown): Interval | null {
   if (typeof value === 'string') return instants(value);
   if (typeof value !== 'object' || value === null) return null;
-  // Period, or Timing with the events it names.
-  const period = value as { start?: string; end?: string; event?: string[] };
-  const start = period.start ?? period.event?.toSorted()[0];
-  const end = period.end ?? period.event?.toSorted().at(-1);
+  const { start, end, event, repeat } = value as DatedValue;
+  if (event || repeat?.boundsPeriod) return outer([...(event ?? []), repeat?.boundsPeriod]);
   if (start === undefined && end === undefined) return null;
   return {
     lo: (start === undefined ? null : instants(start)?.lo) ?? '-infinity',
     hi: (end === undefined ? null : instants(end)?.hi) ?? 'infinity',
   };
 }
+
+/** A Period, or a Timing. */
+interface DatedValue {
+  readonly start?: string;
+  readonly end?: string;
+  readonly event?: readonly string[];
+  readonly repeat?: { readonly boundsPeriod?: DatedValue };
+}
+
+/** R4 search.html#date: of a Timing only the outer limits count: its events and the period it repeats in. */
+function outer(values: readonly unknown[]): Interval | null {
+  const all = values.flatMap((value) => intervalOf(value) ?? []);
+  const first = all.map(({ lo }) => lo).sort(byTime)[0];
+  const last = all
+    .map(({ hi }) => hi)
+    .sort(byTime)
+    .at(-1);
+  return first === undefined || last === undefined ? null : { lo: first, hi: last };
+}
+
+const byTime = (a: string, b: string): number => timeOf(a) - timeOf(b);
+
+const timeOf = (text: string): number =>
+  text.endsWith('infinity') ? (text.startsWith('-') ? -8.64e15 : 8.64e15) : Date.parse(text);
 
 const DATE_TIME =
   /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?)?)?$/;

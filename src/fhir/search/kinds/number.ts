@@ -1,8 +1,9 @@
 import { Failure } from '../../../kernel/errors.ts';
-import type { SqlParameters } from '../../sql-parameters.ts';
 import { existsIn } from '../exists-in.ts';
 import { type Prefix, splitPrefix } from '../prefix.ts';
 import type { SearchKind } from '../search-kind.ts';
+import { unescaped } from '../split-value.ts';
+import { rowOrMark } from './present.ts';
 
 /**
  * R4 search.html#number. Resource values are exact; a value asked for stands for the range its digits leave open: `100` is 99.5 to 100.5,
@@ -19,9 +20,15 @@ export const numberKind: SearchKind = {
   },
 
   condition(filter, on, parameters) {
-    const conditions = filter.values.map((text) => numberCondition(text, filter.parameter.code, parameters));
+    const conditions = filter.values.map((text) =>
+      numberRange(parseNumber(text, filter.parameter.code), 's.lo', 's.hi', (number) =>
+        parameters.add(number, 'numeric'),
+      ),
+    );
     return existsIn('search_number', filter.parameter, on, parameters, conditions);
   },
+
+  present: (parameter, on, parameters) => rowOrMark('search_number', parameter, on, parameters),
 };
 
 function rangeOf(value: unknown): { lo: string; hi: string } | null {
@@ -31,43 +38,70 @@ function rangeOf(value: unknown): { lo: string; hi: string } | null {
   return { lo: String(range.low?.value ?? '-Infinity'), hi: String(range.high?.value ?? 'Infinity') };
 }
 
-/** The comparison of `s.lo` and `s.hi` with `[prefix]number`. Throws `fhir.invalid` when it is no number. */
-export function numberCondition(text: string, code: string, parameters: SqlParameters): string {
-  const { prefix, value } = splitPrefix(text);
+/** A number as asked for: `gt5.40`. All decimal texts. */
+export interface AskedNumber {
+  readonly prefix: Prefix;
+  readonly value: string;
+  /** The range that its digits leave open. */
+  readonly lo: string;
+  readonly hi: string;
+  /** What `ap` takes for about the same: a tenth more or less (R4 search.html#prefix). */
+  readonly aboutLo: string;
+  readonly aboutHi: string;
+}
+
+/** Throws `fhir.invalid` when it is no number. */
+export function parseNumber(text: string, code: string): AskedNumber {
+  const { prefix, value } = splitPrefix(unescaped(text));
   if (!/^-?\d{1,20}(\.\d{1,15})?([eE][+-]?\d{1,2})?$/.test(value)) {
     throw new Failure('fhir.invalid', `The value of ${code} is not a number.`);
   }
-  return compare(prefix, value, (number) => parameters.add(number, 'numeric'));
+  const [mantissa = '', exponent = '0'] = value.toLowerCase().split('e');
+  const places = mantissa.split('.')[1]?.length ?? 0;
+  // In tenths of the last digit, so that half of it is a whole number: 5.40 is 5400 ± 5.
+  const digits = BigInt(mantissa.replace('.', '')) * 10n;
+  const power = Number(exponent) - places - 1;
+  const size = digits < 0n ? -digits : digits;
+  return {
+    prefix,
+    value,
+    lo: `${digits - 5n}e${power}`,
+    hi: `${digits + 5n}e${power}`,
+    aboutLo: `${digits * 10n - size}e${power - 1}`,
+    aboutHi: `${digits * 10n + size}e${power - 1}`,
+  };
 }
 
-function compare(prefix: Prefix, value: string, add: (number: string) => string): string {
-  const half = openDigits(value);
-  // Functions, since a value that is bound must also be used.
+/**
+ * R4 search.html#prefix between a stored range (two SQL expressions) and the one asked for. `lo <` beside `hi <` looks needless, but bounds
+ * the index on both sides.
+ */
+export function numberRange(
+  asked: AskedNumber,
+  lo: string,
+  hi: string,
+  add: (number: string) => string,
+): string {
   const inside = (): string =>
-    `(s.lo >= ${add(value)} - ${add(half)} AND s.hi < ${add(value)} + ${add(half)})`;
-  switch (prefix) {
+    `(${lo} >= ${add(asked.lo)} AND ${lo} < ${add(asked.hi)} AND ${hi} < ${add(asked.hi)})`;
+  switch (asked.prefix) {
     case 'eq':
       return inside();
     case 'ne':
       return `NOT ${inside()}`;
     case 'gt':
-    case 'sa':
-      return `${prefix === 'gt' ? 's.hi' : 's.lo'} > ${add(value)}`;
+      return `${hi} > ${add(asked.value)}`;
     case 'lt':
-    case 'eb':
-      return `${prefix === 'lt' ? 's.lo' : 's.hi'} < ${add(value)}`;
+      return `${lo} < ${add(asked.value)}`;
     case 'ge':
-      return `s.hi >= ${add(value)}`;
+      return `${hi} >= ${add(asked.value)}`;
     case 'le':
-      return `s.lo <= ${add(value)}`;
+      return `${lo} <= ${add(asked.value)}`;
+    case 'sa':
+      return `${lo} > ${add(asked.value)}`;
+    case 'eb':
+      return `${hi} < ${add(asked.value)}`;
     case 'ap':
-      return `(s.hi >= ${add(value)} - abs(${add(value)}) / 10 AND s.lo <= ${add(value)} + abs(${add(value)}) / 10)`;
+      return `(${hi} >= ${add(asked.aboutLo)} AND ${lo} <= ${add(asked.aboutHi)})`;
   }
-}
-
-/** Half of the last digit that was written: `100` → 0.5, `1.50` → 0.005, `1e2` → 50. */
-function openDigits(value: string): string {
-  const [mantissa = '', exponent = '0'] = value.toLowerCase().split('e');
-  const places = mantissa.split('.')[1]?.length ?? 0;
-  return `0.5e${Number(exponent) - places}`;
 }

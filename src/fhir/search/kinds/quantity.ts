@@ -1,59 +1,123 @@
-import type { Quantity } from '@medplum/fhirtypes';
+import type { Quantity, SampledData } from '@medplum/fhirtypes';
+import type { SqlParameters } from '../../sql-parameters.ts';
 import { existsIn } from '../exists-in.ts';
-import { cutToken } from '../index-rows.ts';
+import { cutToken, type QuantityRow } from '../index-rows.ts';
+import { type CanonicalUnit, canonicalUnit } from '../parameters/canonical-unit.ts';
+import { scaled } from '../parameters/decimal.ts';
 import type { SearchKind } from '../search-kind.ts';
-import { numberCondition } from './number.ts';
+import { splitValue, unescaped } from '../split-value.ts';
+import { type AskedNumber, numberRange, parseNumber } from './number.ts';
+import { rowOrMark } from './present.ts';
+
+const UCUM = 'http://unitsofmeasure.org';
 
 /**
- * R4 search.html#quantity: `[prefix]number`, `number|system|code`, `number||code` (code or unit). Units are not converted: a value
- * in `g` is not found by `mg`. A comparator opens the range: `<5` reaches from minus infinity to 5.
+ * R4 search.html#quantity: `[prefix]number`, `number|system|code`, `number||code` (code or unit). UCUM units are converted: a value in `g` is
+ * found by `mg`, since beside each value stands the same in base units. Others are compared as they are spelled. A number alone is compared with the value as it was
+ * sent, whatever its unit. A comparator opens the range: `<5` reaches from minus infinity to 5.
  */
 export const quantityKind: SearchKind = {
   modifiers: [],
 
   index(parameter, values, into) {
     for (const { value } of values) {
-      const row = rowOf(value as Quantity & { low?: Quantity; high?: Quantity; currency?: string });
-      if (row) into.quantities.push({ param: parameter.code, ...row });
+      const row = quantityRow(parameter.code, value);
+      if (row) into.quantities.push(row);
     }
   },
 
   condition(filter, on, parameters) {
-    const conditions = filter.values.map((text) => {
-      const [number = '', system = '', given = ''] = text.split('|');
-      const code = cutToken(given);
-      const parts = [numberCondition(number, filter.parameter.code, parameters)];
-      if (system !== '') parts.push(`s.system = ${parameters.add(system, 'text')}`);
-      if (code !== '' && system !== '') parts.push(`s.code = ${parameters.add(code, 'text')}`);
-      if (code !== '' && system === '') {
-        parts.push(`(s.code = ${parameters.add(code, 'text')} OR s.unit = ${parameters.add(code, 'text')})`);
-      }
-      return `(${parts.join(' AND ')})`;
-    });
+    const conditions = filter.values.map((text) =>
+      quantityCondition(text, filter.parameter.code, parameters),
+    );
     return existsIn('search_quantity', filter.parameter, on, parameters, conditions);
   },
+
+  present: (parameter, on, parameters) => rowOrMark('search_quantity', parameter, on, parameters),
 };
 
-interface Row {
-  readonly lo: string;
-  readonly hi: string;
-  readonly system: string;
-  readonly code: string;
-  readonly unit: string;
+/** The comparison of a row `s` of `search_quantity` with `[prefix]number[|system|code]`. */
+export function quantityCondition(text: string, param: string, parameters: SqlParameters): string {
+  const [number = '', system = '', given = ''] = splitValue(text, '|');
+  const asked = parseNumber(number, param);
+  const code = cutToken(unescaped(given));
+  if (code !== '') return unitCondition(asked, unescaped(system), code, parameters);
+  const parts = [literal(asked, parameters)];
+  if (system !== '') parts.push(`s.system = ${parameters.add(unescaped(system), 'text')}`);
+  return `(${parts.join(' AND ')})`;
 }
 
-function rowOf(
-  value: (Quantity & { low?: Quantity; high?: Quantity; currency?: string }) | undefined,
-): Row | null {
-  const low = value?.low ?? value;
-  const high = value?.high ?? value;
-  if (low?.value === undefined && high?.value === undefined) return null;
-  const open = value?.comparator ?? '';
+const numeric =
+  (parameters: SqlParameters) =>
+  (number: string): string =>
+    parameters.add(number, 'numeric');
+
+const literal = (asked: AskedNumber, parameters: SqlParameters): string =>
+  numberRange(asked, 's.lo', 's.hi', numeric(parameters));
+
+/** Each part begins with `canonical`, the column that the index begins with. */
+function unitCondition(asked: AskedNumber, system: string, code: string, parameters: SqlParameters): string {
+  const any: string[] = [];
+  const unit = system === UCUM || system === '' ? canonicalUnit(code) : null;
+  if (unit) {
+    const range = numberRange(
+      converted(asked, unit),
+      's.canonical_lo',
+      's.canonical_hi',
+      numeric(parameters),
+    );
+    any.push(`(s.canonical = ${parameters.add(`${MARK}${unit.code}`, 'text')} AND ${range})`);
+  }
+  if (!unit || system === '') {
+    const parts = [`s.canonical = ${parameters.add(code, 'text')}`, literal(asked, parameters)];
+    if (system !== '') parts.push(`s.system = ${parameters.add(system, 'text')}`);
+    any.push(`(${parts.join(' AND ')})`);
+  }
+  // R4: `number||code` is met by the text of the unit too.
+  if (system === '') any.push(`(s.unit = ${parameters.add(code, 'text')} AND ${literal(asked, parameters)})`);
+  return `(${any.join(' OR ')})`;
+}
+
+/** Before base units in `canonical`, so that they are never taken for a code that somebody wrote. */
+const MARK = '=';
+
+function converted(asked: AskedNumber, { factor, offset }: CanonicalUnit): AskedNumber {
+  const one = (value: string): string => scaled(value, factor, offset);
+  const [value, lo, hi, aboutLo, aboutHi] = [
+    asked.value,
+    asked.lo,
+    asked.hi,
+    asked.aboutLo,
+    asked.aboutHi,
+  ].map(one) as [string, string, string, string, string];
+  return { prefix: asked.prefix, value, lo, hi, aboutLo, aboutHi };
+}
+
+type Measured = Quantity & { low?: Quantity; high?: Quantity; currency?: string } & Partial<SampledData>;
+
+/** The row of a Quantity (Age, Duration, …), Range, Money or SampledData; null when it has no number. */
+export function quantityRow(param: string, value: unknown): QuantityRow | null {
+  const { low, high, comparator, currency, origin, lowerLimit, upperLimit, ...plain } = (value ??
+    {}) as Measured;
+  const unit = low ?? high ?? origin ?? plain;
+  const range = origin
+    ? { lo: lowerLimit, hi: upperLimit }
+    : { lo: (low ?? (high ? {} : plain)).value, hi: (high ?? (low ? {} : plain)).value };
+  if (range.lo === undefined && range.hi === undefined) return null;
+  const lo = comparator?.startsWith('<') ? '-Infinity' : String(range.lo ?? '-Infinity');
+  const hi = comparator?.startsWith('>') ? 'Infinity' : String(range.hi ?? 'Infinity');
+  const system = unit.system ?? (currency ? 'urn:iso:std:iso:4217' : '');
+  const code = cutToken(unit.code ?? currency ?? '');
+  const base = system === UCUM ? canonicalUnit(code) : null;
   return {
-    lo: open.startsWith('<') ? '-Infinity' : String(low?.value ?? '-Infinity'),
-    hi: open.startsWith('>') ? 'Infinity' : String(high?.value ?? 'Infinity'),
-    system: low?.system ?? (value?.currency ? 'urn:iso:std:iso:4217' : ''),
-    code: cutToken(low?.code ?? value?.currency ?? ''),
-    unit: low?.unit ?? '',
+    param,
+    lo,
+    hi,
+    system,
+    code,
+    unit: unit.unit ?? '',
+    canonical: base ? `${MARK}${base.code}` : code,
+    canonicalLo: base ? scaled(lo, base.factor, base.offset) : lo,
+    canonicalHi: base ? scaled(hi, base.factor, base.offset) : hi,
   };
 }

@@ -1,13 +1,19 @@
 import type { TypedValue } from '@medplum/core';
 import type { Coding } from '@medplum/fhirtypes';
+import { Failure } from '../../../kernel/errors.ts';
+import type { SqlParameters } from '../../sql-parameters.ts';
 import { cutToken, type IndexRows } from '../index-rows.ts';
-import type { SearchKind } from '../search-kind.ts';
+import type { SearchedRow, SearchKind, ValueFilter } from '../search-kind.ts';
+import { splitValue, unescaped } from '../split-value.ts';
+import { anyEntry } from './present.ts';
+import { ofTypeCondition, textCondition } from './token-content.ts';
 
 /**
  * R4 search.html#token. Codes compare by letter case as written. Asked as `code`, `system|code`, `|code` (no system) or `system|`.
+ * `:in`, `:not-in`, `:above` and `:below` come here as the codes that `resolveTerminology` has put in their place.
  */
 export const tokenKind: SearchKind = {
-  modifiers: ['not'],
+  modifiers: ['not', 'text', 'in', 'not-in', 'above', 'below', 'of-type'],
 
   index(parameter, values, into) {
     const name = `${parameter.type}.${parameter.code}`;
@@ -17,22 +23,46 @@ export const tokenKind: SearchKind = {
   },
 
   condition(filter, on, parameters) {
-    const name = `${filter.parameter.type}.${filter.parameter.code}`;
-    const entries: string[] = [];
-    const anyOf: string[] = [];
-    for (const value of filter.values) {
-      const bar = value.indexOf('|');
-      if (bar === -1) entries.push(cutToken(`${name}#${value}`));
-      else if (bar === value.length - 1) anyOf.push(cutToken(`${name}@${value}`));
-      else entries.push(cutToken(`${name}@${value}`));
+    const { modifier } = filter;
+    if (modifier === 'text') return textCondition(filter, on, parameters);
+    if (modifier === 'of-type') return ofTypeCondition(filter, on, parameters);
+    if (modifier !== null && modifier !== 'not') {
+      throw new Failure('fhir.unsupported', `:${modifier} of ${filter.parameter.code} is not possible here.`);
     }
-    // `system|` is rare: it is answered by looking through the row's entries, not by an entry of its own in every row.
-    const parts = anyOf.map((start) => hasEntryThatStarts(on.alias, parameters.add(start, 'text')));
-    if (entries.length > 0) parts.push(`${on.alias}.tokens && ${parameters.add(entries, 'text[]')}`);
-    const any = `(${parts.join(' OR ')})`;
-    return filter.modifier === 'not' ? `NOT ${any}` : any;
+    const any = tokenCondition(`${filter.parameter.type}.${filter.parameter.code}`, filter, on, parameters);
+    return modifier === 'not' ? `NOT ${any}` : any;
   },
+
+  present: anyEntry,
 };
+
+/** A condition on the entries under `name`: any of the codes. */
+export function tokenCondition(
+  name: string,
+  filter: Pick<ValueFilter, 'values'>,
+  on: SearchedRow,
+  parameters: SqlParameters,
+): string {
+  const entries: string[] = [];
+  const anyOf: string[] = [];
+  for (const value of filter.values) {
+    const { entry, whole } = askedToken(value);
+    (whole ? entries : anyOf).push(cutToken(`${name}${entry}`));
+  }
+  // `system|` is rare: it is answered by looking through the row's entries, not by an entry of its own in every row.
+  const parts = anyOf.map((start) => hasEntryThatStarts(on.alias, parameters.add(start, 'text')));
+  if (entries.length > 0) parts.push(`${on.alias}.tokens && ${parameters.add(entries, 'text[]')}`);
+  // An empty value set.
+  return parts.length === 0 ? 'FALSE' : `(${parts.join(' OR ')})`;
+}
+
+/** The entry that answers `code`, `system|code` or `|code`; for `system|` (not `whole`) how such entries begin. */
+export function askedToken(value: string): { entry: string; whole: boolean } {
+  const [first = '', ...rest] = splitValue(value, '|').map(unescaped);
+  if (rest.length === 0) return { entry: `#${first}`, whole: true };
+  const code = rest.join('|');
+  return { entry: `@${first}|${code}`, whole: code !== '' };
+}
 
 export function hasEntryThatStarts(alias: string, placeholder: string): string {
   return `EXISTS (SELECT 1 FROM unnest(${alias}.tokens) entry WHERE starts_with(entry, ${placeholder}))`;
@@ -40,10 +70,13 @@ export function hasEntryThatStarts(alias: string, placeholder: string): string {
 
 /** Adds the entries by which a coding, an identifier or a plain code is found. `name` is `Type.parameter`. */
 export function addToken(name: string, token: Coding, into: IndexRows): void {
-  if (token.code === undefined || token.code === '') return;
-  into.tokens.add(cutToken(`${name}#${token.code}`));
-  // A plain code has an implied system that is not in the resource; it is found by code alone.
-  if (token.system !== undefined) into.tokens.add(cutToken(`${name}@${token.system}|${token.code}`));
+  for (const entry of entriesOfToken(token)) into.tokens.add(cutToken(`${name}${entry}`));
+}
+
+/** `#code`, and `@system|code` where the resource says (or says it has no) system: a plain code's system is implied, not written. */
+export function entriesOfToken({ system, code }: Coding): string[] {
+  if (code === undefined || code === '') return [];
+  return system === undefined ? [`#${code}`] : [`#${code}`, `@${system}|${code}`];
 }
 
 /** System `''` means: there is none (found by `|code`); undefined: a primitive, whose system is implied by its binding. */

@@ -1,0 +1,244 @@
+import type { AccessContext } from '../access-context.ts';
+import { type Build, newBuild } from './build-filter.ts';
+import type { EntryStatistics } from './entry-statistics.ts';
+import { findRows, type Way } from './find-rows.ts';
+import type { SearchQuery, TypeSearch } from './search-query.ts';
+import { checkKey, printedKey, type SortKey, sortKey, type Walk } from './sort-key.ts';
+
+export interface BuiltSql {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  /**
+   * One plan is good for all values: the statement may be prepared. False: PostgreSQL should see the values and its statistics first.
+   */
+  readonly steady: boolean;
+}
+
+export const COLUMNS = ['type', 'id', 'version', 'last_updated', 'deleted', 'method', 'content'] as const;
+
+/** The columns of a page, as every part of it gives them. */
+const CARRIED = [...COLUMNS, 'tokens'];
+
+interface Page {
+  readonly query: SearchQuery;
+  readonly build: Build;
+  /** The WITH clause. */
+  readonly sets: string[];
+  /** Placeholder: one more row than asked for, so that one knows whether there is a next page. */
+  readonly limit: string;
+}
+
+export interface PageOptions {
+  /** Entries that begin with one of these come along in `refs`, for the includes. */
+  readonly heads?: readonly string[];
+  readonly statistics?: EntryStatistics | null;
+}
+
+/**
+ * One page of matches and one row more, in one statement. Ordered by the sort rules and at last by type and id, which never change; pages are cut
+ * by the last row's values, not by an offset, so a page costs the same wherever it lies, and a resource that keeps its sort values
+ * while others come and go is on exactly one page. A row that has the same sort value twice may come twice, one after the other.
+ */
+export function buildPage(
+  query: SearchQuery,
+  access: AccessContext,
+  base: string,
+  { heads = [], statistics = null }: PageOptions = {},
+): BuiltSql {
+  const build = newBuild(access, base);
+  const page: Page = {
+    query,
+    build,
+    sets: [],
+    limit: `(SELECT ${build.parameters.add(query.count + 1, 'int')})`,
+  };
+  const ways = query.searches.flatMap((search) => {
+    const asked = { filters: search.filters, limit: query.count + 1, statistics };
+    const found = findRows({ type: search.type, alias: 'r', base }, asked, build, page.sets);
+    return found.map((way) => ({ way, search }));
+  });
+  const steady = ways.length === 1 && ways[0]?.way.how !== 'open';
+  const parts = ways.flatMap(({ way, search }) => partsOf(way, search, page, ways.length === 1));
+  const first = query.searches[0];
+  const keys = first ? keysOf(query, first.type) : [];
+  const rows =
+    parts.length === 1
+      ? parts[0]
+      : `SELECT * FROM (${parts.map((part) => `(${part})`).join(' UNION ALL ')}) parts`;
+  const cursor = keys.map((key, at) => `${printedKey(`k${at}`, key.cast)} AS c${at}`);
+  const columns = [...COLUMNS, ...cursor, ...refs(heads, build)].join(', ');
+  const order = orderBy(keys, query);
+  const sets = page.sets.length === 0 ? '' : `WITH ${page.sets.join(', ')} `;
+  return {
+    text: `${sets}SELECT ${columns} FROM (${rows}) page ORDER BY ${order} LIMIT ${page.limit}`,
+    values: build.parameters.values,
+    steady,
+  };
+}
+
+/** Column `refs`: the row's entries that begin with one of the heads. */
+export function refs(heads: readonly string[], build: Build): string[] {
+  if (heads.length === 0) return [];
+  const all = build.parameters.add(heads, 'text[]');
+  return [
+    `ARRAY(SELECT entry FROM unnest(tokens) entry JOIN unnest(${all}) head ON starts_with(entry, head)) AS refs`,
+  ];
+}
+
+const keysOf = (query: SearchQuery, type: string): SortKey[] => query.sort.map((rule) => sortKey(rule, type));
+
+/** Selects that together give the first rows of the page; none gives more than the limit, but for the one that stands `alone`. */
+function partsOf(way: Way, search: TypeSearch, page: Page, alone: boolean): string[] {
+  const { query, build } = page;
+  const { gate, how, where } = way;
+  const keys = keysOf(query, search.type);
+  if (how !== 'collect' && keys[0]?.walk) return walked(way, search, keys, page);
+  if (how === 'walk' && keys.every(({ nullable }) => !nullable)) {
+    // IS TRUE: no index can be used for it, so the rows are walked in the order of the page.
+    const rows = `SELECT ${carried(keys, build)} FROM resource r WHERE r.type = ${build.parameters.name(search.type)} AND ${gate} AND (${where}) IS TRUE`;
+    return [cut(rows, keys, page, alone)];
+  }
+  // OFFSET 0: planned by itself, as if all rows were wanted. Otherwise the limit tempts the planner to walk the whole type by id.
+  const fence = how === 'collect' ? ' OFFSET 0' : '';
+  return [
+    cut(
+      `SELECT ${carried(keys, build)} FROM resource r WHERE ${gate} AND ${where}${fence}`,
+      keys,
+      page,
+      alone,
+    ),
+  ];
+}
+
+/** The columns of the row `r` and its keys, numbered from `first`. */
+const carried = (keys: readonly SortKey[], build: Build, first = 0): string =>
+  [columnsOf('r', CARRIED), ...keys.map((key, at) => `${key.sql(build)} AS k${at + first}`)].join(', ');
+
+/** The rows after the page before; with their own order and limit where several parts come together. */
+function cut(rows: string, keys: readonly SortKey[], page: Page, alone: boolean, limit = page.limit): string {
+  const position = afterPosition(keys, page);
+  const where = position === null ? '' : ` WHERE ${position}`;
+  const end = alone ? '' : ` ORDER BY ${orderBy(keys, page.query)} LIMIT ${limit}`;
+  return `SELECT * FROM (${rows}) part${where}${end}`;
+}
+
+/**
+ * The first key is the order of an index table: a page needs only its beginning. Those that have no value follow in a part of their own,
+ * which is not run while the first one fills the page.
+ */
+function walked(
+  { gate, how, where }: Way,
+  search: TypeSearch,
+  keys: readonly SortKey[],
+  page: Page,
+): string[] {
+  const { build, query, sets } = page;
+  const [first, ...others] = keys as [SortKey, ...SortKey[]];
+  const { table, column, code, order } = first.walk as Walk;
+  const type = build.parameters.name(search.type);
+  const param = build.parameters.name(code);
+  const none = `SELECT ${carried([{ ...first, sql: () => `NULL::${first.cast}` }, ...others], build)} FROM resource r
+    WHERE ${gate} AND ${where} AND NOT EXISTS (SELECT 1 FROM ${table} s WHERE s.type = ${type} AND s.id = r.id AND s.param = ${param})`;
+  if (query.after?.keys[0] === null) return [cut(none, keys, page, false)];
+  const own: SortKey = { ...first, sql: () => `s.${column}`, nullable: false };
+  const all = [own, ...others];
+  const from = `FROM ${table} s WHERE ${gate} AND s.type = ${type} AND s.param = ${param}${walkedFrom(own, column, page)}`;
+  // Of several values only the one that counts. It stands behind the filters, which most rows fail.
+  const best = `NOT EXISTS (SELECT 1 FROM ${table} o WHERE o.type = ${type} AND o.id = r.id AND o.param = ${param}
+      AND ${compared('o', order)} ${first.descending ? '>' : '<'} ${compared('s', order)} OFFSET 0)`;
+  const rows =
+    how === 'walk'
+      ? // Each row of the index is looked up on its own, in the order of the index.
+        `SELECT ${columnsOf('r', CARRIED)}, s.${column} AS k0${others.map((_, at) => `, r.k${at + 1}`).join('')}
+          FROM (SELECT s.id, ${columnsOf('s', order)} ${from} ORDER BY s.${column}${first.descending ? ' DESC' : ''}) s
+          CROSS JOIN LATERAL (SELECT ${carried(others, build, 1)} FROM resource r WHERE r.id = s.id AND ${where} AND ${best} OFFSET 0) r`
+      : `SELECT ${carried(all, build)} FROM resource r, LATERAL (SELECT s.id, ${columnsOf('s', order)} ${from}) s
+          WHERE r.type = ${type} AND r.id = s.id AND ${where} AND ${best}`;
+  const name = `walked${sets.length}`;
+  sets.push(`${name} AS MATERIALIZED (${cut(rows, all, page, false)})`);
+  const left = `(SELECT ${page.limit} - count(*) FROM ${name})`;
+  // Behind a row that has a value come all that have none.
+  const fresh = { ...page, query: { ...query, after: null } };
+  return [`SELECT * FROM ${name}`, cut(none, keys, fresh, false, left)];
+}
+
+const columnsOf = (alias: string, columns: readonly string[]): string =>
+  columns.map((column) => `${alias}.${column}`).join(', ');
+
+const compared = (alias: string, columns: readonly string[]): string => `(${columnsOf(alias, columns)})`;
+
+/** Where the walk of the index begins: the comparison with the whole position spans two tables, so no index could start from it. */
+function walkedFrom(key: SortKey, column: string, { query, build }: Page): string {
+  const value = query.after?.keys[0];
+  if (value === undefined || value === null) return '';
+  return ` AND s.${column} ${key.descending ? '<=' : '>='} ${placeholder(value, key, build)}`;
+}
+
+function orderBy(keys: readonly SortKey[], query: SearchQuery): string {
+  const last = keys.at(-1)?.descending ? ' DESC' : '';
+  return [
+    ...keys.map((key, at) => `k${at}${key.descending ? ' DESC' : ''}${key.nullable ? ' NULLS LAST' : ''}`),
+    ...tieBreakers(query).map((column) => `${column}${last}`),
+  ].join(', ');
+}
+
+/** Ids are unique within a type. They go in the direction of the last rule, so that one walk of an index serves both. */
+const tieBreakers = ({ type }: SearchQuery): string[] => (type === null ? ['type', 'id'] : ['id']);
+
+/** Rows after the position: later in the first key, or equal there and later in the next, and so on to the id. */
+function afterPosition(keys: readonly SortKey[], { query, build }: Page): string | null {
+  const { after } = query;
+  if (!after) return null;
+  const last = keys.at(-1)?.descending ?? false;
+  const held: Held[] = [
+    ...keys.map((key, at) => ({
+      column: `k${at}`,
+      descending: key.descending,
+      nullable: key.nullable,
+      value: placeholder(after.keys[at] ?? null, key, build),
+    })),
+    ...tieBreakers(query).map((column) => ({
+      column,
+      descending: last,
+      nullable: false,
+      value: build.parameters.add(column === 'id' ? after.id : after.type, 'text'),
+    })),
+  ];
+  return held.every((one) => !one.nullable && one.descending === last)
+    ? laterRow(held, last)
+    : laterAny(held);
+}
+
+interface Held {
+  readonly column: string;
+  readonly descending: boolean;
+  readonly nullable: boolean;
+  /** Placeholder; null: the row had no value. */
+  readonly value: string | null;
+}
+
+const placeholder = (value: string | null, { cast }: SortKey, build: Build): string | null =>
+  value === null ? null : build.parameters.add(checkKey(value, cast), cast);
+
+/** One comparison of rows, which an index can start from. */
+const laterRow = (held: readonly Held[], descending: boolean): string =>
+  `(${held.map(({ column }) => column).join(', ')}) ${descending ? '<' : '>'} (${held.map(({ value }) => value ?? 'NULL').join(', ')})`;
+
+function laterAny(held: readonly Held[]): string {
+  const equal: string[] = [];
+  const any = held.flatMap(({ column, descending, nullable, value }) => {
+    const later = value === null ? 'FALSE' : `${column} ${descending ? '<' : '>'} ${value}`;
+    const here = [...equal, nullable && value !== null ? `(${later} OR ${column} IS NULL)` : later].join(
+      ' AND ',
+    );
+    equal.push(value === null ? `${column} IS NULL` : `${column} = ${value}`);
+    return [`(${here})`];
+  });
+  const [first] = held;
+  // Follows from the rest; said again so that an index can start there.
+  const bound =
+    first && !first.nullable && first.value
+      ? `${first.column} ${first.descending ? '<=' : '>='} ${first.value} AND `
+      : '';
+  return `${bound}(${any.join(' OR ')})`;
+}

@@ -1,0 +1,205 @@
+import { accessCondition } from '../access-context.ts';
+import { SqlParameters } from '../sql-parameters.ts';
+import { type Build, buildRow, nested } from './build-filter.ts';
+import type { EntryStatistics } from './entry-statistics.ts';
+import { KINDS } from './kinds/all.ts';
+import type { SearchedRow, ValueFilter } from './search-kind.ts';
+import type { Filter } from './search-query.ts';
+
+/**
+ * How the rows of a search are found when a chain or `_has` is part of it. There are two ways, and which is good depends on the data:
+ *
+ * - from the other end: the resources of the last link are found first, then those that refer to them (or that they refer to) by the
+ *   indexes. Right when they are few.
+ * - row by row: the outer rows are walked in the order of the page, and each is asked whether its chain holds. Right when so many
+ *   resources meet the last link that a page is full after a few steps.
+ *
+ * The statement holds both. The far end is collected up to a limit; each way carries a condition on how many came, which
+ * PostgreSQL looks at before it runs either. So one round trip serves a rare name and `patient.gender=female` alike.
+ */
+
+/** More resources at the far end than this are not collected: the rows are walked instead. Each is a key to look up in the index of entries. */
+export const CHAIN_END_MAX = 5_000;
+/** The same for `_has`, where each is a look-up by id and several may name the same row. */
+export const HAS_END_MAX = 20_000;
+
+/** A way to find rows. No row is found by two ways of one search. */
+export interface Way {
+  /** Looked at once, before any row: without it the way is not gone. */
+  readonly gate: string;
+  readonly where: string;
+  readonly how: How;
+}
+
+/**
+ * collect: an index finds the rows, which are few: take them all and sort. walk: go through the type in the order of the page until it is
+ * full, since many rows match. open: it cannot be told before; PostgreSQL decides by its statistics.
+ */
+export type How = 'collect' | 'walk' | 'open';
+
+export interface RowsAsked {
+  readonly filters: readonly Filter[];
+  /** Rows wanted; Infinity: all. */
+  readonly limit: number;
+  readonly statistics: EntryStatistics | null;
+}
+
+/** `sets`: the far ends, as parts of the WITH clause; what is needed is put there. */
+export function findRows(on: SearchedRow, asked: RowsAsked, build: Build, sets: string[]): Way[] {
+  const { filters } = asked;
+  const walk = isLimited(on, build) ? 'open' : 'walk';
+  const how = howToFind(on, asked, walk);
+  const end = how === 'collect' ? undefined : filters.find(({ kind }) => kind === 'chain' || kind === 'has');
+  if (!end) {
+    const where = buildRow(on, filters, build, how !== 'collect' || filters.some(namesIds));
+    return [{ gate: 'TRUE', where: how === 'open' ? where : unseen(where), how }];
+  }
+  const set = farEnd(end, on, build, sets);
+  const held = `(SELECT count(*) FROM ${set})`;
+  const most = endMax(end);
+  const rest = filters.filter((one) => one !== end);
+  const member =
+    end.kind === 'chain'
+      ? `${on.alias}.tokens && ARRAY(SELECT entry FROM ${set})`
+      : `${on.alias}.id = ANY(ARRAY(SELECT DISTINCT entry FROM ${set}))`;
+  return [
+    {
+      gate: `${held} <= ${most}`,
+      where: `${member} AND ${buildRow(on, rest, build, end.kind === 'has')}`,
+      how: 'collect',
+    },
+    { gate: `${held} > ${most}`, where: buildRow(on, filters, build), how: walk },
+  ];
+}
+
+/**
+ * Hides the values of entries and ids from the planner, whose plan is settled by the form of the statement. A plan made for the values at hand
+ * would look cheaper than one for all values, and PostgreSQL would plan anew each time, which costs as much as the search.
+ */
+const unseen = (where: string): string =>
+  where
+    .replace(/\.tokens && (\$\d+)(?:::text\[\])?/g, '.tokens && (SELECT $1::text[])')
+    .replace(/\.id = ANY\((\$\d+)::text\[\]\)/g, '.id = ANY((SELECT $1::text[])::text[])');
+
+/** Adds a set to the WITH clause: of a chain the entries that outer rows have, of `_has` the ids of outer rows. Gives its name. */
+function farEnd(filter: Filter, on: SearchedRow, build: Build, sets: string[]): string {
+  const parts: string[] = [];
+  if (filter.kind === 'chain') {
+    for (const { parameter, type, filter: inner } of filter.links) {
+      const row = nested(type, on, build);
+      const head = build.parameters.add(`${parameter.type}.${parameter.code}>${type}/`, 'text');
+      for (const { gate, where } of findRows(row, { ...ALL, filters: [inner] }, build, sets))
+        parts.push(
+          `SELECT ${head} || ${row.alias}.id AS entry FROM resource ${row.alias} WHERE ${gate} AND ${where}`,
+        );
+    }
+  }
+  if (filter.kind === 'has') {
+    for (const { type, code } of filter.parameters) {
+      const row = nested(type, on, build);
+      const head = build.parameters.add(`${type}.${code}>${on.type}/`, 'text');
+      for (const { gate, where } of findRows(row, { ...ALL, filters: [filter.filter] }, build, sets))
+        parts.push(`SELECT substr(held, length(${head}) + 1) AS entry
+          FROM resource ${row.alias} CROSS JOIN LATERAL unnest(${row.alias}.tokens) held
+          WHERE ${gate} AND ${where} AND starts_with(held, ${head})`);
+    }
+  }
+  const name = `far${sets.length}`;
+  sets.push(`${name} AS MATERIALIZED (${parts.join(' UNION ALL ')} LIMIT ${endMax(filter) + 1})`);
+  return name;
+}
+
+const ALL = { limit: Number.POSITIVE_INFINITY, statistics: null };
+
+const endMax = (end: Filter): number => (end.kind === 'chain' ? CHAIN_END_MAX : HAS_END_MAX);
+
+/** A step of a walk that finds nothing costs more than a row collected, and matches may lie together at the far end of the order. */
+const WALK_CAUTION = 4;
+/** With further filters nothing is known of the order: up to this many rows are collected and looked at. */
+const COLLECTED_MAX = 5_000;
+
+function howToFind(on: SearchedRow, { filters, limit, statistics }: RowsAsked, walk: How): How {
+  if (filters.some(isSelective)) return 'collect';
+  if (filters.length === 0) return walk;
+  const sets = filters.flatMap((filter) => entriesOf(filter, on) ?? []);
+  if (!statistics || sets.length === 0) return 'open';
+  const all = statistics.rowsOf(on.type);
+  const counts = sets.flatMap((entries) => statistics.rowsWith(entries) ?? []);
+  // Too rare to be known: an index entry or a few.
+  if (counts.length < sets.length) return 'collect';
+  const found = Math.min(all, ...counts);
+  if (sets.length < filters.length) return found <= COLLECTED_MAX ? 'collect' : 'open';
+  // As if the conditions had nothing to do with each other; what is wrong with that is on the careful side.
+  const matching = counts.reduce((rows, count) => rows * Math.min(1, count / all), all);
+  const steps = (limit * all) / Math.max(matching, 1);
+  return WALK_CAUTION * steps < found ? walk : 'collect';
+}
+
+/** A caller who may see part of a type only: a walk would pass all the rest, where an index may know that part. */
+function isLimited(on: SearchedRow, { access }: Build): boolean {
+  return accessCondition(access, on.type, 'search', on.alias, new SqlParameters()) !== null;
+}
+
+/** The entries of which a row must have one, when the filter asks for nothing else: what its kind says is looked at, so they cannot differ. */
+function entriesOf(filter: Filter, on: SearchedRow): [readonly string[]] | null {
+  if (filter.kind === 'any') {
+    const all = filter.of.map((one) => entriesOf(one, on)?.[0]);
+    return all.every((entries) => entries !== undefined) ? [all.flat()] : null;
+  }
+  if (filter.kind !== 'value' || !OF_ENTRIES.has(filter.value.parameter.kind)) return null;
+  if (filter.value.parameter.code === '_id') return null;
+  const parameters = new SqlParameters();
+  const text = KINDS[filter.value.parameter.kind].condition(filter.value, on, parameters);
+  const [entries] = parameters.values;
+  const only = parameters.values.length === 1 && Array.isArray(entries) && ENTRIES_ONLY.test(text);
+  return only ? [entries as readonly string[]] : null;
+}
+
+const OF_ENTRIES: ReadonlySet<string> = new Set(['token', 'reference', 'uri']);
+const ENTRIES_ONLY = /^\(?[a-z0-9]+\.tokens && \$1(::text\[\])?\)?$/;
+
+/** Ids are found by the primary key, which begins with the type. */
+function namesIds(filter: Filter): boolean {
+  if (filter.kind === 'any') return filter.of.some(namesIds);
+  return filter.kind === 'value' && filter.value.parameter.code === '_id';
+}
+
+/** Finds few rows whatever the data: an id, an identifier, what belongs to one patient, one order, one study. */
+function isSelective(filter: Filter): boolean {
+  if (filter.kind === 'any') return filter.of.every(isSelective);
+  return filter.kind === 'value' && isSelectiveValue(filter.value);
+}
+
+function isSelectiveValue({ parameter, modifier, values, targetType }: ValueFilter): boolean {
+  if (parameter.code === '_id') return true;
+  if (parameter.code === 'identifier' && parameter.kind === 'token')
+    return modifier === null && values.every((value) => !value.endsWith('|'));
+  if (parameter.kind !== 'reference' || modifier === 'identifier') return false;
+  const only = targetType ?? modifier;
+  return values.every((value) => {
+    const type = only ?? /(?:^|\/)([A-Z][A-Za-z]+)\/[^/]+$/.exec(value)?.[1];
+    return type !== undefined && type !== null && FEW_REFER_TO.has(type);
+  });
+}
+
+/** Not Organization, Practitioner, Location, Device: half the database may refer to one. */
+const FEW_REFER_TO: ReadonlySet<string> = new Set([
+  'Patient',
+  'RelatedPerson',
+  'Encounter',
+  'EpisodeOfCare',
+  'ServiceRequest',
+  'ImagingStudy',
+  'DiagnosticReport',
+  'Observation',
+  'Specimen',
+  'Procedure',
+  'Condition',
+  'Task',
+  'Media',
+  'DocumentReference',
+  'Appointment',
+  'CarePlan',
+  'Coverage',
+  'Claim',
+]);
