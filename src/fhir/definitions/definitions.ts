@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getAllDataTypes, type InternalTypeSchema } from '@medplum/core';
+import type { StructureDefinition } from '@medplum/fhirtypes';
 import { cacheFolder, DEFINITION_FILES, findDefinitions } from './definition-files.ts';
 import type { RequiredSets } from './expand-required-sets.ts';
 
@@ -21,12 +22,18 @@ export interface PublishedParameter {
   readonly expression?: string;
   readonly target?: readonly string[];
   readonly url: string;
+  /** The parts of a composite: the URL of the parameter each one is, and where it lies in the composite's element. */
+  readonly component?: readonly { readonly definition: string; readonly expression: string }[];
 }
 
 export interface Definitions {
   readonly resourceTypes: readonly string[];
   readonly searchParameters: readonly PublishedParameter[];
   readonly requiredSets: ReadonlyMap<string, RequiredSet>;
+  /** R4 compartmentdefinition.html: `Patient` → `Observation` → the search parameters that put one into the compartment. */
+  readonly compartments: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
+  /** Profiles and extensions that R4 itself publishes (`vitalsigns`, `patient-birthPlace`), trimmed; read when asked for. */
+  readonly profiles: { find(url: string): StructureDefinition | null };
 }
 
 export interface RequiredSet {
@@ -66,10 +73,39 @@ function readDefinitions(folder: string): Definitions {
   const searchParameters = JSON.parse(read(DEFINITION_FILES.searchParameters)) as PublishedParameter[];
   const sets = JSON.parse(read(DEFINITION_FILES.valueSets)) as RequiredSets;
   const requiredSets = new Map(Object.entries(sets).map(([url, systems]) => [url, requiredSet(systems)]));
-  return { resourceTypes: names, searchParameters, requiredSets };
+  const published = JSON.parse(read(DEFINITION_FILES.compartments)) as Record<
+    string,
+    Record<string, string[]>
+  >;
+  const compartments = new Map(
+    Object.entries(published).map(([code, types]) => [code, new Map(Object.entries(types))]),
+  );
+  return {
+    resourceTypes: names,
+    searchParameters,
+    requiredSets,
+    compartments,
+    profiles: lazyProfiles(() => read(DEFINITION_FILES.profiles)),
+  };
 }
 
-function requiredSet(systems: Record<string, string[]>): RequiredSet {
+/** First line: URL → its line. Read, and each parsed, when it is first asked for. */
+function lazyProfiles(text: () => string): Definitions['profiles'] {
+  let lines: string[] | null = null;
+  let index = new Map<string, number>();
+  return {
+    find: (url) => {
+      if (!lines) {
+        lines = text().split('\n');
+        index = new Map(Object.entries(JSON.parse(lines[0] ?? '{}') as Record<string, number>));
+      }
+      const line = index.get(url);
+      return line === undefined ? null : (JSON.parse(lines[line] ?? 'null') as StructureDefinition);
+    },
+  };
+}
+
+export function requiredSet(systems: Record<string, string[]>): RequiredSet {
   const codings = Object.entries(systems).flatMap(([system, codes]) =>
     codes.map((code) => `${system}|${code}`),
   );
@@ -121,7 +157,10 @@ function inflate(line: string, table: Record<string, InternalTypeSchema>): void 
   root.innerTypes = inner;
   root.summaryProperties = new Set(root.summary);
   root.mandatoryProperties = new Set(root.mandatory);
-  for (const schema of inner) schema.parentType = root;
+  for (const schema of inner) {
+    schema.parentType = root;
+    schema.summaryProperties = new Set(schema.summary);
+  }
 }
 
 function replace(table: object, name: string, schema: InternalTypeSchema): void {

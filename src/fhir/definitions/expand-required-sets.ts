@@ -33,6 +33,21 @@ export function expandRequiredSets(
   return result;
 }
 
+/** The codes of one value set: system → codes. Null when some of them are not in the terminology given. */
+export function expandValueSet(
+  url: string,
+  terminology: readonly (ValueSet | CodeSystem)[],
+): Record<string, string[]> | null {
+  const of = <T extends ValueSet | CodeSystem>(type: T['resourceType']) =>
+    new Map(
+      terminology.filter((one) => one.resourceType === type).map((one) => [one.url ?? '', one as T] as const),
+    );
+  const codes: Codes = new Map();
+  const sources = { sets: of<ValueSet>('ValueSet'), systems: of<CodeSystem>('CodeSystem') };
+  if (!expand(withoutVersion(url), codes, sources, 0)) return null;
+  return Object.fromEntries([...codes].map(([system, set]) => [system, [...set]]));
+}
+
 interface Sources {
   readonly sets: ReadonlyMap<string, ValueSet>;
   readonly systems: ReadonlyMap<string, CodeSystem>;

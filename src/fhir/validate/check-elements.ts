@@ -1,147 +1,274 @@
-import { getAllDataTypes, type InternalSchemaElement, type InternalTypeSchema } from '@medplum/core';
 import type { Resource } from '@medplum/fhirtypes';
-import type { FailureIssue } from '../../kernel/errors.ts';
-import { checkPeriod } from './check-period.ts';
-import { checkPrimitive } from './check-primitive.ts';
+import { checkBinding } from './check-bindings.ts';
+import { checkBundle } from './check-bundle.ts';
+import { checkContained } from './check-contained.ts';
+import { checkNarrative } from './check-narrative.ts';
 import { checkReference } from './check-reference.ts';
+import type { Invariant, JsonObject } from './invariant.ts';
 import { JSON_DEPTH_MAX } from './scan-json.ts';
+import { type Field, type TypeNode, typeNode } from './type-node.ts';
+import type { ValidationIssue } from './validation-issue.ts';
 
 /** Twenty thousand bad codes must not make an answer of megabytes. */
 export const ISSUES_MAX = 50;
 
 /**
- * The second layer: one walk over the resource along the type table, for what the validator lets through. Each rule is a small file; this
- * one knows how to walk: choice types, lists, inner types, contained resources.
+ * One walk over a resource along the R4 definitions: elements that exist, cardinality, primitive types, required codes, references, narrative and
+ * invariants. What it may not do is be slow or throw: it runs on every write, on whatever was sent. The place of a fault is only
+ * put together when there is one.
  */
-export function checkElements(resource: Resource): FailureIssue[] {
-  const walk: Walk = { issues: [], contained: containedIds(resource) };
-  walkObject(resource as unknown as JsonObject, resource.resourceType, resource.resourceType, 0, walk);
-  return walk.issues;
+export function checkElements(resource: Resource): ValidationIssue[] {
+  return walkElements(resource).issues;
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
+/** The same, and the resources and extensions met on the way that claim or may have a profile. */
+export function walkElements(resource: Resource): Pick<Walk, 'issues' | 'claims'> {
+  const object = resource as unknown as JsonObject;
+  const { resourceType } = resource;
+  const walk: Walk = {
+    ...{ issues: [], claims: [], path: [resourceType] },
+    ...{ resource: object, root: object, ids: null, bundled: false },
+  };
+  const node = typeNode(resourceType);
+  if (!node?.isResource) report(walk, 'structure', 'FHIR R4 has no such resource type.');
+  else walkResource(object, node, walk);
+  return walk;
+}
+
+/** `meta.profile` of a resource, or the URL of an extension. */
+export interface ProfileClaim {
+  readonly kind: 'resource' | 'extension';
+  readonly object: JsonObject;
+  readonly url: string;
+  readonly at: string;
+}
 
 interface Walk {
-  readonly issues: FailureIssue[];
-  /** Ids of contained resources, for `#id` references. */
-  readonly contained: ReadonlySet<string>;
+  readonly issues: ValidationIssue[];
+  readonly claims: ProfileClaim[];
+  /** Keys and positions from the root to where we are. */
+  readonly path: (string | number)[];
+  resource: JsonObject;
+  root: JsonObject;
+  /** Element ids of this resource; made when the first is met. */
+  ids: Set<string> | null;
+  /** Inside a Bundle or Parameters a resource is a root of its own. */
+  bundled: boolean;
 }
 
-function containedIds(resource: Resource): Set<string> {
-  const { contained } = resource as { contained?: unknown };
-  const list = Array.isArray(contained) ? (contained as { id?: unknown }[]) : [];
-  return new Set(list.flatMap((one) => (typeof one?.id === 'string' ? one.id : [])));
+function report(walk: Walk, type: string, text: string, more?: string): void {
+  if (walk.issues.length > ISSUES_MAX) return;
+  const at = expressionOf(walk.path) + (more ? `.${more}` : '');
+  walk.issues.push({ severity: 'error', text, at, type });
 }
 
-function walkObject(object: JsonObject, type: string, path: string, depth: number, walk: Walk): void {
+/** `['Patient', 'name', 0, 'given']` → `Patient.name[0].given` */
+function expressionOf(path: readonly (string | number)[]): string {
+  let text = '';
+  for (const part of path) {
+    if (typeof part === 'number') text += `[${part}]`;
+    else text += text === '' ? part : `.${part.slice(0, KEY_CHARACTERS_SHOWN)}`;
+  }
+  return text;
+}
+
+/** A key is part of what was sent: of one that no definition knows only so much is repeated. */
+const KEY_CHARACTERS_SHOWN = 64;
+
+function walkResource(object: JsonObject, node: TypeNode, walk: Walk): void {
+  const { resource, root, ids } = walk;
+  walk.resource = object;
+  walk.ids = null;
+  const own = walk.bundled || resource === object;
+  if (own) walk.root = object;
+  walk.bundled = node.name === 'Bundle' || node.name === 'Parameters';
+  walkObject(object, node, walk);
+  claim(object, walk);
+  if (node.name === 'Bundle')
+    for (const fault of checkBundle(object)) report(walk, fault.type, fault.text, fault.at);
+  for (const fault of checkContained(object, !own)) report(walk, fault.type, fault.text, fault.at);
+  walk.resource = resource;
+  walk.root = root;
+  walk.ids = ids;
+}
+
+function claim(object: JsonObject, walk: Walk): void {
+  const profiles = (object['meta'] as JsonObject | undefined)?.['profile'];
+  if (!Array.isArray(profiles)) return;
+  for (const url of profiles) {
+    if (typeof url === 'string')
+      walk.claims.push({ kind: 'resource', object, url, at: expressionOf(walk.path) });
+  }
+}
+
+function walkObject(object: JsonObject, node: TypeNode, walk: Walk): void {
   if (walk.issues.length >= ISSUES_MAX) return;
-  const schema = getAllDataTypes()[type];
-  // What is no type of ours is refused by the validator, which comes next.
-  if (!schema) return;
-  if (depth > JSON_DEPTH_MAX)
-    return void walk.issues.push({ text: 'Nested too deep.', at: path, type: 'too-long' });
-  const choices = new Map<string, string>();
-  for (const [key, value] of Object.entries(object)) {
-    if (key === 'resourceType' || key === 'fhir_comments') continue;
-    const element = elementOf(schema, key, choices, path, walk);
-    if (value === null || isEmpty(value)) {
-      if (value !== null)
-        walk.issues.push({ text: 'Empty values are not allowed.', at: `${path}.${key}`, type: 'structure' });
+  if (walk.path.length > PATH_PARTS_MAX) return void report(walk, 'too-long', 'Nested too deep.');
+  if (!node.isResource && typeof object['id'] === 'string') unique(object['id'], walk);
+  let choices: Map<string, string> | null = null;
+  for (const key of Object.keys(object)) {
+    if (key === 'resourceType' && node.isResource) continue;
+    const underscored = key.charCodeAt(0) === UNDERSCORE;
+    const name = underscored ? key.slice(1) : key;
+    const field = node.fields.get(name);
+    if (!field || (underscored && !field.primitive)) {
+      report(walk, 'structure', 'There is no such element; remove it.', unknownKey(key));
       continue;
     }
-    if (!element) continue;
-    const items: unknown[] = Array.isArray(value) ? value : [value];
-    items.forEach((item, at) => {
-      walkValue(
-        item,
-        element,
-        Array.isArray(value) ? `${path}.${key}[${at}]` : `${path}.${key}`,
-        depth + 1,
-        walk,
-      );
-    });
+    if (field.choice) {
+      choices ??= new Map();
+      const other = choices.get(field.name);
+      if (other !== undefined && other !== name)
+        report(walk, 'structure', 'Only one type of a choice element is allowed.', key);
+      choices.set(field.name, name);
+    }
+    walk.path.push(key);
+    if (underscored) walkExtensions(object[key], object[name], field, walk);
+    else walkField(object[key], object[`_${key}`], field, walk);
+    walk.path.pop();
   }
-  if (type === 'Period') walk.issues.push(...checkPeriod(object, path));
-}
-
-interface Typed {
-  readonly type: string;
-  readonly element: InternalSchemaElement;
-}
-
-/** The definition of a key; `valueQuantity` belongs to `value[x]`, of which only one may be there. */
-function elementOf(
-  schema: InternalTypeSchema,
-  key: string,
-  choices: Map<string, string>,
-  path: string,
-  walk: Walk,
-): Typed | null {
-  const name = key.startsWith('_') ? key.slice(1) : key;
-  const plain = schema.elements[name];
-  // The base definition calls a resource's id a string; resource.html#id makes it an id.
-  if (key === 'id' && plain && schema.kind === 'resource') return { type: 'id', element: plain };
-  if (plain) return { type: key === name ? (plain.type[0]?.code ?? '') : 'Element', element: plain };
-  const choice = choicesOf(schema).get(name);
-  if (!choice) return null;
-  const other = choices.get(choice.element.path);
-  if (other !== undefined && other !== name) {
-    walk.issues.push({
-      text: 'Only one type of a choice element is allowed.',
-      at: `${path}.${key}`,
-      type: 'structure',
-    });
+  for (const { name, keys } of node.required) {
+    if (!keys.some((key) => object[key] !== undefined || object[`_${key}`] !== undefined))
+      report(walk, 'required', 'This element is required.', name.replace('[x]', ''));
   }
-  choices.set(choice.element.path, name);
-  return key === name ? choice : { type: 'Element', element: choice.element };
+  checkInvariants(object, node.name, node.invariants, walk);
 }
 
-/** `valueQuantity` → its type and `value[x]`; worked out once per type. */
-function choicesOf(schema: InternalTypeSchema): Map<string, Typed> {
-  let choices = choicesBySchema.get(schema);
-  if (!choices) {
-    choices = new Map(
-      Object.entries(schema.elements)
-        .filter(([name]) => name.endsWith('[x]'))
-        .flatMap(([name, element]) =>
-          element.type.map(({ code }): [string, Typed] => [
-            `${name.slice(0, -3)}${code.charAt(0).toUpperCase()}${code.slice(1)}`,
-            { type: code, element },
-          ]),
-        ),
+/** R4 element.html#id: unique within the resource. */
+function unique(id: string, walk: Walk): void {
+  walk.ids ??= new Set();
+  if (walk.ids.has(id)) report(walk, 'duplicate', 'Two elements of the resource have the same id.', 'id');
+  walk.ids.add(id);
+}
+
+const UNDERSCORE = 0x5f;
+/** Two parts per level at most: a key, and a position in its list. */
+const PATH_PARTS_MAX = 2 * JSON_DEPTH_MAX;
+
+const unknownKey = (key: string): string => (/^_?[A-Za-z][A-Za-z0-9]{0,63}$/.test(key) ? key : '');
+
+function walkField(value: unknown, extensions: unknown, field: Field, walk: Walk): void {
+  if (!field.list) {
+    if (Array.isArray(value))
+      return void report(walk, 'structure', 'This element is not a list; send one value without brackets.');
+    return void walkValue(value, field, walk);
+  }
+  if (!Array.isArray(value))
+    return void report(walk, 'structure', 'This element is a list; put the value in brackets.');
+  if (value.length === 0) return void report(walk, 'structure', EMPTY);
+  if (value.length > field.max)
+    report(walk, 'structure', `At most ${field.max} of this element are allowed.`);
+  const beside: readonly unknown[] = Array.isArray(extensions) ? extensions : [];
+  for (let at = 0; at < value.length && walk.issues.length < ISSUES_MAX; at++) {
+    // A primitive that has only an extension is null in its list (json.html#primitive).
+    if (value[at] === null && field.primitive && isObject(beside[at])) {
+      if (field.binding) report(walk, 'code-invalid', CODE_NEEDED);
+      continue;
+    }
+    walk.path.push(at);
+    walkValue(value[at], field, walk);
+    walk.path.pop();
+  }
+}
+
+const CODE_NEEDED = 'A code of the required value set is needed; an extension alone does not do.';
+const EMPTY = 'Empty values are not allowed; leave the element out.';
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function walkValue(value: unknown, field: Field, walk: Walk): void {
+  if (value === null || value === undefined || value === '') return void report(walk, 'structure', EMPTY);
+  if (field.primitive) {
+    const fault = field.primitive(value);
+    if (fault) return void report(walk, 'value', fault);
+    if (field.type === 'xhtml') {
+      const wrong = checkNarrative(value as string);
+      if (wrong) report(walk, 'invariant', wrong);
+    }
+    if (field.binding) bound(value, field, walk);
+    if (field.invariants.length > 0) checkInvariants(value, field.type, field.invariants, walk);
+    return;
+  }
+  if (!isObject(value))
+    return void report(walk, 'structure', 'This element is an object, not a plain value or a list.');
+  for (const _any in value) {
+    walkComplex(value, field, walk);
+    return;
+  }
+  report(walk, 'structure', EMPTY);
+}
+
+function walkComplex(value: JsonObject, field: Field, walk: Walk): void {
+  if (field.type === 'Resource' || typeNode(field.type)?.isResource)
+    return void walkInner(value, field, walk);
+  const node = typeNode(field.type);
+  if (!node) return void report(walk, 'structure', 'R4 has no such type.');
+  walkObject(value, node, walk);
+  if (field.type === 'Extension' && typeof value['url'] === 'string' && isCanonical(value['url']))
+    walk.claims.push({ kind: 'extension', object: value, url: value['url'], at: expressionOf(walk.path) });
+  if (field.type === 'Reference') {
+    for (const fault of checkReference(value, field.targets, walk.root, walk.resource))
+      report(walk, fault.type ?? 'value', fault.text, fault.at);
+  }
+  if (field.binding) bound(value, field, walk);
+  if (field.invariants.length > 0) checkInvariants(value, field.type, field.invariants, walk);
+}
+
+/** Inside an extension the parts have plain names, which are no definitions. */
+const isCanonical = (url: string): boolean => url.startsWith('http');
+
+function walkInner(value: JsonObject, field: Field, walk: Walk): void {
+  const type = value['resourceType'];
+  const node = typeof type === 'string' ? typeNode(type) : undefined;
+  if (!node?.isResource || node.name === 'Resource' || node.name === 'DomainResource')
+    return void report(
+      walk,
+      'structure',
+      'A resource inside another needs a resourceType that FHIR R4 knows.',
     );
-    choicesBySchema.set(schema, choices);
-  }
-  return choices;
+  if (field.type !== 'Resource' && field.type !== type)
+    return void report(walk, 'structure', `This element holds a resource of type ${field.type}.`);
+  const { bundled } = walk;
+  if (field.name === 'contained') walk.bundled = false;
+  walkResource(value, node, walk);
+  walk.bundled = bundled;
 }
 
-const choicesBySchema = new WeakMap<InternalTypeSchema, Map<string, Typed>>();
-
-const isEmpty = (value: unknown): boolean =>
-  value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
-
-function walkValue(value: unknown, { type, element }: Typed, path: string, depth: number, walk: Walk): void {
-  if (typeof value !== 'object') {
-    walk.issues.push(...checkPrimitive(value, type, path));
-    return;
+/** `_birthDate`: id and extensions of a primitive, or a list of them beside the list of values. */
+function walkExtensions(value: unknown, primitives: unknown, field: Field, walk: Walk): void {
+  if (!field.list) {
+    if (!isObject(value))
+      return void report(walk, 'structure', 'This must be an object with id or extension.');
+    if (field.binding && primitives === undefined) report(walk, 'code-invalid', CODE_NEEDED);
+    return void walkElement(value, walk);
   }
-  if (value === null) return;
-  if (isEmpty(value))
-    return void walk.issues.push({ text: 'Empty values are not allowed.', at: path, type: 'structure' });
-  const object = value as JsonObject;
-  if (type === 'Reference') walk.issues.push(...checkReference(object, element, path, walk.contained));
-  if (type === 'Resource') {
-    const inner = object['resourceType'];
-    if (typeof inner !== 'string') {
-      walk.issues.push({ text: 'A contained resource needs its resourceType.', at: path, type: 'structure' });
-    } else walkObject(object, inner, path, depth, { ...walk, contained: inside(object, walk) });
-    return;
-  }
-  walkObject(object, type, path, depth, walk);
+  if (!Array.isArray(value) || value.length === 0)
+    return void report(walk, 'structure', 'This must be a list as long as the list of values.');
+  if (Array.isArray(primitives) ? primitives.length !== value.length : primitives !== undefined)
+    report(walk, 'structure', 'The list of extensions must be as long as the list of values.');
+  value.forEach((item: unknown, at) => {
+    if (item === null && Array.isArray(primitives) && primitives[at] !== null) return;
+    walk.path.push(at);
+    if (field.binding && primitives === undefined) report(walk, 'code-invalid', CODE_NEEDED);
+    if (isObject(item)) walkElement(item, walk);
+    else report(walk, 'structure', 'This must be an object with id or extension.');
+    walk.path.pop();
+  });
 }
 
-/** A resource in a Bundle has contained ones of its own; a contained one shares those of its container. */
-function inside(resource: JsonObject, walk: Walk): ReadonlySet<string> {
-  const own = containedIds(resource as unknown as Resource);
-  return own.size > 0 ? own : walk.contained;
+function walkElement(value: JsonObject, walk: Walk): void {
+  if (Object.keys(value).length === 0) return void report(walk, 'structure', EMPTY);
+  walkObject(value, typeNode('Element') as TypeNode, walk);
+}
+
+function bound(value: unknown, field: Field, walk: Walk): void {
+  if (field.binding && !checkBinding(value, field.type, field.binding))
+    report(walk, 'code-invalid', 'The code is not in the required value set.');
+}
+
+function checkInvariants(value: unknown, type: string, invariants: readonly Invariant[], walk: Walk): void {
+  for (const invariant of invariants) {
+    if (invariant.severity === 'error' && !invariant.holds(value, type, walk))
+      report(walk, 'invariant', `${invariant.key}: ${invariant.human}`.slice(0, 300));
+  }
 }

@@ -41,6 +41,13 @@ export function parseResource(body: Buffer | undefined): Resource {
 const tooLarge = (what: string, bytes: number): Failure =>
   new Failure('fhir.too-large', `${what} may have ${bytes} bytes at most.`);
 
+/** Reads JSON that is no resource (a JSON Patch) under the same limits. */
+export function parseUntyped(body: Buffer | undefined): unknown {
+  if (!body || body.length === 0) throw new Failure('fhir.invalid', 'The request needs a body.');
+  if (body.length > RESOURCE_BYTES_MAX) throw tooLarge('A patch', RESOURCE_BYTES_MAX);
+  return parseBody(body);
+}
+
 function parseBody(body: Buffer): unknown {
   if (body.length > BUNDLE_BYTES_MAX) throw tooLarge('A request', BUNDLE_BYTES_MAX);
   const text = decode(body);

@@ -1,55 +1,60 @@
-import {
-  OperationOutcomeError,
-  type TypedValueWithPath,
-  validateResource as validateShape,
-} from '@medplum/core';
 import type { Resource } from '@medplum/fhirtypes';
-import { Failure, type FailureIssue } from '../../kernel/errors.ts';
-import { checkBindings } from './check-bindings.ts';
-import { checkElements, ISSUES_MAX } from './check-elements.ts';
-import { RESOURCE_BYTES_MAX } from './parse-resource.ts';
+import { Failure } from '../../kernel/errors.ts';
+import { checkProfile } from '../profiles/check-profile.ts';
+import { knownProfiles } from '../profiles/known-profiles.ts';
+import { ISSUES_MAX, type ProfileClaim, walkElements } from './check-elements.ts';
+import type { JsonObject } from './invariant.ts';
+import type { ValidationIssue } from './validation-issue.ts';
 
 /**
- * Validates a resource against the R4 base definitions: shape, cardinality and invariants (`@medplum/core`), then what that lets
- * through: required codes, patterns, references, empty values. Throws one `fhir.validation` that names all faults by
- * their place, never by their value.
+ * Validates a resource against the R4 base definitions (`check-elements.ts`), the profiles it claims in `meta.profile`, and the definitions of its
+ * extensions, as far as they are known. Throws one `fhir.validation` that names all faults by their place, never by their value.
  */
 export function validateResource(resource: Resource): void {
-  const tokens: Record<string, TypedValueWithPath[]> = {};
-  const issues = [...checkElements(resource)];
-  // A document the first walk finds broken (too deep, bad types) could make the validator throw or loop.
-  if (issues.length === 0) issues.push(...shapeIssues(resource, tokens), ...checkBindings(tokens));
+  const issues = findIssues(resource).filter((issue) => issue.severity === 'error');
   if (issues.length === 0) return;
-  const shown = issues.slice(0, ISSUES_MAX);
   throw new Failure(
     'fhir.validation',
     `The ${resource.resourceType} has ${issues.length} fault(s); see the issues.`,
-    {
-      issues: shown,
-    },
+    { issues: issues.slice(0, ISSUES_MAX) },
   );
 }
 
-function shapeIssues(resource: Resource, tokens: Record<string, TypedValueWithPath[]>): FailureIssue[] {
-  try {
-    validateShape(resource, { collect: { tokens }, base64BinaryMaxBytes: RESOURCE_BYTES_MAX });
-    return [];
-  } catch (error) {
-    if (!(error instanceof OperationOutcomeError)) {
-      // The validator meets some malformed input with a plain TypeError or RangeError.
-      return [{ text: 'The structure cannot be understood.', at: resource.resourceType, type: 'structure' }];
-    }
-    return error.outcome.issue
-      .filter((issue) => issue.severity === 'error' || issue.severity === 'fatal')
-      .map((issue) => ({
-        text: wordsOf(issue.details?.text ?? 'invalid'),
-        at: issue.expression?.[0] ?? resource.resourceType,
-        type: issue.code ?? 'invalid',
-      }));
+/**
+ * Everything there is to say, warnings too. Never throws. `profiles`: canonical URLs to hold the resource against besides those it claims; one
+ * that is not known is an error there, as it was asked for.
+ */
+export function findIssues(resource: Resource, profiles: readonly string[] = []): ValidationIssue[] {
+  const { issues, claims } = walkElements(resource);
+  // Profiles are asked only of what has the shape of its type.
+  if (issues.length > 0) return issues;
+  for (const claim of claims) issues.push(...claimIssues(claim));
+  const object = resource as unknown as JsonObject;
+  const claimed = new Set(resource.meta?.profile);
+  for (const url of profiles) {
+    const profile = knownProfiles.find(url);
+    if (!profile) issues.push(unknown(resource.resourceType, 'error'));
+    else if (!claimed.has(url))
+      issues.push(...checkProfile(object, resource.resourceType, profile, knownProfiles.find));
   }
+  return issues;
 }
 
-/** Of the validator's own words only those are passed on that cannot hold a value: keys and numbers stay out. */
-function wordsOf(text: string): string {
-  return text.replace(/"[^"]*"/g, 'value').slice(0, 200);
+const CORE = 'http://hl7.org/fhir/StructureDefinition/';
+
+function claimIssues({ kind, object, url, at }: ProfileClaim): ValidationIssue[] {
+  const profile = knownProfiles.find(url);
+  if (kind === 'extension')
+    return profile?.type === 'Extension' ? checkProfile(object, at, profile, knownProfiles.find) : [];
+  if (profile) return checkProfile(object, at, profile, knownProfiles.find);
+  // The base definition itself may be claimed; it has been held already.
+  if (url === `${CORE}${String(object['resourceType'])}`) return [];
+  return [unknown(`${at}.meta.profile`, knownProfiles.unknownProfiles === 'refuse' ? 'error' : 'warning')];
 }
+
+const unknown = (at: string, severity: ValidationIssue['severity']): ValidationIssue => ({
+  severity,
+  type: 'not-found',
+  text: 'This server does not know the profile; store its StructureDefinition, or leave the claim out.',
+  at,
+});

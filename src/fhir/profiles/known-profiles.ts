@@ -1,0 +1,113 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { CodeSystem, StructureDefinition, ValueSet } from '@medplum/fhirtypes';
+import { definitions, type RequiredSet, requiredSet } from '../definitions/definitions.ts';
+import { expandValueSet } from '../definitions/expand-required-sets.ts';
+import { compileProfile } from './compile-profile.ts';
+import type { Profile } from './rule.ts';
+import { trimDefinition } from './trim-definition.ts';
+
+/** Tells the members of a value set that is not among the definitions; null when it does not know them. */
+export type ValueSetMembers = (canonical: string) => RequiredSet | null;
+
+interface Known {
+  readonly definition: StructureDefinition;
+  /** From a package folder of the operator, not over FHIR. */
+  readonly trusted: boolean;
+}
+
+/**
+ * The profiles this process validates against: those of packages, those stored over FHIR, those of R4 itself, the
+ * first that has the URL. Compiled when they are first used.
+ */
+export class KnownProfiles {
+  /** What a profile that nobody knows is: a warning, or an error. */
+  unknownProfiles: 'accept' | 'refuse' = 'accept';
+  private readonly packaged = new Map<string, Known>();
+  private readonly stored = new Map<string, Known>();
+  private readonly compiled = new Map<string, Profile | null>();
+  private readonly valueSets = new Map<string, RequiredSet>();
+  private members: ValueSetMembers = () => null;
+
+  /** By canonical URL, with or without `|version`; of another version than asked it is not known. */
+  readonly find = (canonical: string): Profile | null => {
+    const bar = canonical.indexOf('|');
+    const url = bar === -1 ? canonical : canonical.slice(0, bar);
+    let profile = this.compiled.get(url);
+    if (profile === undefined) {
+      // What nobody knows is not kept: every write may bring a URL nobody has seen.
+      const known = this.definition(url);
+      if (!known) return null;
+      // A definition that derives from itself finds nothing the second time.
+      this.compiled.set(url, null);
+      profile = this.compile(known);
+      this.compiled.set(url, profile);
+    }
+    if (!profile || bar === -1) return profile;
+    const version = canonical.slice(bar + 1);
+    return profile.version === null || profile.version === version ? profile : null;
+  };
+
+  /** A definition over FHIR; it takes the place of one with the same URL. */
+  store(definition: StructureDefinition): void {
+    const { url } = definition;
+    // What a package of the operator defines, a client cannot loosen by storing another definition under its URL.
+    if (!url || this.packaged.has(url)) return;
+    const trimmed = trimDefinition(definition);
+    if (isDeepStrictEqual(this.stored.get(url)?.definition, trimmed)) return;
+    this.stored.set(url, { definition: trimmed, trusted: false });
+    this.compiled.clear();
+  }
+
+  forget(url: string): void {
+    if (this.stored.delete(url)) this.compiled.clear();
+  }
+
+  /** What a package folder holds; its value sets are listed as far as its own code systems and R4 go. */
+  addPackage(resources: readonly (StructureDefinition | ValueSet | CodeSystem)[]): void {
+    for (const resource of resources) {
+      if (resource.resourceType === 'StructureDefinition' && resource.url)
+        this.packaged.set(resource.url, { definition: trimDefinition(resource), trusted: true });
+    }
+    const terminology = resources.filter((one) => one.resourceType !== 'StructureDefinition');
+    for (const { url, resourceType } of terminology) {
+      const codes = url && resourceType === 'ValueSet' ? expandValueSet(url, terminology) : null;
+      if (url && codes) this.valueSets.set(url, requiredSet(codes));
+    }
+    this.compiled.clear();
+  }
+
+  /** Where else to ask for value sets: the folder that has the terminology registers itself. */
+  useValueSets(members: ValueSetMembers): void {
+    this.members = members;
+    this.compiled.clear();
+  }
+
+  private definition(url: string): Known | null {
+    const core = () => {
+      const definition = definitions().profiles.find(url);
+      return definition && { definition, trusted: true };
+    };
+    return this.packaged.get(url) ?? this.stored.get(url) ?? core();
+  }
+
+  private compile(known: Known): Profile | null {
+    try {
+      return compileProfile(known.definition, {
+        find: this.find,
+        valueSet: (canonical) => this.valueSet(canonical),
+        trusted: known.trusted,
+      });
+    } catch {
+      // What was stored as a StructureDefinition may make no sense as one; then it is not known.
+      return null;
+    }
+  }
+
+  private valueSet(canonical: string): RequiredSet | null {
+    const url = canonical.replace(/\|.*$/, '');
+    return definitions().requiredSets.get(url) ?? this.valueSets.get(url) ?? this.members(canonical);
+  }
+}
+
+/** One per process, as the definitions are. */
+export const knownProfiles = new KnownProfiles();

@@ -1,0 +1,238 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type {
+  DiagnosticReport,
+  ImagingStudy,
+  Observation,
+  Resource,
+  StructureDefinition,
+  Task,
+} from '@medplum/fhirtypes';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { profilePage } from '../scripts/profile-page.ts';
+import { loadDefinitions } from '../src/fhir/definitions/definitions.ts';
+import { knownProfiles } from '../src/fhir/profiles/known-profiles.ts';
+import { ownPackageFolder, readPackage } from '../src/fhir/profiles/package-folder.ts';
+import { findIssues } from '../src/fhir/validate/validate-resource.ts';
+import { rejectedTask, requestedTask } from '../src/governance/analysis-task.ts';
+import type { RegisteredModel } from '../src/governance/check-model.ts';
+import type { Manifest } from '../src/governance/manifest.ts';
+import { manifestToDevice } from '../src/governance/manifest-to-device.ts';
+import { PRELIM } from '../src/kernel/code-systems.ts';
+import type { Finding, FindingsCoded } from '../src/kernel/handoffs.ts';
+import { findingsToRecord } from '../src/steps/report/findings-to-record.ts';
+
+const NOW = new Date('2026-03-04T05:06:07Z');
+const STUDY: ImagingStudy = {
+  resourceType: 'ImagingStudy',
+  id: 'study-1',
+  meta: { versionId: '1' },
+  identifier: [{ system: 'urn:dicom:uid', value: 'urn:oid:1.2.3' }],
+  status: 'available',
+  subject: { reference: 'Patient/p' },
+  started: '2026-03-04T04:00:00Z',
+  modality: [{ system: 'http://dicom.nema.org/resources/ontology/DCM', code: 'CT' }],
+  numberOfSeries: 1,
+  numberOfInstances: 40,
+};
+
+const finding = (more: Partial<Finding>): Finding => ({
+  key: 'pneumothorax',
+  label: 'Pneumothorax',
+  kind: 'presence',
+  presence: 'present',
+  score: 0.91,
+  threshold: 0.5,
+  value: null,
+  unit: null,
+  codes: [
+    { system: 'http://snomed.info/sct', code: '36118008', display: 'Pneumothorax', match: 'exact' },
+    { system: 'http://radlex.org', code: 'RID5352', display: 'pneumothorax', match: 'broader' },
+    { system: 'http://dicom.nema.org/resources/ontology/DCM', code: null, display: null, match: 'none' },
+  ],
+  actionable: 1,
+  ...more,
+});
+const measurement = finding({
+  ...{ key: 'laa-950', label: 'Low attenuation', kind: 'measurement', presence: null, score: null },
+  ...{ value: 12.5, unit: '%', threshold: 25, codes: [], actionable: null },
+});
+
+let model: RegisteredModel;
+let record: ReturnType<typeof findingsToRecord>;
+const profile = (name: string) => `${PRELIM}/StructureDefinition/${name}`;
+const faults = (resource: unknown, name: string) =>
+  findIssues(resource as Resource, [profile(name)])
+    .filter((issue) => issue.severity !== 'information')
+    .map((issue) => `${issue.at}: ${issue.text}`);
+
+beforeAll(async () => {
+  await loadDefinitions();
+  knownProfiles.addPackage(
+    readPackage(ownPackageFolder()).filter((one) => one.resourceType === 'StructureDefinition'),
+  );
+  const folder = 'models/ct-lung-density/1.0.0';
+  const name = readdirSync(folder).find((one) => /^manifest\.(json|ya?ml)$/.test(one)) ?? '';
+  const manifest = parse(readFileSync(join(folder, name), 'utf8')) as Manifest;
+  model = { ref: `${manifest.id}@${manifest.version}`, manifest, folder, file: '', graph: null };
+  const coded = {
+    ...{ taskId: 't', imagingStudyId: 'study-1', studyInstanceUid: '1.2.3', model: model.ref },
+    ...{ seriesInstanceUid: '1.2.3.1', sopInstanceUids: ['1.2.3.1.1'], warnings: [], inputsDigest: 'd1' },
+    ...{ keyPicture: 'picture-1', keySopInstanceUid: '1.2.3.1.1' },
+    findings: [
+      finding({}),
+      finding({ key: 'effusion', label: 'Effusion', presence: 'absent', actionable: null }),
+      measurement,
+    ],
+  } as unknown as FindingsCoded;
+  record = findingsToRecord(coded, STUDY, model, NOW);
+});
+
+describe('what the server writes conforms to the profiles it publishes', () => {
+  it('the preliminary report', () => {
+    expect(record.report.meta?.profile).toEqual([profile('preliminary-ai-report')]);
+    expect(faults(record.report, 'preliminary-ai-report')).toEqual([]);
+    expect(faults(record.report, 'radiology-report')).toEqual([]);
+  });
+
+  it('its findings, the measured one as an imaging measurement, the judged ones as qualitative evaluations', () => {
+    for (const observation of record.observations) {
+      expect(observation.meta?.profile).toEqual([profile('finding-observation')]);
+      expect(faults(observation, 'finding-observation')).toEqual([]);
+    }
+    const [present, absent, measured] = record.observations;
+    expect(faults(measured, 'imaging-measurement')).toEqual([]);
+    for (const one of [present, absent]) expect(faults(one, 'imaging-qualitative-evaluation')).toEqual([]);
+    expect(faults(measured, 'imaging-qualitative-evaluation')).not.toEqual([]);
+  });
+
+  it('the model, the analysis, its refusal, and the study', () => {
+    const task = requestedTask({ study: STUDY, studyInstanceUid: '1.2.3', model: model.ref }, NOW);
+    const refused = rejectedTask(task, [{ rule: 'body-part', observed: 'abdomen', required: 'chest' }], NOW);
+    expect(faults(manifestToDevice(model.manifest), 'model-device')).toEqual([]);
+    expect(faults(task, 'analysis-task')).toEqual([]);
+    expect(faults(refused, 'refusal-task')).toEqual([]);
+    expect(faults(STUDY, 'dicom-imaging-study')).toEqual([]);
+  });
+});
+
+const changed = <T extends Resource>(resource: T, change: (copy: T) => void): T => {
+  const copy = structuredClone(resource);
+  change(copy);
+  return copy;
+};
+
+describe('what does not conform is refused', () => {
+  const REPORTS: readonly (readonly [string, (report: DiagnosticReport) => void, string])[] = [
+    ['without its category', (one) => delete one.category, 'DiagnosticReport.category'],
+    ['in another category', (one) => one.category?.shift(), 'DiagnosticReport.category'],
+    ['without the number of the analysis', (one) => one.identifier?.shift(), 'DiagnosticReport.identifier'],
+    ['without a time', (one) => delete one.effectiveDateTime, 'DiagnosticReport.effective'],
+    [
+      'about a group',
+      (one) => Object.assign(one, { subject: { reference: 'Group/1' } }),
+      'DiagnosticReport.subject.reference',
+    ],
+    [
+      'that hides that it is preliminary',
+      (one) => Object.assign(one, { conclusion: 'All is well.' }),
+      'DiagnosticReport',
+    ],
+    ['of no study', (one) => delete one.imagingStudy, 'DiagnosticReport.imagingStudy'],
+  ];
+  it.each(REPORTS)('a report %s', (_what, change, at) => {
+    const issues = findIssues(changed(record.report, change));
+    expect(issues.map((issue) => issue.at)).toContain(at);
+    expect(issues.every((issue) => issue.severity === 'error')).toBe(true);
+  });
+
+  const FINDINGS: readonly (readonly [string, (finding: Observation) => void, string])[] = [
+    [
+      'with a value in words',
+      (one) => {
+        delete one.valueCodeableConcept;
+        one.valueString = 'yes';
+      },
+      'Observation.valueString',
+    ],
+    ['of no device', (one) => delete one.device, 'Observation.device'],
+    ['without our own code', (one) => one.code.coding?.shift(), 'Observation.code.coding'],
+    [
+      'with two scores',
+      (one) => one.component?.push(...(one.component?.slice(0, 1) ?? [])),
+      'Observation.component',
+    ],
+    [
+      'with a score in words',
+      (one) => {
+        const [score] = one.component ?? [];
+        delete score?.valueQuantity;
+        Object.assign(score ?? {}, { valueString: 'x' });
+      },
+      'Observation.component[0].valueString',
+    ],
+    [
+      'with a fourth actionable category',
+      (one) => Object.assign(one.extension?.[0] ?? {}, { valueInteger: 4 }),
+      'Observation.extension[0].valueInteger',
+    ],
+    [
+      'with an actionable category in words',
+      (one) => {
+        const [first] = one.extension ?? [];
+        delete first?.valueInteger;
+        Object.assign(first ?? {}, { valueString: '1' });
+      },
+      'Observation.extension[0].valueString',
+    ],
+    [
+      'derived from an Observation',
+      (one) => Object.assign(one, { derivedFrom: [{ reference: 'Observation/1' }] }),
+      'Observation.derivedFrom[0].reference',
+    ],
+  ];
+  it.each(FINDINGS)('a finding %s', (_what, change, at) => {
+    const present = record.observations[0] as Observation;
+    expect(findIssues(changed(present, change)).map((issue) => issue.at)).toContain(at);
+  });
+
+  it('a refusal without the rule that refused, or with a result', () => {
+    const task = requestedTask({ study: STUDY, studyInstanceUid: '1.2.3', model: model.ref }, NOW);
+    const refused = rejectedTask(task, [{ rule: 'body-part', observed: 'a', required: 'b' }], NOW);
+    expect(
+      faults(
+        changed<Task>(refused, (one) => delete one.statusReason?.coding),
+        'refusal-task',
+      ),
+    ).not.toEqual([]);
+    const result = [{ type: { text: 'report' }, valueString: 'x' }];
+    expect(faults({ ...refused, output: result }, 'refusal-task')).not.toEqual([]);
+    expect(faults(task, 'refusal-task')).not.toEqual([]);
+  });
+});
+
+describe('the package', () => {
+  const all = readPackage(ownPackageFolder());
+  const definitions = all.filter(
+    (one): one is StructureDefinition => one.resourceType === 'StructureDefinition',
+  );
+
+  it('holds resources that are valid themselves, each under the URL its id says', () => {
+    for (const one of all) {
+      expect([one.id, findIssues(one).map((issue) => `${issue.at}: ${issue.text}`)]).toEqual([one.id, []]);
+      expect(one.url).toBe(`${PRELIM}/${one.resourceType}/${one.id}`);
+    }
+  });
+
+  it('has profiles that this server can compile and that demand something', () => {
+    for (const { url } of definitions) {
+      const found = knownProfiles.find(String(url));
+      expect([url, (found?.root.children.size ?? 0) > 0, found?.unevaluated]).toEqual([url, true, []]);
+    }
+  });
+
+  it('is described by its page, word for word', () => {
+    expect(readFileSync('docs/fhir-profiles.md', 'utf8')).toBe(profilePage(all));
+  });
+});
