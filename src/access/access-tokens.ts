@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
 import type { Clock } from '../kernel/clock.ts';
 import { Failure } from '../kernel/errors.ts';
@@ -49,11 +49,11 @@ export class AccessTokens {
   /** @throws Failure `auth.invalid`, without telling which check failed */
   async verify(token: string): Promise<Grant> {
     const nowS = this.clock.now().getTime() / 1_000;
-    const hash = token.length > TOKEN_CHARS_MAX ? '' : createHash('sha256').update(token).digest('base64');
-    const known = this.remembered.get(hash);
+    const digest = token.length > TOKEN_CHARS_MAX ? '' : hash('sha256', token, 'base64');
+    const known = this.remembered.get(digest);
     if (known && known.exp > nowS) return known.grant;
     try {
-      if (hash === '') throw new Error('too long');
+      if (digest === '') throw new Error('too long');
       const { payload } = await jwtVerify(token, this.key.publicKey, {
         algorithms: [SIGNING_ALGORITHM],
         typ: 'at+jwt',
@@ -67,7 +67,7 @@ export class AccessTokens {
         clientId: String(payload['client_id']),
         scopes: parseScopes(String(payload['scope'])),
       };
-      this.remember(hash, grant, payload.exp as number);
+      this.remember(digest, grant, payload.exp as number);
       return grant;
     } catch (cause) {
       throw new Failure(
@@ -78,9 +78,9 @@ export class AccessTokens {
     }
   }
 
-  private remember(hash: string, grant: Grant, exp: number): void {
+  private remember(digest: string, grant: Grant, exp: number): void {
     if (this.remembered.size >= REMEMBERED_MAX) this.remembered.clear();
-    this.remembered.set(hash, { grant, exp });
+    this.remembered.set(digest, { grant, exp });
   }
 }
 

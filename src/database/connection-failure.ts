@@ -27,10 +27,30 @@ const NEVER_TAKEN: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', '533
 
 /** `database.unavailable` for an error of `pg` that says that the database is away; every other error as it is. */
 export function asFailure(error: unknown): unknown {
+  if (codeOf(error) === QUERY_CANCELED)
+    return new Failure(
+      'database.timeout',
+      'The question takes too long here. Ask for less, or more precisely.',
+      {
+        cause: error,
+      },
+    );
   if (!isAway(error)) return error;
   return new Failure('database.unavailable', 'The database does not answer. Try again in a few seconds.', {
     cause: error,
   });
+}
+
+/** Appendix A: stopped by `statement_timeout`, or by us. */
+const QUERY_CANCELED = '57014';
+
+/** Only what `pg` itself rejects with: an error of the work inside a transaction stays what it is. */
+export async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw asFailure(error);
+  }
 }
 
 /** The connection was lost after a statement had left: it may have been done. */

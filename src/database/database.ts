@@ -1,12 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import type { ClientConfig, Pool, PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
-import { asFailure } from './connection-failure.ts';
+import { Failure } from '../kernel/errors.ts';
+import { asked } from './connection-failure.ts';
+import { type Bound, roundTrip } from './round-trip.ts';
+import { stopAfter } from './run-within.ts';
 
 /** One SQL statement. A name makes it a prepared statement, planned once per connection; leave it out for text built on the fly. */
 export interface Statement {
   readonly name?: string;
   readonly text: string;
+  /** Stopped after so long, in milliseconds, as `database.timeout`. Left out: `STATEMENT_MS_MAX` of the connection. */
+  readonly timeoutMs?: number;
 }
 
 /** Where statements run: the pool (each on its own) or one transaction. */
@@ -15,6 +20,11 @@ export interface Sql {
 }
 
 export interface Transaction extends Sql {
+  /**
+   * A statement whose rows nobody needs: it goes with the next one, or with the commit, and so costs no round trip. An error of it comes from
+   * there. Nothing after it sees the database without it. Absent where statements can only go one by one.
+   */
+  later?(statement: Statement, values?: readonly unknown[]): void;
   /** Called once, after the commit; never when the transaction rolls back. Must not throw. */
   afterCommit(then: () => void): void;
   /**
@@ -46,8 +56,21 @@ export class Database implements Sql {
   }
 
   async run<Row>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
-    const result = await asked(this.pool.query({ ...statement, values: values as unknown[] }));
-    return result.rows as Row[];
+    const client = await asked(this.pool.connect());
+    client.on('error', ignore);
+    const { timeoutMs } = statement;
+    const watch = timeoutMs === undefined ? null : stopAfter(this.pool, client, timeoutMs);
+    let lost: Error | undefined;
+    try {
+      const rows = await asked(sent(client, [{ statement, values }]));
+      return rows as Row[];
+    } catch (error) {
+      if (isFailure(error)) lost = error;
+      throw error;
+    } finally {
+      client.off('error', ignore);
+      client.release(watch?.end() ? true : lost);
+    }
   }
 
   /** For a connection outside the pool (LISTEN, advisory locks that live as long as the process). */
@@ -56,32 +79,29 @@ export class Database implements Sql {
     return { host, port, user, password, database, ssl } as ClientConfig;
   }
 
-  /** Runs `work` in one READ COMMITTED transaction. Commits when it returns, rolls back when it throws. */
+  /**
+   * Runs `work` in one READ COMMITTED transaction. Commits when it returns, rolls back when it throws. The first statement takes the connection and
+   * brings `BEGIN` along; a transaction of one `later` statement is that statement alone.
+   */
   async transaction<T>(work: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    const client = await asked(this.pool.connect());
-    // A client that is lent out has no listener of the pool: without one of ours a lost connection would end the process.
-    client.on('error', ignore);
     const ends: Ends = { committed: [], rolledBack: [] };
-    let broken: Error | undefined;
+    const open = new OpenTransaction(this.pool, options.durable ?? true);
     let committing = false;
     let committed = false;
+    let lost: Error | undefined;
     try {
-      await asked(client.query(options.durable === false ? BEGIN_NOT_DURABLE : 'BEGIN'));
-      const result = await work(transactionOn(client, ends));
+      const result = await work(transactionOn(open, ends));
       committing = true;
-      await asked(client.query('COMMIT'));
+      await open.commit();
       committed = true;
       return result;
     } catch (error) {
-      await client.query('ROLLBACK').catch((lost: Error) => {
-        broken = lost;
-      });
+      lost = await open.rollback();
       throw error;
     } finally {
-      client.off('error', ignore);
-      client.release(broken);
+      await open.release(lost);
       if (committed) for (const call of ends.committed) call();
-      else for (const call of ends.rolledBack) call(committing && broken !== undefined);
+      else for (const call of ends.rolledBack) call(committing && lost !== undefined);
     }
   }
 }
@@ -93,23 +113,97 @@ interface Ends {
 
 const ignore = () => undefined;
 
-/** Only what `pg` itself rejects with: an error of the work inside a transaction stays what it is. */
-async function asked<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    throw asFailure(error);
+const isFailure = (error: unknown): error is Failure => error instanceof Failure;
+
+/** Rows of the last of the statements. Without name and values it may be several commands in one text, which only the simple protocol takes. */
+async function sent(client: PoolClient, bound: readonly Bound[]): Promise<unknown[]> {
+  const last = bound.at(-1);
+  if (last && last.statement.name === undefined && last.values.length === 0) {
+    if (bound.length > 1) await roundTrip(client, bound.slice(0, -1));
+    return (await client.query(last.statement.text)).rows;
+  }
+  return (await roundTrip(client, bound)).at(-1) ?? [];
+}
+
+/** A transaction that takes its connection and begins when it has to. */
+class OpenTransaction {
+  private client: Promise<PoolClient> | null = null;
+  private begun = false;
+  private waiting: Bound[] = [];
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly durable: boolean,
+  ) {}
+
+  later(bound: Bound): void {
+    this.waiting.push(bound);
+  }
+
+  run(bound: Bound): Promise<unknown[]> {
+    return this.send([...this.begin(), ...this.taken(), bound]);
+  }
+
+  async commit(): Promise<void> {
+    const rest = this.taken();
+    if (!this.begun && rest.length === 0) return;
+    // One statement is a transaction by itself, and waits for the disk like any other.
+    if (!this.begun && rest.length === 1 && this.durable) await this.send(rest);
+    else await this.send([...this.begin(), ...rest, COMMIT]);
+  }
+
+  /** Gives the error when the connection is lost. */
+  async rollback(): Promise<Error | undefined> {
+    if (!this.client) return undefined;
+    try {
+      await (await this.client).query('ROLLBACK');
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  async release(lost: Error | undefined): Promise<void> {
+    const client = await this.client?.catch(() => null);
+    client?.off('error', ignore);
+    client?.release(lost);
+  }
+
+  private begin(): readonly Bound[] {
+    if (this.begun) return [];
+    this.begun = true;
+    return this.durable ? [BEGIN] : [BEGIN, NOT_DURABLE];
+  }
+
+  private taken(): Bound[] {
+    const taken = this.waiting;
+    this.waiting = [];
+    return taken;
+  }
+
+  private async send(bound: readonly Bound[]): Promise<unknown[]> {
+    this.client ??= this.connect();
+    return asked(sent(await this.client, bound));
+  }
+
+  private async connect(): Promise<PoolClient> {
+    const client = await asked(this.pool.connect());
+    // A client that is lent out has no listener of the pool: without one of ours a lost connection would end the process.
+    client.on('error', ignore);
+    return client;
   }
 }
 
-const BEGIN_NOT_DURABLE = 'BEGIN; SET LOCAL synchronous_commit = off';
+const alone = (name: string, text: string): Bound => ({ statement: { name, text }, values: [] });
+const BEGIN = alone('begin', 'BEGIN');
+const COMMIT = alone('commit', 'COMMIT');
+const NOT_DURABLE = alone('not-durable', 'SET LOCAL synchronous_commit = off');
 
-function transactionOn(client: PoolClient, ends: Ends): Transaction {
+function transactionOn(open: OpenTransaction, ends: Ends): Transaction {
   return {
-    async run<Row>(statement: Statement, values: readonly unknown[] = []) {
-      const result = await asked(client.query({ ...statement, values: values as unknown[] }));
-      return result.rows as Row[];
-    },
+    run: async <Row>(statement: Statement, values: readonly unknown[] = []) =>
+      (await open.run({ statement, values })) as Row[],
+    later: (statement, values = []) => open.later({ statement, values }),
     afterCommit: (call) => {
       ends.committed.push(call);
     },

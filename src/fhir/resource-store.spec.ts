@@ -116,6 +116,10 @@ describe('writing', () => {
           statements += 1;
           return tx.run(statement, values);
         },
+        later: (statement, values) => {
+          statements += 1;
+          tx.later?.(statement, values);
+        },
       };
       return store.write(
         counting,
@@ -125,6 +129,32 @@ describe('writing', () => {
     expect(statements).toBe(1);
     expect(await ids('Observation', 'patient=many')).toHaveLength(15);
     expect(await ids('Observation', 'patient=many&value-quantity=gt9||mm')).toHaveLength(5);
+  });
+
+  it('leaves the search rows of an update alone that changes none of them, and replaces those that it changes', async () => {
+    const seen = (at: string, note: string) => ({
+      resourceType: 'Observation' as const,
+      id: 'digest',
+      status: 'final' as const,
+      code: { text: 'x' },
+      effectiveDateTime: at,
+      note: [{ text: note }],
+    });
+    const rows = () =>
+      database.run<{ at: string; lo: Date }>({
+        text: `SELECT ctid::text AS at, lo FROM search_date WHERE type = 'Observation' AND id = 'digest'`,
+      });
+    await write({ kind: 'create', resource: seen('2024-03-01', 'first') });
+    const first = await rows();
+    await write({ kind: 'update', resource: seen('2024-03-01', 'second') });
+    expect(await rows()).toEqual(first);
+    await write({ kind: 'update', resource: seen('2024-04-01', 'third') });
+    expect((await rows()).map(({ lo }) => lo.toISOString())).toEqual(['2024-04-01T00:00:00.000Z']);
+    expect(await ids('Observation', 'date=2024-03&_id=digest')).toEqual([]);
+    await write({ kind: 'delete', type: 'Observation', id: 'digest' });
+    expect(await rows()).toEqual([]);
+    await write({ kind: 'update', resource: seen('2024-05-01', 'back') });
+    expect(await ids('Observation', 'date=2024-05&_id=digest')).toEqual(['digest']);
   });
 
   it('tells listeners inside the transaction and rolls back with them', async () => {

@@ -4,12 +4,13 @@ import type { Settings } from '../config/settings.ts';
 import { Database, type Sql, type Transaction } from '../database/database.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { Failure } from '../kernel/errors.ts';
-import { type AccessContext, FULL_ACCESS } from './access-context.ts';
+import { type AccessContext, type AccessInteraction, FULL_ACCESS } from './access-context.ts';
 import { definitions } from './definitions/definitions.ts';
 import { buildMatch } from './search/build-search.ts';
 import { parseQuery } from './search/parse-query.ts';
 import { runSearch, type SearchResult } from './search/run-search.ts';
 import type { SearchQuery } from './search/search-query.ts';
+import { type HistoryAsked, readVersions } from './storage/read-history.ts';
 import {
   type HistoryPage,
   type ResourceId,
@@ -94,6 +95,16 @@ export class ResourceStore {
     access = FULL_ACCESS,
   ): Promise<StoredResource[]> {
     return readHistory(sql, { type, id }, page, access);
+  }
+
+  /** Versions of one resource, of a type or of several, newest first, with a place to go on from. */
+  readVersions(
+    asked: HistoryAsked,
+    sql: Sql = this.database,
+    access = FULL_ACCESS,
+    interaction: AccessInteraction = 'read',
+  ): Promise<StoredResource[]> {
+    return readVersions(sql, asked, access, interaction);
   }
 
   /**

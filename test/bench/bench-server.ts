@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { Session } from 'node:inspector';
 import { AccessTokens, LOCAL_TOKEN_LIFETIME_S } from '../../src/access/access-tokens.ts';
 import { LOCAL_CLIENT } from '../../src/access/clients.ts';
 import { parseScopes } from '../../src/access/scope.ts';
@@ -6,7 +8,7 @@ import { Database } from '../../src/database/database.ts';
 import { FlowRunner } from '../../src/flow/flow-runner.ts';
 import { makeLogger } from '../../src/kernel/log.ts';
 import { startServer } from '../../src/start-server.ts';
-import type { FromServer } from './messages.ts';
+import type { FromServer, ToServer } from './messages.ts';
 
 /** The server as it is, in a process of its own, telling its parent when steps end. */
 const settings = readSettings();
@@ -34,6 +36,16 @@ send({
   token,
   readyMs: performance.now(),
   database: server.app.get(Database).connectionOptions() as object,
+});
+const profiler = new Session();
+profiler.connect();
+process.on('message', ({ profile }: ToServer) => {
+  if (profile === 'start') {
+    profiler.post('Profiler.enable');
+    profiler.post('Profiler.start');
+  } else {
+    profiler.post('Profiler.stop', (_, taken) => writeFileSync(profile.file, JSON.stringify(taken.profile)));
+  }
 });
 process.on('SIGTERM', () => void server.stop().then(() => process.exit(0)));
 process.on('disconnect', () => void server.stop().then(() => process.exit(0)));

@@ -1,16 +1,28 @@
 import { parseArgs } from 'node:util';
+import { benchFhir } from './fhir.ts';
 import { benchPipeline } from './pipeline.ts';
+import { benchSubscriptions } from './subscriptions.ts';
+import { benchTerminology } from './terminology.ts';
 
-const BENCHES: Record<string, (runs: number) => Promise<void>> = { pipeline: benchPipeline };
+/** Each takes the arguments after its name. */
+const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
+  pipeline: (args) => {
+    const { values } = parseArgs({ args: [...args], options: { runs: { type: 'string', default: '30' } } });
+    return benchPipeline(Number(values.runs));
+  },
+  fhir: benchFhir,
+  terminology: benchTerminology,
+  subscriptions: (args) => {
+    const { values } = parseArgs({ args: [...args], options: { runs: { type: 'string', default: '20' } } });
+    return benchSubscriptions(Number(values.runs));
+  },
+};
 
-const { values, positionals } = parseArgs({
-  options: { runs: { type: 'string', default: '30' } },
-  allowPositionals: true,
-});
-const bench = BENCHES[positionals[0] ?? ''];
+const [name = '', ...args] = process.argv.slice(2);
+const bench = BENCHES[name];
 if (!bench) {
-  process.stderr.write(`npm run bench -- <${Object.keys(BENCHES).join('|')}> [--runs <n>]\n`);
+  process.stderr.write(`npm run bench -- <${Object.keys(BENCHES).join('|')}> [options]\n`);
   process.exit(2);
 }
-await bench(Number(values.runs));
+await bench(args);
 process.exit(0);

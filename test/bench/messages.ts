@@ -41,3 +41,8 @@ export interface FloorJob {
   readonly tables: Readonly<Record<string, readonly object[]>>;
   readonly oru: string;
 }
+
+/** A CPU profile of the server: begin, or end and write it. */
+export interface ToServer {
+  readonly profile: 'start' | { readonly file: string };
+}

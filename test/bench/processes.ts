@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { FloorJob, FloorSetup, FromServer } from './messages.ts';
+import type { FloorJob, FloorSetup, FromServer, ToServer } from './messages.ts';
 
 type Ready = Extract<FromServer, { kind: 'ready' }>;
 type StepMessage = Extract<FromServer, { kind: 'step' }>;
@@ -42,6 +42,10 @@ export class BenchServer {
     const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
     const kb = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
     return { now: Math.round(kb('VmRSS') / 1_024), peak: Math.round(kb('VmHWM') / 1_024) };
+  }
+
+  send(message: ToServer): void {
+    this.child.send(message);
   }
 
   async stop(): Promise<void> {

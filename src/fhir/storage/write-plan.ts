@@ -12,10 +12,12 @@ export type ResourceWrite =
   | {
       readonly kind: 'update';
       readonly resource: Resource & { id: string };
-      /** Refused with `fhir.version-conflict` unless this is the current version. */
-      readonly ifVersion?: string;
+      /** Refused with `fhir.version-conflict` unless this is the current version; null: unless there is none. */
+      readonly ifVersion?: string | null;
       /** `skip`: writes nothing when the content is the same, so that a repeated step makes no new version. */
       readonly unchanged?: 'skip';
+      /** Makes the new meta out of what was sent and what is there (`undefined`: no resource yet). Left out: as sent. */
+      readonly mergeMeta?: (sent: Resource['meta'], previous: Resource['meta']) => Resource['meta'];
     }
   /** Deleting what is not there, or is deleted already, changes nothing. */
   | { readonly kind: 'delete'; readonly type: string; readonly id: string; readonly ifVersion?: string };
@@ -65,7 +67,7 @@ export function planWrite(
   }
   const version = versionAfter(current);
   const lastUpdated = instantAfter(current, now);
-  const resource = withServerMeta(write.resource, id, String(version), lastUpdated);
+  const resource = withServerMeta(merged(write, previous), id, String(version), lastUpdated);
   const { resourceType: type } = resource;
   const method = write.kind === 'create' ? 'POST' : 'PUT';
   return {
@@ -82,8 +84,19 @@ export function planWrite(
   };
 }
 
+function merged(write: Exclude<ResourceWrite, { kind: 'delete' }>, previous: Resource | undefined): Resource {
+  const { resource } = write;
+  if (write.kind === 'create' || !write.mergeMeta) return resource;
+  const meta = write.mergeMeta(resource.meta, previous?.meta);
+  return meta === resource.meta ? resource : copyWith(resource, { meta });
+}
+
 function checkVersion(write: ResourceWrite, current: StoredResource | null): void {
-  if (write.kind === 'create' || write.ifVersion === undefined || write.ifVersion === current?.versionId)
+  if (
+    write.kind === 'create' ||
+    write.ifVersion === undefined ||
+    (write.ifVersion ?? undefined) === current?.versionId
+  )
     return;
   throw new Failure('fhir.version-conflict', 'The resource has another version now; read it and try again.');
 }

@@ -7,15 +7,25 @@ import { indexResource } from '../search/index-resource.ts';
 import { type IndexRows, noIndexRows } from '../search/index-rows.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+import { searchDigest } from './search-digest.ts';
 import { type Planned, planWrite, type ResourceWrite } from './write-plan.ts';
-import { INSERT, LOCK_ORDER, LOCK_TEXT, SUPERSEDE } from './write-statements.ts';
+import {
+  arrayLiteral,
+  type Built,
+  insertOf,
+  LOCK_ORDER,
+  LOCK_TEXT,
+  replaceOf,
+  supersedeOf,
+} from './write-statements.ts';
 
 /** Ids grow with time, so new rows stand together in the index and unsorted pages come in the order of creation. */
 export const newResourceId = (): string => randomUUIDv7();
 
 /**
- * Writes all changes in three statements at most: lock what exists, supersede it, insert what is new together with all search rows. Creates
- * alone need one. Throws `fhir.version-conflict`, `fhir.conflict`, `auth.scope`; then nothing is written.
+ * Writes all changes: locks what exists, which takes a round trip, then supersedes it and inserts what is new in up to three statements that go with
+ * the next statement of the transaction or its commit. Creates alone lock nothing. Throws `fhir.version-conflict`, `fhir.conflict`, `auth.scope`;
+ * then nothing is written.
  */
 export async function writeResources(
   tx: Transaction,
@@ -29,18 +39,30 @@ export async function writeResources(
   for (const { write, type } of keyed) demandAccess(options.access, type, write.kind);
   const current = await lock(tx, keyed, options.access);
   const now = options.clock.now();
-  const planned = keyed.map(({ write, id, key }) => planWrite(write, id, current.get(key) ?? null, now));
-  const changes = planned.filter((plan) => plan.change !== null);
-  const indexed = changes.map((plan) => ({
-    plan,
-    rows: plan.change?.resource ? indexResource(plan.change.resource, options.base) : noIndexRows(),
-  }));
-  await supersede(
-    tx,
-    indexed.filter(({ plan }) => plan.supersedes !== null),
-  );
-  await insert(tx, indexed);
+  const changes: Indexed[] = [];
+  const planned = keyed.map(({ write, id, key }) => {
+    const before = current.get(key) ?? null;
+    const plan = planWrite(write, id, before?.stored ?? null, now);
+    if (plan.change) changes.push(indexed(plan, before?.digest ?? null, options.base));
+    return plan;
+  });
+  for (const { statement, values } of statementsOf(changes)) {
+    if (tx.later) tx.later(statement, values);
+    else await tx.run(statement, values);
+  }
   return planned;
+}
+
+function statementsOf(changes: readonly Indexed[]): Built[] {
+  const fresh = changes.filter(({ plan }) => plan.supersedes === null);
+  const old = changes.filter(({ plan }) => plan.supersedes !== null);
+  const same = old.filter((one) => one.digest === one.digestBefore);
+  const other = old.filter((one) => one.digest !== one.digestBefore);
+  return [
+    ...(same.length > 0 ? [supersedeOf(supersededColumns(same))] : []),
+    ...(other.length > 0 ? [replaceOf(supersededColumns(other), owned(other))] : []),
+    ...(fresh.length > 0 ? [insertOf(freshColumns(fresh), owned(fresh))] : []),
+  ];
 }
 
 interface Keyed {
@@ -53,6 +75,15 @@ interface Keyed {
 interface Indexed {
   readonly plan: Planned;
   readonly rows: IndexRows;
+  readonly digest: string;
+  /** Of the version that is superseded; null: there is none. */
+  readonly digestBefore: string | null;
+}
+
+function indexed(plan: Planned, digestBefore: string | null, base: string): Indexed {
+  const resource = plan.change?.resource;
+  const rows = resource ? indexResource(resource, base) : noIndexRows();
+  return { plan, rows, digest: searchDigest(rows), digestBefore };
 }
 
 function keyOf(write: ResourceWrite): { type: string; id: string; key: string } {
@@ -65,7 +96,7 @@ async function lock(
   tx: Transaction,
   keyed: readonly Keyed[],
   access: AccessContext,
-): Promise<Map<string, StoredResource>> {
+): Promise<Map<string, Current>> {
   const existing = keyed.filter(({ write }) => write.kind !== 'create');
   if (existing.length === 0) return new Map();
   const parameters = new SqlParameters();
@@ -80,76 +111,49 @@ async function lock(
   );
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
   const text = `${LOCK_TEXT}${where}${LOCK_ORDER}`;
-  const rows = await tx.run<ResourceRow>(
+  const rows = await tx.run<ResourceRow & { search_digest: string }>(
     where === '' ? { name: 'fhir-lock', text } : { text },
     parameters.values,
   );
-  return new Map(rows.map((row) => [`${row.type}/${row.id}`, rowToStored(row)]));
+  return new Map(
+    rows.map((row) => [`${row.type}/${row.id}`, { stored: rowToStored(row), digest: row.search_digest }]),
+  );
 }
 
-async function supersede(tx: Transaction, indexed: readonly Indexed[]): Promise<void> {
-  if (indexed.length === 0) return;
-  const stored = indexed.map(({ plan }) => plan.stored);
-  const rows = await tx.run(SUPERSEDE, [
+interface Current {
+  readonly stored: StoredResource;
+  readonly digest: string;
+}
+
+const owned = (changes: readonly Indexed[]) =>
+  changes.map(({ plan: { stored }, rows }) => ({ type: stored.type, id: stored.id, rows }));
+
+function freshColumns(changes: readonly Indexed[]): unknown[][] {
+  const stored = changes.map(({ plan }) => plan.stored);
+  return [
     stored.map((one) => one.type),
     stored.map((one) => one.id),
-    indexed.map(({ plan }) => plan.supersedes),
-    stored.map((one) => Number(one.versionId)),
+    stored.map((one) => one.versionId),
+    stored.map((one) => one.lastUpdated.toISOString()),
+    stored.map((one) => one.method),
+    stored.map((one) => one.json),
+    changes.map(({ rows }) => arrayLiteral(rows.tokens)),
+    changes.map(({ digest }) => digest),
+  ];
+}
+
+function supersededColumns(changes: readonly Indexed[]): unknown[][] {
+  const stored = changes.map(({ plan }) => plan.stored);
+  return [
+    stored.map((one) => one.type),
+    stored.map((one) => one.id),
+    changes.map(({ plan }) => plan.supersedes),
+    stored.map((one) => one.versionId),
     stored.map((one) => one.lastUpdated.toISOString()),
     stored.map((one) => one.deleted),
     stored.map((one) => one.method),
     stored.map((one) => one.json),
-    indexed.map(({ rows }) => arrayLiteral(rows.tokens)),
-  ]);
-  if (rows.length !== indexed.length) {
-    throw new Failure('fhir.version-conflict', 'The resource was changed meanwhile; read it and try again.');
-  }
-}
-
-async function insert(tx: Transaction, indexed: readonly Indexed[]): Promise<void> {
-  if (!indexed.some(({ plan, rows }) => plan.supersedes === null || hasRows(rows))) return;
-  const fresh = indexed.filter(({ plan }) => plan.supersedes === null);
-  const stored = fresh.map(({ plan }) => plan.stored);
-  const dates = ofAll(indexed, (rows) => rows.dates);
-  const strings = ofAll(indexed, (rows) => rows.strings);
-  const numbers = ofAll(indexed, (rows) => rows.numbers);
-  const quantities = ofAll(indexed, (rows) => rows.quantities);
-  await tx.run(INSERT, [
-    stored.map((one) => one.type),
-    stored.map((one) => one.id),
-    stored.map((one) => Number(one.versionId)),
-    stored.map((one) => one.lastUpdated.toISOString()),
-    stored.map((one) => one.method),
-    stored.map((one) => one.json),
-    fresh.map(({ rows }) => arrayLiteral(rows.tokens)),
-    ...columns(dates, ['lo', 'hi']),
-    ...columns(strings, ['value', 'exact']),
-    ...columns(numbers, ['lo', 'hi']),
-    ...columns(quantities, ['lo', 'hi', 'system', 'code', 'unit']),
-  ]);
-}
-
-const hasRows = (rows: IndexRows): boolean =>
-  rows.dates.length + rows.strings.length + rows.numbers.length + rows.quantities.length > 0;
-
-type Row<R> = R & { type: string; id: string; param: string };
-
-function ofAll<R extends { param: string }>(
-  indexed: readonly Indexed[],
-  of: (rows: IndexRows) => readonly R[],
-): Row<R>[] {
-  return indexed.flatMap(({ plan, rows }) => {
-    const { type, id } = plan.stored;
-    return of(rows).map((row) => ({ ...row, type, id }));
-  });
-}
-
-/** type, id, param and the named columns, each as one array. */
-function columns<R extends object>(rows: readonly R[], names: readonly (keyof R)[]): unknown[][] {
-  return [...(['type', 'id', 'param'] as (keyof R)[]), ...names].map((name) => rows.map((row) => row[name]));
-}
-
-/** A PostgreSQL array literal: `{"a","b\"c"}`. */
-function arrayLiteral(entries: ReadonlySet<string>): string {
-  return `{${[...entries].map((entry) => `"${entry.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`;
+    changes.map(({ rows }) => arrayLiteral(rows.tokens)),
+    changes.map(({ digest }) => digest),
+  ];
 }

@@ -1,62 +1,227 @@
 import type { Statement } from '../../database/database.ts';
+import type { IndexRows } from '../search/index-rows.ts';
 
 /**
  * The statements of a write. Rows come as one array per column, so that a report with fifteen Observations is one statement.
- * A text[] column cannot be a column of arrays (unnest would flatten it): the token lists come as array literals and are cast.
+ * A text[] column cannot be a column of arrays (unnest would flatten it): lists come as array literals and are cast.
+ *
+ * A part of a statement costs even when it has no rows: so there is one statement for each set of kinds that has any, named after it.
  */
 
 /** Locks the rows that will change, always in the same order, so that two writes cannot wait for each other. */
 export const LOCK_TEXT = `
-  SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content
+  SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content, r.search_digest
   FROM resource r JOIN unnest($1::text[], $2::text[]) AS w(type, id) ON r.type = w.type AND r.id = w.id`;
 export const LOCK_ORDER = ' ORDER BY r.type, r.id FOR UPDATE OF r';
 
-/** Moves the superseded versions away, writes the new ones, clears their search rows. Gives back what it changed. */
-export const SUPERSEDE: Statement = {
-  name: 'fhir-supersede',
-  text: `
-  WITH w AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::bool[], $7::text[], $8::text[], $9::text[])
-      AS w(type, id, supersedes, version, last_updated, deleted, method, content, tokens)
-  ), kept AS (
+/** Kinds of search rows, each with a table of its own. */
+export type RowKind = 'dates' | 'strings' | 'numbers' | 'quantities';
+
+/** Name in PostgreSQL, type there, name in our rows; `list`: a list in a column. */
+type Column = readonly [name: string, type: string, property: string, list?: true];
+
+interface SearchTable {
+  readonly kind: RowKind;
+  readonly table: string;
+  /** After type, id and param. */
+  readonly columns: readonly Column[];
+}
+
+const TABLES: readonly SearchTable[] = [
+  {
+    kind: 'dates',
+    table: 'search_date',
+    columns: [
+      ['lo', 'timestamptz', 'lo'],
+      ['hi', 'timestamptz', 'hi'],
+    ],
+  },
+  {
+    kind: 'strings',
+    table: 'search_string',
+    columns: [
+      ['value', 'text', 'value'],
+      ['exact', 'text', 'exact'],
+    ],
+  },
+  {
+    kind: 'numbers',
+    table: 'search_number',
+    columns: [
+      ['lo', 'numeric', 'lo'],
+      ['hi', 'numeric', 'hi'],
+      ['within', 'text', 'within', true],
+    ],
+  },
+  {
+    kind: 'quantities',
+    table: 'search_quantity',
+    columns: [
+      ['lo', 'numeric', 'lo'],
+      ['hi', 'numeric', 'hi'],
+      ['system', 'text', 'system'],
+      ['code', 'text', 'code'],
+      ['unit', 'text', 'unit'],
+      ['canonical', 'text', 'canonical'],
+      ['canonical_lo', 'numeric', 'canonicalLo'],
+      ['canonical_hi', 'numeric', 'canonicalHi'],
+      ['within', 'text', 'within', true],
+    ],
+  },
+];
+
+/** The search rows of one resource version. */
+export interface Owned {
+  readonly type: string;
+  readonly id: string;
+  readonly rows: IndexRows;
+}
+
+export interface Built {
+  readonly statement: Statement;
+  readonly values: readonly unknown[];
+}
+
+/** New resources: columns type, id, version, last_updated, method, content, tokens, search_digest; and their search rows. */
+export function insertOf(columns: readonly unknown[][], owned: readonly Owned[]): Built {
+  return build('insert', INSERT, columns, owned);
+}
+
+/**
+ * Moves the superseded versions away and writes the new ones: columns type, id, supersedes, version, last_updated, deleted, method, content,
+ * tokens, search_digest. The rows are locked, so they are there. Their search rows stay as they are.
+ */
+export function supersedeOf(columns: readonly unknown[][]): Built {
+  return build('supersede', SUPERSEDE, columns, []);
+}
+
+/** The same, with other search rows in place of those that are there. */
+export function replaceOf(columns: readonly unknown[][], owned: readonly Owned[]): Built {
+  return build('replace', REPLACE, columns, owned);
+}
+
+/** Other entries and search rows for versions that stay: columns type, id, tokens, search_digest. The rows are locked, and still those versions. */
+export function reindexOf(columns: readonly unknown[][], owned: readonly Owned[]): Built {
+  return build('reindex', REINDEX, columns, owned);
+}
+
+interface Frame {
+  readonly columns: number;
+  readonly before: readonly string[];
+  readonly end: string;
+}
+
+const INSERT: Frame = {
+  columns: 8,
+  before: [],
+  end: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, search_digest)
+  SELECT w.type, w.id, w.version, w.last_updated, false, w.method, w.content, w.tokens::text[], w.search_digest
+  FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+    AS w(type, id, version, last_updated, method, content, tokens, search_digest)`,
+};
+
+const SUPERSEDE: Frame = {
+  columns: 10,
+  before: [
+    `w AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::bool[], $7::text[], $8::text[],
+        $9::text[], $10::bigint[])
+      AS w(type, id, supersedes, version, last_updated, deleted, method, content, tokens, search_digest)
+  )`,
+    `kept AS (
     INSERT INTO resource_version (type, id, version, last_updated, deleted, method, content)
     SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content
     FROM resource r JOIN w ON r.type = w.type AND r.id = w.id AND r.version = w.supersedes
-  ), dates AS (
-    DELETE FROM search_date s USING w WHERE s.type = w.type AND s.id = w.id
-  ), strings AS (
-    DELETE FROM search_string s USING w WHERE s.type = w.type AND s.id = w.id
-  ), numbers AS (
-    DELETE FROM search_number s USING w WHERE s.type = w.type AND s.id = w.id
-  ), quantities AS (
-    DELETE FROM search_quantity s USING w WHERE s.type = w.type AND s.id = w.id
-  )
-  UPDATE resource r
+  )`,
+  ],
+  end: `UPDATE resource r
   SET version = w.version, last_updated = w.last_updated, deleted = w.deleted, method = w.method,
-      content = w.content, tokens = w.tokens::text[]
-  FROM w WHERE r.type = w.type AND r.id = w.id AND r.version = w.supersedes
-  RETURNING r.id`,
+      content = w.content, tokens = w.tokens::text[], search_digest = w.search_digest
+  FROM w WHERE r.type = w.type AND r.id = w.id AND r.version = w.supersedes`,
 };
 
-/** New resources, and the search rows of everything that was written. */
-export const INSERT: Statement = {
-  name: 'fhir-insert',
-  text: `
-  WITH dates AS (
-    INSERT INTO search_date (type, id, param, lo, hi)
-    SELECT * FROM unnest($8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[])
-  ), strings AS (
-    INSERT INTO search_string (type, id, param, value, exact)
-    SELECT * FROM unnest($13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
-  ), numbers AS (
-    INSERT INTO search_number (type, id, param, lo, hi)
-    SELECT * FROM unnest($18::text[], $19::text[], $20::text[], $21::numeric[], $22::numeric[])
-  ), quantities AS (
-    INSERT INTO search_quantity (type, id, param, lo, hi, system, code, unit)
-    SELECT * FROM unnest($23::text[], $24::text[], $25::text[], $26::numeric[], $27::numeric[], $28::text[], $29::text[], $30::text[])
-  )
-  INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens)
-  SELECT w.type, w.id, w.version, w.last_updated, false, w.method, w.content, w.tokens::text[]
-  FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
-    AS w(type, id, version, last_updated, method, content, tokens)`,
+const REPLACE: Frame = {
+  ...SUPERSEDE,
+  before: [
+    ...SUPERSEDE.before,
+    ...TABLES.map(
+      ({ kind, table }) =>
+        `old_${kind} AS (DELETE FROM ${table} s USING w WHERE s.type = w.type AND s.id = w.id)`,
+    ),
+  ],
 };
+
+const REINDEX: Frame = {
+  columns: 4,
+  before: [
+    `w AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS w(type, id, tokens, search_digest)
+  )`,
+    ...TABLES.map(
+      ({ kind, table }) =>
+        `old_${kind} AS (DELETE FROM ${table} s USING w WHERE s.type = w.type AND s.id = w.id)`,
+    ),
+  ],
+  end: `UPDATE resource r SET tokens = w.tokens::text[], search_digest = w.search_digest
+  FROM w WHERE r.type = w.type AND r.id = w.id`,
+};
+
+const statements = new Map<string, Statement>();
+
+function build(what: string, frame: Frame, columns: readonly unknown[][], owned: readonly Owned[]): Built {
+  const tables = TABLES.filter(({ kind }) => owned.some(({ rows }) => rows[kind].length > 0));
+  const name = ['fhir', what, ...tables.map(({ kind }) => kind)].join('-');
+  let statement = statements.get(name);
+  if (!statement) {
+    statement = { name, text: textOf(frame, tables) };
+    statements.set(name, statement);
+  }
+  return { statement, values: [...columns, ...tables.flatMap((table) => valuesOf(table, owned))] };
+}
+
+function textOf(frame: Frame, tables: readonly SearchTable[]): string {
+  let used = frame.columns;
+  const inserts = tables.map(({ kind, table, columns }) => {
+    const all: readonly Column[] = [
+      ['type', 'text', ''],
+      ['id', 'text', ''],
+      ['param', 'text', ''],
+      ...columns,
+    ];
+    const names = all.map(([name]) => name).join(', ');
+    const arrays = all.map(([, type]) => `$${++used}::${type}[]`).join(', ');
+    const selected = all.map(([name, , , list]) => (list ? `s.${name}::text[]` : `s.${name}`)).join(', ');
+    return `${kind} AS (
+    INSERT INTO ${table} (${names}) SELECT ${selected} FROM unnest(${arrays}) AS s(${names})
+  )`;
+  });
+  const parts = [...frame.before, ...inserts];
+  return `${parts.length === 0 ? '' : `WITH ${parts.join(', ')} `}${frame.end}`;
+}
+
+/** One array per column. */
+function valuesOf({ kind, columns }: SearchTable, owned: readonly Owned[]): unknown[][] {
+  const arrays: unknown[][] = [[], [], [], ...columns.map(() => [])];
+  for (const { type, id, rows } of owned) {
+    for (const row of rows[kind] as readonly object[] as readonly Readonly<Record<string, unknown>>[]) {
+      arrays[0]?.push(type);
+      arrays[1]?.push(id);
+      arrays[2]?.push(row['param']);
+      columns.forEach(([, , property, list], at) => {
+        const value = row[property];
+        arrays[at + 3]?.push(list && value ? arrayLiteral(value as readonly string[]) : value);
+      });
+    }
+  }
+  return arrays;
+}
+
+/** A PostgreSQL array literal: `{"a","b\"c"}`. */
+export function arrayLiteral(entries: Iterable<string>): string {
+  const parts: string[] = [];
+  for (const entry of entries)
+    parts.push(ESCAPED.test(entry) ? `"${entry.replace(/[\\"]/g, '\\$&')}"` : `"${entry}"`);
+  return `{${parts.join(',')}}`;
+}
+
+const ESCAPED = /[\\"]/;

@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freshDatabase } from '../../test/database.ts';
+import type { Database } from './database.ts';
+
+let database: Database;
+let close: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ database, close } = await freshDatabase({ connections: 2 }));
+  await database.run({ text: 'CREATE TABLE word (id integer PRIMARY KEY, text text, at timestamptz)' });
+});
+afterAll(() => close());
+beforeEach(() => database.run({ text: 'TRUNCATE word' }));
+
+const INSERT = { name: 'spec-insert', text: 'INSERT INTO word (id, text) VALUES ($1, $2)' };
+const words = async () =>
+  (await database.run<{ text: string }>({ text: 'SELECT text FROM word ORDER BY id' })).map(
+    (row) => row.text,
+  );
+
+describe('a transaction', () => {
+  it('keeps what was put off to its end, in order, and tells of the commit once', async () => {
+    let told = 0;
+    await database.transaction(async (tx) => {
+      tx.later?.(INSERT, [1, 'one']);
+      tx.later?.({ name: 'spec-update', text: 'UPDATE word SET text = $2 WHERE id = $1' }, [1, 'uno']);
+      tx.afterCommit(() => {
+        told += 1;
+      });
+    });
+    expect(await words()).toEqual(['uno']);
+    expect(told).toBe(1);
+  });
+
+  it('lets a statement see what was put off before it', async () => {
+    const seen = await database.transaction(async (tx) => {
+      tx.later?.(INSERT, [1, 'one']);
+      return tx.run<{ n: number }>({ name: 'spec-count', text: 'SELECT count(*)::int AS n FROM word' });
+    });
+    expect(seen).toEqual([{ n: 1 }]);
+  });
+
+  it('of one statement that was put off rejects with its error, and leaves nothing', async () => {
+    await database.run(INSERT, [1, 'one']);
+    let back = 0;
+    const twice = database.transaction(async (tx) => {
+      tx.afterRollback((uncertain) => {
+        back += uncertain ? 100 : 1;
+      });
+      tx.later?.(INSERT, [1, 'again']);
+    });
+    await expect(twice).rejects.toMatchObject({ code: '23505' });
+    expect(back).toBe(1);
+    expect(await words()).toEqual(['one']);
+  });
+
+  it('leaves nothing when the work throws, whether its statements had left or not', async () => {
+    const failing = (sent: boolean) =>
+      database.transaction(async (tx) => {
+        tx.later?.(INSERT, [1, 'one']);
+        if (sent) await tx.run(INSERT, [2, 'two']);
+        throw new Error('no');
+      });
+    await expect(failing(false)).rejects.toThrow('no');
+    await expect(failing(true)).rejects.toThrow('no');
+    expect(await words()).toEqual([]);
+  });
+
+  it('that fails at its last statement rolls back the ones before', async () => {
+    const failing = database.transaction(async (tx) => {
+      await tx.run(INSERT, [1, 'one']);
+      tx.later?.(INSERT, [1, 'again']);
+    });
+    await expect(failing).rejects.toMatchObject({ code: '23505' });
+    expect(await words()).toEqual([]);
+  });
+
+  it('that touches nothing takes no connection', async () => {
+    const held = Array.from({ length: 2 }, () =>
+      database.transaction((tx) => tx.run({ text: 'SELECT pg_sleep($1)' }, [0.3])),
+    );
+    const before = performance.now();
+    await database.transaction(async () => undefined);
+    expect(performance.now() - before).toBeLessThan(200);
+    await Promise.all(held);
+  });
+
+  it('need not wait for the disk when told so, and holds all the same', async () => {
+    await database.transaction(
+      async (tx) => {
+        tx.later?.(INSERT, [1, 'one']);
+        const [row] = await tx.run<{ v: string }>({
+          name: 'spec-durable',
+          text: "SELECT current_setting('synchronous_commit') AS v",
+        });
+        expect(row?.v).toBe('off');
+      },
+      { durable: false },
+    );
+    expect(await words()).toEqual(['one']);
+  });
+});
+
+describe('a statement', () => {
+  it('that failed can be run again on the same connection', async () => {
+    const broken = { name: 'spec-later-there', text: 'SELECT * FROM not_there_yet' };
+    for (let tries = 0; tries < 4; tries++)
+      await expect(database.run(broken, [])).rejects.toMatchObject({ code: '42P01' });
+    await database.run({ text: 'CREATE TABLE not_there_yet (x integer)' });
+    for (let tries = 0; tries < 4; tries++) expect(await database.run(broken)).toEqual([]);
+  });
+
+  it('whose table gets another column gives the new one after one refusal at most', async () => {
+    const all = { name: 'spec-star', text: 'SELECT * FROM wider WHERE x = $1' };
+    await database.run({ text: 'CREATE TABLE wider (x integer); INSERT INTO wider VALUES (1)' });
+    for (let tries = 0; tries < 4; tries++) expect(await database.run(all, [1])).toEqual([{ x: 1 }]);
+    await database.run({ text: "ALTER TABLE wider ADD COLUMN y text DEFAULT 'new'" });
+    const results = [];
+    for (let tries = 0; tries < 6; tries++) results.push(await database.run(all, [1]).catch(() => 'refused'));
+    expect(results.slice(-2)).toEqual(
+      [
+        { x: 1, y: 'new' },
+        { x: 1, y: 'new' },
+      ].map((row) => [row]),
+    );
+  });
+
+  it('takes and gives times, lists, bytes, big numbers and nulls', async () => {
+    const at = new Date('2024-02-29T12:00:00.123Z');
+    const [row] = await database.run(
+      {
+        text: 'SELECT $1::timestamptz AS at, $2::text[] AS list, $3::bytea AS bytes, $4::bigint AS big, $5::text AS none',
+      },
+      [at, ['a"b', 'c\\d', null], Buffer.from([0, 255]), 9007199254740993n, null],
+    );
+    expect(row).toEqual({
+      at,
+      list: ['a"b', 'c\\d', null],
+      bytes: Buffer.from([0, 255]),
+      big: '9007199254740993',
+      none: null,
+    });
+  });
+
+  it('with a value that cannot be written harms no connection', async () => {
+    const circle: Record<string, unknown> = {};
+    circle['self'] = circle;
+    for (let tries = 0; tries < 5; tries++)
+      await expect(database.run({ text: 'SELECT $1::text' }, [circle])).rejects.toThrow();
+    expect(await database.run({ text: 'SELECT $1::int AS x' }, [1])).toEqual([{ x: 1 }]);
+  });
+});

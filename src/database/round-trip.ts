@@ -1,0 +1,176 @@
+import type { Connection, FieldDef, PoolClient } from 'pg';
+import utils from 'pg/lib/utils.js';
+
+/** A statement with its values. With a name it is prepared once per connection. */
+export interface Bound {
+  readonly statement: { readonly name?: string; readonly text: string };
+  readonly values: readonly unknown[];
+}
+
+/**
+ * Sends statements together and waits once: PostgreSQL's extended protocol (protocol-flow.html#PROTOCOL-FLOW-PIPELINING) with one Sync behind
+ * them all. Without `BEGIN` among them they are one transaction; after one that fails the rest is not run. `pg` by itself sends one statement
+ * at a time, and a system call with a process switch costs more than most of our statements.
+ *
+ * Named statements are prepared once per connection, and their columns are remembered with them. Gives the rows of each statement. Rejects with
+ * the error of `pg`.
+ */
+export function roundTrip(client: PoolClient, bound: readonly Bound[]): Promise<unknown[][]> {
+  return new Promise((resolve, reject) => {
+    client.query(new RoundTrip(client, bound, resolve, reject) as never);
+  });
+}
+
+interface Prepared {
+  readonly name: string;
+  readonly text: string;
+  /** Null: not known yet. Empty: gives no rows. */
+  fields: readonly FieldDef[] | null;
+}
+
+/** The named statements that a connection has prepared. */
+type Session = Map<string, Prepared>;
+
+const sessions = new WeakMap<PoolClient, Session>();
+
+type RowReader = (text: string) => unknown;
+
+/** One round trip as the client's queue knows it (the interface that `pg-cursor` uses too). */
+class RoundTrip {
+  private readonly rows: unknown[][] = [];
+  private readonly values: readonly (readonly unknown[])[];
+  private prepared: readonly (Prepared | null)[] = [];
+  private readonly fresh: Prepared[] = [];
+  private readonly session: Session;
+  private fields: readonly FieldDef[] = [];
+  private readers: readonly RowReader[] = [];
+  private at = 0;
+  private failed = false;
+
+  constructor(
+    private readonly client: PoolClient,
+    private readonly bound: readonly Bound[],
+    private readonly resolve: (rows: unknown[][]) => void,
+    private readonly reject: (error: unknown) => void,
+  ) {
+    this.session = sessions.get(client) ?? new Map<string, Prepared>();
+    sessions.set(client, this.session);
+    // A value that cannot be written throws here, before anything is on the wire.
+    this.values = bound.map(({ values }) => values.map(utils.prepareValue));
+  }
+
+  /** Called by the client when it is this one's turn. */
+  submit(connection: Connection): Error | null {
+    const wire = connection as unknown as Wire;
+    try {
+      this.prepared = this.bound.map(({ statement }) => this.find(statement));
+    } catch (error) {
+      return error as Error;
+    }
+    connection.stream.cork();
+    for (const at of this.bound.keys()) this.write(wire, at);
+    wire.sync();
+    connection.stream.uncork();
+    this.begin();
+    return null;
+  }
+
+  private find({ name, text }: Bound['statement']): Prepared | null {
+    if (name === undefined) return null;
+    const known = this.session.get(name);
+    if (known && known.text !== text) throw new Error(`two statements have the name ${name}`);
+    return known ?? { name, text, fields: null };
+  }
+
+  private write(wire: Wire, at: number): void {
+    const prepared = this.prepared[at] ?? null;
+    const name = prepared?.name ?? '';
+    const text = this.bound[at]?.statement.text ?? '';
+    if (prepared === null) wire.parse({ name, text });
+    else if (!this.session.has(name)) {
+      // After an error nobody knows whether it was prepared. Closing what is not there is no error.
+      wire.close({ type: 'S', name });
+      wire.parse({ name, text });
+      this.session.set(name, prepared);
+      this.fresh.push(prepared);
+    }
+    wire.bind({ portal: '', statement: name, values: this.values[at] ?? [], binary: false });
+    if (!prepared?.fields) wire.describe({ type: 'P', name: '' });
+    wire.execute({ portal: '', rows: 0 });
+  }
+
+  /** Gets ready for the rows of the next statement. */
+  private begin(): void {
+    this.rows.push([]);
+    this.use(this.prepared[this.at]?.fields ?? []);
+  }
+
+  private use(fields: readonly FieldDef[]): void {
+    this.fields = fields;
+    this.readers = fields.map(({ dataTypeID }) => this.client.getTypeParser(dataTypeID, 'text') as RowReader);
+  }
+
+  handleRowDescription({ fields }: { fields: readonly FieldDef[] }): void {
+    const prepared = this.prepared[this.at];
+    if (prepared) prepared.fields = fields;
+    this.use(fields);
+  }
+
+  handleDataRow({ fields: values }: { fields: readonly (string | null)[] }): void {
+    const row: Record<string, unknown> = {};
+    for (let at = 0; at < values.length; at++) {
+      const value = values[at] ?? null;
+      const name = this.fields[at]?.name as string;
+      row[name] = value === null ? null : (this.readers[at] as RowReader)(value);
+    }
+    this.rows[this.at]?.push(row);
+  }
+
+  handleCommandComplete(): void {
+    const prepared = this.prepared[this.at];
+    if (prepared) prepared.fields ??= NO_FIELDS;
+    this.at += 1;
+    if (this.at < this.bound.length) this.begin();
+  }
+
+  handleEmptyQuery(): void {
+    this.handleCommandComplete();
+  }
+
+  handlePortalSuspended(): void {
+    // No limit of rows is ever sent.
+  }
+
+  handleCopyInResponse(connection: { sendCopyFail(message: string): void }): void {
+    connection.sendCopyFail('COPY has no place in a round trip');
+  }
+
+  handleCopyData(): void {
+    // COPY TO gives nothing here.
+  }
+
+  handleError(error: unknown): void {
+    this.failed = true;
+    for (const { name } of this.fresh) this.session.delete(name);
+    const current = this.prepared[this.at];
+    // A plan that no longer fits its tables is made anew next time.
+    if (current) this.session.delete(current.name);
+    this.reject(error);
+  }
+
+  handleReadyForQuery(): void {
+    if (!this.failed) this.resolve(this.rows);
+  }
+}
+
+const NO_FIELDS: readonly FieldDef[] = [];
+
+/** The messages that we send, as `pg` really takes them. */
+interface Wire {
+  parse(message: { name: string; text: string }): void;
+  bind(message: { portal: string; statement: string; values: readonly unknown[]; binary: boolean }): void;
+  describe(message: { type: 'P'; name: string }): void;
+  execute(message: { portal: string; rows: number }): void;
+  close(message: { type: 'S'; name: string }): void;
+  sync(): void;
+}
