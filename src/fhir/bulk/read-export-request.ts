@@ -1,0 +1,124 @@
+import { Failure } from '../../kernel/errors.ts';
+import { type AccessContext, demandAccess } from '../access-context.ts';
+import { definitions } from '../definitions/definitions.ts';
+import { subsetOf } from '../interactions/subset.ts';
+import type { OperationRequest } from '../operation-registry.ts';
+import { compartmentTypes } from '../operations/compartment-filter.ts';
+import { readParameters } from '../operations/read-parameters.ts';
+import { parseQuery } from '../search/parse-query.ts';
+import type { ExportRequest } from './bulk-job.ts';
+
+/** A kick-off with more searches than this is several exports. */
+export const TYPE_FILTERS_MAX = 50;
+
+const NAMES = [
+  '_outputFormat',
+  '_since',
+  '_type',
+  '_typeFilter',
+  '_elements',
+  'includeAssociatedData',
+  'patient',
+];
+
+/**
+ * The kick-off of an export (Bulk Data Access IG 2.0, export.html#bulk-data-kick-off-request). Throws `fhir.invalid`, `fhir.unsupported`, `auth.scope`. Types that are
+ * not named are those that the caller may search.
+ */
+export function readExportRequest(
+  level: ExportRequest['level'],
+  request: OperationRequest,
+  base: string,
+): ExportRequest {
+  const values = readParameters(request, NAMES);
+  const one = (name: string): string | null => values.get(name)?.[0] ?? null;
+  const lenient = /(?:^|[,;\s])handling=lenient\b/.test(request.headers['prefer'] ?? '');
+  if (!/(?:^|[,;\s])respond-async\b/.test(request.headers['prefer'] ?? ''))
+    throw invalid('An export needs the header "Prefer: respond-async".');
+  if (!FORMATS.has(one('_outputFormat')?.replace(' ', '+') ?? 'application/fhir+ndjson'))
+    throw new Failure('fhir.unsupported', '_outputFormat may be application/fhir+ndjson.');
+  for (const name of ['includeAssociatedData', 'patient'])
+    if (values.has(name) && !lenient)
+      throw new Failure(
+        'fhir.unsupported',
+        `${name} is not supported; leave it out, or send Prefer: handling=lenient.`,
+      );
+  const types = typesOf(level, values.get('_type'), request.access, lenient);
+  const elements = one('_elements');
+  if (elements !== null) subsetOf(new URLSearchParams({ _elements: elements }), types, { lenient });
+  const path = [request.type, request.id, '$export'].filter((part) => part !== null).join('/');
+  return {
+    level,
+    group: level === 'group' ? request.id : null,
+    types,
+    since: sinceOf(one('_since')),
+    typeFilters: typeFiltersOf(values.get('_typeFilter') ?? [], types, lenient),
+    elements,
+    url: request.query.size > 0 ? `${base}/${path}?${request.query}` : `${base}/${path}`,
+  };
+}
+
+const invalid = (text: string): Failure => new Failure('fhir.invalid', text);
+
+const FORMATS: ReadonlySet<string> = new Set(['application/fhir+ndjson', 'application/ndjson', 'ndjson']);
+
+function typesOf(
+  level: ExportRequest['level'],
+  asked: readonly string[] | undefined,
+  access: AccessContext,
+  lenient: boolean,
+): string[] {
+  const known = definitions().resourceTypes;
+  const possible = level === 'system' ? [...known].sort() : compartmentTypes('Patient');
+  if (asked === undefined) {
+    const types = possible.filter((type) => access.allows(type, 'search'));
+    if (types.length === 0) throw new Failure('auth.scope', 'The token has no scope to search any type.');
+    return types;
+  }
+  const named = [...new Set(asked.flatMap((list) => list.split(',')).map((type) => type.trim()))];
+  if (named.some((type) => !known.includes(type)))
+    throw invalid('_type must name resource types of FHIR R4.');
+  const types = named.filter((type) => possible.includes(type)).sort();
+  if (types.length < named.length && !lenient)
+    throw new Failure(
+      'fhir.unsupported',
+      'A type in _type is in no patient compartment; export it at [base]/$export.',
+    );
+  if (types.length === 0) throw invalid('_type leaves nothing to export.');
+  for (const type of types) demandAccess(access, type, 'search');
+  return types;
+}
+
+/** Read here so that a search that means nothing is refused at once, and kept as text. */
+function typeFiltersOf(given: readonly string[], types: readonly string[], lenient: boolean): string[] {
+  const all = given.flatMap((list) => splitFilters(list));
+  if (all.length > TYPE_FILTERS_MAX)
+    throw invalid(`_typeFilter may hold ${TYPE_FILTERS_MAX} searches at most.`);
+  return all.filter((filter) => {
+    const { type, search } = splitTypeFilter(filter);
+    if (!types.includes(type)) {
+      if (lenient) return false;
+      throw invalid('A search in _typeFilter must be for one of the types that are exported.');
+    }
+    parseQuery(type, new URLSearchParams(search));
+    return true;
+  });
+}
+
+/** IG 1.0 and many clients put several into one parameter: a comma that begins the next `Type?`. */
+const splitFilters = (list: string): string[] => list.split(/,(?=[A-Z][A-Za-z]*\?)/);
+
+/** `Observation?status=final` in two. Throws `fhir.invalid`. */
+export function splitTypeFilter(filter: string): { type: string; search: string } {
+  const match = /^([A-Z][A-Za-z]{1,63})\?(.+)$/s.exec(filter);
+  if (!match?.[1] || !match[2]) throw invalid('_typeFilter must be Type?search.');
+  return { type: match[1], search: match[2] };
+}
+
+function sinceOf(text: string | null): string | null {
+  if (text === null) return null;
+  const at = new Date(text.replace(' ', '+'));
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(text) || Number.isNaN(at.getTime()))
+    throw invalid('_since must be an instant, such as 2026-01-31T08:00:00Z.');
+  return at.toISOString();
+}
