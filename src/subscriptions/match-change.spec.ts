@@ -8,13 +8,16 @@ import { failureToOutcome } from '../fhir/failure-to-outcome.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
 import { makeLogger } from '../kernel/log.ts';
 import { Outbox } from '../queue/outbox.ts';
+import { ActiveSubscriptions } from './active-subscriptions.ts';
 import { MatchChange } from './match-change.ts';
+import { SubscriptionStore } from './subscription.store.ts';
 
 const SETTINGS = { baseUrl: 'http://127.0.0.1:8080', SUBSCRIPTION_HOSTS: ['ehr.example'] };
 const SECRET = 'SECRET-NAME';
 
 let database: Database;
 let close: () => Promise<void>;
+let events: SubscriptionStore;
 /** Has the matcher as listener. */
 let store: ResourceStore;
 /** Without it: as a Subscription came in before the matcher knew better. */
@@ -27,12 +30,14 @@ beforeAll(async () => {
   store = new ResourceStore(database, SETTINGS);
   behind = new ResourceStore(database, SETTINGS);
   const sink = { write: (line: string) => void logged.push(JSON.parse(line)) };
-  new MatchChange(store, new Outbox(), SETTINGS, makeLogger('info', sink), 0).listen();
+  events = new SubscriptionStore(database);
+  const active = new ActiveSubscriptions(store, events, SETTINGS, makeLogger('info', sink), 0);
+  new MatchChange(store, events, active, new Outbox()).listen();
 });
 afterAll(() => close());
 beforeEach(async () => {
   logged.length = 0;
-  await database.run({ text: 'TRUNCATE outbox' });
+  await database.run({ text: 'TRUNCATE outbox, subscription_event, subscription_counter' });
 });
 
 const subscription = (
@@ -57,13 +62,13 @@ const write = (to: ResourceStore, resource: (Subscription | Patient) & { id: str
 const hooks = async () =>
   (
     await database.run<{ id: string }>({
-      text: `SELECT payload->>'subscriptionId' AS id FROM outbox WHERE queue = 'rest-hook' ORDER BY 1`,
+      text: 'SELECT subscription_id AS id FROM subscription_event ORDER BY 1',
     })
   ).map((row) => row.id);
 
 describe('a Subscription that is written', () => {
   it('is refused when its author may not read what it would deliver', async () => {
-    const resource = subscription('curious', 'Patient?active=true');
+    const resource = { ...subscription('curious', 'Patient?active=true'), status: 'requested' as const };
     const write = (scope: string) =>
       database.transaction((tx) => store.write(tx, [{ kind: 'update', resource }], accessOfScopes(scope)));
     await expect(write('system/Subscription.cu')).rejects.toMatchObject({ code: 'auth.scope' });
@@ -73,7 +78,7 @@ describe('a Subscription that is written', () => {
   it.each([
     ['no-such-parameter=1', /no search parameter "no-such-parameter"/],
     ['birthdate=yesterday', /value of birthdate is not a date/],
-    ['_elements=id', /_elements/],
+    ['_content=x', /_content/],
     ['general-practitioner:Nobody.name=x', /modifier|chain/],
     ['_has:Observation:nothing:code=x', /_has/],
     ['name:contains=x', /contains/],

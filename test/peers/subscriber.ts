@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Delivery {
@@ -13,6 +13,8 @@ export class Subscriber {
   readonly deliveries: Delivery[] = [];
   /** What is answered from now on. */
   status = 200;
+  /** Answers otherwise than with `status` and nothing: for listeners that behave badly. */
+  behave: ((delivery: Delivery, response: ServerResponse) => void) | null = null;
   private server: Server | null = null;
   private bound = 0;
 
@@ -31,19 +33,17 @@ export class Subscriber {
     return `http://${this.host}`;
   }
 
+  /** The bodies that came to a path, parsed. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came.
+  bodies(path: string): any[] {
+    return this.deliveries
+      .filter((one) => one.path === path && one.body !== '')
+      .map(({ body }) => JSON.parse(body));
+  }
+
   /** Listens, on the same port as before. */
   async comeBack(): Promise<void> {
-    const server = createServer((request, response) => {
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        const { method = '', url: path = '', headers } = request;
-        this.deliveries.push({ method, path, headers, body: Buffer.concat(chunks).toString('utf8') });
-        response
-          .writeHead(this.status, this.status === 307 ? { location: `${this.url}/elsewhere` } : {})
-          .end();
-      });
-    });
+    const server = createServer((request, response) => this.hear(request, response));
     await new Promise<void>((resolve) => server.listen(this.bound, '127.0.0.1', resolve));
     this.bound = (server.address() as AddressInfo).port;
     this.server = server;
@@ -54,5 +54,17 @@ export class Subscriber {
     this.server = null;
     server?.closeAllConnections();
     await new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve()));
+  }
+
+  private hear(request: IncomingMessage, response: ServerResponse): void {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const { method = '', url: path = '', headers } = request;
+      const delivery = { method, path, headers, body: Buffer.concat(chunks).toString('utf8') };
+      this.deliveries.push(delivery);
+      if (this.behave) return this.behave(delivery, response);
+      response.writeHead(this.status, this.status === 307 ? { location: `${this.url}/elsewhere` } : {}).end();
+    });
   }
 }

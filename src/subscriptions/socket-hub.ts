@@ -1,0 +1,248 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Subscription } from '@medplum/fhirtypes';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { ResourceStore } from '../fhir/resource-store.ts';
+import { isTopicBased } from './backport.ts';
+import { readChannel } from './channel/read-channel.ts';
+import { gatherEvents } from './gather-events.ts';
+import { knownTopics } from './known-topics.ts';
+import { ListenForEvents } from './listen-for-events.ts';
+import type { HookSettings } from './notify-host.ts';
+import { sha256 } from './operations.ts';
+import { accessOfSubscriber } from './subscriber-access.ts';
+import type { SubscriptionStore } from './subscription.store.ts';
+import { writeNotification, writerFor } from './write-notification.ts';
+
+/** `wss://host/fhir/ws` */
+export const SOCKET_PATH = '/fhir/ws';
+/** Open sockets of one process; each costs a file handle and some 50 kB. */
+export const SOCKETS_MAX = 500;
+/** What a client says is a word and a token. */
+export const SOCKET_MESSAGE_BYTES_MAX = 1_024;
+/** A client that has shown no token by then has none. */
+export const BIND_WITHIN_MS = 10_000;
+/** A client that does not answer two of these is gone. */
+export const SOCKET_PING_MS = 30_000;
+/** A client that does not read: what waits for it would fill our memory. */
+export const SOCKET_BACKLOG_BYTES_MAX = 8_388_608;
+/** Subscriptions one socket listens to. */
+export const BINDINGS_MAX = 200;
+const EVENTS_AT_ONCE = 50;
+/** Guesses of a token on one connection. */
+const REFUSALS_MAX = 3;
+
+interface Binding {
+  readonly id: string;
+  /** Number of the last event this socket was told of. */
+  told: number;
+  /** One look at the log at a time; another that was asked for meanwhile follows. */
+  looking: boolean;
+  again: boolean;
+}
+
+interface Client {
+  readonly socket: WebSocket;
+  /** Subscriptions that its tokens allow. */
+  readonly allowed: Set<string>;
+  readonly bindings: Map<string, Binding>;
+  alive: boolean;
+  refusals: number;
+}
+
+/**
+ * The WebSockets of this process (R4 subscription.html, "websocket", and Subscriptions R5 Backport, "Websockets"). A socket is nothing until it shows a binding
+ * token, from `Subscription/$get-ws-binding-token`, which only a reader of the Subscription gets: in the header `Authorization: Bearer`, or by
+ * `bind-with-token <token>`, which binds all its Subscriptions; `bind <id>` binds one of them. Each socket is told what the log of events has
+ * beyond its own last number, so nothing comes twice or out of order; what came while nobody listened is asked for by `$events`.
+ */
+export class SocketHub {
+  private readonly server = new WebSocketServer({
+    noServer: true,
+    maxPayload: SOCKET_MESSAGE_BYTES_MAX,
+    perMessageDeflate: false,
+  });
+  private readonly clients = new Set<Client>();
+  private pinger: NodeJS.Timeout | null = null;
+
+  constructor(
+    private readonly resources: ResourceStore,
+    private readonly store: SubscriptionStore,
+    private readonly events: ListenForEvents,
+    private readonly settings: HookSettings,
+    private readonly log: Pick<Logger, 'warn'>,
+  ) {}
+
+  /**
+   * Takes WebSocket requests to `SOCKET_PATH`. All other requests with `Upgrade` (Java's HTTP client sends `h2c` with each first one) are
+   * answered as if they had none, as RFC 9110 7.8 allows.
+   */
+  attach(http: Server): void {
+    const server = http as Server & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean };
+    server.shouldUpgradeCallback = isForUs;
+    http.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head));
+    this.pinger = setInterval(() => this.pingAll(), SOCKET_PING_MS).unref();
+  }
+
+  async stop(): Promise<void> {
+    if (this.pinger) clearInterval(this.pinger);
+    for (const { socket } of this.clients) socket.close(1001, 'the server stops');
+    await this.events.stop();
+    for (const { socket } of this.clients) socket.terminate();
+  }
+
+  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => undefined);
+    if (this.clients.size >= SOCKETS_MAX) {
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    const token = /^Bearer ([A-Za-z0-9_-]{43})$/.exec(request.headers.authorization ?? '')?.[1];
+    this.server.handleUpgrade(request, socket, head, (opened) => void this.welcome(opened, token));
+  }
+
+  private async welcome(socket: WebSocket, token: string | undefined): Promise<void> {
+    const client: Client = { socket, allowed: new Set(), bindings: new Map(), alive: true, refusals: 0 };
+    this.clients.add(client);
+    const patience = setTimeout(
+      () => client.bindings.size === 0 && socket.close(1008, 'nothing was bound'),
+      BIND_WITHIN_MS,
+    );
+    let last = token ? this.heard(client, `token ${token}`) : Promise.resolve();
+    socket.on('message', (data) => {
+      last = last.then(() => this.heard(client, String(data)));
+    });
+    socket.on('pong', () => {
+      client.alive = true;
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      clearTimeout(patience);
+      this.clients.delete(client);
+    });
+  }
+
+  /** One word of a client. What is not understood ends the connection: there is no other way to say so. */
+  private async heard(client: Client, text: string): Promise<void> {
+    try {
+      const [, verb, what = ''] =
+        /^(token|bind-with-token|bind|unbind) ([A-Za-z0-9\-._]{1,64})$/.exec(text.trim()) ?? [];
+      if (verb === 'bind') await this.bind(client, what);
+      else if (verb === 'unbind') client.bindings.delete(what);
+      else if (verb) await this.showToken(client, what, verb === 'bind-with-token');
+      else client.socket.close(1003, 'say: bind-with-token <token>, bind <id> or unbind <id>');
+    } catch (error) {
+      this.log.warn({ err: (error as Error).name }, 'a WebSocket could not be served');
+      client.socket.close(1011, 'try again');
+    }
+  }
+
+  private async showToken(client: Client, token: string, bindAll: boolean): Promise<void> {
+    const ids = await this.store.bound(sha256(token));
+    if (ids.length === 0) return this.refuse(client);
+    for (const id of ids) client.allowed.add(id);
+    if (bindAll) for (const id of ids) await this.bind(client, id);
+  }
+
+  private refuse(client: Client): void {
+    client.refusals += 1;
+    if (client.refusals >= REFUSALS_MAX) client.socket.close(1008, 'refused');
+    else client.socket.send('error not bound: show a token from Subscription/$get-ws-binding-token');
+  }
+
+  private async bind(client: Client, id: string): Promise<void> {
+    const found = client.allowed.has(id) && client.bindings.size < BINDINGS_MAX ? await this.live(id) : null;
+    if (!found) return this.refuse(client);
+    await this.events.start((subscriptionId) => this.tell(subscriptionId));
+    const { events } = await this.store.state(id);
+    client.bindings.set(id, { id, told: events, looking: false, again: false });
+    if (found.topic) client.socket.send(await this.notification(found, 'handshake', [], events));
+    else client.socket.send(`bound ${id}`);
+    // An event that was written between the look at the number and the binding.
+    this.tell(id);
+  }
+
+  private tell(id: string | null): void {
+    for (const client of this.clients) {
+      for (const binding of client.bindings.values()) {
+        if (id !== null && id !== binding.id) continue;
+        if (binding.looking) binding.again = true;
+        else void this.tellOne(client, binding);
+      }
+    }
+  }
+
+  private async tellOne(client: Client, binding: Binding): Promise<void> {
+    binding.looking = true;
+    try {
+      do {
+        binding.again = false;
+        const events = await this.store.events(binding.id, binding.told, EVENTS_AT_ONCE);
+        const found = events.length > 0 ? await this.live(binding.id) : null;
+        if (events.length > 0 && !found) client.bindings.delete(binding.id);
+        if (!found) break;
+        if (client.socket.bufferedAmount > SOCKET_BACKLOG_BYTES_MAX)
+          return client.socket.close(1013, 'read faster');
+        if (found.topic)
+          for (const event of events)
+            client.socket.send(await this.notification(found, 'event-notification', [event], event.number));
+        else client.socket.send(`ping ${binding.id}`);
+        binding.told = events.at(-1)?.number ?? binding.told;
+        if (events.length === EVENTS_AT_ONCE) binding.again = true;
+      } while (binding.again);
+    } catch (error) {
+      this.log.warn(
+        { subscription: binding.id, err: (error as Error).name },
+        'a WebSocket could not be told',
+      );
+      client.socket.close(1011, 'try again');
+    } finally {
+      binding.looking = false;
+    }
+  }
+
+  private async live(id: string): Promise<LiveSocket | null> {
+    const kept = await this.resources.read('Subscription', id);
+    const stored = kept && !kept.deleted ? kept.parse<Subscription>() : null;
+    if (stored?.status !== 'active' || stored.channel.type !== 'websocket') return null;
+    if (stored.end && new Date(stored.end) <= new Date()) return null;
+    const topics = isTopicBased(stored) ? await knownTopics(this.resources) : null;
+    return { stored, topic: topics?.get(stored.criteria.split('|')[0] ?? '') ?? null };
+  }
+
+  private async notification(
+    { stored, topic }: LiveSocket,
+    type: 'handshake' | 'event-notification',
+    events: Awaited<ReturnType<SubscriptionStore['events']>>,
+    number: number,
+  ): Promise<string> {
+    const { content } = readChannel(stored, null, this.settings.baseUrl, this.settings.SUBSCRIPTION_HOSTS);
+    const id = String(stored.id);
+    const access = accessOfSubscriber(await this.store.state(id));
+    const notified = await gatherEvents(this.resources, events, topic, content, access);
+    const status = type === 'handshake' ? 'requested' : 'active';
+    return writeNotification(
+      { type, subscriptionId: id, topic: topic?.url ?? null, status, content, events: number, notified },
+      writerFor(this.resources.base),
+    );
+  }
+
+  private pingAll(): void {
+    for (const client of this.clients) {
+      if (!client.alive) client.socket.terminate();
+      else client.socket.ping();
+      client.alive = false;
+    }
+  }
+}
+
+const isForUs = (request: IncomingMessage): boolean =>
+  request.url?.split('?', 1)[0] === SOCKET_PATH && request.headers.upgrade?.toLowerCase() === 'websocket';
+
+interface LiveSocket {
+  readonly stored: Subscription;
+  readonly topic: Awaited<ReturnType<typeof knownTopics>> extends ReadonlyMap<string, infer T>
+    ? T | null
+    : never;
+}
