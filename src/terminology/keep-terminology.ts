@@ -2,7 +2,7 @@ import type { ConceptMap, Resource } from '@medplum/fhirtypes';
 import type { Database, Transaction } from '../database/database.ts';
 import type { ResourceChange, ResourceStore } from '../fhir/resource-store.ts';
 import type { ConceptMaps } from './concept-maps.ts';
-import { type TerminologyOptions, terminologyResources } from './shipped-terminology.ts';
+import { LICENSED_MAP, type TerminologyOptions, terminologyResources } from './shipped-terminology.ts';
 
 /** A site has a handful of maps; more than one page of them is not read at start. */
 const MAPS_MAX = 200;
@@ -28,9 +28,6 @@ export async function keepTerminology(
     if (options.licensed || map.id !== LICENSED_MAP) maps.put(map);
   }
 }
-
-/** A store that was once licensed may hold it still. */
-const LICENSED_MAP = 'finding-to-sct-licensed';
 
 type Shipped = ReturnType<typeof terminologyResources>[number];
 

@@ -13,6 +13,9 @@ export interface TerminologyOptions {
   readonly licensed?: boolean;
 }
 
+/** Id of the map that counts only with a SNOMED CT licence; a store that was once licensed may hold it still. */
+export const LICENSED_MAP = 'finding-to-sct-licensed';
+
 /** What is written to the FHIR store at start, each with a fixed id. */
 export function terminologyResources(options: TerminologyOptions = {}): readonly (CodeSystem | ConceptMap)[] {
   return [finding as CodeSystem, refusal as CodeSystem, ...shippedConceptMaps(options)];

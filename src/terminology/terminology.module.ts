@@ -4,10 +4,14 @@ import type { Settings } from '../config/settings.ts';
 import { Database } from '../database/database.ts';
 import { FhirModule } from '../fhir/fhir.module.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
+import { registerTerminology } from '../fhir/terminology-registry.ts';
 import { ConceptMaps } from './concept-maps.ts';
 import { keepTerminology } from './keep-terminology.ts';
+import { searchTerminology } from './search-terminology.ts';
+import { TerminologyOperations } from './terminology-operations.ts';
+import { TerminologySources } from './terminology-sources.ts';
 
-/** Code systems and maps: shipped, kept in the FHIR store, answered from memory. */
+/** Terminology: what we ship, what a site writes over FHIR or imports, and the operations on it. */
 @Module({
   imports: [FhirModule],
   providers: [
@@ -16,6 +20,8 @@ import { keepTerminology } from './keep-terminology.ts';
       inject: [SETTINGS],
       useFactory: (settings: Settings) => ConceptMaps.shipped(rowsOf(settings)),
     },
+    TerminologySources,
+    TerminologyOperations,
   ],
   exports: [ConceptMaps],
 })
@@ -25,7 +31,10 @@ export class TerminologyModule implements OnApplicationBootstrap {
     private readonly database: Database,
     private readonly maps: ConceptMaps,
     @Inject(SETTINGS) private readonly settings: Settings,
-  ) {}
+    sources: TerminologySources,
+  ) {
+    registerTerminology(searchTerminology(sources));
+  }
 
   /** After the definitions are loaded, and before the steps that import this module run jobs. */
   async onApplicationBootstrap(): Promise<void> {
