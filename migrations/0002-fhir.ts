@@ -15,6 +15,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * The index keeps no pending list (`fastupdate`): searches come right after writes, and each would read the list from end to end; at 200
  * pages that was 17 ms instead of 0.2. A write takes 0.03 ms longer for it.
  *
+ * `search_digest` stands for the rows of the search tables, so that an update leaves those alone that it does not change.
+ *
  * Ids and types compare by byte (collation C): quicker, and the order of pages does not depend on the machine's locale.
  * fillfactor leaves room for the next version on the same page.
  */
@@ -32,6 +34,7 @@ export class Fhir1763700000002 implements MigrationInterface {
         method text NOT NULL,
         content text NOT NULL,
         tokens text[] COLLATE "C" NOT NULL,
+        search_digest bigint NOT NULL DEFAULT 0,
         PRIMARY KEY (type, id)
       ) WITH (fillfactor = 85);
       CREATE INDEX resource_last_updated ON resource (type, last_updated, id);

@@ -2,6 +2,11 @@ import { Outbox1763700000001 } from './0001-outbox.ts';
 import { Fhir1763700000002 } from './0002-fhir.ts';
 import { Archive1763700000003 } from './0003-archive.ts';
 import { Hl71763700000004 } from './0004-hl7.ts';
+import { SubscriptionTopics1763700000005 } from './0005-subscription-topics.ts';
+import { Terminology1763700000006 } from './0006-terminology.ts';
+import { Bulk1763700000007 } from './0007-bulk.ts';
+import { SearchKinds1763700000008 } from './0008-search-kinds.ts';
+import { HistoryIndex1763700000009 } from './0009-history-index.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -9,4 +14,9 @@ export const MIGRATIONS = [
   Fhir1763700000002,
   Archive1763700000003,
   Hl71763700000004,
+  SubscriptionTopics1763700000005,
+  Terminology1763700000006,
+  Bulk1763700000007,
+  SearchKinds1763700000008,
+  HistoryIndex1763700000009,
 ] as const;

@@ -4,7 +4,9 @@ import { AccessModule } from './access/access.module.ts';
 import { ArchiveModule } from './archive/archive.module.ts';
 import type { Settings } from './config/settings.ts';
 import { DatabaseModule } from './database/database.module.ts';
+import { BulkModule } from './fhir/bulk.module.ts';
 import { FhirModule } from './fhir/fhir.module.ts';
+import { ReindexModule } from './fhir/reindex.module.ts';
 import { FlowModule } from './flow/flow.module.ts';
 import { GovernanceModule } from './governance/governance.module.ts';
 import { HealthController } from './health.controller.ts';
@@ -34,6 +36,8 @@ export class AppModule {
         QueueModule,
         ArchiveModule,
         FhirModule,
+        BulkModule,
+        ReindexModule,
         AccessModule,
         TerminologyModule,
         SubscriptionsModule,

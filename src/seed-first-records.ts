@@ -2,6 +2,7 @@ import type { Resource } from '@medplum/fhirtypes';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Database } from './database/database.ts';
+import { publishedProfiles } from './fhir/published-profiles.ts';
 import { ResourceStore } from './fhir/resource-store.ts';
 import { subscriptionFor, subscriptionId } from './flow/flow-subscriptions.ts';
 import { manifestToDevice } from './governance/manifest-to-device.ts';
@@ -9,7 +10,7 @@ import { ModelRegister } from './governance/model-register.ts';
 import { LOGGER } from './kernel/log.ts';
 
 /**
- * The records a server starts with: a Device per model version and one Subscription per model (`terminology` writes its own). What is there and the same is
+ * The records a server starts with: a Device per model version, one Subscription per model, and the profiles we publish (`terminology` writes its own). What is there and the same is
  * left alone; a Subscription is written once and then belongs to the hospital.
  */
 @Injectable()
@@ -23,7 +24,10 @@ export class SeedFirstRecords implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     const models = this.models.list();
-    const devices: Resource[] = models.map((model) => manifestToDevice(model.manifest));
+    const devices: Resource[] = [
+      ...models.map((model) => manifestToDevice(model.manifest)),
+      ...publishedProfiles(),
+    ];
     await this.database.transaction(async (tx) => {
       await this.store.write(
         tx,

@@ -9,6 +9,7 @@ import { AppModule } from './app.module.ts';
 import { checkStart } from './check-start.ts';
 import { forbidTelemetry } from './config/forbid-telemetry.ts';
 import type { Settings } from './config/settings.ts';
+import { drainRequests } from './drain-requests.ts';
 import { OutcomeFilter } from './fhir/outcome.filter.ts';
 import { Failure } from './kernel/errors.ts';
 import { quietNestLogger } from './quiet-nest-logger.ts';
@@ -42,6 +43,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   });
   const fastify = adapter.getInstance();
   if (!settings.PRELIM_ROLES.includes('api')) serveOnlyWatching(fastify);
+  const drain = drainRequests(fastify);
   requireToken(fastify, app.get(AccessTokens));
   sayWhenToRetry(fastify);
   app.useGlobalFilters(new OutcomeFilter(log));
@@ -51,7 +53,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     await app.close().catch(() => undefined);
     throw portFailure(error, settings);
   }
-  return { app, url: await app.getUrl(), stop: () => app.close() };
+  return { app, url: await app.getUrl(), stop: () => drain().then(() => app.close()) };
 }
 
 /** What a process without the role `api` serves, so that it can be watched: before tokens are looked at, all else is not there. */

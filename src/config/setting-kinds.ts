@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** A kind of setting: text in, typed value out, or an Error whose message says what would be right. */
 export interface Kind<T> {
   parse(text: string): T;
@@ -71,6 +73,34 @@ export const kinds = {
     } catch {
       throw new Error('must be a time zone such as Europe/Vienna');
     }
+  }),
+  /** Address ranges: `10.0.0.0/8,fd12::/16`. */
+  networks: kind((text) =>
+    split(text, ',').map((part) => {
+      const [address = '', bits = ''] = part.split('/');
+      const family = isIP(address);
+      if (family === 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > (family === 4 ? 32 : 128))
+        throw new Error('must be a comma list of address ranges such as 10.20.0.0/16');
+      return part;
+    }),
+  ),
+  /** Secrets by host, as JSON. What is wrong is said without the text itself. */
+  secretsByHost: kind((text): Readonly<Record<string, string>> => {
+    if (text.trim() === '') return {};
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      throw new Error('must be JSON such as {"ehr.example":"a secret of 32 characters or more"}');
+    }
+    const entries =
+      typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
+    if (
+      entries.length === 0 ||
+      entries.some(([, secret]) => typeof secret !== 'string' || secret.length < 32)
+    )
+      throw new Error('must be a JSON object with one secret of 32 characters or more per host');
+    return Object.fromEntries(entries.map(([host, secret]) => [host.toLowerCase(), String(secret)]));
   }),
   hosts: kind((text) =>
     split(text, ',').map((part) => {

@@ -1,6 +1,7 @@
-import type { Resource } from '@medplum/fhirtypes';
+import type { Extension, Resource } from '@medplum/fhirtypes';
 import { Injectable } from '@nestjs/common';
 import type { AccessContext } from './access-context.ts';
+import type { Caller } from './fhir-request.ts';
 
 /** R4 operations.html: a named operation, on one resource, on a type, or on the whole system. */
 export interface Operation {
@@ -11,6 +12,8 @@ export interface Operation {
   readonly type?: string;
   /** May it be called by GET? Only when it changes nothing (operations.html#executing-operation-synchronously). */
   readonly get?: boolean;
+  /** Canonical URL of its OperationDefinition, when that is not one of ours. */
+  readonly definition?: string;
   run(request: OperationRequest): Promise<OperationAnswer>;
 }
 
@@ -23,12 +26,24 @@ export interface OperationRequest {
   readonly body: Resource | null;
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly access: AccessContext;
+  /** Absent inside a Bundle. */
+  readonly caller?: Caller;
 }
 
 export interface OperationAnswer {
   readonly status: number;
   readonly resource: Resource | null;
+  /** The resource as text, for answers that are joined from stored texts; wins over `resource`. */
+  readonly json?: string;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What else the CapabilityStatement says of a type. */
+export interface TypeSupport {
+  readonly profiles: readonly string[];
+  readonly extensions: readonly Extension[];
+  /** On `rest`. */
+  readonly restExtensions: readonly Extension[];
 }
 
 /** Where other folders add their operations, and what else a client should know of a type. */
@@ -36,6 +51,7 @@ export interface OperationAnswer {
 export class OperationRegistry {
   private readonly operations = new Map<string, Operation>();
   private readonly descriptions = new Map<string, string>();
+  private readonly supported = new Map<string, TypeSupport>();
 
   /** Throws when the same operation is there already: two cannot answer one call. */
   register(operation: Operation): void {
@@ -55,6 +71,19 @@ export class OperationRegistry {
 
   descriptionOf(type: string): string | undefined {
     return this.descriptions.get(type);
+  }
+
+  /** Profiles and extensions of the type's entry in the CapabilityStatement. */
+  support(type: string, support: TypeSupport): void {
+    this.supported.set(type, support);
+  }
+
+  supportOf(type: string): TypeSupport | undefined {
+    return this.supported.get(type);
+  }
+
+  restExtensions(): Extension[] {
+    return [...this.supported.values()].flatMap((support) => support.restExtensions);
   }
 
   /** For the CapabilityStatement. */

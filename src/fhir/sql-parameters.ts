@@ -7,4 +7,12 @@ export class SqlParameters {
     this.values.push(value);
     return cast ? `$${this.values.length}::${cast}` : `$${this.values.length}`;
   }
+
+  /**
+   * A name out of a fixed table (a resource type, the code of a search parameter) as a literal: statements differ by it anyway, and the planner
+   * may know it. Anything that is not spelled like one is bound.
+   */
+  name(name: string): string {
+    return /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/.test(name) ? `'${name}'` : this.add(name, 'text');
+  }
 }

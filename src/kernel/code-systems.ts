@@ -21,6 +21,12 @@ export const CODE_SYSTEMS = {
   refusal: `${PRELIM}/CodeSystem/refusal`,
 } as const;
 
+/** Profiles of what we write, published in `fhir-profiles/`. */
+export const PROFILES = {
+  report: `${PRELIM}/StructureDefinition/preliminary-ai-report`,
+  finding: `${PRELIM}/StructureDefinition/finding-observation`,
+} as const;
+
 /** ACR actionable category (1, 2, 3) of an Observation, as valueInteger. */
 export const ACTIONABLE_EXTENSION = `${PRELIM}/StructureDefinition/actionable-category`;
 

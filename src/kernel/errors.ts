@@ -7,6 +7,7 @@ export const FAILURES = {
   'config.invalid': { kind: 'invalid', retry: false },
   'data.unwritable': { kind: 'unavailable', retry: false },
   'database.unavailable': { kind: 'unavailable', retry: true },
+  'database.timeout': { kind: 'timeout', retry: false },
 
   'auth.missing': { kind: 'unauthorized', retry: false },
   'auth.invalid': { kind: 'unauthorized', retry: false },
@@ -14,15 +15,21 @@ export const FAILURES = {
 
   'fhir.invalid': { kind: 'invalid', retry: false },
   'fhir.validation': { kind: 'invalid', retry: false },
+  'fhir.patch': { kind: 'invalid', retry: false },
+  'fhir.protected': { kind: 'forbidden', retry: false },
   'fhir.unsupported': { kind: 'unsupported', retry: false },
   'fhir.not-found': { kind: 'not-found', retry: false },
   'fhir.deleted': { kind: 'gone', retry: false },
   'fhir.version-conflict': { kind: 'precondition', retry: false },
   'fhir.multiple-matches': { kind: 'precondition', retry: false },
   'fhir.conflict': { kind: 'conflict', retry: true },
+  'fhir.referenced': { kind: 'conflict', retry: false },
   'fhir.not-acceptable': { kind: 'not-acceptable', retry: false },
   'fhir.media-type': { kind: 'media-type', retry: false },
   'fhir.too-large': { kind: 'too-large', retry: false },
+  'fhir.not-offered': { kind: 'unsupported', retry: false },
+  'fhir.expunge-forbidden': { kind: 'forbidden', retry: false },
+  'fhir.bulk-busy': { kind: 'busy', retry: true },
 
   'dicom.not-dicom': { kind: 'invalid', retry: false },
   'dicom.malformed': { kind: 'invalid', retry: false },
@@ -42,6 +49,7 @@ export const FAILURES = {
 
   'http.bad-request': { kind: 'invalid', retry: false },
   'http.not-found': { kind: 'not-found', retry: false },
+  'http.stopping': { kind: 'unavailable', retry: true },
 
   'dicom.multipart': { kind: 'invalid', retry: false },
   'dicom.multipart-limit': { kind: 'too-large', retry: false },
@@ -100,6 +108,11 @@ export const FAILURES = {
   'hl7.ack-timeout': { kind: 'timeout', retry: true },
   'hl7.ack-unreadable': { kind: 'unavailable', retry: true },
   'hl7.ack-foreign': { kind: 'unavailable', retry: true },
+
+  'terminology.unknown': { kind: 'not-found', retry: false },
+  'terminology.unsupported': { kind: 'unsupported', retry: false },
+  'terminology.too-costly': { kind: 'too-large', retry: false },
+  'terminology.import': { kind: 'invalid', retry: false },
 
   'job.unknown': { kind: 'not-found', retry: false },
   'job.not-dead': { kind: 'conflict', retry: false },

@@ -20,8 +20,16 @@ export class JobEngines implements OnApplicationShutdown {
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
+  private readonly others: JobHandler[] = [];
+
+  /** Jobs of a folder that the flow does not know; call it before `start`, when a module is made. */
+  alsoRun(handlers: readonly JobHandler<never>[]): void {
+    this.others.push(...(handlers as readonly JobHandler[]));
+  }
+
   /** A process without the role `worker` writes jobs and leaves them to others. */
-  async start(handlers: readonly JobHandler[]): Promise<void> {
+  async start(ofFlow: readonly JobHandler[]): Promise<void> {
+    const handlers = [...ofFlow, ...this.others];
     const work = this.settings.PRELIM_ROLES.includes('worker');
     if (this.settings.REDIS_URL) {
       const { BullEngine } = await import('./bull-engine.ts'); // Bull and its Redis client are loaded only where they are used

@@ -1,5 +1,11 @@
 import type { CodeableConcept, Coding, Observation, Reference } from '@medplum/fhirtypes';
-import { ACTIONABLE_EXTENSION, CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
+import {
+  ACTIONABLE_EXTENSION,
+  CODE_SYSTEMS,
+  IDENTIFIER_SYSTEMS,
+  PRELIM,
+  PROFILES,
+} from '../../kernel/code-systems.ts';
 import type { Finding, FindingCode, Presence } from '../../kernel/handoffs.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 
@@ -32,6 +38,7 @@ export function findingToObservation(
   return {
     resourceType: 'Observation',
     id: observationId(context.studyInstanceUid, context.model, finding.key),
+    meta: { profile: [PROFILES.finding] },
     ...(finding.actionable
       ? { extension: [{ url: ACTIONABLE_EXTENSION, valueInteger: finding.actionable }] }
       : {}),

@@ -9,7 +9,7 @@ import type {
 } from '@medplum/fhirtypes';
 import type { RegisteredModel } from '../../governance/check-model.ts';
 import { deviceId } from '../../governance/manifest-to-device.ts';
-import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, RADIOLOGY_CATEGORY } from '../../kernel/code-systems.ts';
+import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PROFILES, RADIOLOGY_CATEGORY } from '../../kernel/code-systems.ts';
 import type { FindingsCoded } from '../../kernel/handoffs.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 import { conclude } from './conclude.ts';
@@ -46,6 +46,7 @@ export function findingsToRecord(
   const report: DiagnosticReport & Kept = {
     resourceType: 'DiagnosticReport',
     id,
+    meta: { profile: [PROFILES.report] },
     identifier: [
       { system: IDENTIFIER_SYSTEMS.analysis, value: analysisValue(coded) },
       { system: IDENTIFIER_SYSTEMS.filler, value: fillerNumber(coded) },
