@@ -8,6 +8,7 @@ import { requireToken } from './access/require-token.ts';
 import { AppModule } from './app.module.ts';
 import { checkStart } from './check-start.ts';
 import { forbidTelemetry } from './config/forbid-telemetry.ts';
+import { growHeap } from './config/grow-heap.ts';
 import type { Settings } from './config/settings.ts';
 import { drainRequests } from './drain-requests.ts';
 import { OutcomeFilter } from './fhir/outcome.filter.ts';
@@ -31,6 +32,7 @@ const KEEP_ALIVE_MS = 65_000;
  */
 export async function startServer(settings: Settings, log: Logger): Promise<RunningServer> {
   forbidTelemetry();
+  growHeap();
   await checkStart(settings);
   const adapter = new FastifyAdapter({
     keepAliveTimeout: KEEP_ALIVE_MS,

@@ -61,6 +61,8 @@ export async function* readMultipart(
   }
 }
 
+const NOTHING = Buffer.alloc(0);
+
 class Input {
   held: Buffer = Buffer.from('\r\n');
   private total = 0;
@@ -70,14 +72,26 @@ class Input {
     private readonly bytesMax: number,
   ) {}
 
-  /** Waits for more bytes; throws when the body ends here. */
-  async more(): Promise<void> {
+  /**
+   * Waits for more bytes; throws when the body ends here. Gives what was held before, when no `delimiter` can begin in it: then what came
+   * is held as it came, and a large part is not copied from end to end.
+   */
+  async more(delimiter?: Buffer): Promise<Buffer> {
     const next = await this.source.next();
     if (next.done) throw malformed('the body ends before its last boundary');
     const chunk = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
     this.total += chunk.length;
     if (this.total > this.bytesMax) throw tooLarge(`a body of more than ${this.bytesMax} bytes`);
-    this.held = this.held.length === 0 ? chunk : Buffer.concat([this.held, chunk]);
+    const before = this.held;
+    if (delimiter && chunk.length >= delimiter.length) {
+      const seam = Buffer.concat([before, chunk.subarray(0, delimiter.length - 1)]);
+      if (seam.indexOf(delimiter) < 0) {
+        this.held = chunk;
+        return before;
+      }
+    }
+    this.held = before.length === 0 ? chunk : Buffer.concat([before, chunk]);
+    return NOTHING;
   }
 
   take(length: number): Buffer {
@@ -107,7 +121,9 @@ async function* bytesUntil(
       input.take(delimiter.length);
       return;
     }
-    await input.more();
+    const passed = await input.more(delimiter);
+    given += passed.length;
+    if (passed.length > 0) yield passed;
   }
 }
 

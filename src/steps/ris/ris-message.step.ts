@@ -30,14 +30,14 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     const kept = await this.store.read('DiagnosticReport', handoff.diagnosticReportId);
     if (!kept || kept.deleted) return skipped('the report is gone');
     const reportVersion = Number(kept.versionId);
-    if (await this.messages.has(destination, kept.id, reportVersion))
-      return skipped('this version is stored already');
     try {
-      const [record, controlId, now] = await Promise.all([
+      const [stored, record, controlId, now] = await Promise.all([
+        this.messages.has(destination, kept.id, reportVersion),
         readRecord(this.store, kept.parse<DiagnosticReport>()),
         this.messages.nextControlId(),
         this.nextTime(destination, kept.id),
       ]);
+      if (stored) return skipped('this version is stored already');
       const { bytes, unmapped } = reportToOru({
         ...record,
         profile: this.destination.profile,

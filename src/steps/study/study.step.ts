@@ -2,6 +2,7 @@ import type { Endpoint, ImagingStudy } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
 import type { DicomJson, StudySource } from '../../dicom/study-source.ts';
 import type { ResourceStore, ResourceWrite } from '../../fhir/resource-store.ts';
+import type { StoredResource } from '../../fhir/stored-resource.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { StudyAvailable, StudySeen } from '../../kernel/handoffs.ts';
@@ -52,8 +53,10 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
 
   private async look(studyInstanceUid: string): Promise<StepResult<StudyAvailable>> {
     const now = this.options.clock.now();
-    const earlier = await this.watches.read(studyInstanceUid);
-    const count = await this.source.countInstances(studyInstanceUid);
+    const [earlier, count] = await Promise.all([
+      this.watches.read(studyInstanceUid),
+      this.source.countInstances(studyInstanceUid),
+    ]);
     if (count === 0) return skipped('the PACS has no instance of this study');
     const complete = earlier?.completedCount === count;
     if (complete && (await this.stillTheSame(earlier)))
@@ -70,8 +73,11 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     const { studyInstanceUid, instanceCount } = watch;
     const metadata = await this.source.metadata(studyInstanceUid);
     if (metadata.length !== instanceCount) return this.changed(watch, metadata.length);
-    const match = await findOrder(this.store, keysOf(metadata[0]!, studyInstanceUid));
-    return this.record(watch, metadata, match);
+    const [match, stored] = await Promise.all([
+      findOrder(this.store, keysOf(metadata[0]!, studyInstanceUid)),
+      this.store.read('ImagingStudy', imagingStudyId(studyInstanceUid)),
+    ]);
+    return this.record(watch, metadata, match, stored);
   }
 
   /** An unmatched study may have got its order; that is asked of our own record, not of the PACS. */
@@ -102,10 +108,10 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     watch: StudyWatch,
     metadata: readonly DicomJson[],
     match: OrderMatch,
+    stored: StoredResource | null,
   ): Promise<StepResult<StudyAvailable>> {
     const { studyInstanceUid } = watch;
     const id = imagingStudyId(studyInstanceUid);
-    const stored = await this.store.read('ImagingStudy', id);
     const kept = stored === null || stored.deleted ? null : stored.parse<ImagingStudy>();
     if (kept?.status === 'cancelled' || kept?.status === 'entered-in-error')
       return skipped('the study was withdrawn by a person');
