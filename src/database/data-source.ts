@@ -15,13 +15,17 @@ export const MIGRATION_LOCK_WAIT_MS_MAX = 10_000;
  * TypeORM owns the pool, the migrations and the entities. Prepared statements live per connection, so the pool keeps its
  * connections. Time-outs bound what one statement can cost; migrations have no limit but the wait for a lock.
  */
-export async function openDataSource(url: string, connectionsMax: number): Promise<DataSource> {
+export async function openDataSource(
+  url: string,
+  connectionsMax: number,
+  migrations: readonly (typeof MIGRATIONS)[number][] = MIGRATIONS,
+): Promise<DataSource> {
   const dataSource = new DataSource({
     type: 'postgres',
     ...connectionOf(url),
     poolSize: connectionsMax,
     entities: [],
-    migrations: [...MIGRATIONS],
+    migrations: [...migrations],
     migrationsTransactionMode: 'each',
     applicationName: 'prelim',
     extra: {

@@ -8,6 +8,8 @@ export const FAILURES = {
   'data.unwritable': { kind: 'unavailable', retry: false },
   'database.unavailable': { kind: 'unavailable', retry: true },
   'database.timeout': { kind: 'timeout', retry: false },
+  'backup.invalid': { kind: 'invalid', retry: false },
+  'backup.refused': { kind: 'conflict', retry: false },
 
   'auth.missing': { kind: 'unauthorized', retry: false },
   'auth.invalid': { kind: 'unauthorized', retry: false },

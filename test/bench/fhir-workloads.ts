@@ -7,6 +7,8 @@ export interface Seeded {
   readonly patients: readonly string[];
   readonly studies: readonly string[];
   readonly observations: readonly string[];
+  /** Observations that are read, and as many others that are updated; left out: `POOL`. */
+  readonly pool?: number;
 }
 
 export interface SeedSize {
@@ -92,7 +94,7 @@ export function stepOf(workload: Workload, target: FhirTarget, seeded: Seeded, c
     const at = searched + (n % (patients.length - searched));
     return [patients[at] as string, studies[at] as string];
   };
-  const pool = Math.min(POOL, Math.floor(observations.length / 2));
+  const pool = Math.min(seeded.pool ?? POOL, Math.floor(observations.length / 2));
   const steps: Record<Workload, Step> = {
     async read() {
       const one = observations[Math.floor(Math.random() * pool)] as string;

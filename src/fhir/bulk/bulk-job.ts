@@ -5,6 +5,8 @@ export interface ExportRequest {
   readonly level: 'system' | 'patient' | 'group';
   /** Id of the Group (level `group`). */
   readonly group: string | null;
+  /** Ids of the patients to export (parameter `patient`), sorted; null or absent: all, or all of the group. */
+  readonly patients?: readonly string[] | null;
   /** The types to export, sorted. */
   readonly types: readonly string[];
   /** Only what changed at or after this instant (ISO). */

@@ -122,6 +122,11 @@ export class BulkJobsStore {
     return (await sql.run(END, [id, state, expiresAt, fault])).length > 0;
   }
 
+  /** Statistics of the tables that searches are planned by, as they are now. */
+  async analyse(): Promise<void> {
+    await this.database.run(ANALYSE);
+  }
+
   async remove(sql: Sql, id: string): Promise<void> {
     await sql.run(REMOVE, [id]);
   }
@@ -176,5 +181,7 @@ const END = {
   text: `UPDATE bulk_job SET state = $2, expires_at = $3, fault = $4
     WHERE id = $1 AND state IN ('accepted', 'running') RETURNING id`,
 };
+
+const ANALYSE = { text: 'ANALYZE resource, search_date, search_string, search_number, search_quantity' };
 
 const REMOVE = { name: 'bulk-remove', text: 'DELETE FROM bulk_job WHERE id = $1' };

@@ -14,7 +14,7 @@ export interface ExportLines {
 export function exportLines(
   resources: readonly StoredResource[],
   unit: ExportUnit,
-  context: { request: ExportRequest; chunkOf: ReadonlyMap<string, number>; subset: Subset | null },
+  context: { request: ExportRequest; chunkOf: ReadonlyMap<string, number> | null; subset: Subset | null },
 ): ExportLines {
   const output: string[] = [];
   const deleted: string[] = [];
@@ -25,15 +25,15 @@ export function exportLines(
   return { output, deleted };
 }
 
-/** In a patient compartment at all; of a group, with the first of its members only, so that no resource comes twice. */
+/** In a patient compartment at all; of named patients or a group, with the first of them only, so that no resource comes twice. */
 function belongs(
   stored: StoredResource,
   unit: ExportUnit,
-  { request, chunkOf }: { request: ExportRequest; chunkOf: ReadonlyMap<string, number> },
+  { request, chunkOf }: { request: ExportRequest; chunkOf: ReadonlyMap<string, number> | null },
 ): boolean {
   if (request.level === 'system') return true;
   const patients = patientsOf(stored.parse());
-  if (request.level === 'patient') return patients.length > 0;
+  if (chunkOf === null) return patients.length > 0;
   const chunks = patients.flatMap((id) => chunkOf.get(id) ?? []);
   return chunks.length > 0 && Math.min(...chunks) === unit.chunk;
 }

@@ -6,9 +6,9 @@ import type { Filter } from '../search/search-query.ts';
 import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
 
 /** Rows of one page: few enough that a stop or a cancel is heard soon. */
-export const EXPORT_PAGE_ROWS = 1_000;
+export const EXPORT_PAGE_ROWS = 500;
 /** Texts of one page together; one resource of 2 MiB more may come on top. Bounds the memory of an export. */
-export const EXPORT_PAGE_BYTES = 8 * 1024 * 1024;
+export const EXPORT_PAGE_BYTES = 4 * 1024 * 1024;
 
 export interface ExportPage {
   /** As they were at the point in time, by id. Deletions among them when `since` was given. */

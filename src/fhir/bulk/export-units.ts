@@ -1,7 +1,7 @@
 import type { Group, Reference, Resource } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
 import { definitions } from '../definitions/definitions.ts';
-import { compartmentFilter } from '../operations/compartment-filter.ts';
+import { compartmentFilter } from '../search/parse-compartment.ts';
 import { COMMA_VALUES_MAX, parseFilter } from '../search/parse-filter.ts';
 import { searchParametersOf } from '../search/search-parameters.ts';
 import type { Filter } from '../search/search-query.ts';
@@ -16,20 +16,23 @@ export interface ExportUnit {
   readonly type: string;
   /** Null: all of the type. */
   readonly filters: readonly Filter[] | null;
-  /** Which members of the group are looked for; -1: no group. */
+  /** Which of the named patients are looked for; -1: none are named. */
   readonly chunk: number;
 }
 
-/** Everything an export reads, in a fixed order: its position is a number in this list and an id. */
-export function exportUnits(request: ExportRequest, members: readonly string[]): ExportUnit[] {
-  const chunks = Array.from({ length: Math.ceil(members.length / COMMA_VALUES_MAX) }, (_, at) =>
-    members.slice(at * COMMA_VALUES_MAX, (at + 1) * COMMA_VALUES_MAX),
+/**
+ * Everything an export reads, in a fixed order: its position is a number in this list and an id. `members`: only of these patients; null: whatever
+ * there is.
+ */
+export function exportUnits(request: ExportRequest, members: readonly string[] | null): ExportUnit[] {
+  const chunks = Array.from({ length: Math.ceil((members?.length ?? 0) / COMMA_VALUES_MAX) }, (_, at) =>
+    (members ?? []).slice(at * COMMA_VALUES_MAX, (at + 1) * COMMA_VALUES_MAX),
   );
   return request.types.flatMap((type): ExportUnit[] => {
     const narrowed = typeFilter(type, request.typeFilters);
-    if (request.level !== 'group') return [{ type, filters: narrowed && [narrowed], chunk: -1 }];
+    if (members === null) return [{ type, filters: narrowed && [narrowed], chunk: -1 }];
     return chunks.flatMap((ids, chunk) => {
-      const inside = compartmentFilter('Patient', ids, type);
+      const inside = compartmentFilter({ type: 'Patient', ids }, type);
       return inside ? [{ type, filters: narrowed ? [inside, narrowed] : [inside], chunk }] : [];
     });
   });

@@ -7,7 +7,7 @@ import { type FhirApp, startFhirApp } from '../../../test/bulk/fhir-app.ts';
 import { BulkFolder } from './bulk-folder.ts';
 import { GROUP_MEMBERS_MAX, membersOf } from './export-units.ts';
 import { TYPE_FILTERS_MAX } from './read-export-request.ts';
-import { IMPORT_BATCH_LINES, IMPORT_READ_BYTES, readLines } from './read-lines.ts';
+import { IMPORT_BATCH_BYTES, IMPORT_BATCH_LINES, IMPORT_READ_BYTES, readLines } from './read-lines.ts';
 import { EXPORT_FILE_BYTES, writeLines } from './run-export.ts';
 import { IMPORT_FILES_MAX } from './start-job.ts';
 
@@ -50,6 +50,12 @@ describe('lines of an import', () => {
     const next = await linesOf(content, { offset: first.at(-1)?.end ?? 0, line: IMPORT_BATCH_LINES });
     expect(next.map((one) => one.bytes?.toString())).toEqual([500, 501, 502].map((at) => `line ${at}`));
     expect(next[0]?.number).toBe(IMPORT_BATCH_LINES + 1);
+  });
+
+  it('come IMPORT_BATCH_BYTES at a time, and never none where there is one', async () => {
+    const line = 'z'.repeat(IMPORT_BATCH_BYTES / 4);
+    expect((await linesOf(`${line}\n${line}\n${line}\n${line}\n`)).length).toBe(3);
+    expect((await linesOf(`${'z'.repeat(IMPORT_BATCH_BYTES)}\nnext\n`)).length).toBe(2);
   });
 
   it('never come in halves at the end of what is read at once', async () => {

@@ -3,23 +3,15 @@ import { type AccessContext, demandAccess } from '../access-context.ts';
 import { definitions } from '../definitions/definitions.ts';
 import { subsetOf } from '../interactions/subset.ts';
 import type { OperationRequest } from '../operation-registry.ts';
-import { compartmentTypes } from '../operations/compartment-filter.ts';
-import { readParameters } from '../operations/read-parameters.ts';
+import { parametersOf, readParameters } from '../operations/read-parameters.ts';
+import { typesInCompartment } from '../search/parse-compartment.ts';
 import { parseQuery } from '../search/parse-query.ts';
 import type { ExportRequest } from './bulk-job.ts';
 
 /** A kick-off with more searches than this is several exports. */
 export const TYPE_FILTERS_MAX = 50;
 
-const NAMES = [
-  '_outputFormat',
-  '_since',
-  '_type',
-  '_typeFilter',
-  '_elements',
-  'includeAssociatedData',
-  'patient',
-];
+const NAMES = ['_outputFormat', '_since', '_type', '_typeFilter', '_elements', 'includeAssociatedData'];
 
 /**
  * The kick-off of an export (Bulk Data Access IG 2.0, export.html#bulk-data-kick-off-request). Throws `fhir.invalid`, `fhir.unsupported`, `auth.scope`. Types that are
@@ -30,19 +22,19 @@ export function readExportRequest(
   request: OperationRequest,
   base: string,
 ): ExportRequest {
-  const values = readParameters(request, NAMES);
+  const patients = patientsAsked(level, request);
+  const values = readParameters({ ...request, body: withoutPatients(request.body) }, NAMES);
   const one = (name: string): string | null => values.get(name)?.[0] ?? null;
   const lenient = /(?:^|[,;\s])handling=lenient\b/.test(request.headers['prefer'] ?? '');
   if (!/(?:^|[,;\s])respond-async\b/.test(request.headers['prefer'] ?? ''))
     throw invalid('An export needs the header "Prefer: respond-async".');
   if (!FORMATS.has(one('_outputFormat')?.replace(' ', '+') ?? 'application/fhir+ndjson'))
     throw new Failure('fhir.unsupported', '_outputFormat may be application/fhir+ndjson.');
-  for (const name of ['includeAssociatedData', 'patient'])
-    if (values.has(name) && !lenient)
-      throw new Failure(
-        'fhir.unsupported',
-        `${name} is not supported; leave it out, or send Prefer: handling=lenient.`,
-      );
+  if (values.has('includeAssociatedData') && !lenient)
+    throw new Failure(
+      'fhir.unsupported',
+      'includeAssociatedData is not supported; leave it out, or send Prefer: handling=lenient.',
+    );
   const types = typesOf(level, values.get('_type'), request.access, lenient);
   const elements = one('_elements');
   if (elements !== null) subsetOf(new URLSearchParams({ _elements: elements }), types, { lenient });
@@ -50,6 +42,7 @@ export function readExportRequest(
   return {
     level,
     group: level === 'group' ? request.id : null,
+    patients,
     types,
     since: sinceOf(one('_since')),
     typeFilters: typeFiltersOf(values.get('_typeFilter') ?? [], types, lenient),
@@ -69,7 +62,7 @@ function typesOf(
   lenient: boolean,
 ): string[] {
   const known = definitions().resourceTypes;
-  const possible = level === 'system' ? [...known].sort() : compartmentTypes('Patient');
+  const possible = level === 'system' ? [...known].sort() : typesInCompartment('Patient');
   if (asked === undefined) {
     const types = possible.filter((type) => access.allows(type, 'search'));
     if (types.length === 0) throw new Failure('auth.scope', 'The token has no scope to search any type.');
@@ -87,6 +80,30 @@ function typesOf(
   if (types.length === 0) throw invalid('_type leaves nothing to export.');
   for (const type of types) demandAccess(access, type, 'search');
   return types;
+}
+
+/** Patients of one export by `patient`; more are a Group. */
+export const EXPORT_PATIENTS_MAX = 1_000;
+
+/** The parameter `patient`, a Reference each, which only a POST can hold. Null: none is named. */
+function patientsAsked(level: ExportRequest['level'], request: OperationRequest): string[] | null {
+  const named = parametersOf(request.body).filter(({ name }) => name === 'patient');
+  if (named.length === 0) return null;
+  if (level === 'system')
+    throw new Failure('fhir.unsupported', 'patient goes with Patient/$export or Group/[id]/$export.');
+  if (named.length > EXPORT_PATIENTS_MAX)
+    throw invalid(`patient may be given ${EXPORT_PATIENTS_MAX} times; use a Group for more.`);
+  const ids = named.map(({ valueReference }) => {
+    const id = /^Patient\/([A-Za-z0-9\-.]{1,64})$/.exec(valueReference?.reference ?? '')?.[1];
+    if (!id) throw invalid('patient must be a valueReference to Patient/[id] on this server.');
+    return id;
+  });
+  return [...new Set(ids)].sort();
+}
+
+function withoutPatients(body: OperationRequest['body']): OperationRequest['body'] {
+  const kept = parametersOf(body).filter(({ name }) => name !== 'patient');
+  return body === null ? null : { resourceType: 'Parameters', parameter: kept };
 }
 
 /** Read here so that a search that means nothing is refused at once, and kept as text. */

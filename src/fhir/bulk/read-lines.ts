@@ -1,7 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { RESOURCE_BYTES_MAX } from '../validate/parse-resource.ts';
 
-/** Read at once; a longer line is refused as too large. Above the largest resource, so that every one fits. */
+/** Read at once for a batch: what 500 usual resources have. More would be read and parsed again, or only held. */
+export const IMPORT_BATCH_BYTES = 1024 * 1024;
+/** Read at once where a line is longer than a batch; a longer line is refused as too large. Above the largest resource, so that every one fits. */
 export const IMPORT_READ_BYTES = 4 * 1024 * 1024;
 /** Lines of one transaction: enough that a commit costs little each, few enough that others get their turn. */
 export const IMPORT_BATCH_LINES = 500;
@@ -26,7 +28,26 @@ export async function readLines(
   from: { offset: number; line: number },
   limit = IMPORT_BATCH_LINES,
 ): Promise<NdjsonLine[]> {
-  const buffer = Buffer.allocUnsafe(IMPORT_READ_BYTES);
+  const lines = await readWhole(handle, Buffer.allocUnsafe(IMPORT_BATCH_BYTES), from, limit);
+  return lines ?? readLong(handle, Buffer.allocUnsafe(IMPORT_READ_BYTES), from, limit);
+}
+
+async function readLong(
+  handle: FileHandle,
+  buffer: Buffer,
+  from: { offset: number; line: number },
+  limit: number,
+): Promise<NdjsonLine[]> {
+  return (await readWhole(handle, buffer, from, limit)) ?? [await skipLine(handle, buffer, from)];
+}
+
+/** The lines that end within the buffer. Null: not even one does. */
+async function readWhole(
+  handle: FileHandle,
+  buffer: Buffer,
+  from: { offset: number; line: number },
+  limit: number,
+): Promise<NdjsonLine[] | null> {
   const filled = await fill(handle, buffer, from.offset);
   const lines: NdjsonLine[] = [];
   let start = 0;
@@ -44,8 +65,7 @@ export async function readLines(
     });
     start = end - from.offset;
   }
-  if (lines.length === 0 && filled > 0) return [await skipLine(handle, buffer, from)];
-  return lines;
+  return lines.length === 0 && filled > 0 ? null : lines;
 }
 
 async function fill(handle: FileHandle, buffer: Buffer, position: number): Promise<number> {

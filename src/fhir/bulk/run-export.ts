@@ -75,18 +75,19 @@ async function unsettledMs(job: BulkJob, { jobs }: BulkParts, clock: Clock): Pro
 
 interface Work {
   readonly units: readonly ExportUnit[];
-  readonly chunkOf: ReadonlyMap<string, number>;
+  readonly chunkOf: ReadonlyMap<string, number> | null;
   readonly subset: Subset | null;
 }
 
 async function prepare(job: BulkJob<ExportRequest>, { store }: BulkParts): Promise<Work> {
   const { request } = job;
-  const members = request.group === null ? [] : await readMembers(job, request.group, store);
+  const members =
+    request.patients ?? (request.group === null ? null : await readMembers(job, request.group, store));
   const elements =
     request.elements === null ? new URLSearchParams() : new URLSearchParams({ _elements: request.elements });
   return {
     units: exportUnits(request, members),
-    chunkOf: chunksOf(members),
+    chunkOf: members && chunksOf(members),
     subset: subsetOf(elements, request.types, { lenient: true }),
   };
 }

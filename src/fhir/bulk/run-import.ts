@@ -24,6 +24,12 @@ import { readLines } from './read-lines.ts';
 const TURN_MS = 5;
 
 /**
+ * An import of so many lines has the statistics gathered at its end: PostgreSQL does it by itself only minutes later, and until then a search by a common
+ * code is planned as if nobody had it. Takes a second or two whatever the size of the tables.
+ */
+export const IMPORT_ANALYSE_LINES = 5_000;
+
+/**
  * Imports NDJSON, a slice at a time. Every batch is one transaction that writes its resources, what changes cause (subscriptions), and how far the file
  * is read: after a crash it goes on with the line behind, and no line counts twice. While a batch is written the next one is read.
  */
@@ -72,6 +78,7 @@ async function runSlice(jobId: string, parts: Parts): Promise<JobOutcome> {
       return { kind: 'again', afterMs: 0, why: 'more to read', free: true };
   }
   if (!progress) return { kind: 'done' };
+  if (progress.done >= IMPORT_ANALYSE_LINES) await jobs.analyse();
   return { kind: 'done', write: (tx: Transaction) => endJob(parts, tx, jobId, 'done', null) };
 }
 

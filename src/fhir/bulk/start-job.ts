@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Group } from '@medplum/fhirtypes';
 import { type Clock, systemClock } from '../../kernel/clock.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { demandAccess } from '../access-context.ts';
@@ -15,6 +16,7 @@ import {
   type ImportRequest,
 } from './bulk-job.ts';
 import type { BulkParts } from './bulk-parts.ts';
+import { membersOf } from './export-units.ts';
 import { readExportRequest } from './read-export-request.ts';
 
 /** Exports and imports of one client that are not at their end: each holds disk and a worker. */
@@ -47,8 +49,25 @@ async function kickOff(
     const group = await parts.store.read('Group', request.id ?? '', undefined, request.access);
     if (!group) throw new Failure('fhir.not-found', 'There is no resource with this id.');
     if (group.deleted) throw new Failure('fhir.deleted', 'The group was deleted.');
+    const members = asked.patients ? new Set(membersOf(group.parse<Group>())) : null;
+    if (members && asked.patients?.some((id) => !members.has(id)))
+      throw new Failure('fhir.invalid', 'A patient that is named is no active member of the group.');
   }
+  if (asked.patients) await demandPatients(asked.patients, request, parts);
   return startJob('export', randomUUID(), callerOf(request), asked, parts);
+}
+
+/** Bulk Data Access IG 2.0: a patient who is not on the server is an error of the kick-off. */
+async function demandPatients(
+  ids: readonly string[],
+  { access }: OperationRequest,
+  { store }: StartParts,
+): Promise<void> {
+  demandAccess(access, 'Patient', 'read');
+  const those = ids.map((id) => ({ type: 'Patient', id }));
+  const found = await store.readMany(those, undefined, access);
+  if (found.length < ids.length)
+    throw new Failure('fhir.not-found', 'A patient that is named is not on this server.');
 }
 
 /** Throws when the request came inside a Bundle, whose answer has no room for what follows. */

@@ -3,12 +3,12 @@ import { type AccessContext, demandAccess } from '../access-context.ts';
 import { definitions } from '../definitions/definitions.ts';
 import type { Operation, OperationAnswer, OperationRequest } from '../operation-registry.ts';
 import type { ResourceStore } from '../resource-store.ts';
+import { compartmentFilter, typesInCompartment } from '../search/parse-compartment.ts';
 import { parseFilter } from '../search/parse-filter.ts';
 import type { Filter } from '../search/search-query.ts';
 import type { ResourceId } from '../storage/read-resources.ts';
 import type { StoredResource } from '../stored-resource.ts';
 import { careDateFilters } from './care-dates.ts';
-import { type CompartmentCode, compartmentFilter, compartmentTypes } from './compartment-filter.ts';
 import { type EverythingCursor, readAcrossTypes, type TypeFilters } from './everything.store.ts';
 import { readParameters } from './read-parameters.ts';
 
@@ -18,6 +18,8 @@ export const EVERYTHING_ENTRIES = 200;
 export const EVERYTHING_ENTRIES_MAX = 1_000;
 /** Resources of one page that are only referred to. */
 export const REFERRED_MAX = 1_000;
+
+export type CompartmentCode = 'Patient' | 'Encounter';
 
 /** Where the operation reads: the pool, or a database in tests. */
 type Reads = Parameters<typeof readAcrossTypes>[0];
@@ -121,10 +123,10 @@ function typeFilters(
   asked: Asked,
   access: AccessContext,
 ): TypeFilters[] {
-  return compartmentTypes(compartment).flatMap((type): TypeFilters[] => {
+  return typesInCompartment(compartment).flatMap((type): TypeFilters[] => {
     if (asked.types && !asked.types.has(type)) return [];
     if (!access.allows(type, 'search')) return [];
-    const inside = compartmentFilter(compartment, [id], type);
+    const inside = compartmentFilter({ type: compartment, ids: [id] }, type);
     if (!inside) return [];
     const since = asked.since === null ? null : parseFilter(type, '_lastUpdated', `ge${asked.since}`);
     const care = careDateFilters(type, asked.start, asked.end);

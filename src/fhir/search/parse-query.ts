@@ -97,7 +97,7 @@ function parsed(
 
 function inCompartment(type: string, { compartment }: ParseOptions): Filter[] {
   if (!compartment) return [];
-  const filter = compartmentFilter(compartment, type);
+  const filter = compartmentFilter({ type: compartment.type, ids: [compartment.id] }, type);
   if (!filter) throw invalid(`${type} is never in a compartment of this type.`);
   return [filter];
 }
