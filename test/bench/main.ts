@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { benchFhir } from './fhir.ts';
 import { benchPipeline } from './pipeline.ts';
+import { benchPixels } from './pixels.ts';
 import { benchSubscriptions } from './subscriptions.ts';
 import { benchTerminology } from './terminology.ts';
 
@@ -11,6 +12,7 @@ const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
     return benchPipeline(Number(values.runs));
   },
   fhir: benchFhir,
+  pixels: benchPixels,
   terminology: benchTerminology,
   subscriptions: (args) => {
     const { values } = parseArgs({ args: [...args], options: { runs: { type: 'string', default: '20' } } });
