@@ -9,6 +9,7 @@ import { FhirController } from './fhir.controller.ts';
 import { OperationRegistry } from './operation-registry.ts';
 import { registerOperations } from './operations/register.ts';
 import { ProfileKeeper } from './profiles/profile-keeper.ts';
+import { describeProfiles } from './published-profiles.ts';
 import { keepRawBodies } from './raw-bodies.ts';
 import { ResourceStore } from './resource-store.ts';
 import { keepIntegrity } from './validate/keep-integrity.ts';
@@ -42,6 +43,7 @@ export class FhirModule implements OnModuleInit {
 
   onModuleInit(): void {
     registerOperations(this.operations, this.store, this.database, this.settings);
+    describeProfiles(this.operations);
     if (this.settings.FHIR_REFERENTIAL_INTEGRITY === 'check') keepIntegrity(this.store);
     // A process without the api role has no HTTP server.
     const instance = this.host.httpAdapter?.getInstance<FastifyInstance | undefined>();

@@ -73,9 +73,16 @@ export class OperationRegistry {
     return this.descriptions.get(type);
   }
 
-  /** Profiles and extensions of the type's entry in the CapabilityStatement. */
-  support(type: string, support: TypeSupport): void {
-    this.supported.set(type, support);
+  /** Profiles and extensions of the type's entry in the CapabilityStatement, beside those that are there. */
+  support(type: string, more: Partial<TypeSupport>): void {
+    const before = this.supported.get(type);
+    const all = <K extends keyof TypeSupport>(key: K) =>
+      [...(before?.[key] ?? []), ...(more[key] ?? [])] as TypeSupport[K][number][];
+    this.supported.set(type, {
+      profiles: all('profiles') as string[],
+      extensions: all('extensions') as Extension[],
+      restExtensions: all('restExtensions') as Extension[],
+    });
   }
 
   supportOf(type: string): TypeSupport | undefined {

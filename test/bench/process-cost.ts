@@ -11,16 +11,18 @@ export interface Cost {
   readonly memoryMb: number;
 }
 
-/** CPU time and memory of each named process and of what it started, read from /proc. */
+/** CPU time and memory of each named process and of what it started, unless that is named itself (the embedded PostgreSQL); read from /proc. */
 export function costOf<Name extends string>(roots: Readonly<Record<Name, number>>): Record<Name, Cost> {
   const all = processes();
   const named = Object.entries(roots) as [Name, number][];
+  const others = new Set(named.map(([, root]) => root));
   return Object.fromEntries(
     named.map(([name, root]) => [
       name,
       {
         cpuMs:
-          TICK_MS * [...all].reduce((sum, [pid, { ticks }]) => sum + (within(pid, root, all) ? ticks : 0), 0),
+          TICK_MS *
+          [...all].reduce((sum, [pid, { ticks }]) => sum + (within(pid, root, others, all) ? ticks : 0), 0),
         memoryMb: memoryOf(root),
       },
     ]),
@@ -55,8 +57,16 @@ function statOf(pid: string): Process | null {
   }
 }
 
-function within(pid: number, root: number, all: ReadonlyMap<number, Process>): boolean {
-  for (let one: number | undefined = pid; one; one = all.get(one)?.parent) if (one === root) return true;
+function within(
+  pid: number,
+  root: number,
+  others: ReadonlySet<number>,
+  all: ReadonlyMap<number, Process>,
+): boolean {
+  for (let one: number | undefined = pid; one; one = all.get(one)?.parent) {
+    if (one === root) return true;
+    if (others.has(one)) return false;
+  }
   return false;
 }
 

@@ -9,17 +9,13 @@ type StepMessage = Extract<FromServer, { kind: 'step' }>;
 
 /** The server in a process of its own. */
 export class BenchServer {
-  readonly steps: StepMessage[] = [];
-
   private constructor(
     readonly child: ChildProcess,
     readonly ready: Ready,
+    /** Every step that has ended, also before the server was ready: work that waited begins at once. */
+    readonly steps: readonly StepMessage[],
     readonly startedMs: number,
-  ) {
-    child.on('message', (message: FromServer) => {
-      if (message.kind === 'step') this.steps.push(message);
-    });
-  }
+  ) {}
 
   /** `startedMs`: from the start of the process to the first 200 of its readiness check. */
   static async start(env: Record<string, string>): Promise<BenchServer> {
@@ -30,9 +26,16 @@ export class BenchServer {
       execArgv: ['--min-semi-space-size=16'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    const [ready] = (await once(child, 'message')) as [Ready];
+    const steps: StepMessage[] = [];
+    const ready = await new Promise<Ready>((resolve, reject) => {
+      child.on('message', (message: FromServer) => {
+        if (message.kind === 'step') steps.push(message);
+        if (message.kind === 'ready') resolve(message);
+      });
+      child.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
+    });
     while (!(await fetch(`${ready.url}/health/ready`)).ok);
-    return new BenchServer(child, ready, performance.now() - before);
+    return new BenchServer(child, ready, steps, performance.now() - before);
   }
 
   get auth(): Record<string, string> {

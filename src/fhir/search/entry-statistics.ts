@@ -14,6 +14,8 @@ export interface EntryStatistics {
 
 /** The counts move slowly, and PostgreSQL gathers them anew every some minutes itself. */
 export const STATISTICS_AGE_MAX_MS = 60_000;
+/** As long as there are none, a young table may be analysed any moment. */
+export const NO_STATISTICS_AGE_MAX_MS = 2_000;
 
 interface Kept {
   statistics: EntryStatistics | null;
@@ -31,7 +33,8 @@ export function entryStatistics(sql: Sql, now: number): EntryStatistics | null {
   if ('afterCommit' in sql) return null;
   const kept = byDatabase.get(sql) ?? { statistics: null, readAt: Number.NEGATIVE_INFINITY, reading: false };
   byDatabase.set(sql, kept);
-  if (!kept.reading && now - kept.readAt > STATISTICS_AGE_MAX_MS) {
+  const ageMax = kept.statistics === null ? NO_STATISTICS_AGE_MAX_MS : STATISTICS_AGE_MAX_MS;
+  if (!kept.reading && now - kept.readAt > ageMax) {
     kept.reading = true;
     kept.readAt = now;
     void readStatistics(sql)

@@ -13,6 +13,7 @@ import {
   arrayLiteral,
   type Built,
   insertOf,
+  LOCK_ONE,
   LOCK_ORDER,
   LOCK_TEXT,
   replaceOf,
@@ -99,6 +100,14 @@ async function lock(
 ): Promise<Map<string, Current>> {
   const existing = keyed.filter(({ write }) => write.kind !== 'create');
   if (existing.length === 0) return new Map();
+  const [only] = existing;
+  if (
+    existing.length === 1 &&
+    only &&
+    accessCondition(access, only.type, only.write.kind as 'update' | 'delete', 'r', new SqlParameters()) ===
+      null
+  )
+    return byKey(await tx.run<LockedRow>(LOCK_ONE, [only.type, only.id]));
   const parameters = new SqlParameters();
   parameters.add(existing.map(({ type }) => type));
   parameters.add(existing.map(({ id }) => id));
@@ -111,14 +120,17 @@ async function lock(
   );
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
   const text = `${LOCK_TEXT}${where}${LOCK_ORDER}`;
-  const rows = await tx.run<ResourceRow & { search_digest: string }>(
-    where === '' ? { name: 'fhir-lock', text } : { text },
-    parameters.values,
-  );
-  return new Map(
-    rows.map((row) => [`${row.type}/${row.id}`, { stored: rowToStored(row), digest: row.search_digest }]),
+  return byKey(
+    await tx.run<LockedRow>(where === '' ? { name: 'fhir-lock', text } : { text }, parameters.values),
   );
 }
+
+type LockedRow = ResourceRow & { readonly search_digest: string };
+
+const byKey = (rows: readonly LockedRow[]): Map<string, Current> =>
+  new Map(
+    rows.map((row) => [`${row.type}/${row.id}`, { stored: rowToStored(row), digest: row.search_digest }]),
+  );
 
 interface Current {
   readonly stored: StoredResource;

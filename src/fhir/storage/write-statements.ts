@@ -6,6 +6,9 @@ import type { IndexRows } from '../search/index-rows.ts';
  * A text[] column cannot be a column of arrays (unnest would flatten it): lists come as array literals and are cast.
  *
  * A part of a statement costs even when it has no rows: so there is one statement for each set of kinds that has any, named after it.
+ *
+ * One resource alone, the usual case, comes as plain values: of a list PostgreSQL assumes ten rows when it does not know them, finds a plan for the
+ * very values cheaper than one for all, and plans each time anew, which costs more than the update itself.
  */
 
 /** Locks the rows that will change, always in the same order, so that two writes cannot wait for each other. */
@@ -13,6 +16,12 @@ export const LOCK_TEXT = `
   SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content, r.search_digest
   FROM resource r JOIN unnest($1::text[], $2::text[]) AS w(type, id) ON r.type = w.type AND r.id = w.id`;
 export const LOCK_ORDER = ' ORDER BY r.type, r.id FOR UPDATE OF r';
+/** The same for one row. */
+export const LOCK_ONE: Statement = {
+  name: 'fhir-lock-one',
+  text: `SELECT type, id, version, last_updated, deleted, method, content, search_digest
+  FROM resource WHERE type = $1::text AND id = $2::text FOR UPDATE`,
+};
 
 /** Kinds of search rows, each with a table of its own. */
 export type RowKind = 'dates' | 'strings' | 'numbers' | 'quantities';
@@ -107,6 +116,8 @@ export function reindexOf(columns: readonly unknown[][], owned: readonly Owned[]
 
 interface Frame {
   readonly columns: number;
+  /** What is written, as rows: from lists, and from plain values. Left out where the frame's end says it itself. */
+  readonly rows?: { readonly many: string; readonly one: string };
   readonly before: readonly string[];
   readonly end: string;
 }
@@ -122,12 +133,18 @@ const INSERT: Frame = {
 
 const SUPERSEDE: Frame = {
   columns: 10,
-  before: [
-    `w AS (
+  rows: {
+    many: `w AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::bool[], $7::text[], $8::text[],
         $9::text[], $10::bigint[])
       AS w(type, id, supersedes, version, last_updated, deleted, method, content, tokens, search_digest)
   )`,
+    one: `w AS (
+    SELECT $1::text AS type, $2::text AS id, $3::int AS supersedes, $4::int AS version, $5::timestamptz AS last_updated,
+      $6::bool AS deleted, $7::text AS method, $8::text AS content, $9::text AS tokens, $10::bigint AS search_digest
+  )`,
+  },
+  before: [
     `kept AS (
     INSERT INTO resource_version (type, id, version, last_updated, deleted, method, content)
     SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content
@@ -170,16 +187,18 @@ const statements = new Map<string, Statement>();
 
 function build(what: string, frame: Frame, columns: readonly unknown[][], owned: readonly Owned[]): Built {
   const tables = TABLES.filter(({ kind }) => owned.some(({ rows }) => rows[kind].length > 0));
-  const name = ['fhir', what, ...tables.map(({ kind }) => kind)].join('-');
+  const alone = frame.rows !== undefined && columns[0]?.length === 1;
+  const name = ['fhir', what, ...(alone ? ['one'] : []), ...tables.map(({ kind }) => kind)].join('-');
   let statement = statements.get(name);
   if (!statement) {
-    statement = { name, text: textOf(frame, tables) };
+    statement = { name, text: textOf(frame, tables, alone) };
     statements.set(name, statement);
   }
-  return { statement, values: [...columns, ...tables.flatMap((table) => valuesOf(table, owned))] };
+  const rows = alone ? columns.map(([value]) => value) : columns;
+  return { statement, values: [...rows, ...tables.flatMap((table) => valuesOf(table, owned))] };
 }
 
-function textOf(frame: Frame, tables: readonly SearchTable[]): string {
+function textOf(frame: Frame, tables: readonly SearchTable[], alone: boolean): string {
   let used = frame.columns;
   const inserts = tables.map(({ kind, table, columns }) => {
     const all: readonly Column[] = [
@@ -195,7 +214,8 @@ function textOf(frame: Frame, tables: readonly SearchTable[]): string {
     INSERT INTO ${table} (${names}) SELECT ${selected} FROM unnest(${arrays}) AS s(${names})
   )`;
   });
-  const parts = [...frame.before, ...inserts];
+  const written = frame.rows === undefined ? [] : [alone ? frame.rows.one : frame.rows.many];
+  const parts = [...written, ...frame.before, ...inserts];
   return `${parts.length === 0 ? '' : `WITH ${parts.join(', ')} `}${frame.end}`;
 }
 

@@ -6,7 +6,7 @@ import { checkNarrative } from './check-narrative.ts';
 import { checkReference } from './check-reference.ts';
 import type { Invariant, JsonObject } from './invariant.ts';
 import { JSON_DEPTH_MAX } from './scan-json.ts';
-import { type Field, type TypeNode, typeNode } from './type-node.ts';
+import { type Field, isElementName, type TypeNode, typeNode } from './type-node.ts';
 import type { ValidationIssue } from './validation-issue.ts';
 
 /** Twenty thousand bad codes must not make an answer of megabytes. */
@@ -145,7 +145,8 @@ const UNDERSCORE = 0x5f;
 /** Two parts per level at most: a key, and a position in its list. */
 const PATH_PARTS_MAX = 2 * JSON_DEPTH_MAX;
 
-const unknownKey = (key: string): string => (/^_?[A-Za-z][A-Za-z0-9]{0,63}$/.test(key) ? key : '');
+/** Named only when some type of R4 has such an element, whatever the case: any other key is the sender's text, and may be a patient's name. */
+const unknownKey = (key: string): string => (isElementName(key.replace(/^_/, '')) ? key : '');
 
 function walkField(value: unknown, extensions: unknown, field: Field, walk: Walk): void {
   if (!field.list) {

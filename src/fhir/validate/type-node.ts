@@ -46,6 +46,18 @@ export function typeNode(name: string): TypeNode | undefined {
   return node;
 }
 
+/** Has any type of R4 an element of this name, written in whatever case? */
+export function isElementName(name: string): boolean {
+  elementNames ??= new Set(
+    Object.values(getAllDataTypes()).flatMap(({ elements }) =>
+      Object.keys(elements).map((path) => (path.split('.').at(-1) ?? '').toLowerCase()),
+    ),
+  );
+  return elementNames.has(name.toLowerCase());
+}
+
+let elementNames: Set<string> | undefined;
+
 const nodes = new Map<string, TypeNode>();
 
 function compile(schema: InternalTypeSchema): TypeNode {
