@@ -102,6 +102,7 @@ function demoSettings(options: Options, ris: RisPeer): Settings {
     PORT: options.port ?? env['PORT'] ?? '8080',
     HL7_PORT: env['HL7_PORT'] ?? '0',
     RIS_URL: ris.url.href,
+    PACS_OBJECTS: env['PACS_OBJECTS'] ?? 'sr,seg,sc',
     STUDY_LOOK_INTERVAL_MS: env['STUDY_LOOK_INTERVAL_MS'] ?? '200',
     STUDY_QUIET_MS: env['STUDY_QUIET_MS'] ?? '1000',
     LOG_LEVEL: env['LOG_LEVEL'] ?? 'warn',

@@ -17,6 +17,9 @@ export function summarise(results: readonly DemoResult[], url: string, token: st
   say(
     `   FHIR        ${cyan(`${url}/fhir/DiagnosticReport?status=preliminary`)}  ${dim('with: Authorization: Bearer <token>')}`,
   );
+  say(
+    `   PACS        ${cyan(`${url}/dicomweb/series`)}  ${dim('the studies, with an SR, a SEG and a picture of each result')}`,
+  );
   say(dim('   a token     npm run -s token   (with the same PRELIM_DATA)'));
   say();
 }

@@ -7,6 +7,9 @@ import { Terminology1763700000006 } from './0006-terminology.ts';
 import { Bulk1763700000007 } from './0007-bulk.ts';
 import { SearchKinds1763700000008 } from './0008-search-kinds.ts';
 import { HistoryIndex1763700000009 } from './0009-history-index.ts';
+import { PacsObjects1763700000010 } from './0010-pacs.ts';
+import { Gate1763700000011 } from './0011-gate.ts';
+import { Models1763700000012 } from './0012-models.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -19,4 +22,7 @@ export const MIGRATIONS = [
   Bulk1763700000007,
   SearchKinds1763700000008,
   HistoryIndex1763700000009,
+  PacsObjects1763700000010,
+  Gate1763700000011,
+  Models1763700000012,
 ] as const;

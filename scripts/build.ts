@@ -12,6 +12,7 @@ const SOURCES = [
   'src',
   'migrations',
   'models',
+  'protocols',
   'demo',
   'scripts',
   'test',

@@ -8,6 +8,7 @@ import { BulkModule } from './fhir/bulk.module.ts';
 import { FhirModule } from './fhir/fhir.module.ts';
 import { ReindexModule } from './fhir/reindex.module.ts';
 import { FlowModule } from './flow/flow.module.ts';
+import { ConformanceModule } from './governance/conformance.module.ts';
 import { GovernanceModule } from './governance/governance.module.ts';
 import { HealthController } from './health.controller.ts';
 import { JobsController } from './jobs.controller.ts';
@@ -42,6 +43,7 @@ export class AppModule {
         TerminologyModule,
         SubscriptionsModule,
         GovernanceModule,
+        ConformanceModule,
         PacsModule,
         OrderModule,
         WorklistModule,

@@ -2,12 +2,13 @@ import { Controller, Get, Header, type OnModuleInit } from '@nestjs/common';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { Database } from './database/database.ts';
 import { FlowRunner } from './flow/flow-runner.ts';
+import { ConformanceLog } from './governance/conformance-log.ts';
 import { Outbox } from './queue/outbox.ts';
 
 /** From a millisecond to ten minutes: a step may be an SQL statement or a 3,000-slice CT. */
 const STEP_BUCKETS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 600];
 
-/** Prometheus metrics. Labels come from closed sets (step, end, queue, state): never an id, never a name. */
+/** Prometheus metrics. Labels come from closed sets (step, end, queue, state, rule, outcome): never an id, never a name. */
 @Controller('metrics')
 export class MetricsController implements OnModuleInit {
   private readonly registry = new Registry();
@@ -31,10 +32,24 @@ export class MetricsController implements OnModuleInit {
     registers: [this.registry],
   });
 
+  private readonly gateEnds = new Counter({
+    name: 'prelim_gate_analyses_total',
+    help: 'Analyses that ended at the gate or behind it: passed, warned, refused',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
+  private readonly gateRules = new Counter({
+    name: 'prelim_gate_rules_total',
+    help: 'Rules of the gate that refused an analysis or warned of it',
+    labelNames: ['rule', 'outcome'],
+    registers: [this.registry],
+  });
+
   constructor(
     private readonly database: Database,
     private readonly outbox: Outbox,
     private readonly flow: FlowRunner,
+    private readonly gate: ConformanceLog,
   ) {}
 
   onModuleInit(): void {
@@ -42,6 +57,10 @@ export class MetricsController implements OnModuleInit {
     this.flow.watch((ended) => {
       this.seconds.observe({ step: ended.step }, ended.ms / 1_000);
       this.ends.inc({ step: ended.step, end: ended.end });
+    });
+    this.gate.watch(({ outcome, rules }) => {
+      this.gateEnds.inc({ outcome });
+      for (const rule of rules) this.gateRules.inc({ rule, outcome });
     });
   }
 

@@ -5,8 +5,10 @@ import { Database } from './database/database.ts';
 import { publishedProfiles } from './fhir/published-profiles.ts';
 import { ResourceStore } from './fhir/resource-store.ts';
 import { subscriptionFor, subscriptionId } from './flow/flow-subscriptions.ts';
+import type { RegisteredModel } from './governance/check-model.ts';
 import { manifestToDevice } from './governance/manifest-to-device.ts';
 import { ModelRegister } from './governance/model-register.ts';
+import { readCard } from './governance/read-card.ts';
 import { LOGGER } from './kernel/log.ts';
 
 /**
@@ -25,7 +27,7 @@ export class SeedFirstRecords implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     const models = this.models.list();
     const devices: Resource[] = [
-      ...models.map((model) => manifestToDevice(model.manifest)),
+      ...(await Promise.all(models.map((model) => this.device(model)))),
       ...publishedProfiles(),
     ];
     await this.database.transaction(async (tx) => {
@@ -44,8 +46,15 @@ export class SeedFirstRecords implements OnApplicationBootstrap {
           await this.store.write(tx, [{ kind: 'create', resource: subscriptionFor(newest.manifest) }]);
       }
     });
+    for (const { folder, get } of this.models.absent())
+      this.log.info({ folder, get }, 'model without its file');
     for (const refusal of this.models.refusals()) {
       this.log.error({ folder: refusal.folder, faults: refusal.faults }, 'model refused');
     }
+  }
+
+  private async device(model: RegisteredModel) {
+    const state = this.models.stateOf(model.ref);
+    return manifestToDevice(model.manifest, { state, ...(await readCard(model)) });
   }
 }

@@ -30,6 +30,23 @@ export const SETTINGS = {
     default: '',
     means: 'Folders with models of your own, separated by ":".',
   },
+  PRELIM_MODEL_STATE: {
+    kind: kinds.oneOf(['pilot', 'shadow']),
+    default: 'pilot',
+    means:
+      'State of a model version that nobody has released: "pilot" sends its results out, "shadow" keeps them inside.',
+  },
+  PRELIM_PROTOCOLS: {
+    kind: kinds.folders,
+    default: '',
+    means: 'Folders with imaging protocols of your own, separated by ":".',
+  },
+  GATE_KEPT_DAYS: {
+    kind: kinds.integer(1, 3_660),
+    default: '400',
+    means:
+      'Days for which the verdicts of the gate and the conformance to imaging protocols are counted by scanner.',
+  },
   LOG_LEVEL: {
     kind: kinds.oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'silent']),
     default: 'info',
@@ -62,6 +79,12 @@ export const SETTINGS = {
     means: 'User for HTTP Basic at DICOMWEB_URL (with DICOMWEB_PASSWORD).',
   },
   DICOMWEB_PASSWORD: { kind: kinds.secret, default: '', means: 'Password for HTTP Basic at DICOMWEB_URL.' },
+  PACS_OBJECTS: {
+    kind: kinds.list(['none', 'sr', 'seg', 'sc']),
+    default: 'sr,seg',
+    means:
+      'What of each result is stored in the PACS by STOW-RS: sr (structured report), seg (segmentation of masks), sc (picture with the finding drawn). none: nothing, for a PACS without STOW-RS.',
+  },
   STUDY_LOOK_INTERVAL_MS: {
     kind: kinds.integer(50, 3_600_000),
     default: '10000',
@@ -148,6 +171,28 @@ export const SETTINGS = {
     default: 'cpu',
     means:
       'Where ONNX models run, first choice first: "cuda,cpu" uses an NVIDIA GPU when ONNX Runtime finds its CUDA parts.',
+  },
+  INFERENCE_ISOLATION: {
+    kind: kinds.oneOf(['process', 'thread']),
+    default: 'process',
+    means:
+      'Where a model runs: "process": in one of its own, so that its crash or time-out ends nothing else; "thread": in the server, without copying tensors.',
+  },
+  INFERENCE_SESSIONS_MAX: {
+    kind: kinds.integer(1, 256),
+    default: '8',
+    means: 'Models kept loaded at the same time; the one unused for longest makes room.',
+  },
+  INFERENCE_RUNS_MAX: {
+    kind: kinds.integer(1, 64),
+    default: '2',
+    means: 'Model runs at the same time in one process of the server.',
+  },
+  INFERENCE_BATCH_MAX: {
+    kind: kinds.integer(1, 256),
+    default: '1',
+    means:
+      'Waiting images of one model computed in one run, where a trial at the start shows that it changes no number. 1: never; worth it on a GPU.',
   },
   INFERENCE_HOSTS: {
     kind: kinds.hosts,
@@ -236,7 +281,7 @@ export type Settings = { readonly [N in keyof typeof SETTINGS]: Value<(typeof SE
 
 /** Names that start like ours but are none of ours: most often a slip of the pen. */
 const OWN_PREFIXES =
-  /^(PRELIM|HL7|RIS|DICOMWEB|STUDY|INFERENCE|SITE|SNOMED|SUBSCRIPTION|BULK|FHIR|AUTH|DATABASE|REDIS)_/;
+  /^(PRELIM|HL7|RIS|DICOMWEB|STUDY|INFERENCE|SITE|SNOMED|SUBSCRIPTION|BULK|FHIR|AUTH|DATABASE|REDIS|PACS|GATE)_/;
 
 /**
  * Reads all settings from an environment. Throws one `config.invalid` that names every fault at once.

@@ -1,7 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type DecodedPixels, decodePixels } from './decode-pixels.ts';
 import {
@@ -13,18 +10,17 @@ import {
   outcomeOf,
   part10,
   sharedFile,
-  sharedFiles,
   sharedTitle,
   shortestMs,
 } from './fixtures/dicom-bytes.ts';
 import { readPart10 } from './read-part10.ts';
 
-const hasDcmdjpeg = spawnSync('dcmdjpeg', ['--version']).status === 0;
-
 const EXPLICIT = '1.2.840.10008.1.2.1';
 const RLE = '1.2.840.10008.1.2.5';
 const JPEG = '1.2.840.10008.1.2.4.50';
 const J2K = '1.2.840.10008.1.2.4.90';
+const HTJ2K = '1.2.840.10008.1.2.4.201';
+const PROGRESSIVE = '1.2.840.10008.1.2.4.55';
 
 const decode = (file: Buffer): Promise<DecodedPixels> => decodePixels(readPart10(file));
 const shared = (path: string): Promise<DecodedPixels> => decode(sharedFile(path));
@@ -69,12 +65,66 @@ describe('stored values of uncompressed pixels', () => {
     expect([...(await decode(file)).values]).toEqual([1, 3, 5, 2, 4, 6]);
   });
 
+  it('of 32 bits keep their sign, in either byte order', async () => {
+    const more = [element(0x00280103, 'US', 1)];
+    const values = Int32Array.of(-2_000_000_000, 70_000);
+    const bytes = Buffer.from(values.buffer);
+    const little = part10(EXPLICIT, ...imagePixel(1, 2, 32, more), element(0x7fe00010, 'OW', bytes));
+    expect((await decode(little)).values).toEqual(values);
+    const packed = rleOf(bytes, 4);
+    const rle = part10(RLE, ...imagePixel(1, 2, 32, more), encapsulated(packed));
+    expect((await decode(rle)).values).toEqual(values);
+  });
+
   it('have a buffer of their own, so that they may be moved to another thread', async () => {
     const file = part10(EXPLICIT, ...imagePixel(1, 2, 8), element(0x7fe00010, 'OB', Buffer.from([1, 2])));
     const { values } = await decode(file);
     expect(values.buffer.byteLength).toBe(2);
   });
 });
+
+interface Htj2kEncoder {
+  getDecodedBuffer(info: object): Uint8Array;
+  getEncodedBuffer(): Uint8Array;
+  setQuality(reversible: boolean, quantizationStep: number): void;
+  encode(): void;
+}
+
+/** By the encoder beside the decoder: no other program here writes HTJ2K. */
+async function encodeHtj2k(
+  values: Int16Array | Uint16Array,
+  { width, height, signed }: { width: number; height: number; signed: boolean },
+): Promise<Buffer> {
+  const load = createRequire(import.meta.url)('@cornerstonejs/codec-openjph') as (
+    options: object,
+  ) => Promise<{ HTJ2KEncoder: new () => Htj2kEncoder }>;
+  const { HTJ2KEncoder } = await load({ print: () => undefined });
+  const encoder = new HTJ2KEncoder();
+  const info = { width, height, bitsPerSample: 16, componentCount: 1, isSigned: signed };
+  encoder
+    .getDecodedBuffer({ ...info, isUsingColorTransform: false })
+    .set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  encoder.setQuality(true, 0);
+  encoder.encode();
+  return Buffer.from(encoder.getEncodedBuffer());
+}
+
+/** One literal run per byte plane, most significant first (PS3.5 G.2). */
+function rleOf(cells: Buffer, cell: number): Buffer {
+  const pixels = cells.length / cell;
+  const planes = Array.from({ length: cell }, (_, plane) =>
+    Buffer.from([
+      pixels - 1,
+      ...Array.from({ length: pixels }, (__, at) => cells[at * cell + cell - 1 - plane] ?? 0),
+    ]),
+  );
+  const head = Buffer.alloc(64);
+  head.writeUInt32LE(cell, 0);
+  planes.forEach((_, plane) => {
+    head.writeUInt32LE(64 + plane * (pixels + 1), 4 + 4 * plane);
+  });
+  return Buffer.concat([head, ...planes]);
+}
 
 describe('refusing hostile pixels by name, at once and without memory', () => {
   const native = (image: Buffer[], bytes: number) =>
@@ -98,6 +148,22 @@ describe('refusing hostile pixels by name, at once and without memory', () => {
     frame.writeUInt16BE(height, 7);
     frame.writeUInt16BE(width, 9);
     return frame;
+  };
+  // Quantization table, 12-bit progressive frame of one component, one code, then scans that each refine the DC bit.
+  const manyScans = (scans: number, size = 8) => {
+    const frame = Buffer.from('ffc2000b0c0008000801011100', 'hex');
+    frame.writeUInt16BE(size, 5);
+    frame.writeUInt16BE(size, 7);
+    const table = Buffer.concat([Buffer.from('ffdb004300', 'hex'), Buffer.alloc(64, 1)]);
+    const scan = Buffer.from('ffda000801010000001000', 'hex');
+    return Buffer.concat([
+      Buffer.from('ffd8', 'hex'),
+      table,
+      frame,
+      ...Array.from({ length: scans }, () => scan),
+      ...(size > 8 ? [Buffer.alloc(40_000)] : []),
+      Buffer.from('ffd9', 'hex'),
+    ]);
   };
   const cases: [string, Buffer, string][] = [
     ['65,535 x 65,535 with 10 bytes', native(frames('10000'), 10), 'dicom.pixel-size'],
@@ -151,6 +217,16 @@ describe('refusing hostile pixels by name, at once and without memory', () => {
       'JPEG of 16,384 x 16,384 in a few bytes',
       packed(JPEG, 16_384, jpegOf(16_384, 16_384)),
       'dicom.codestream',
+    ],
+    [
+      'progressive JPEG with scan after scan',
+      part10(PROGRESSIVE, ...imagePixel(8, 8, 16), encapsulated(manyScans(1000))),
+      'dicom.codestream',
+    ],
+    [
+      '12-bit JPEG of 4,096 x 4,096 in an image of 8 bits',
+      packed(PROGRESSIVE, 4096, manyScans(1, 4096)),
+      'dicom.pixel-format',
     ],
     ['JPEG that is none', packed(JPEG, 16, Buffer.alloc(100, 0xff)), 'dicom.codestream'],
     ['JPEG 2000 that is none', packed(J2K, 16, Buffer.alloc(100)), 'dicom.codestream'],
@@ -257,6 +333,17 @@ describe.skipIf(!hasSharedData)(sharedTitle('real pixels'), () => {
     expect(sum / values.length).toBeLessThan(error);
   });
 
+  it.each([false, true])('HTJ2K made from a CT slice gives its values back (signed: %s)', async (signed) => {
+    const expected = await shared('transfer-syntax/ct_explicit_le.dcm');
+    const values = signed
+      ? Int16Array.from(expected.values, (value) => Math.min(32_767, value - 1024))
+      : Uint16Array.from(expected.values, (value) => Math.max(0, value));
+    const frame = await encodeHtj2k(values, { width: 512, height: 512, signed });
+    const more = [element(0x00280103, 'US', signed ? 1 : 0)];
+    const file = part10(HTJ2K, ...imagePixel(512, 512, 16, more), encapsulated(frame));
+    expect((await decode(file)).values).toEqual(values);
+  });
+
   it('colours are as their code streams say', async () => {
     const corner = async (path: string) => {
       const { values, photometricInterpretation } = await shared(path);
@@ -268,52 +355,5 @@ describe.skipIf(!hasSharedData)(sharedTitle('real pixels'), () => {
     expect((await corner('us/us_j2k_ybr_rct.dcm'))[0]).toBe('RGB');
     expect((await corner('sc/SC_ybr_full_422_uncompressed.dcm'))[0]).toBe('YBR_FULL');
     expect((await corner('us/us_palette.dcm'))[0]).toBe('PALETTE COLOR');
-  });
-
-  it.skipIf(!hasDcmdjpeg).each([
-    // Ours is a floating point transform there, DCMTK's an integer one.
-    ['transfer-syntax/ct_jpeg_ext51.dcm', 1],
-    ['other-xray/wg04_RG2_JPLY_hip.dcm', 1],
-    ['transfer-syntax/ct_jpeg_baseline50.dcm', 0],
-    ['odd/bad_sequence.dcm', 0],
-    ['sc/SC_jpeg_no_color_transform.dcm', 0],
-    ['sc/TestPattern_JPEG-Baseline_YBR422.dcm', 0],
-    ['us/us_8frame_jpeg_fragmented_no_bot.dcm', 0],
-  ])(hasDcmdjpeg ? '%s is as DCMTK decodes it' : '%s (skipped: no dcmdjpeg)', async (path, error) => {
-    const folder = mkdtempSync(join(tmpdir(), 'prelim-dicom-'));
-    try {
-      execFileSync('dcmdjpeg', ['+px', `../shared/data/dicom/${path}`, join(folder, 'native.dcm')], {
-        stdio: 'ignore',
-      });
-      const expected = await decode(readFileSync(join(folder, 'native.dcm')));
-      const { values } = await shared(path);
-      let worst = 0;
-      for (const [at, value] of values.entries())
-        worst = Math.max(worst, Math.abs(value - (expected.values[at] ?? 0)));
-      expect(worst).toBeLessThanOrEqual(error);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
-
-  const REFUSED: Record<string, string> = {
-    'mr-small/MR_small_padded.dcm': 'dicom.pixel-size',
-    'odd/JPEG2000-embedded-sequence-delimiter.dcm': 'dicom.pixel-size',
-    'odd/MR_truncated.dcm': 'dicom.truncated',
-    'odd/badVR.dcm': 'dicom.pixel-size',
-    'odd/emri_small_jpeg_2k_lossless_too_short.dcm': 'dicom.truncated',
-    'odd/meta_missing_tsyntax.dcm': 'dicom.pixel-size',
-    'odd/nested_priv_SQ.dcm': 'dicom.pixel-size',
-    'odd/no_meta.dcm': 'dicom.not-dicom',
-    'odd/rtplan_truncated.dcm': 'dicom.truncated',
-    'other/parametric_map_float.dcm': 'dicom.pixel-format',
-    'transfer-syntax/ct_jpeg53_retired.dcm': 'dicom.transfer-syntax',
-    'transfer-syntax/ct_jpeg55_retired.dcm': 'dicom.transfer-syntax',
-  };
-  const WITHOUT_PIXELS =
-    /^(sr\/|other\/(DICOMDIR|ecg|rtplan|rtstruct|sm_ann)|charset\/chr(JapMulti|SQ)|odd\/(Expl|GH|Issue|UN_|empty|no-meta-|no_meta_g))/;
-  it.each(sharedFiles())('%s is decoded or refused by name', async (path) => {
-    const expected = REFUSED[path] ?? (WITHOUT_PIXELS.test(path) ? 'dicom.no-pixels' : 'ok');
-    expect(await outcomeOf(() => shared(path))).toBe(expected);
   });
 });

@@ -23,7 +23,7 @@ export interface DecodedPixels {
   readonly signed: boolean;
   /**
    * Of `values`: as in the file, but `RGB` where a decoder undid the colour transformation of its code stream, and
-   * `YBR_FULL` where 4:2:2 was spread out.
+   * `YBR_FULL` (of the retired `YBR_PARTIAL_422`: `YBR_PARTIAL`) where 4:2:2 was spread out.
    */
   readonly photometricInterpretation: string;
   /** Frame after frame, row after row; no rescale, no inversion. Its buffer is its own and may be transferred. */
@@ -81,7 +81,8 @@ function native(
   const { rows, columns, samplesPerPixel, planar, photometricInterpretation } = description;
   const values = decodeNative(pixelData, description, first, count);
   if (isSubsampled(photometricInterpretation) && samplesPerPixel === 3) {
-    return result(description, count, spread422(values, description, count), 'YBR_FULL');
+    const spread = photometricInterpretation.replace('_422', '');
+    return result(description, count, spread422(values, description, count), spread);
   }
   if (planar) {
     const size = rows * columns * samplesPerPixel;

@@ -27,6 +27,8 @@ export const TRANSFER_SYNTAXES: readonly TransferSyntax[] = [
   encapsulated('1.2.840.10008.1.2.5', 'RLE Lossless', 'rle', false),
   encapsulated('1.2.840.10008.1.2.4.50', 'JPEG Baseline (Process 1)', 'jpeg', true),
   encapsulated('1.2.840.10008.1.2.4.51', 'JPEG Extended (Process 2 & 4)', 'jpeg', true),
+  encapsulated('1.2.840.10008.1.2.4.53', 'JPEG Spectral Selection (Process 6 & 8), retired', 'jpeg', true),
+  encapsulated('1.2.840.10008.1.2.4.55', 'JPEG Full Progression (Process 10 & 12), retired', 'jpeg', true),
   encapsulated('1.2.840.10008.1.2.4.57', 'JPEG Lossless (Process 14)', 'jpeg', false),
   encapsulated('1.2.840.10008.1.2.4.70', 'JPEG Lossless (Process 14, Selection Value 1)', 'jpeg', false),
   encapsulated('1.2.840.10008.1.2.4.80', 'JPEG-LS Lossless', 'jpeg-ls', false),

@@ -1,5 +1,7 @@
+import type { IncomingMessage } from 'node:http';
 import { Failure } from '../kernel/errors.ts';
 import { authorizationFor, type DicomwebConnection } from './dicomweb-connection.ts';
+import { openResponse } from './open-response.ts';
 
 export interface DicomwebRequest {
   readonly method: 'GET' | 'POST';
@@ -31,27 +33,27 @@ export async function sendDicomweb(
   const patience = new Patience(request.timeMs, connection.times.silenceMs);
   const authorization = authorizationFor(connection, url);
   try {
-    const response = await fetch(url, {
+    const response = await openResponse(url, {
       method: request.method,
       headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
-      redirect: 'manual',
       signal: patience.signal,
-      ...(request.body === undefined ? {} : { body: request.body as Uint8Array<ArrayBuffer> }),
+      ...(request.body === undefined ? {} : { body: request.body }),
     });
-    if (response.status >= 300 && response.status < 400) {
-      await response.body?.cancel();
+    const status = response.statusCode ?? 0;
+    if (status >= 300 && status < 400) {
+      response.destroy();
       throw new Failure(
         'dicomweb.redirect',
         'The PACS answers with a redirect. Set DICOMWEB_URL to the address it leads to.',
       );
     }
     return {
-      status: response.status,
-      headers: response.headers,
+      status,
+      headers: headersOf(response),
       body: bounded(response, patience, request.answerBytesMax),
       cancel: async () => {
         patience.end();
-        await response.body?.cancel();
+        response.destroy();
       },
     };
   } catch (error) {
@@ -103,19 +105,19 @@ class Patience {
 }
 
 async function* bounded(
-  response: Response,
+  response: IncomingMessage,
   patience: Patience,
   bytesMax: number,
 ): AsyncGenerator<Buffer, void, undefined> {
   let total = 0;
   try {
-    for await (const chunk of response.body ?? []) {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
       patience.heard();
       total += chunk.byteLength;
       if (total > bytesMax) {
         throw new Failure('dicomweb.too-large', `The answer of the PACS is larger than ${bytesMax} bytes.`);
       }
-      yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      yield chunk;
       // What the caller did with the chunk took its time too; only the server's silence counts.
       patience.heard();
     }
@@ -124,6 +126,13 @@ async function* bounded(
   } finally {
     patience.end();
   }
+}
+
+function headersOf({ headers }: IncomingMessage): Headers {
+  const all = new Headers();
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) all.set(name, Array.isArray(value) ? value.join(', ') : value);
+  return all;
 }
 
 function lost(error: unknown, patience: Patience): unknown {

@@ -1,23 +1,29 @@
+import type { Settings } from '../config/settings.ts';
+import type { InstanceStore, StoreFailed, StoreResult } from '../dicom/instance-store.ts';
 import { jsonString } from '../dicom/json-values.ts';
 import type { DicomJson } from '../dicom/study-source.ts';
 import { Failure } from '../kernel/errors.ts';
 import { type ClientAnswer, callDicomweb } from './dicomweb-client.ts';
-import type { DicomwebConnection } from './dicomweb-connection.ts';
+import { type DicomwebConnection, dicomwebConnection } from './dicomweb-connection.ts';
 import { statusFailure } from './dicomweb-request.ts';
 
 /** dicomweb-client joins all files of a request in memory, twice: a request carries so much and no more. */
 export const STOW_REQUEST_BYTES_MAX = 32 * 1024 * 1024;
 
-export interface StowResult {
-  /** SOP Instance UIDs that are in the PACS now, those that were there already included. */
-  readonly stored: readonly string[];
-  readonly failed: readonly StowFailed[];
+/** The PACS at `DICOMWEB_URL` as the place where results are stored. */
+export class DicomwebStore implements InstanceStore {
+  constructor(private readonly connection: DicomwebConnection) {}
+
+  store(_studyInstanceUid: string, files: readonly Uint8Array[]): Promise<StoreResult> {
+    return storeInstances(this.connection, files);
+  }
 }
 
-export interface StowFailed {
-  readonly sopInstanceUid: string;
-  /** Failure Reason (0008,1197), PS3.18 Annex I. */
-  readonly reason: number;
+/** With the credentials of the settings. Throws `config.invalid` when `DICOMWEB_URL` is not set. */
+export function dicomwebStoreOf(settings: Settings): DicomwebStore {
+  if (!settings.DICOMWEB_URL) throw new Failure('config.invalid', 'DICOMWEB_URL is not set.');
+  const { DICOMWEB_TOKEN: token, DICOMWEB_USER: user, DICOMWEB_PASSWORD: password } = settings;
+  return new DicomwebStore(dicomwebConnection(settings.DICOMWEB_URL, { token, user, password }));
 }
 
 /** "The instance is already there": what a retry wants to hear (Azure; PS3.18 leaves the code to the server). */
@@ -31,16 +37,17 @@ const ALREADY_THERE = 45_070;
 export async function storeInstances(
   connection: DicomwebConnection,
   files: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-): Promise<StowResult> {
+): Promise<StoreResult> {
   const stored: string[] = [];
-  const failed: StowFailed[] = [];
+  const failed: StoreFailed[] = [];
   for await (const datasets of batches(files)) {
     const answer = await callDicomweb(
       connection,
       'store',
       (client, request) => client.storeInstances({ datasets: datasets.map(ownBuffer), request }),
-      [409],
+      [404, 405, 409, 501],
     );
+    if (NO_STORE.has(answer.status)) throw notOffered(answer.status);
     const result = readStowAnswer(answer, datasets.length);
     stored.push(...result.stored);
     failed.push(...result.failed);
@@ -49,7 +56,7 @@ export async function storeInstances(
 }
 
 /** Reads the Store Instances Response (PS3.18 10.5.3). Throws `dicomweb.answer` when it does not account for all that was sent. */
-export function readStowAnswer(answer: ClientAnswer, sent: number): StowResult {
+export function readStowAnswer(answer: ClientAnswer, sent: number): StoreResult {
   const body: unknown = Array.isArray(answer.body) ? answer.body[0] : answer.body;
   if (typeof body !== 'object' || body === null) {
     if (answer.status === 409) throw statusFailure(409);
@@ -67,6 +74,15 @@ export function readStowAnswer(answer: ClientAnswer, sent: number): StowResult {
   }
   return { stored: [...stored, ...there], failed: failures.filter((row) => row.reason !== ALREADY_THERE) };
 }
+
+/** No such path, not with POST, or not there yet: nothing that waiting mends. */
+const NO_STORE: ReadonlySet<number> = new Set([404, 405, 501]);
+
+const notOffered = (status: number): Failure =>
+  new Failure(
+    'dicomweb.store-not-offered',
+    `The PACS has no STOW-RS at DICOMWEB_URL (${status}). Switch it on there and replay, or set PACS_OBJECTS=none.`,
+  );
 
 async function* batches(
   files: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,

@@ -9,6 +9,9 @@ import { FindingsModule } from '../steps/findings/findings.module.ts';
 import { FindingsStep } from '../steps/findings/findings.step.ts';
 import { InferenceModule } from '../steps/inference/inference.module.ts';
 import { InferenceStep } from '../steps/inference/inference.step.ts';
+import { PacsResultsModule } from '../steps/pacs/pacs.module.ts';
+import { PacsObjectsStep } from '../steps/pacs/pacs-objects.step.ts';
+import { PacsStoreStep } from '../steps/pacs/pacs-store.step.ts';
 import { QualityModule } from '../steps/quality/quality.module.ts';
 import { QualityStep } from '../steps/quality/quality.step.ts';
 import { ReportModule } from '../steps/report/report.module.ts';
@@ -31,6 +34,8 @@ const STEPS = [
   ReportStep,
   RisMessageStep,
   RisSendStep,
+  PacsObjectsStep,
+  PacsStoreStep,
 ];
 
 @Module({
@@ -43,6 +48,7 @@ const STEPS = [
     FindingsModule,
     ReportModule,
     RisModule,
+    PacsResultsModule,
   ],
   providers: [
     {

@@ -5,6 +5,7 @@ import type {
   GatePassed,
   Inferred,
   OruStored,
+  PacsObjectsMade,
   ReportWritten,
   StudyAvailable,
   StudySeen,
@@ -23,6 +24,8 @@ export interface Arrows {
   'report written': ReportWritten;
   'ORU stored': OruStored;
   'ORU acknowledged': OruStored;
+  'PACS objects made': PacsObjectsMade;
+  'PACS objects stored': PacsObjectsMade;
 }
 
 export type Arrow = keyof Arrows;
@@ -61,6 +64,17 @@ export const STUDY_FLOW: readonly FlowRow[] = [
     concurrency: 8,
     attemptsMax: 100,
     lane: (handoff: OruStored) => handoff.lane,
+  }),
+  //  Versions of a report are made in order, for each names the one before; objects of a study are stored in order.
+  row('report written', 'pacs-objects', 'PACS objects made', {
+    concurrency: 2,
+    attemptsMax: 10,
+    lane: (handoff: ReportWritten) => `pacs:${handoff.patientId}`,
+  }),
+  row('PACS objects made', 'pacs-store', 'PACS objects stored', {
+    concurrency: 4,
+    attemptsMax: 20,
+    lane: (handoff: PacsObjectsMade) => `pacs-store:${handoff.studyInstanceUid}`,
   }),
 ];
 

@@ -66,6 +66,23 @@ export function passedTask(task: AnalysisTask, warnings: readonly GateVerdict[],
   };
 }
 
+const SCANNER = 'scanner';
+
+/** With the Device of the scanner that made the images: what the gate says is counted by it. */
+export function withScanner(task: AnalysisTask, deviceId: string): AnalysisTask {
+  const others = (task.input ?? []).filter((input) => input.type.text !== SCANNER);
+  return {
+    ...task,
+    input: [...others, { type: { text: SCANNER }, valueReference: { reference: `Device/${deviceId}` } }],
+  };
+}
+
+/** Id of that Device. */
+export function scannerOfTask(task: Task): string | undefined {
+  const input = task.input?.find(({ type }) => type.text === SCANNER);
+  return input?.valueReference?.reference?.split('/')[1];
+}
+
 /** Refused by name: `rejected`, with every rule that said no. */
 export function rejectedTask(task: AnalysisTask, verdicts: readonly GateVerdict[], now: Date): AnalysisTask {
   return {
@@ -86,16 +103,25 @@ export function failedTask(task: AnalysisTask, why: string, now: Date): Analysis
   };
 }
 
+/** Done: the report, and with it what the gate and the pixels warned of. */
 export function completedTask(
   task: AnalysisTask,
   report: Reference<DiagnosticReport>,
   now: Date,
+  warnings: readonly GateVerdict[] = [],
 ): AnalysisTask {
   return {
     ...ended(task, now),
     status: 'completed',
     businessStatus: { text: 'report written' },
-    output: [{ type: { text: 'report' }, valueReference: report }],
+    output: [
+      { type: { text: 'report' }, valueReference: report },
+      ...warnings.map((warning) => ({
+        type: { text: 'warning' },
+        valueCodeableConcept: verdictConcept([warning]),
+      })),
+    ],
+    ...(warnings.length > 0 ? { note: warnings.map((warning) => ({ text: verdictText(warning) })) } : {}),
   };
 }
 

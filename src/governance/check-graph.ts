@@ -1,7 +1,8 @@
 import type { FailureIssue } from '../kernel/errors.ts';
 import { channelsOf } from './check-manifest.ts';
 import type { GraphTensor, ModelGraph } from './inspect-model.ts';
-import type { Manifest, ModelInput, ModelOutput } from './manifest.ts';
+import type { DetectionOutput, Manifest, ModelInput, ModelOutput } from './manifest.ts';
+import { finalSize } from './pixel-rules-combined.ts';
 
 /** Compares what a manifest says of its graph with the graph. Dimensions that the graph leaves open are not judged. */
 export function checkGraph(manifest: Manifest, graph: ModelGraph): readonly FailureIssue[] {
@@ -42,17 +43,17 @@ function layoutFaults(
     const text = `${axes} has ${axes.length} axes, the graph takes ${tensor.dims.length}`;
     return [{ at: `${at}/layout`, text }];
   }
-  const resize = manifest.pixels.findLast((op) => op.op === 'resize');
-  const given: Record<string, number | undefined> = {
+  const given: Record<string, number | null> = {
     N: 1,
     C: channelsOf(manifest),
-    H: resize?.rows,
-    W: resize?.columns,
+    ...finalSize(manifest.pixels),
   };
   return [...axes].flatMap((axis, i) => {
     const needs = tensor.dims[i] ?? null;
-    if (needs === null || axis === 'D' || given[axis] === needs) return [];
-    const gives = given[axis] === undefined ? 'pixels do not resize' : `pixels give ${given[axis]}`;
+    const size = given[axis] ?? null;
+    // How many slices a study has, the gate's rule `slices` may say.
+    if (needs === null || size === needs || (axis === 'D' && size === null)) return [];
+    const gives = size === null ? 'pixels leave it to the study' : `pixels give ${size}`;
     return [{ at: `${at}/layout`, text: `the graph takes ${needs} on axis ${axis}, ${gives}` }];
   });
 }
@@ -72,7 +73,19 @@ function outputFaults(output: ModelOutput, at: string, graph: ModelGraph): Failu
   if (output.kind === 'measurement' && width !== null && width !== 1) {
     return [{ at, text: `a measurement is one number, the graph gives ${width}` }];
   }
+  if (output.kind === 'detection') return columnFaults(output, at, graph);
   return [];
+}
+
+/** Scores and classes may be outputs of their own. */
+function columnFaults(output: DetectionOutput, at: string, graph: ModelGraph): FailureIssue[] {
+  return (['scores', 'classes'] as const).flatMap((part) => {
+    const where = output[part];
+    if (!where || !('output' in where)) return [];
+    const tensor = graph.outputs.find(({ name }) => name === where.output);
+    const text = `the graph has no such output; it has ${names(graph.outputs)}`;
+    return tensor ? [] : [{ at: `${at}/${part}/output`, text }];
+  });
 }
 
 const NUMERIC = new Set([

@@ -2,7 +2,10 @@ import { Ajv, type ErrorObject } from 'ajv';
 import schema from '../../models/imaging-model-1.schema.json' with { type: 'json' };
 import type { FailureIssue } from '../kernel/errors.ts';
 import { GATE_RULES, RULES_THAT_ALWAYS_REFUSE } from './gate-rules.ts';
+import { tagOfAttribute } from './image-attributes.ts';
 import type { FindingRule, Manifest, ModelOutput } from './manifest.ts';
+import { combinedOutputFaults } from './output-rules.ts';
+import { combinedPixelFaults } from './pixel-rules-combined.ts';
 
 /**
  * Judges a manifest by itself, before its file is looked at: `models/imaging-model-1.schema.json`, then what a schema cannot
@@ -19,8 +22,11 @@ export function checkManifest(value: unknown): {
     faults: [
       ...rangeFaults(manifest),
       ...warnOnlyFaults(manifest),
+      ...attributeFaults(manifest),
       ...pixelFaults(manifest),
+      ...combinedPixelFaults(manifest),
       ...outputFaults(manifest),
+      ...combinedOutputFaults(manifest),
       ...findingFaults(manifest),
       ...goldenFaults(manifest),
     ],
@@ -82,6 +88,14 @@ function warnOnlyFaults(manifest: Manifest): FailureIssue[] {
       return [{ at, text: `the rule ${rule} always refuses` }];
     return [];
   });
+}
+
+function attributeFaults(manifest: Manifest): FailureIssue[] {
+  return (manifest.fits.attributes ?? []).flatMap((name, i) =>
+    tagOfAttribute(name) === null
+      ? [{ at: `/fits/attributes/${i}`, text: 'is no keyword known here; write the tag as gggg,eeee' }]
+      : [],
+  );
 }
 
 function pixelFaults(manifest: Manifest): FailureIssue[] {
@@ -162,8 +176,11 @@ function presenceFaults(
 ): FailureIssue[] {
   const faults: FailureIssue[] = [];
   const output = outputs.get(finding.from.output);
-  if (output?.kind !== 'classification') {
-    faults.push({ at: `${at}/from/output`, text: 'names no classification output of this manifest' });
+  if (output?.kind !== 'classification' && output?.kind !== 'detection') {
+    faults.push({
+      at: `${at}/from/output`,
+      text: 'names no classification or detection output of this manifest',
+    });
   } else if (!output.labels.includes(finding.from.label)) {
     faults.push({ at: `${at}/from/label`, text: 'names no label of that output' });
   }
@@ -181,9 +198,12 @@ function measureFaults(
 ): FailureIssue[] {
   const faults: FailureIssue[] = [];
   const output = outputs.get(finding.measures);
-  if (output?.kind !== 'measurement') {
-    faults.push({ at: `${at}/measures`, text: 'names no measurement output of this manifest' });
-  } else if (output.unit !== finding.unit) {
+  if (output?.kind !== 'measurement' && output?.kind !== 'segmentation') {
+    faults.push({
+      at: `${at}/measures`,
+      text: 'names no measurement or segmentation output of this manifest',
+    });
+  } else if (output.kind === 'measurement' && output.unit !== finding.unit) {
     faults.push({ at: `${at}/unit`, text: 'is not the unit of that output' });
   }
   if (finding.plausible.min >= finding.plausible.max)

@@ -29,6 +29,8 @@ export interface ModelRefusal {
   readonly id?: string;
   readonly version?: string;
   readonly faults: readonly FailureIssue[];
+  /** Nothing is wrong but that its file is not here: how to get it. */
+  readonly get?: string;
 }
 
 /** Checks the model in a folder. Never throws for a bad model: all its faults come back together. */
@@ -44,6 +46,14 @@ export async function checkModel(
   const remote = manifest.running.engine?.kind === 'open-inference-protocol';
   if (remote && faults.length === 0 && !(await exists(resolve(folder, manifest.file.path)))) {
     return { ref, manifest, folder: resolve(folder), file: resolve(folder, manifest.file.path), graph: null };
+  }
+  if (
+    manifest.file.get !== undefined &&
+    faults.length === 0 &&
+    !(await exists(resolve(folder, manifest.file.path)))
+  ) {
+    const absent = [{ at: '/file/path', text: `the file is not here; to get it: ${manifest.file.get}` }];
+    return { folder, id: manifest.id, version: manifest.version, faults: absent, get: manifest.file.get };
   }
   const file = await checkFile(folder, manifest);
   const all = [...faults, ...(await cardFaults(folder, manifest)), ...file.faults];

@@ -3,23 +3,31 @@ import { dirname, join } from 'node:path';
 import { Module } from '@nestjs/common';
 import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
-import { INSPECT_MODEL, type InspectModel, inspectAndRelease } from './inspect-model.ts';
+import { inspectApart } from './inspect-apart.ts';
+import { INSPECT_MODEL, type InspectModel } from './inspect-model.ts';
 import { ModelRegister } from './model-register.ts';
+import { ModelReleaseStore } from './model-release.store.ts';
+import { ModelStates } from './model-states.ts';
 
-/** The models this process may run: those of the project and those of `PRELIM_MODELS`. */
+/** The models this process may run: those of the project, those added by `npm run model -- add`, and those of `PRELIM_MODELS`. */
 @Module({
   providers: [
     {
       provide: ModelRegister,
       inject: [SETTINGS, { token: INSPECT_MODEL, optional: true }],
-      useFactory: (settings: Settings, inspect: InspectModel = inspectAndRelease) =>
+      useFactory: (settings: Settings, inspect: InspectModel = inspectApart) =>
         ModelRegister.read(
-          { own: [join(projectFolder(), 'models')], required: settings.PRELIM_MODELS },
+          {
+            own: [join(projectFolder(), 'models'), join(settings.PRELIM_DATA, 'models')],
+            required: settings.PRELIM_MODELS,
+          },
           inspect,
         ),
     },
+    ModelReleaseStore,
+    ModelStates,
   ],
-  exports: [ModelRegister],
+  exports: [ModelRegister, ModelStates],
 })
 export class GovernanceModule {}
 

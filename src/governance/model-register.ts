@@ -2,10 +2,16 @@ import { checkModel, type ModelRefusal, type RegisteredModel } from './check-mod
 import { compareVersions } from './compare-versions.ts';
 import { findModelFolders } from './find-model-folders.ts';
 import type { InspectModel } from './inspect-model.ts';
+import type { ModelState } from './model-release.ts';
 
-/** The models this server may run, read once at start. A bad model is refused with all its faults; the others go on. */
+/**
+ * The models this server may run, read once at start. A bad model is refused with all its faults; the others go on. Their states are read
+ * from the database again and again (`model-states.ts`): a person may release or retire one while the server runs.
+ */
 export class ModelRegister {
   private readonly models: readonly RegisteredModel[];
+  private states: ReadonlyMap<string, ModelState> = new Map();
+  private firstState: ModelState = 'pilot';
 
   constructor(
     models: readonly RegisteredModel[],
@@ -42,9 +48,29 @@ export class ModelRegister {
     return new ModelRegister(models, refusals);
   }
 
-  /** The model of `<id>@<version>`, or the newest version of `<id>`; null when there is none. */
+  /**
+   * The model of `<id>@<version>`, whatever its state; or of `<id>` the version in use: the newest that is live, else in pilot, else in
+   * shadow. null when there is none, or every version of `<id>` is retired.
+   */
   get(ref: string): RegisteredModel | null {
-    return this.models.find((model) => model.ref === ref || model.manifest.id === ref) ?? null;
+    const exact = this.models.find((model) => model.ref === ref);
+    if (exact) return exact;
+    const versions = this.models.filter((model) => model.manifest.id === ref);
+    for (const state of IN_USE) {
+      const version = versions.find((model) => this.stateOf(model.ref) === state);
+      if (version) return version;
+    }
+    return null;
+  }
+
+  stateOf(ref: string): ModelState {
+    return this.states.get(ref) ?? this.firstState;
+  }
+
+  /** `first`: of versions that nobody has released. */
+  setStates(states: ReadonlyMap<string, ModelState>, first: ModelState): void {
+    this.states = states;
+    this.firstState = first;
   }
 
   /** By id, newest version first. */
@@ -52,10 +78,18 @@ export class ModelRegister {
     return this.models;
   }
 
+  /** Those with something wrong. */
   refusals(): readonly ModelRefusal[] {
-    return this.refused;
+    return this.refused.filter(({ get }) => get === undefined);
+  }
+
+  /** Packages whose file is not here, each with how to get it: nothing is wrong with them. */
+  absent(): readonly ModelRefusal[] {
+    return this.refused.filter(({ get }) => get !== undefined);
   }
 }
+
+const IN_USE: readonly ModelState[] = ['live', 'pilot', 'shadow'];
 
 export interface ModelFolders {
   /** Looked at when they exist. */

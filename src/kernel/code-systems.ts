@@ -30,6 +30,9 @@ export const PROFILES = {
 /** ACR actionable category (1, 2, 3) of an Observation, as valueInteger. */
 export const ACTIONABLE_EXTENSION = `${PRELIM}/StructureDefinition/actionable-category`;
 
+/** Where in a stored image the finding of an Observation lies. */
+export const IMAGE_REGION_EXTENSION = `${PRELIM}/StructureDefinition/image-region`;
+
 export const IDENTIFIER_SYSTEMS = {
   dicomUid: 'urn:dicom:uid',
   uri: 'urn:ietf:rfc:3986',
@@ -41,6 +44,8 @@ export const IDENTIFIER_SYSTEMS = {
   modelChecksum: `${PRELIM}/NamingSystem/model-sha256`,
   /** SHA-256 over the tensors a model was given. */
   inputsDigest: `${PRELIM}/NamingSystem/inputs-sha256`,
+  /** Hash over what a scanner says of itself, on the Device that stands for it. */
+  scanner: `${PRELIM}/NamingSystem/scanner`,
   /** Our own filler number of a report (OBR-3). */
   filler: `${PRELIM}/NamingSystem/filler`,
 } as const;

@@ -75,11 +75,15 @@ export const FAILURES = {
   'dicomweb.incomplete': { kind: 'unavailable', retry: true },
   'dicomweb.wrong-study': { kind: 'invalid', retry: false },
 
+  'dicomweb.store-not-offered': { kind: 'unsupported', retry: false },
+
   'study.contradictory': { kind: 'invalid', retry: false },
 
   'inference.pixels-invalid': { kind: 'invalid', retry: false },
   'inference.slices-differ': { kind: 'invalid', retry: false },
+  'inference.suv': { kind: 'unsupported', retry: false },
   'inference.spacing-missing': { kind: 'invalid', retry: false },
+  'inference.window-missing': { kind: 'invalid', retry: false },
   'inference.series-too-large': { kind: 'too-large', retry: false },
   'inference.input-shape': { kind: 'invalid', retry: false },
   'inference.output-invalid': { kind: 'invalid', retry: false },
@@ -124,6 +128,8 @@ export const FAILURES = {
 
   'ris.profile': { kind: 'invalid', retry: false },
   'ris.not-sendable': { kind: 'invalid', retry: false },
+
+  'pacs.not-describable': { kind: 'invalid', retry: false },
 
   internal: { kind: 'internal', retry: true },
 } as const satisfies Record<string, FailureClass>;

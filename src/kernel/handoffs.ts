@@ -57,9 +57,36 @@ export interface SmallTensor {
   readonly data: readonly number[];
 }
 
+/**
+ * Where something lies in a stored image. Coordinates are those of DICOM's SCOORD (PS3.3 C.18.6): pixels of the stored frame, x to the
+ * right, y down, (0, 0) the outer corner of the first pixel and (columns, rows) that of the last, so the centre of a pixel lies at a half.
+ */
+export interface FindingLocation {
+  readonly sopInstanceUid: string;
+  /** From 1; 1 for an instance of one frame. */
+  readonly frame: number;
+  /** Left, top, right, bottom. */
+  readonly box: readonly [number, number, number, number];
+  /** Outline x, y, x, y …, closed without repeating its first point; null where only the box is known. */
+  readonly polygon: readonly number[] | null;
+  /** Score of this place, 0 to 1; null where the finding as a whole has the only one. */
+  readonly score: number | null;
+}
+
+/** What a model's picture (boxes, mask, heat map) shows at one place. */
+export interface ResultRegion {
+  /** Label of the output. */
+  readonly label: string;
+  readonly location: FindingLocation;
+  /** Of a mask: mL of the whole region in a volume, mm² in an image; null where the files lack the distances, and for boxes. */
+  readonly size: number | null;
+}
+
 /** inference → findings */
 export interface Inferred extends GatePassed {
   readonly outputs: Readonly<Record<string, SmallTensor>>;
+  /** Per output that is a picture: its regions, best first. Left out where the model has no such output. */
+  readonly regions?: Readonly<Record<string, readonly ResultRegion[]>>;
   /** SHA-256 over the tensors the model got: the same inputs give the same digest. */
   readonly inputsDigest: string;
   /** Id of the Binary with the PNG, when the model's kind gives a picture. */
@@ -93,6 +120,8 @@ export interface Finding {
   readonly codes: readonly FindingCode[];
   /** ACR actionable category (1 minutes, 2 hours, 3 days), when the finding is present and the manifest says so. */
   readonly actionable: 1 | 2 | 3 | null;
+  /** Where it lies, best first; left out where the model does not say. */
+  readonly locations?: readonly FindingLocation[];
 }
 
 /** A code of a finding, or an explicit "this system has none". */
@@ -111,6 +140,17 @@ export interface ReportWritten {
   /** Messages about one patient leave in order. */
   readonly patientId: string;
 }
+
+/** pacs objects → pacs store: the DICOM objects of this version of the report are made and kept. */
+export interface PacsObjectsMade {
+  readonly diagnosticReportId: string;
+  readonly versionId: number;
+  /** Objects of one study are stored in order. */
+  readonly studyInstanceUid: string;
+}
+
+/** The queue of the step that makes DICOM objects of a report; a change of a report from outside the way writes to it too. */
+export const PACS_OBJECTS_QUEUE = 'pacs-objects';
 
 /** ris message → ris send: the bytes are stored, with their control id. */
 export interface OruStored {

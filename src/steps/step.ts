@@ -20,6 +20,8 @@ export type StepName =
   | 'findings'
   | 'report'
   | 'ris-message'
+  | 'pacs-objects'
+  | 'pacs-store'
   | 'ris-send';
 
 export type StepResult<Out extends object> =

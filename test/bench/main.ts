@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { benchFhir } from './fhir.ts';
 import { benchGrowth } from './fhir-growth.ts';
 import { benchPipeline } from './pipeline.ts';
+import { benchPixels } from './pixels.ts';
 import { benchSubscriptions } from './subscriptions.ts';
 import { benchTerminology } from './terminology.ts';
 
@@ -13,6 +14,7 @@ const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
   },
   fhir: benchFhir,
   growth: benchGrowth,
+  pixels: benchPixels,
   terminology: benchTerminology,
   subscriptions: (args) => {
     const { values } = parseArgs({ args: [...args], options: { runs: { type: 'string', default: '20' } } });

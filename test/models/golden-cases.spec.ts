@@ -95,14 +95,14 @@ describe('a golden case', () => {
   });
 });
 
-describe('model:check', () => {
-  const program = join(import.meta.dirname, '../../dist/scripts/check-model.js');
+describe('model add', () => {
+  const program = join(import.meta.dirname, '../../dist/scripts/model.js');
   it.skipIf(!existsSync(program))(
     'runs the cases: exit 0 when all are within, 1 with the numbers when one is not',
     async () => {
       const manifest = join(tiny.folder, 'manifest.yaml');
       const check = () =>
-        spawnSync(process.execPath, [program, model.folder], {
+        spawnSync(process.execPath, [program, 'add', model.folder, '--check'], {
           encoding: 'utf8',
           env: { PATH: process.env['PATH'] ?? '' },
         });

@@ -20,6 +20,8 @@ export interface Scan {
   /** Ss: the predictor of a lossless scan. */
   readonly start: number;
   readonly end: number;
+  /** Ah: 0 in the first scan of a band, else the bit that was sent before. */
+  readonly high: number;
   /** Al: the point transform. */
   readonly low: number;
   readonly bits: BitReader;
@@ -80,7 +82,15 @@ function readScan(segment: Uint8Array, bits: BitReader, tables: JpegTables): Sca
     return { index, dc: selector >> 4, ac: selector & 15 };
   });
   const tail = segment.subarray(1 + 2 * count);
-  return { components, start: tail[0] ?? 0, end: tail[1] ?? 0, low: (tail[2] ?? 0) & 15, bits };
+  const approximation = tail[2] ?? 0;
+  return {
+    components,
+    start: tail[0] ?? 0,
+    end: tail[1] ?? 0,
+    high: approximation >> 4,
+    low: approximation & 15,
+    bits,
+  };
 }
 
 function readQuantization(segment: Uint8Array, tables: JpegTables): void {
@@ -114,6 +124,16 @@ function readHuffman(segment: Uint8Array, tables: JpegTables): void {
 /** Every code of up to 16 bits in one flat table (C.2): `(length << 8) | symbol`, 0 where no code is. */
 export class HuffmanTable {
   readonly lookup = new Uint16Array(65_536);
+  private whole: Int32Array | null = null;
+
+  /**
+   * For lossless frames: the next 13 bits → a whole difference, code and value bits in one step, as `(difference << 5) | bits`. 0 where
+   * they do not fit, which is rare: a difference of n bits has a code that is about as long.
+   */
+  differences(): Int32Array {
+    this.whole ??= wholeDifferences(this.lookup);
+    return this.whole;
+  }
 
   constructor(counts: Uint8Array, symbols: Uint8Array) {
     let code = 0;
@@ -130,6 +150,24 @@ export class HuffmanTable {
       code <<= 1;
     }
   }
+}
+
+const DIFFERENCE_BITS = 13;
+
+const DIFFERENCE_MASK = (1 << DIFFERENCE_BITS) - 1;
+
+function wholeDifferences(lookup: Uint16Array): Int32Array {
+  const whole = new Int32Array(1 << DIFFERENCE_BITS);
+  for (let index = 0; index < whole.length; index += 1) {
+    const entry = lookup[index << (16 - DIFFERENCE_BITS)]!;
+    const size = entry & 0xff;
+    const bits = (entry >> 8) + size;
+    if (entry === 0 || size > 15 || bits > DIFFERENCE_BITS) continue;
+    const value = (index >>> (DIFFERENCE_BITS - bits)) & ((1 << size) - 1);
+    const difference = size === 0 || value >= 1 << (size - 1) ? value : value - (1 << size) + 1;
+    whole[index] = (difference << 5) | bits;
+  }
+  return whole;
 }
 
 /** Bits of the entropy-coded part, with byte stuffing and restart markers (F.1.2.3). */
@@ -161,6 +199,63 @@ export class BitReader {
     this.count -= size;
     const value = (this.buffer >>> this.count) & ((1 << size) - 1);
     return value < 1 << (size - 1) ? value - (1 << size) + 1 : value;
+  }
+
+  /** The next `size` bits (0 to 15) as they are. */
+  take(size: number): number {
+    if (size === 0) return 0;
+    if (this.count < 16) this.fill();
+    this.count -= size;
+    return (this.buffer >>> this.count) & ((1 << size) - 1);
+  }
+
+  /**
+   * Fills `target` with differences of one component of a lossless scan (H.1.2.2). One loop with everything in local variables: it runs once
+   * per sample, and a call for each would take several times the time.
+   */
+  differences(table: HuffmanTable, target: Int32Array): void {
+    const whole = table.differences();
+    const { bytes } = this;
+    const last = bytes.length - 1;
+    const { length } = target;
+    let { buffer, count, position } = this;
+    for (let at = 0; at < length; at += 1) {
+      if (count < 16) {
+        const pair = position < last ? (bytes[position]! << 8) | bytes[position + 1]! : 0xffff;
+        if ((pair & 0xff) !== 0xff && pair < 0xff00) {
+          buffer = (buffer << 16) | pair;
+          count += 16;
+          position += 2;
+        } else {
+          this.put(buffer, count, position);
+          this.fill();
+          ({ buffer, count, position } = this);
+        }
+      }
+      const entry = whole[(buffer >>> (count - DIFFERENCE_BITS)) & DIFFERENCE_MASK]!;
+      if (entry !== 0) {
+        count -= entry & 31;
+        target[at] = entry >> 5;
+      } else {
+        this.put(buffer, count, position);
+        target[at] = this.difference(table);
+        ({ buffer, count, position } = this);
+      }
+    }
+    this.put(buffer, count, position);
+  }
+
+  /** The next difference of a lossless scan. */
+  difference(table: HuffmanTable): number {
+    const size = this.symbol(table);
+    if (size > 16) throw brokenJpeg();
+    return size === 16 ? 32_768 : this.extended(size);
+  }
+
+  private put(buffer: number, count: number, position: number): void {
+    this.buffer = buffer;
+    this.count = count;
+    this.position = position;
   }
 
   /** Moves behind the next restart marker and forgets the bits before it. */

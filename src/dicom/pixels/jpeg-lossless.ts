@@ -1,7 +1,14 @@
 import { Failure } from '../../kernel/errors.ts';
 import type { CodestreamHeader } from './codestream-header.ts';
 import type { DecodedFrame } from './decoded-frame.ts';
-import { brokenJpeg, eachScan, type HuffmanTable, type JpegTables, type Scan } from './jpeg-entropy.ts';
+import {
+  type BitReader,
+  brokenJpeg,
+  eachScan,
+  type HuffmanTable,
+  type JpegTables,
+  type Scan,
+} from './jpeg-entropy.ts';
 
 /**
  * Lossless JPEG with Huffman coding (ITU-T T.81 Annex H), predictors 1 to 7, 2 to 16 bits, components interleaved or
@@ -29,60 +36,90 @@ function decodeScan(
   { width, height, components: stride, precision }: CodestreamHeader,
   samples: Uint8Array | Uint16Array,
 ): void {
-  const parts = scan.components.map(({ index, dc }) => ({ index, table: tableOf(tables, dc) }));
+  const parts = scan.components.map(({ index }) => index);
+  const codes = scan.components.map(({ dc }) => tableOf(tables, dc));
   const { bits, start: predictor, low } = scan;
-  if (predictor < 1 || predictor > 7) throw brokenJpeg();
+  if (predictor < 1 || predictor > 7 || parts.length === 0) throw brokenJpeg();
   const origin = 1 << (precision - low - 1);
-  const rowLength = width * stride;
   // A restart begins the prediction anew; it falls on the start of a line (H.1.1).
   const linesPerRestart = tables.restartInterval === 0 ? height : tables.restartInterval / width;
   if (!Number.isInteger(linesPerRestart)) throw brokenJpeg();
-  const decoded = new Int32Array(rowLength);
-  const above = new Int32Array(rowLength);
+  // The line above and the line in work of each component, which change places after each line.
+  const pairs = parts.map(() => ({ above: new Int32Array(width), line: new Int32Array(width) }));
   for (let row = 0; row < height; row += 1) {
     const first = row % linesPerRestart === 0;
     if (first && row > 0) bits.restart();
-    for (let column = 0; column < width; column += 1) {
-      for (const { index, table } of parts) {
-        const at = column * stride + index;
-        const category = bits.symbol(table);
-        if (category > 16) throw brokenJpeg();
-        const difference = category === 16 ? 32_768 : bits.extended(category);
-        const guess = predict(predictor, decoded, above, at, stride, column === 0, first, origin);
-        decoded[at] = (guess + difference) & 0xffff;
-      }
+    readLine(bits, codes, pairs);
+    for (const [part, pair] of pairs.entries()) {
+      const { above, line } = pair;
+      if (first) addFromLeft(line, origin);
+      else addPrediction(predictor, line, above);
+      putLine(line, samples, { start: row * width * stride + parts[part]!, stride, low });
+      pair.above = line;
+      pair.line = above;
     }
-    for (const { index } of parts) {
-      for (let at = index; at < rowLength; at += stride)
-        samples[row * rowLength + at] = (decoded[at] ?? 0) << low;
-    }
-    above.set(decoded);
   }
 }
 
-/** H.1.2.1: left (a), above (b), above left (c). The first line is predicted from the left, the first column from above. */
-function predict(
-  predictor: number,
-  decoded: Int32Array,
-  above: Int32Array,
-  at: number,
-  stride: number,
-  firstColumn: boolean,
-  firstLine: boolean,
-  origin: number,
-): number {
-  if (firstLine) return firstColumn ? origin : (decoded[at - stride] ?? 0);
-  const b = above[at] ?? 0;
-  if (firstColumn) return b;
-  const a = decoded[at - stride] ?? 0;
-  if (predictor === 1) return a;
-  const c = above[at - stride] ?? 0;
-  if (predictor === 2) return b;
-  if (predictor === 3) return c;
-  if (predictor === 4) return a + b - c;
-  if (predictor === 5) return a + ((b - c) >> 1);
-  if (predictor === 6) return b + ((a - c) >> 1);
-  return (a + b) >> 1;
+/** Differences of one line; those of several components stand in turn in the scan. */
+function readLine(
+  bits: BitReader,
+  codes: readonly HuffmanTable[],
+  pairs: readonly { readonly line: Int32Array }[],
+): void {
+  const [code] = codes;
+  const [only] = pairs;
+  if (code !== undefined && only !== undefined && pairs.length === 1) {
+    bits.differences(code, only.line);
+    return;
+  }
+  const width = only?.line.length ?? 0;
+  for (let x = 0; x < width; x += 1) {
+    for (let part = 0; part < pairs.length; part += 1) pairs[part]!.line[x] = bits.difference(codes[part]!);
+  }
+}
+
+function putLine(
+  line: Int32Array,
+  samples: Uint8Array | Uint16Array,
+  { start, stride, low }: { start: number; stride: number; low: number },
+): void {
+  const { length } = line;
+  if (stride === 1) for (let x = 0; x < length; x += 1) samples[start + x] = line[x]! << low;
+  else for (let x = 0, to = start; x < length; x += 1, to += stride) samples[to] = line[x]! << low;
+}
+
+/** The first line is predicted from the left (H.1.2.1). Sums are taken modulo 2^16. */
+function addFromLeft(line: Int32Array, origin: number): void {
+  let left = origin;
+  for (let x = 0; x < line.length; x += 1) {
+    left = (left + line[x]!) & 0xffff;
+    line[x] = left;
+  }
+}
+
+/** H.1.2.1: left (a), above (b), above left (c); the first column is predicted from above. A loop of its own for each predictor. */
+function addPrediction(predictor: number, line: Int32Array, above: Int32Array): void {
+  let a = (line[0]! + above[0]!) & 0xffff;
+  line[0] = a;
+  const { length } = line;
+  if (predictor === 1) {
+    for (let x = 1; x < length; x += 1) line[x] = a = (a + line[x]!) & 0xffff;
+  } else if (predictor === 2) {
+    for (let x = 1; x < length; x += 1) line[x] = (above[x]! + line[x]!) & 0xffff;
+  } else if (predictor === 3) {
+    for (let x = 1; x < length; x += 1) line[x] = (above[x - 1]! + line[x]!) & 0xffff;
+  } else if (predictor === 4) {
+    for (let x = 1; x < length; x += 1) line[x] = a = (a + above[x]! - above[x - 1]! + line[x]!) & 0xffff;
+  } else if (predictor === 5) {
+    for (let x = 1; x < length; x += 1)
+      line[x] = a = (a + ((above[x]! - above[x - 1]!) >> 1) + line[x]!) & 0xffff;
+  } else if (predictor === 6) {
+    for (let x = 1; x < length; x += 1)
+      line[x] = a = (above[x]! + ((a - above[x - 1]!) >> 1) + line[x]!) & 0xffff;
+  } else {
+    for (let x = 1; x < length; x += 1) line[x] = a = (((a + above[x]!) >> 1) + line[x]!) & 0xffff;
+  }
 }
 
 function tableOf(tables: JpegTables, number: number): HuffmanTable {

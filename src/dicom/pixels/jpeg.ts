@@ -1,7 +1,7 @@
 import { Failure } from '../../kernel/errors.ts';
 import { type CodestreamHeader, jpegHeader } from './codestream-header.ts';
 import { checkSize, type DecodedFrame, type DecodeFrame } from './decoded-frame.ts';
-import { decodeJpegExtended } from './jpeg-extended.ts';
+import { decodeJpeg12Bit } from './jpeg-12-bit.ts';
 import { decodeJpegLossless } from './jpeg-lossless.ts';
 import { loadWasmDecoder, type RunDecoder } from './wasm-decoder.ts';
 
@@ -19,11 +19,9 @@ export async function loadJpeg(): Promise<DecodeFrame> {
     if (header.marker === 0xc3) return decodeJpegLossless(bytes, header);
     if (header.precision === 8 && header.marker <= 0xc2)
       return decodeTurbo(turbo, bytes, header, photometricInterpretation);
-    if (header.precision === 12 && header.marker === 0xc1) return decodeJpegExtended(bytes, header);
-    throw new Failure(
-      'dicom.pixel-format',
-      'This kind of JPEG (hierarchical, arithmetic or progressive 12-bit) is not decoded.',
-    );
+    if (header.precision === 12 && (header.marker === 0xc1 || header.marker === 0xc2))
+      return decodeJpeg12Bit(bytes, header);
+    throw new Failure('dicom.pixel-format', 'This kind of JPEG (hierarchical or arithmetic) is not decoded.');
   };
 }
 

@@ -6,15 +6,13 @@ import type { PixelDescription } from './pixel-description.ts';
 export function decodeRle(bytes: Uint8Array, description: PixelDescription): DecodedFrame {
   const { rows, columns, samplesPerPixel, bitsAllocated } = description;
   const cell = Math.max(1, bitsAllocated / 8);
-  if (cell > 2) throw new Failure('dicom.pixel-format', 'RLE is decoded for 1, 8 and 16 bits allocated.');
   const starts = segmentStarts(bytes, samplesPerPixel * cell);
   const pixels = rows * columns;
   const packed = bitsAllocated === 1;
   const planeBytes = packed ? Math.ceil(pixels / 8) : pixels;
   checkDensity(bytes, planeBytes * starts.length);
   const plane = new Uint8Array(planeBytes);
-  const samples =
-    cell === 2 ? new Uint16Array(pixels * samplesPerPixel) : new Uint8Array(pixels * samplesPerPixel);
+  const samples = newSamples(cell, pixels * samplesPerPixel);
   for (const [segment, start] of starts.entries()) {
     unpack(bytes.subarray(start, starts[segment + 1] ?? bytes.length), plane);
     if (packed) spreadBits(plane, samples);
@@ -33,6 +31,14 @@ export function decodeRle(bytes: Uint8Array, description: PixelDescription): Dec
   };
 }
 
+function newSamples(cell: number, length: number): Samples {
+  if (cell === 4) return new Uint32Array(length);
+  return cell === 2 ? new Uint16Array(length) : new Uint8Array(length);
+}
+
+type Samples = Uint8Array | Uint16Array | Uint32Array;
+
+/** Fifteen segments fit; three samples of 32 bits would take twelve. */
 const HEADER_BYTES = 64;
 
 function segmentStarts(bytes: Uint8Array, segments: number): number[] {
@@ -86,18 +92,12 @@ function unpack(packed: Uint8Array, plane: Uint8Array): void {
   }
 }
 
-function spread(
-  plane: Uint8Array,
-  samples: Uint8Array | Uint16Array,
-  sample: number,
-  stride: number,
-  shift: number,
-): void {
+function spread(plane: Uint8Array, samples: Samples, sample: number, stride: number, shift: number): void {
   for (let at = 0, to = sample; at < plane.length; at += 1, to += stride) {
     samples[to] = (samples[to] ?? 0) | ((plane[at] ?? 0) << shift);
   }
 }
 
-function spreadBits(plane: Uint8Array, samples: Uint8Array | Uint16Array): void {
+function spreadBits(plane: Uint8Array, samples: Samples): void {
   for (let at = 0; at < samples.length; at += 1) samples[at] = ((plane[at >>> 3] ?? 0) >>> (at & 7)) & 1;
 }

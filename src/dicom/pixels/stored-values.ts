@@ -38,12 +38,18 @@ export function putFrame(
   lossy: boolean,
 ): void {
   const target = values.subarray(start, start + frame.samples.length);
-  if (frame.signed || (lossy && !description.signed)) {
+  const fits = isStoredAlready(frame, description);
+  if (!fits && (frame.signed || (lossy && !description.signed))) {
     putClamped(target, frame.samples, description);
     return;
   }
   target.set(frame.samples);
-  takeStoredBits(target, description);
+  if (!fits) takeStoredBits(target, description);
+}
+
+/** An unsigned code stream of no more bits than are stored has nothing above them. */
+function isStoredAlready(frame: DecodedFrame, { bitsStored, highBit, signed }: PixelDescription): boolean {
+  return !signed && !frame.signed && highBit === bitsStored - 1 && frame.precision <= bitsStored;
 }
 
 function putClamped(

@@ -37,13 +37,16 @@ export class AnalysisStep implements Step<AnalysisRequested, AnalysisAccepted> {
     const entry = this.models.get(handoff.model);
     const model = entry?.ref ?? handoff.model;
     const task = requestedTask({ study, studyInstanceUid, model }, new Date());
-    if (!entry) {
+    const retired = entry !== null && this.models.stateOf(entry.ref) === 'retired';
+    if (!entry || retired) {
       const verdict = {
         rule: 'model',
-        observed: 'no such model is loaded here',
+        observed: retired
+          ? 'this version of the model is retired'
+          : 'no such model is loaded here, or it is retired',
         required: 'a model of the register',
       };
-      return refused(`model ${handoff.model} is not loaded`, (tx) =>
+      return refused(`model ${handoff.model} is ${retired ? 'retired' : 'not loaded'}`, (tx) =>
         this.save(tx, rejectedTask(task, [verdict], new Date())),
       );
     }

@@ -23,7 +23,7 @@ export class FindingsStep implements Step<Inferred, FindingsCoded> {
   async run(handoff: Inferred): Promise<StepResult<FindingsCoded>> {
     const model = this.models.get(handoff.model);
     if (model === null) return this.refuse(handoff, [NOT_LOADED]);
-    const result = outputsToFindings(model.manifest, handoff.outputs);
+    const result = outputsToFindings(model.manifest, handoff.outputs, handoff.regions);
     if (result.kind === 'refused') return this.refuse(handoff, result.refusals);
     const findings = result.findings.map((finding) => ({
       ...finding,

@@ -196,3 +196,97 @@ describe('the published outputs of real models (skipped: no shared data)', () =>
     },
   );
 });
+
+describe('op_norm', () => {
+  const output: ModelOutput = {
+    ...{ name: 'out', kind: 'classification', labels: ['A', 'B'], gives: 'logits', activation: 'sigmoid' },
+    op_norm: [0.0742, null],
+  };
+
+  it('moves the operating point to a half, and keeps 0 and 1', () => {
+    const score = (logit: number) => {
+      const [finding] = findings(model([output], [presence('A')]), tensor(logit, 0));
+      return (finding as { score: number }).score;
+    };
+    const logit = (p: number) => Math.log(p / (1 - p));
+    expect(score(logit(0.0742))).toBeCloseTo(0.5, 10);
+    expect(score(logit(0.0371))).toBeCloseTo(0.25, 10);
+    expect(score(logit(0.5371))).toBeCloseTo(0.75, 10);
+    expect(score(-80)).toBeCloseTo(0, 10);
+    expect(score(80)).toBeCloseTo(1, 10);
+  });
+
+  it('never reports a label that was not trained, not even as a half', () => {
+    const rules = [presence('A'), presence('B', { untrained: true })];
+    expect(findings(model([output], rules), tensor(0, 0))).toMatchObject([{ key: 'a' }]);
+    expect(outputsToFindings(model([output], [presence('B')]), tensor(0, 0)).kind).toBe('refused');
+  });
+});
+
+describe('places', () => {
+  const region = (label: string, score: number | null, size: number | null = null) => ({
+    label,
+    size,
+    location: { sopInstanceUid: '1.2.3', frame: 1, box: [0, 0, 4, 4] as const, polygon: null, score },
+  });
+  const boxes: ModelOutput = {
+    ...{
+      name: 'out',
+      kind: 'detection',
+      labels: ['A', 'B'],
+      form: 'xyxy',
+      unit: 'pixels',
+      activation: 'sigmoid',
+    },
+    ...{ scores: { output: 's' }, score_min: 0.1, nms: 'graph' },
+  };
+
+  it('of boxes are those from the lowest threshold on; the best decides, its activation done before', () => {
+    const regions = { out: [region('A', 0.9), region('A', 0.3), region('A', 0.15), region('B', 0.15)] };
+    const result = outputsToFindings(
+      model([boxes], [presence('A'), presence('B')]),
+      { out: { dims: [2], data: [0.9, 0.15] } },
+      regions,
+    );
+    if (result.kind !== 'findings') throw new Error('refused');
+    const [a, b] = result.findings;
+    expect(a).toMatchObject({ presence: 'present', score: 0.9 });
+    expect(a?.locations?.map(({ score }) => score)).toEqual([0.9, 0.3]);
+    expect(b).toMatchObject({ presence: 'absent' });
+    expect(b?.locations).toBeUndefined();
+  });
+
+  it('of a segment go with its size, which is present, indeterminate or absent', () => {
+    const seg: ModelOutput = {
+      name: 'seg',
+      kind: 'segmentation',
+      labels: ['', 'Liver'],
+      decode: 'argmax',
+      keep: 'all',
+    };
+    const rule: FindingRule = {
+      ...{ key: 'liver', label: 'Liver volume', measures: 'seg', of: 'Liver', unit: 'mL', decimals: 0 },
+      ...{ plausible: { min: 0, max: 6000 }, abnormal_from: 2000, indeterminate_from: 1800 },
+    };
+    const at = (size: number) => {
+      const outputs = { seg: { dims: [2], data: [0, size] } };
+      const result = outputsToFindings(model([seg], [rule]), outputs, { seg: [region('Liver', null, size)] });
+      return result.kind === 'findings' ? result.findings[0] : result.refusals[0];
+    };
+    expect(at(2000.4)).toMatchObject({ value: 2000, presence: 'present', locations: [{ frame: 1 }] });
+    expect(at(1800)).toMatchObject({ presence: 'indeterminate' });
+    expect(at(1799)).toMatchObject({ presence: 'absent' });
+    expect(at(7000)).toMatchObject({ rule: 'implausible-output' });
+  });
+
+  it('of a heat map are those of a finding that it shows, and of none that is absent', () => {
+    const heat: ModelOutput = { name: 'cam', kind: 'heat_map', label: 'A', level: 0.5 };
+    const manifest = model([classes('probabilities', 'none'), heat], [presence('A', { shown_by: 'cam' })]);
+    const at = (score: number) => {
+      const result = outputsToFindings(manifest, tensor(score, 0), { cam: [region('A', null)] });
+      return result.kind === 'findings' ? result.findings[0]?.locations?.length : null;
+    };
+    expect(at(0.9)).toBe(1);
+    expect(at(0.1)).toBeUndefined();
+  });
+});

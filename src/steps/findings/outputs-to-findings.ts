@@ -1,5 +1,6 @@
-import type { FindingRule, Manifest, ModelOutput } from '../../governance/manifest.ts';
-import type { Finding, GateVerdict, Presence, SmallTensor } from '../../kernel/handoffs.ts';
+import type { DetectionOutput, FindingRule, Manifest, ModelOutput } from '../../governance/manifest.ts';
+import type { Finding, GateVerdict, Inferred, Presence, SmallTensor } from '../../kernel/handoffs.ts';
+import { withLocations } from './locate-finding.ts';
 
 export type FindingsOrRefusal =
   | { readonly kind: 'findings'; readonly findings: readonly Finding[] }
@@ -9,33 +10,37 @@ export type FindingsOrRefusal =
 /**
  * Turns a model's raw outputs into findings by its manifest: activation (never twice: only what the manifest says is applied),
  * thresholds into present, indeterminate or absent, measurements rounded and held against their plausible range. Findings come
- * in the order of the manifest, without codes. An untrained head is never reported.
+ * in the order of the manifest, without codes. An untrained head is never reported. `regions`: what boxes, masks and heat maps showed, on the
+ * stored images; a finding that is there carries those that are its own.
  */
 export function outputsToFindings(
   manifest: Manifest,
   outputs: Readonly<Record<string, SmallTensor>>,
+  regions: NonNullable<Inferred['regions']> = {},
 ): FindingsOrRefusal {
   const findings: Finding[] = [];
   const refusals: GateVerdict[] = [];
   const scores = new Map<string, Scores>();
   for (const output of manifest.outputs) {
-    if (output.kind === 'classification') scores.set(output.name, toScores(output, outputs[output.name]));
+    if (output.kind === 'classification' || output.kind === 'detection')
+      scores.set(output.name, toScores(output, outputs[output.name]));
   }
   for (const rule of manifest.findings) {
     if ('from' in rule && rule.untrained) continue;
     const finding =
       'measures' in rule
-        ? toMeasurement(rule, outputs[rule.measures])
+        ? toMeasurement(rule, measured(rule, manifest.outputs, outputs[rule.measures]))
         : toPresence(rule, scores.get(rule.from.output));
     if ('rule' in finding) refusals.push(finding);
-    else findings.push(finding);
+    else findings.push(withLocations(finding, rule, regions));
   }
   if (refusals.length === 0) return { kind: 'findings', findings };
   const once = new Map(refusals.map((refusal) => [refusal.observed, refusal]));
   return { kind: 'refused', refusals: [...once.values()] };
 }
 
-type Classification = Extract<ModelOutput, { kind: 'classification' }>;
+/** Of a detection there is one number per label, the best score of its boxes. */
+type Classification = Extract<ModelOutput, { kind: 'classification' }> | DetectionOutput;
 type PresenceRule = Extract<FindingRule, { from: object }>;
 type MeasurementRule = Extract<FindingRule, { measures: string }>;
 
@@ -51,18 +56,33 @@ const implausible = (observed: string, required: string): GateVerdict => ({
 /** Rounding in a softmax of the graph; more than this outside 0 to 1 is no probability. */
 const PROBABILITY_TOLERANCE = 1e-3;
 
-function toScores({ name, labels, activation }: Classification, tensor: SmallTensor | undefined): Scores {
+function toScores(output: Classification, tensor: SmallTensor | undefined): Scores {
+  const { name, labels } = output;
   const needed = `${labels.length} finite numbers`;
   if (tensor === undefined) return implausible(`no output ${name}`, needed);
   if (tensor.data.length !== labels.length)
     return implausible(`${tensor.data.length} numbers in ${name}`, needed);
   if (!tensor.data.every(Number.isFinite))
     return implausible(`a number in ${name} that is not finite`, needed);
-  const scores = activate(tensor.data, activation);
+  // The scores of boxes went through their activation before boxes were chosen.
+  const scores = output.kind === 'detection' ? tensor.data : activate(tensor.data, output.activation);
   const outside = scores.some((score) => score < -PROBABILITY_TOLERANCE || score > 1 + PROBABILITY_TOLERANCE);
   if (outside) return implausible(`a number in ${name} outside 0 to 1`, 'probabilities from 0 to 1');
-  return new Map(labels.map((label, i) => [label, Math.min(1, Math.max(0, scores[i] ?? 0))]));
+  const points = output.kind === 'detection' ? undefined : output.op_norm;
+  return new Map(
+    labels.flatMap((label, i) => {
+      const score = Math.min(1, Math.max(0, scores[i] ?? 0));
+      if (points === undefined) return [[label, score] as const];
+      const point = points[i];
+      // A label that was not trained has no operating point: no number stands for it, not even a half.
+      return point ? [[label, opNorm(score, point)] as const] : [];
+    }),
+  );
 }
+
+/** Moves the operating point to 0.5, linearly on either side: `op_norm` of torchxrayvision. */
+const opNorm = (score: number, point: number): number =>
+  score < point ? score / (2 * point) : 1 - (1 - score) / (2 * (1 - point));
 
 /** The largest logit is taken off first, so that no exponential overflows. */
 function activate(values: readonly number[], activation: Classification['activation']): readonly number[] {
@@ -93,9 +113,24 @@ function toPresence(rule: PresenceRule, scores: Scores | undefined): Finding | G
   };
 }
 
-function presenceOf(score: number, { positive, indeterminate }: PresenceRule['threshold']): Presence {
+function presenceOf(
+  score: number,
+  { positive, indeterminate }: { readonly positive: number; readonly indeterminate?: number | undefined },
+): Presence {
   if (score >= positive) return 'present';
   return indeterminate !== undefined && score >= indeterminate ? 'indeterminate' : 'absent';
+}
+
+/** The number of a measurement output, or the size of its label in a segmentation. */
+function measured(
+  rule: MeasurementRule,
+  outputs: readonly ModelOutput[],
+  tensor: SmallTensor | undefined,
+): SmallTensor | undefined {
+  const output = outputs.find(({ name }) => name === rule.measures);
+  if (output?.kind !== 'segmentation') return tensor;
+  const size = tensor?.data[output.labels.indexOf(rule.of ?? '')];
+  return size === undefined ? undefined : { dims: [1], data: [size] };
 }
 
 /** The rounded value is the one that is compared: what a reader sees and what is flagged must not contradict. */
@@ -109,7 +144,9 @@ function toMeasurement(rule: MeasurementRule, tensor: SmallTensor | undefined): 
   const value = Number(raw.toFixed(rule.decimals));
   if (value < min || value > max) return implausible(`${rule.key} of ${value} ${rule.unit}`, required);
   const presence =
-    rule.abnormal_from === undefined ? null : value >= rule.abnormal_from ? 'present' : 'absent';
+    rule.abnormal_from === undefined
+      ? null
+      : presenceOf(value, { positive: rule.abnormal_from, indeterminate: rule.indeterminate_from });
   return {
     key: rule.key,
     label: rule.label,

@@ -6,10 +6,11 @@ import { PixelWorkers } from '../../dicom/pixel-workers.ts';
 import { FhirModule } from '../../fhir/fhir.module.ts';
 import { GovernanceModule } from '../../governance/governance.module.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
-import { OnnxEngine, SESSIONS_WARM_MAX } from './engines/onnx-engine.ts';
+import { OnnxEngine } from './engines/onnx-engine.ts';
 import { OpenInferenceProtocol } from './engines/open-inference-protocol.ts';
 import { engineModel, InferenceStep } from './inference.step.ts';
 import { InferenceEngines } from './inference-engines.ts';
+import { EvidenceKeeper } from './keep-evidence.ts';
 import { KeyPictures } from './key-pictures.ts';
 import { TensorReader } from './tensor-reader.ts';
 
@@ -24,8 +25,11 @@ import { TensorReader } from './tensor-reader.ts';
       useFactory: (settings: Settings) =>
         new OnnxEngine({
           intraOpNumThreads: settings.INFERENCE_THREADS || availableParallelism(),
-          runsMax: RUNS_MAX,
+          runsMax: settings.INFERENCE_RUNS_MAX,
           executionProviders: settings.INFERENCE_PROVIDERS,
+          sessionsMax: settings.INFERENCE_SESSIONS_MAX,
+          isolation: settings.INFERENCE_ISOLATION,
+          batchMax: settings.INFERENCE_BATCH_MAX,
         }),
     },
     {
@@ -36,6 +40,7 @@ import { TensorReader } from './tensor-reader.ts';
     },
     TensorReader,
     KeyPictures,
+    EvidenceKeeper,
     InferenceStep,
   ],
   exports: [InferenceStep],
@@ -53,7 +58,9 @@ export class InferenceModule implements OnApplicationBootstrap, OnApplicationShu
   onApplicationBootstrap(): void {
     if (!this.settings.PRELIM_ROLES.includes('worker')) return;
     const own = this.models.list().map(engineModel);
-    for (const model of own.filter(({ engine }) => engine.kind === 'onnx').slice(0, SESSIONS_WARM_MAX)) {
+    for (const model of own
+      .filter(({ engine }) => engine.kind === 'onnx')
+      .slice(0, this.settings.INFERENCE_SESSIONS_MAX)) {
       this.onnx.warm(model).catch(() => undefined);
     }
   }
@@ -62,6 +69,3 @@ export class InferenceModule implements OnApplicationBootstrap, OnApplicationShu
     await Promise.all([this.engines.close(), this.workers.close()]);
   }
 }
-
-/** A second run uses what the first leaves idle while it copies and waits; more only share the same cores. */
-const RUNS_MAX = 2;

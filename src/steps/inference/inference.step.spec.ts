@@ -15,11 +15,14 @@ import { ResourceStore } from '../../fhir/resource-store.ts';
 import { requestedTask } from '../../governance/analysis-task.ts';
 import type { Manifest } from '../../governance/manifest.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
+import { Failure } from '../../kernel/errors.ts';
 import type { GatePassed } from '../../kernel/handoffs.ts';
 import { OnnxEngine } from './engines/onnx-engine.ts';
 import { InferenceStep } from './inference.step.ts';
 import { InferenceEngines } from './inference-engines.ts';
+import { EvidenceKeeper } from './keep-evidence.ts';
 import { KeyPictures } from './key-pictures.ts';
+import { undecodableVerdict } from './set-task-rejected.ts';
 import { TensorReader } from './tensor-reader.ts';
 
 const MODEL = 'ct-lung-density@1.0.0';
@@ -112,13 +115,15 @@ const MANIFEST: Partial<Manifest> = {
 function step(changes: Partial<Manifest> = {}): InferenceStep {
   const manifest = { ...MANIFEST, ...changes } as Manifest;
   const models = new ModelRegister([{ ref: MODEL, manifest, folder: '', file: FILE, graph: null }], []);
-  const pictures = new KeyPictures(workers, store);
+  const pictures = new KeyPictures(workers);
+  const evidence = new EvidenceKeeper(workers, { PACS_OBJECTS: ['sr', 'seg'] });
   return new InferenceStep(
     source as StudySource,
     models,
     new TensorReader(workers),
     engines,
     pictures,
+    evidence,
     store,
   );
 }
@@ -138,6 +143,41 @@ test('A series that fits gives numbers, a digest and a kept picture of the fulle
   expect(JSON.parse(JSON.stringify(next))).toEqual(next);
   expect(released).toBe(1);
 }, 120_000);
+
+test('A segmentation is measured and placed on its instances, and goes on with the handoff', async () => {
+  const outputs: Manifest['outputs'] = [
+    ...MANIFEST.outputs!.slice(0, 1),
+    {
+      name: 'lung_mask',
+      kind: 'segmentation',
+      labels: ['', 'Lung', 'Low'],
+      decode: 'label_map',
+      keep: 'all',
+    },
+  ];
+  const result = await step({ outputs }).run(handoff);
+  if (result.kind !== 'done' || !result.write) throw new Error(`ended ${result.kind}`);
+  const next = await fresh.database.transaction((tx) => result.write!(tx));
+  if (!next) throw new Error('the write gives the handoff');
+  const [volume = 0] = next.outputs['lung_volume_ml']?.data ?? [];
+  const sizes = next.outputs['lung_mask']?.data ?? [];
+  // The graph measures the same lung itself.
+  expect(Math.abs(sizes.reduce((sum, size) => sum + size, 0) - volume) / volume).toBeLessThan(0.02);
+  const [largest] = next.regions?.['lung_mask'] ?? [];
+  expect(largest?.label).toBe('Lung');
+  expect(handoff.sopInstanceUids).toContain(largest?.location.sopInstanceUid);
+  expect(largest?.location.polygon?.length).toBeGreaterThan(20);
+  expect(next.keySopInstanceUid).toBe(largest?.location.sopInstanceUid);
+  expect(JSON.parse(JSON.stringify(next))).toEqual(next);
+}, 120_000);
+
+test('Images that do not state the distances that the pixels need are refused by the rule for attributes', async () => {
+  const error = new Failure('inference.spacing-missing', 'The files lack Pixel Spacing.');
+  expect(undecodableVerdict(error)).toMatchObject({
+    rule: 'attributes',
+    observed: 'The files lack Pixel Spacing',
+  });
+});
 
 test('A run that times out fails by name and is tried again; the files are released', async () => {
   const short = step({ running: { time_limit_ms: 1 } });

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Transaction } from '../../database/database.ts';
 import { STUDY_SOURCE, type StudySource } from '../../dicom/study-source.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
+import type { AnalysisEvidence } from '../../governance/analysis-evidence.ts';
 import { verdictText } from '../../governance/analysis-task.ts';
 import type { RegisteredModel } from '../../governance/check-model.ts';
 import type { Manifest } from '../../governance/manifest.ts';
@@ -12,7 +13,9 @@ import { done, refused, type Step, type StepResult, skipped } from '../step.ts';
 import type { KeyPicture } from './draw-key-picture.ts';
 import type { Engine, EngineModel } from './engines/engine.ts';
 import { InferenceEngines } from './inference-engines.ts';
+import { EvidenceKeeper } from './keep-evidence.ts';
 import { KeyPictures } from './key-pictures.ts';
+import { isPicture, outputNames, pictureNumbers, pictureRegions } from './result-pictures.ts';
 import { setTaskRejected, undecodableVerdict, whyNotRun } from './set-task-rejected.ts';
 import { smallOutputs } from './small-outputs.ts';
 import { type ModelTensors, TensorReader } from './tensor-reader.ts';
@@ -31,6 +34,7 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
     private readonly tensors: TensorReader,
     private readonly engines: InferenceEngines,
     private readonly pictures: KeyPictures,
+    private readonly evidence: EvidenceKeeper,
     private readonly store: ResourceStore,
   ) {}
 
@@ -53,11 +57,20 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
       tensors.release();
       return this.refuse(handoff.taskId, verdict);
     }
-    const { picture, ...numbers } = await this.analyse(registered, engine, tensors);
+    const { picture, evidence, frames, ...numbers } = await this.analyse(
+      handoff,
+      registered,
+      engine,
+      tensors,
+    );
     const warnings = verdict ? [...handoff.warnings, verdict] : handoff.warnings;
     const next: Inferred = { ...handoff, warnings, ...numbers, keyPicture: null, keySopInstanceUid: null };
-    if (!picture) return done(next, { durable: false });
-    return done(next, { durable: false, write: (tx) => this.keep(tx, next, picture) });
+    if (!picture && !evidence) return done(next, { durable: false });
+    return done(next, {
+      durable: false,
+      write: (tx) =>
+        this.keep(tx, next, picture && { ...picture, file: frames[picture.slice]?.file ?? 0 }, evidence),
+    });
   }
 
   /** The tensors, or the verdict that an image cannot be decoded. */
@@ -77,23 +90,34 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
   }
 
   /** After a failed run the tensors are not given back: a run that timed out still reads them. */
-  private async analyse(registered: RegisteredModel, engine: Engine, tensors: ModelTensors) {
+  private async analyse(
+    handoff: GatePassed,
+    registered: RegisteredModel,
+    engine: Engine,
+    tensors: ModelTensors,
+  ) {
     const { manifest } = registered;
-    // Without a mask the picture shows what goes in: it is drawn while the model runs.
-    const early = drawsMask(manifest) ? null : this.pictures.draw(manifest.outputs, {}, tensors);
+    // Without a mask or boxes the picture shows what goes in: it is drawn while the model runs.
+    const early = drawsResult(manifest) ? null : this.pictures.draw(manifest.outputs, {}, tensors);
     early?.catch(() => undefined); // a failed run says why; the picture's own fault is met below
     const result = await engine.run({
       model: engineModel(registered),
       inputs: tensors.inputs,
-      outputs: manifest.outputs.map((output) => output.name),
+      outputs: outputNames(manifest.outputs),
       timeLimitMs: manifest.running.time_limit_ms,
     });
     try {
+      const pictures = await this.pictures.read(manifest.outputs, result.outputs, tensors);
+      const { frames } = tensors;
+      const hasRegions = Object.keys(pictures).length > 0;
       return {
-        outputs: smallOutputs(manifest.outputs, result.outputs),
+        frames,
+        ...(hasRegions ? { regions: pictureRegions(pictures, frames, handoff.sopInstanceUids) } : {}),
+        outputs: { ...smallOutputs(manifest.outputs, result.outputs), ...pictureNumbers(pictures) },
         inputsDigest: tensors.digest,
         inferenceMs: Math.round(result.ms),
-        picture: await (early ?? this.pictures.draw(manifest.outputs, result.outputs, tensors)),
+        picture: await (early ?? this.pictures.draw(manifest.outputs, result.outputs, tensors, pictures)),
+        evidence: await this.evidence.gather(handoff, manifest, result.outputs, tensors, pictures),
       };
     } finally {
       tensors.release();
@@ -104,16 +128,31 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
     return refused(verdictText(verdict), (tx) => setTaskRejected(this.store, tx, taskId, verdict));
   }
 
-  private async keep(tx: Transaction, next: Inferred, picture: KeyPicture): Promise<Inferred> {
-    const keyPicture = await this.pictures.keep(tx, picture, next);
-    return { ...next, keyPicture, keySopInstanceUid: next.sopInstanceUids[picture.slice] ?? null };
+  private async keep(
+    tx: Transaction,
+    next: Inferred,
+    picture: (KeyPicture & { readonly file: number }) | null,
+    evidence: AnalysisEvidence | null,
+  ): Promise<Inferred> {
+    const binaries = [
+      ...(evidence ? [this.evidence.binary(evidence, next)] : []),
+      ...(picture ? [this.pictures.binary(picture, next)] : []),
+    ];
+    await this.store.write(
+      tx,
+      binaries.map((resource) => ({ kind: 'update', resource, unchanged: 'skip' }) as const),
+    );
+    if (!picture) return next;
+    const keyPicture = String(binaries.at(-1)?.id);
+    return { ...next, keyPicture, keySopInstanceUid: next.sopInstanceUids[picture.file] ?? null };
   }
 }
 
 /** One task reads a dozen files; a disk or a code stream that takes longer has a fault. */
 export const READ_TIME_LIMIT_MS = 60_000;
 
-const drawsMask = (manifest: Manifest) => manifest.outputs.some((output) => output.kind === 'mask');
+const drawsResult = (manifest: Manifest) =>
+  manifest.outputs.some((output) => output.kind === 'mask' || isPicture(output));
 
 /** What an engine needs to know of a registered model. */
 export function engineModel({ ref, manifest, file }: RegisteredModel): EngineModel {

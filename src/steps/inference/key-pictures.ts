@@ -1,23 +1,19 @@
 import type { Binary } from '@medplum/fhirtypes';
 import { Injectable } from '@nestjs/common';
-import type { Transaction } from '../../database/database.ts';
 import { PixelWorkers } from '../../dicom/pixel-workers.ts';
-import { ResourceStore } from '../../fhir/resource-store.ts';
 import type { ModelOutput } from '../../governance/manifest.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { Inferred } from '../../kernel/handoffs.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 import type { KeyPicture, KeyPictureArgs } from './draw-key-picture.ts';
 import { type OutputTensor, valuesIn } from './engines/engine.ts';
+import { isPicture, outputNames, type PictureResults } from './result-pictures.ts';
 import type { ModelTensors } from './tensor-reader.ts';
 
-/** Draws the picture of a result on a pixel worker, and keeps it. */
+/** Draws the picture of a result on a pixel worker. */
 @Injectable()
 export class KeyPictures {
-  constructor(
-    private readonly workers: PixelWorkers,
-    private readonly store: ResourceStore,
-  ) {}
+  constructor(private readonly workers: PixelWorkers) {}
 
   /**
    * A mask is drawn on the slice that has most of it; without one a single image is shown; a volume without a mask gives no picture.
@@ -26,37 +22,87 @@ export class KeyPictures {
   async draw(
     outputs: readonly ModelOutput[],
     results: Readonly<Record<string, OutputTensor>>,
-    tensors: Pick<ModelTensors, 'image' | 'preview'>,
+    tensors: Pick<ModelTensors, 'image' | 'preview'> & Partial<Pick<ModelTensors, 'place'>>,
+    pictures: PictureResults = {},
   ): Promise<KeyPicture | null> {
-    const args = pictureOf(outputs, results, tensors);
+    const args = regionPictureOf(tensors, pictures) ?? pictureOf(outputs, results, tensors);
     if (!args) return null;
     return this.workers.run<KeyPicture>(PICTURE_MODULE, 'drawKeyPicture', args, {
       timeoutMs: DRAW_TIME_LIMIT_MS,
     });
   }
 
+  /** Outputs that are pictures, read back to the stored images on a pixel worker; nothing is done where there is none. */
+  async read(
+    outputs: readonly ModelOutput[],
+    results: Readonly<Record<string, OutputTensor>>,
+    { place }: Pick<ModelTensors, 'place'>,
+  ): Promise<PictureResults> {
+    const pictures = outputs.filter(isPicture);
+    if (pictures.length === 0) return {};
+    const wanted = outputNames(pictures).flatMap((name) => (results[name] ? [[name, results[name]]] : []));
+    const args = { outputs: pictures, results: Object.fromEntries(wanted), place };
+    return this.workers.run<PictureResults>(RESULTS_MODULE, 'readResults', args, {
+      timeoutMs: READ_RESULTS_TIME_LIMIT_MS,
+    });
+  }
+
   /**
-   * Keeps the picture as Binary and gives its id, which follows from study, model and inputs: the picture of an earlier version of the report
-   * stays what it was.
+   * The picture as Binary, to be written with the result. Its id follows from study, model and inputs: the picture of an earlier version of
+   * the report stays what it was.
    */
-  async keep(tx: Transaction, picture: KeyPicture, inferred: Inferred): Promise<string> {
-    const id = stableId('picture', inferred.studyInstanceUid, inferred.model, inferred.inputsDigest);
-    const binary: Binary & { id: string } = {
+  binary(picture: KeyPicture, inferred: Inferred): Binary & { id: string } {
+    return {
       resourceType: 'Binary',
-      id,
+      id: stableId('picture', inferred.studyInstanceUid, inferred.model, inferred.inputsDigest),
       contentType: 'image/png',
       securityContext: { reference: `ImagingStudy/${inferred.imagingStudyId}` },
       data: Buffer.from(picture.png.buffer, picture.png.byteOffset, picture.png.byteLength).toString(
         'base64',
       ),
     };
-    await this.store.write(tx, [{ kind: 'update', resource: binary, unchanged: 'skip' }]);
-    return id;
   }
+}
+
+/** Regions that are outlined, best first; more would hide what they are about. */
+const OUTLINES_MAX = 10;
+
+/** The slice of the best region, with all that were found there; null without an output that has regions. */
+function regionPictureOf(
+  { image, preview, place }: Pick<ModelTensors, 'image' | 'preview'> & Partial<Pick<ModelTensors, 'place'>>,
+  pictures: PictureResults,
+): KeyPictureArgs | null {
+  const results = Object.values(pictures);
+  if (results.length === 0 || !place) return null;
+  const regions = results.flatMap((result) => result.regions);
+  const slice = regions[0]?.slice ?? Math.floor(place.source[0] / 2);
+  const outlines = regions
+    .filter((region) => region.slice === slice)
+    .slice(0, OUTLINES_MAX)
+    .map(
+      ({ polygon, box: [left, top, right, bottom] }) =>
+        polygon ?? [left, top, right, top, right, bottom, left, bottom],
+    );
+  if (!place.isVolume) return preview && { kind: 'preview', preview, outlines };
+  const mask = results.find((result) => result.mask)?.mask;
+  const size = place.source[1] * place.source[2];
+  return {
+    ...{ kind: 'slice', place, slice, outlines },
+    image: { dtype: image.dtype, bytes: image.bytes },
+    mask: mask ? mask.slice(slice * size, (slice + 1) * size) : null,
+  };
 }
 
 /** A picture takes a tenth of a second; a thousand slices of mask are looked through in one. */
 export const DRAW_TIME_LIMIT_MS = 30_000;
+
+/** A segmentation of 3,000 slices takes ten seconds. */
+export const READ_RESULTS_TIME_LIMIT_MS = 120_000;
+
+const RESULTS_MODULE = new URL(
+  `./read-results.task${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
+  import.meta.url,
+);
 
 const PICTURE_MODULE = new URL(
   `./draw-key-picture${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,

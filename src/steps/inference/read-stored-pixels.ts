@@ -1,9 +1,16 @@
-import { readFile } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { datasetToJson } from '../../dicom/dataset-to-json.ts';
 import { type DecodedPixels, decodePixels } from '../../dicom/decode-pixels.ts';
+import { describeVolume } from '../../dicom/describe-volume.ts';
 import type { DicomDataset } from '../../dicom/dicom-dataset.ts';
-import { readPart10 } from '../../dicom/read-part10.ts';
+import { modalityTransform, voiTransforms } from '../../dicom/grey-transforms.ts';
+import { jsonNumber, jsonNumbers, jsonString } from '../../dicom/json-values.ts';
+import { type Part10, readPart10 } from '../../dicom/read-part10.ts';
+import { splitFrames } from '../../dicom/split-frames.ts';
+import type { DicomJson } from '../../dicom/study-source.ts';
+import { toRgb } from '../../dicom/to-rgb.ts';
 import { Failure } from '../../kernel/errors.ts';
-import type { PixelArray, StoredPixels } from './pixels/pixel-image.ts';
+import type { PixelSource, StoredPixels } from './pixels/pixel-image.ts';
 import type { VoiWindow } from './pixels/preview.ts';
 import type { SliceGeometry } from './pixels/volume-spacing.ts';
 
@@ -13,89 +20,178 @@ export interface ReadStoredPixels {
   readonly geometry: Omit<SliceGeometry, 'shrink'>;
 }
 
+/** A file that is open: its header is read once, its frames one at a time. It stands in the buffer, so it is done when the next is read. */
+export interface StoredFile {
+  readonly frames: number;
+  /**
+   * Frame numbers, from 1, in the order of their place along the normal. Throws `inference.pixels-invalid` when a frame has no place, lies in
+   * another plane, or at the place of another (several points in time, or phases).
+   */
+  stackingOrder(): number[];
+  /** One frame, from 1. Throws what decoding throws. */
+  read(frame: number): Promise<ReadStoredPixels>;
+}
+
 /**
- * One Part 10 file with one frame: its stored values and what the pipeline needs of its header. Colour arrives as RGB. Throws
- * `inference.pixels-invalid` for several frames and for palettes, and what reading and decoding throw.
+ * One Part 10 file: its stored values and what the pipeline needs of its header. Colour arrives as RGB, palettes and YBR too. Frames of
+ * enhanced objects have the position, spacing and rescale of their functional groups. Throws `inference.suv` for PET, and what
+ * reading and decoding throw.
  */
-export async function readStoredPixels(path: string): Promise<ReadStoredPixels> {
-  const part10 = readPart10(await readFile(path));
+export function openStoredFile(path: string, buffer: FileBuffer): StoredFile {
+  const part10 = readPart10(buffer.read(path), { elementsMax: ELEMENTS_MAX });
   const { dataset } = part10;
-  if ((dataset.number(NUMBER_OF_FRAMES) ?? 1) !== 1) {
+  if (dataset.string(MODALITY) === 'PT') {
     throw new Failure(
-      'inference.pixels-invalid',
-      'Objects of several frames are not analysed; the model needs one image per file.',
+      'inference.suv',
+      'The images are PET: standardized uptake values (SUV) are not computed, so no model may read them.',
     );
   }
-  const decoded = await decodePixels(part10);
-  const samples = decoded.samplesPerPixel === 3 ? 3 : 1;
-  if (decoded.photometricInterpretation === 'PALETTE COLOR') {
-    throw new Failure(
-      'inference.pixels-invalid',
-      'Palette colour images are not analysed: their stored values are no grey values.',
-    );
-  }
+  const frames = dataset.number(NUMBER_OF_FRAMES) ?? 1;
+  // A Modality LUT Sequence in a multi-frame object would stand beside the groups; no class that is stacked here has one.
+  const split = frames > 1 ? splitFrames(datasetToJson(dataset)) : null;
   return {
-    pixels: {
-      rows: decoded.rows,
-      columns: decoded.columns,
-      samples,
-      data: samples === 3 ? rgbValues(decoded) : decoded.values,
-      bitsStored: decoded.bitsStored,
-      signed: decoded.signed,
-      source: {
-        monochrome1: decoded.photometricInterpretation === 'MONOCHROME1',
-        slope: dataset.number(RESCALE_SLOPE) || 1,
-        intercept: dataset.number(RESCALE_INTERCEPT) ?? 0,
-      },
-    },
-    window: windowOf(dataset),
-    geometry: {
-      position: numbersOf(dataset, IMAGE_POSITION, 3),
-      orientation: numbersOf(dataset, IMAGE_ORIENTATION, 6),
-      pixelSpacing: numbersOf(dataset, PIXEL_SPACING, 2),
-      thickness: dataset.number(SLICE_THICKNESS),
-    },
+    frames,
+    stackingOrder: () => (split ? orderOf(split) : [1]),
+    read: async (frame) =>
+      pixelsOf(part10, frame, split ? headerOfFrame(split[frame - 1] ?? {}) : headerOf(dataset)),
   };
 }
 
+/** The only frame of a file. Throws `inference.pixels-invalid` for several, else as `openStoredFile`. */
+export async function readStoredPixels(
+  path: string,
+  buffer: FileBuffer = new FileBuffer(),
+): Promise<ReadStoredPixels> {
+  const file = openStoredFile(path, buffer);
+  if (file.frames === 1) return file.read(1);
+  throw new Failure(
+    'inference.pixels-invalid',
+    'The file has several frames and the model takes one image; only models of volumes read such files.',
+  );
+}
+
+/**
+ * Memory for one file after the other: fresh memory for each costs more than reading it does, in pages that the system must clear. What is read
+ * stands until the next file is. Reading is synchronous, because it is done in a worker thread that has nothing else to do.
+ */
+export class FileBuffer {
+  private memory = Buffer.alloc(0);
+
+  read(path: string): Buffer {
+    const file = openSync(path, 'r');
+    try {
+      const { size } = fstatSync(file);
+      if (size > FILE_BYTES_MAX)
+        throw new Failure('dicom.too-large', `A file may have at most ${FILE_BYTES_MAX} bytes.`);
+      if (size > this.memory.length) this.memory = Buffer.allocUnsafeSlow(size + (size >> 3));
+      let at = 0;
+      while (at < size) {
+        const read = readSync(file, this.memory, at, size - at, null);
+        if (read === 0) break;
+        at += read;
+      }
+      return this.memory.subarray(0, at);
+    } finally {
+      closeSync(file);
+    }
+  }
+}
+
+/** Pixels take at most half of it when decoded, and no code stream is twice as large as they are. */
+const FILE_BYTES_MAX = 2 ** 30;
+/** Functional groups of a CT of 2,000 frames: some 60 elements and items each. A worker has room for them. */
+const ELEMENTS_MAX = 200_000;
+const MODALITY = 0x00080060;
 const NUMBER_OF_FRAMES = 0x00280008;
-const RESCALE_INTERCEPT = 0x00281052;
-const RESCALE_SLOPE = 0x00281053;
-const WINDOW_CENTRE = 0x00281050;
-const WINDOW_WIDTH = 0x00281051;
-const VOI_LUT_FUNCTION = 0x00281056;
 const IMAGE_POSITION = 0x00200032;
 const IMAGE_ORIENTATION = 0x00200037;
 const PIXEL_SPACING = 0x00280030;
 const SLICE_THICKNESS = 0x00180050;
 
-/** The first window; none when it is incomplete or has no width. */
-function windowOf(dataset: DicomDataset): VoiWindow | null {
-  const centre = dataset.number(WINDOW_CENTRE);
-  const width = dataset.number(WINDOW_WIDTH);
+interface Header {
+  readonly source: Omit<PixelSource, 'monochrome1'>;
+  readonly window: VoiWindow | null;
+  readonly geometry: ReadStoredPixels['geometry'];
+}
+
+async function pixelsOf(part10: Part10, frame: number, header: Header): Promise<ReadStoredPixels> {
+  const decoded = await decodePixels(part10, { frame: frame - 1 });
+  const shown = toRgb(decoded, part10.dataset);
+  return { pixels: storedPixels(shown, header), window: header.window, geometry: header.geometry };
+}
+
+function storedPixels(decoded: DecodedPixels, { source }: Header): StoredPixels {
+  const { rows, columns, values, bitsStored, signed, photometricInterpretation } = decoded;
+  const samples = decoded.samplesPerPixel === 3 ? 3 : 1;
+  const monochrome1 = photometricInterpretation === 'MONOCHROME1';
+  return { rows, columns, samples, data: values, bitsStored, signed, source: { ...source, monochrome1 } };
+}
+
+function headerOf(dataset: DicomDataset): Header {
+  const transform = modalityTransform(dataset);
+  if (transform.kind === 'lut') {
+    throw new Failure(
+      'inference.pixels-invalid',
+      'The image has a Modality LUT Sequence; only slope and intercept are read for models.',
+    );
+  }
+  const window = voiTransforms(dataset).find((voi) => voi.kind === 'window') ?? null;
+  const pixelSpacing = numbersOf(dataset, PIXEL_SPACING, 2);
+  return {
+    source: { slope: transform.slope, intercept: transform.intercept, window, spacing: pixelSpacing },
+    window,
+    geometry: {
+      position: numbersOf(dataset, IMAGE_POSITION, 3),
+      orientation: numbersOf(dataset, IMAGE_ORIENTATION, 6),
+      pixelSpacing,
+      thickness: dataset.number(SLICE_THICKNESS),
+    },
+  };
+}
+
+/** The same of one frame of a multi-frame object, as `splitFrames` gives it. */
+function headerOfFrame(frame: DicomJson): Header {
+  const pixelSpacing = jsonNumbers(frame, '00280030');
+  const window = windowOfFrame(frame);
+  return {
+    source: {
+      slope: jsonNumber(frame, '00281053') || 1,
+      intercept: jsonNumber(frame, '00281052') ?? 0,
+      window,
+      spacing: pixelSpacing,
+    },
+    window,
+    geometry: {
+      position: jsonNumbers(frame, '00200032'),
+      orientation: jsonNumbers(frame, '00200037'),
+      pixelSpacing,
+      thickness: jsonNumber(frame, '00180050'),
+    },
+  };
+}
+
+function windowOfFrame(frame: DicomJson): VoiWindow | null {
+  const centre = jsonNumber(frame, '00281050');
+  const width = jsonNumber(frame, '00281051');
   if (centre === null || width === null || !(width > 0)) return null;
-  const stated = dataset.string(VOI_LUT_FUNCTION);
+  const stated = jsonString(frame, '00281056');
   return { centre, width, shape: stated === 'SIGMOID' || stated === 'LINEAR_EXACT' ? stated : 'LINEAR' };
 }
+
+/** A volume is made of what the object shows once at each place; anything else would mix times or planes. */
+function orderOf(frames: readonly DicomJson[]): number[] {
+  const { frames: order, findings } = describeVolume(frames);
+  const wrong = findings.find(({ code }) => UNSTACKABLE.has(code));
+  if (wrong === undefined && order.length === frames.length) return order.map(({ frame }) => frame);
+  throw new Failure(
+    'inference.pixels-invalid',
+    `The frames of the object make no volume: ${wrong?.observed ?? 'localizers among them'}.`,
+  );
+}
+
+const UNSTACKABLE: ReadonlySet<string> = new Set(['no-position', 'mixed-orientation', 'duplicate-position']);
 
 function numbersOf(dataset: DicomDataset, tag: number, count: number): number[] | null {
   const values = dataset.numbers(tag);
   return values.length === count && values.every(Number.isFinite) ? values : null;
-}
-
-/** YBR_FULL to RGB (PS3.3 C.7.6.3.1.2); the other YBR kinds are turned by their decoders. */
-function rgbValues({ values, photometricInterpretation, bitsStored }: DecodedPixels): PixelArray {
-  if (!photometricInterpretation.startsWith('YBR_FULL')) return values;
-  const max = 2 ** bitsStored - 1;
-  const middle = 2 ** (bitsStored - 1);
-  const held = (value: number): number => Math.max(0, Math.min(max, Math.round(value)));
-  for (let i = 0; i + 2 < values.length; i += 3) {
-    const luminance = values[i]!;
-    const blue = values[i + 1]! - middle;
-    const red = values[i + 2]! - middle;
-    values[i] = held(luminance + 1.402 * red);
-    values[i + 1] = held(luminance - 0.344136 * blue - 0.714136 * red);
-    values[i + 2] = held(luminance + 1.772 * blue);
-  }
-  return values;
 }

@@ -14,6 +14,7 @@ import { imageOfStoredPixels, type PixelImage } from './pixels/pixel-image.ts';
 import { type Preview, previewOf } from './pixels/preview.ts';
 import {
   type ImageShape,
+  isVolume,
   TENSOR_VALUE_BYTES,
   type TensorArray,
   type TensorLayout,
@@ -22,11 +23,19 @@ import {
   writeTensor,
 } from './pixels/tensor-layout.ts';
 import type { SliceGeometry } from './pixels/volume-spacing.ts';
-import { type ReadStoredPixels, readStoredPixels } from './read-stored-pixels.ts';
+import {
+  FileBuffer,
+  openStoredFile,
+  type ReadStoredPixels,
+  readStoredPixels,
+  type StoredFile,
+} from './read-stored-pixels.ts';
 
 export interface ReadSlicesArgs {
   /** Part 10 files, in the order in which they are stacked. */
   readonly paths: readonly string[];
+  /** The frame of each, from 1; left out where every file has one. */
+  readonly frames?: readonly number[];
   readonly pixels: readonly PixelOp[];
   readonly dtype: TensorType;
   readonly layout: TensorLayout;
@@ -48,6 +57,11 @@ export interface ReadSlicesResult {
   /** Set when `into` was null: the one slice. */
   readonly memory: ArrayBuffer | null;
   readonly slices: readonly ReadSlice[];
+  /** Set when `into` was null and the first file has several frames: their numbers in stacking order; the slice is the first. */
+  readonly frames: readonly number[] | null;
+  /** Of the first image: how its values are to be understood, and the stored image it was made of. */
+  readonly image: Pick<PixelImage, 'range' | 'source' | 'region'>;
+  readonly stored: { readonly rows: number; readonly columns: number };
   /** Of the first image that a rule about pixels says no to. */
   readonly verdict: GateVerdict | null;
   readonly preview: Preview | null;
@@ -62,14 +76,17 @@ export interface ReadSlice extends SliceGeometry {
 export async function readSlices(args: ReadSlicesArgs): Promise<ReadSlicesResult> {
   const slices: ReadSlice[] = [];
   let shape = args.into?.shape ?? null;
+  let made: Pick<ReadSlicesResult, 'image' | 'stored'> | null = null;
   let own: ArrayBuffer | null = null;
   let preview: Preview | null = null;
   let verdict: GateVerdict | null = null;
-  for (const [at, path] of args.paths.entries()) {
-    const read = await readStoredPixels(path);
+  const files = new FrameFiles(args);
+  for (const at of args.paths.keys()) {
+    const read = await files.read(at);
     const stored = imageOfStoredPixels(read.pixels);
     verdict ??= histogramRule(stored.data, args.fits);
     const { image, rest } = prepare(stored, args);
+    made ??= { image: understanding(image), stored: { rows: stored.rows, columns: stored.columns } };
     shape ??= shapeOf(image, args.sliceValuesMax);
     if (!sameShape(shape, image)) throw slicesDiffer();
     const values = shape.rows * shape.columns * shape.samples;
@@ -80,8 +97,32 @@ export async function readSlices(args: ReadSlicesArgs): Promise<ReadSlicesResult
     if (args.preview) preview = previewOf(stored, read.window, image.region);
     slices.push({ ...geometryOf(read, image), digest: digestOf(target) });
   }
-  if (!shape) throw new Failure('inference.input-shape', 'There are no files to read.');
-  return { shape, memory: own, slices, verdict, preview };
+  if (!shape || !made) throw new Failure('inference.input-shape', 'There are no files to read.');
+  return { shape, memory: own, slices, frames: files.order, ...made, verdict, preview };
+}
+
+/** The frames of a task in their order; a file with several is read and its header parsed once. */
+class FrameFiles {
+  order: readonly number[] | null = null;
+  private open: { readonly path: string; readonly file: StoredFile } | null = null;
+
+  private readonly args: ReadSlicesArgs;
+  private readonly buffer = new FileBuffer();
+
+  constructor(args: ReadSlicesArgs) {
+    this.args = args;
+  }
+
+  async read(at: number): Promise<ReadStoredPixels> {
+    const { paths, frames, into, layout } = this.args;
+    const path = paths[at] ?? '';
+    if (!frames && !(into === null && isVolume(layout))) return readStoredPixels(path, this.buffer);
+    if (this.open?.path !== path) this.open = { path, file: openStoredFile(path, this.buffer) };
+    const { file } = this.open;
+    if (frames) return file.read(frames[at] ?? 1);
+    if (file.frames > 1) this.order = file.stackingOrder();
+    return file.read(this.order?.[0] ?? 1);
+  }
 }
 
 /** Hounsfield units at the end of the pipeline are computed into the volume itself: no copy in between. */
@@ -89,6 +130,12 @@ function prepare(stored: PixelImage, args: ReadSlicesArgs): { image: PixelImage;
   const direct = args.dtype === 'int16' && args.pixels.at(-1)?.op === 'modality_values';
   return { image: applyPixels(stored, direct ? args.pixels.slice(0, -1) : args.pixels), rest: direct };
 }
+
+const understanding = ({ range, source, region }: PixelImage): ReadSlicesResult['image'] => ({
+  range,
+  source,
+  region,
+});
 
 function shapeOf({ rows, columns, samples }: PixelImage, valuesMax: number): ImageShape {
   if (rows * columns * samples <= valuesMax) return { rows, columns, samples };

@@ -30,6 +30,13 @@ export async function setTaskRejected(
  * syntax by its UID, and never a value of the data set.
  */
 export function undecodableVerdict(error: unknown): GateVerdict | null {
+  if (error instanceof Failure && LACKS_ATTRIBUTE.has(error.code)) {
+    return {
+      rule: 'attributes',
+      observed: error.message.replace(/\.$/, ''),
+      required: 'images that state what the model needs',
+    };
+  }
   if (!(error instanceof Failure) || error.retry || !error.code.startsWith('dicom.')) return null;
   const { message, code } = error;
   return {
@@ -38,6 +45,12 @@ export function undecodableVerdict(error: unknown): GateVerdict | null {
     required: 'images that this server can decode',
   };
 }
+
+/** The pixels are there, but the file does not say something that the manifest's operations need. */
+const LACKS_ATTRIBUTE: ReadonlySet<string> = new Set([
+  'inference.window-missing',
+  'inference.spacing-missing',
+]);
 
 const GIVEN_UP: ReadonlySet<string | undefined> = new Set(['cancelled', 'entered-in-error']);
 

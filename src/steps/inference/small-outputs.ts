@@ -4,7 +4,7 @@ import type { SmallTensor } from '../../kernel/handoffs.ts';
 import type { OutputTensor } from './engines/engine.ts';
 
 /**
- * The outputs that go on to findings: everything but masks, as plain numbers. A number that is none (NaN, infinity) would become `null` in
+ * The outputs that go on to findings as they are, as plain numbers; pictures are read in `results/`. A number that is none (NaN, infinity) would become `null` in
  * the handoff's JSON and then a zero: it is refused here, by the output's name. Throws `inference.output-invalid`.
  */
 export function smallOutputs(
@@ -12,14 +12,14 @@ export function smallOutputs(
   results: Readonly<Record<string, OutputTensor>>,
 ): Record<string, SmallTensor> {
   return Object.fromEntries(
-    outputs
-      .filter((output) => output.kind !== 'mask')
-      .map((output) => [output.name, smallTensor(output, results[output.name])]),
+    outputs.filter(isNumbers).map((output) => [output.name, smallTensor(output, results[output.name])]),
   );
 }
 
 /** A handoff is a row of the outbox; 15 labels or a handful of measurements are usual. */
 export const OUTPUT_VALUES_MAX = 4096;
+
+const isNumbers = ({ kind }: ModelOutput): boolean => kind === 'classification' || kind === 'measurement';
 
 function smallTensor(output: ModelOutput, tensor: OutputTensor | undefined): SmallTensor {
   if (!tensor) throw invalid(output.name, 'is missing');

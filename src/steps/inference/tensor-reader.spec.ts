@@ -208,6 +208,11 @@ test.each([
       write('frames.dcm', { ...firstAttributes(), NumberOfFrames: 2 }, new Uint16Array(2 * ROWS * ROWS)),
     ],
   ],
+  [
+    'PET, whose uptake values are not computed',
+    'inference.suv',
+    () => [write('pet.dcm', { ...firstAttributes(), Modality: 'PT' }, new Uint16Array(ROWS * ROWS))],
+  ],
   ['a file that is no DICOM', 'dicom.not-dicom', () => [textFile()]],
   ['no files', 'inference.input-shape', () => []],
   [
@@ -217,6 +222,44 @@ test.each([
   ],
 ])('A series with %s is refused by name', async (_, code, files) => {
   await expect(read({ paths: files() })).rejects.toMatchObject({ code });
+});
+
+test('One enhanced object gives the volume of its frames in the order of their places', async () => {
+  const order = [3, 0, 4, 1, 2];
+  const slice = ROWS * ROWS;
+  const slices = [...series.slices()];
+  const stored = new Uint16Array(order.length * slice);
+  order.forEach((index, at) => {
+    stored.set(slices[index]!.stored, at * slice);
+  });
+  const { ImagePositionPatient: _, ImageOrientationPatient, PixelSpacing, ...rest } = slices[0]!.attributes;
+  const attributes = {
+    ...rest,
+    NumberOfFrames: order.length,
+    SharedFunctionalGroupsSequence: [
+      {
+        PlaneOrientationSequence: [{ ImageOrientationPatient }],
+        PixelMeasuresSequence: [{ PixelSpacing }],
+        PixelValueTransformationSequence: [{ RescaleIntercept: -1024, RescaleSlope: 1, RescaleType: 'HU' }],
+      },
+    ],
+    PerFrameFunctionalGroupsSequence: order.map((index) => ({
+      PlanePositionSequence: [{ ImagePositionPatient: slices[index]!.attributes.ImagePositionPatient }],
+    })),
+  };
+  const file = write('enhanced.dcm', attributes, stored);
+  const one = await read({ paths: [file] });
+  const many = await read({ paths: paths.slice(0, order.length) });
+  expect(one.image.dims).toEqual([order.length, ROWS, ROWS]);
+  expect(new Int16Array(one.image.bytes, 0, stored.length)).toEqual(hu.subarray(0, stored.length));
+  expect(one.digest).toBe(many.digest);
+  await expect(read({ paths: [file, file] })).rejects.toMatchObject({ code: 'inference.pixels-invalid' });
+  const twice = {
+    ...attributes,
+    PerFrameFunctionalGroupsSequence: order.map(() => attributes.PerFrameFunctionalGroupsSequence[0]),
+  };
+  const doubled = write('doubled.dcm', twice, stored);
+  await expect(read({ paths: [doubled] })).rejects.toMatchObject({ code: 'inference.pixels-invalid' });
 });
 
 test('A volume beyond the limit of voxels is refused before its memory is taken', async () => {

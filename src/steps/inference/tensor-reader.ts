@@ -5,6 +5,7 @@ import type { Manifest, ModelInput } from '../../governance/manifest.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { GateVerdict } from '../../kernel/handoffs.ts';
 import type { InputTensor } from './engines/engine.ts';
+import { splitPixels } from './pixels/apply-volume.ts';
 import type { Preview } from './pixels/preview.ts';
 import {
   type ImageShape,
@@ -14,13 +15,20 @@ import {
   tensorDims,
 } from './pixels/tensor-layout.ts';
 import { volumeSpacing } from './pixels/volume-spacing.ts';
-import type { ReadSlice, ReadSlicesArgs, ReadSlicesResult } from './read-tensor.task.ts';
+import type { PreparedVolume } from './prepare-volume.task.ts';
+import type { ReadSlicesArgs, ReadSlicesResult } from './read-tensor.task.ts';
+import type { TensorPlace } from './results/picture-results.ts';
 import { TensorMemory } from './tensor-memory.ts';
+import { placeOf, VOLUME_MODULE, volumeArgs } from './tensor-place.ts';
 
 export interface ModelTensors {
   readonly inputs: Readonly<Record<string, InputTensor>>;
   /** The image input again, for the picture. */
   readonly image: InputTensor;
+  /** How its pixels lie in the stored images, for the way back. */
+  readonly place: TensorPlace;
+  /** Per stored slice: which of the files, and which frame of it, from 1. */
+  readonly frames: readonly { readonly file: number; readonly frame: number }[];
   /** SHA-256, hexadecimal; see `digestOf`. */
   readonly digest: string;
   readonly preview: Preview | null;
@@ -52,39 +60,75 @@ export class TensorReader {
   async read({ paths, manifest, timeLimitMs }: ReadTensorsOptions): Promise<ModelTensors> {
     const input = imageInput(manifest.inputs);
     checkFiles(paths.length);
-    const task = firstTask(paths, manifest, input);
+    const { images: ops, volume: volumeOps } = splitPixels(manifest.pixels);
+    const wholeVolume = volumeOps.length > 0 && isVolume(input.layout);
+    // What is still worked on is kept as it is; its own type the tensor gets at the end.
+    const dtype = wholeVolume ? 'float32' : input.dtype;
+    const task = firstTask(
+      paths,
+      { ...manifest, pixels: wholeVolume ? ops : manifest.pixels },
+      { ...input, dtype },
+    );
     const read: Read = (args) =>
       this.workers.run(TASK_MODULE, 'readSlices', args, { timeoutMs: timeLimitMs });
     const first = await read(task);
-    const dims = tensorDims(first.shape, paths.length, input.layout);
-    const volume =
-      paths.length === 1 ? null : this.memory.take(volumeBytes(first.shape, paths.length, input.dtype));
-    const rest = volume ? await readRest(read, task, paths, first, volume) : [];
+    const sources = sourcesOf(paths, first);
+    const isShared = sources.length > 1 || wholeVolume;
+    const volume = isShared ? this.memory.take(volumeBytes(first.shape, sources.length, dtype)) : null;
+    const rest = volume ? await readRest(read, task, sources, first, volume) : [];
     const slices = [first, ...rest].flatMap((result) => result.slices);
-    const image: InputTensor = { dtype: input.dtype, dims, bytes: volume ?? first.memory! };
+    const stacked = { first, slices, layout: input.layout };
+    const prepared = wholeVolume
+      ? await this.workers
+          .run<PreparedVolume>(
+            VOLUME_MODULE,
+            'prepareVolume',
+            volumeArgs(stacked, volumeOps, volume!, input.dtype),
+            { timeoutMs: timeLimitMs },
+          )
+          .finally(() => this.memory.give(volume!))
+      : null;
+    const dims = tensorDims(
+      prepared ? { ...prepared, samples: 1 } : first.shape,
+      prepared?.slices ?? sources.length,
+      input.layout,
+    );
+    const image: InputTensor = {
+      dtype: input.dtype,
+      dims,
+      bytes: prepared?.memory ?? volume ?? first.memory!,
+    };
     const inputs = Object.fromEntries(
       manifest.inputs.map((each) => [
         each.name,
-        each.gives === 'image' ? image : spacingTensor(each, slices),
+        each.gives === 'image' ? image : spacingTensor(each, prepared?.distances ?? volumeSpacing(slices)),
       ]),
     );
     return {
       inputs,
       image,
-      digest: digestOf(inputs, image, slices),
+      place: placeOf(stacked, prepared),
+      frames: sources.map(({ frame }, file) =>
+        frame === undefined ? { file, frame: 1 } : { file: 0, frame },
+      ),
+      digest: digestOf(inputs, image, prepared ? [prepared] : slices),
       preview: first.preview,
       verdict: [first, ...rest].find((result) => result.verdict)?.verdict ?? null,
       release: () => {
-        if (volume) this.memory.give(volume);
+        if (volume && !prepared) this.memory.give(volume);
       },
     };
   }
 }
 
-/** Values in one tensor: 1,536 CT slices of 512 × 512, 0.8 GB as int16. A thin-slice chest CT has some 700. */
-export const TENSOR_VALUES_MAX = 1536 * 512 * 512;
+/** Values in one tensor: 3,072 CT slices of 512 × 512, 1.6 GB as int16. A thin-slice chest CT has some 700, a whole body 3,000. */
+export const TENSOR_VALUES_MAX = 3072 * 512 * 512;
+/** Memory of one tensor: 2,048 such slices as float32. The process must have room for it beside all else. */
+export const TENSOR_BYTES_MAX = 2 * 2 ** 30;
 /** More files than the thinnest whole-body CT has; the values decide long before. */
 export const FILES_MAX = 4096;
+/** Tasks that share a file of several frames. */
+const TASKS_PER_FILE = 8;
 /** Files one worker reads per task: few enough that all workers end at about the same time. */
 const FILES_PER_TASK = 12;
 
@@ -131,24 +175,46 @@ function firstTask(
 
 type Read = (args: ReadSlicesArgs) => Promise<ReadSlicesResult>;
 
+/** One slice of the tensor: a file, or a frame (from 1) of the one file there is. */
+interface SliceSource {
+  readonly path: string;
+  readonly frame?: number;
+}
+
+/** An enhanced object holds all slices in one file; several such files in a series are parts, phases or times of it. */
+function sourcesOf(paths: readonly string[], { frames }: ReadSlicesResult): SliceSource[] {
+  const [path = ''] = paths;
+  if (!frames) return paths.map((each) => ({ path: each }));
+  if (paths.length === 1) return frames.map((frame) => ({ path, frame }));
+  throw new Failure(
+    'inference.pixels-invalid',
+    'The series has several objects of several frames; one volume is read from one of them.',
+  );
+}
+
 async function readRest(
   read: Read,
   task: ReadSlicesArgs,
-  paths: readonly string[],
+  sources: readonly SliceSource[],
   first: ReadSlicesResult,
   memory: SharedArrayBuffer,
 ): Promise<ReadSlicesResult[]> {
   new Uint8Array(memory).set(new Uint8Array(first.memory!));
   const starts: number[] = [];
-  for (let start = 1; start < paths.length; start += FILES_PER_TASK) starts.push(start);
+  // Each task opens the file of its frames anew, so those tasks are few.
+  const inOne = sources[0]?.frame !== undefined;
+  const step = inOne ? Math.max(FILES_PER_TASK, Math.ceil(sources.length / TASKS_PER_FILE)) : FILES_PER_TASK;
+  for (let start = 1; start < sources.length; start += step) starts.push(start);
   return Promise.all(
-    starts.map((start) =>
-      read({
+    starts.map((start) => {
+      const part = sources.slice(start, start + step);
+      return read({
         ...task,
-        paths: paths.slice(start, start + FILES_PER_TASK),
+        paths: part.map(({ path }) => path),
+        ...(inOne ? { frames: part.map(({ frame }) => frame ?? 1) } : {}),
         into: { memory, first: start, shape: first.shape },
-      }),
-    ),
+      });
+    }),
   );
 }
 
@@ -158,20 +224,21 @@ function volumeBytes(
   dtype: ModelInput['dtype'],
 ): number {
   const values = rows * columns * samples * slices;
-  if (values <= TENSOR_VALUES_MAX) return values * TENSOR_VALUE_BYTES[dtype];
+  const bytes = values * TENSOR_VALUE_BYTES[dtype];
+  if (values <= TENSOR_VALUES_MAX && bytes <= TENSOR_BYTES_MAX) return bytes;
   throw new Failure(
     'inference.series-too-large',
-    `The series has ${values} voxels; one analysis takes at most ${TENSOR_VALUES_MAX}. Choose a thicker reconstruction.`,
+    `The series has ${values} voxels; one analysis takes at most ${TENSOR_VALUES_MAX} in ${TENSOR_BYTES_MAX} bytes. Choose a thicker reconstruction.`,
   );
 }
 
-function spacingTensor(input: ModelInput, slices: readonly ReadSlice[]): InputTensor {
+function spacingTensor(input: ModelInput, distances: readonly number[]): InputTensor {
   if (input.dtype !== 'float32')
     throw new Failure(
       'inference.pixels-invalid',
       `The input "${input.name}" gives distances: its dtype must be float32.`,
     );
-  return { dtype: 'float32', dims: [3], bytes: Float32Array.from(volumeSpacing(slices)).buffer };
+  return { dtype: 'float32', dims: [3], bytes: Float32Array.from(distances).buffer };
 }
 
 /**
@@ -181,7 +248,7 @@ function spacingTensor(input: ModelInput, slices: readonly ReadSlice[]): InputTe
 function digestOf(
   inputs: Readonly<Record<string, InputTensor>>,
   image: InputTensor,
-  slices: readonly ReadSlice[],
+  slices: readonly { readonly digest: string }[],
 ): string {
   const hash = createHash('sha256');
   for (const [name, tensor] of Object.entries(inputs)) {

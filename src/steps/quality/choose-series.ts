@@ -3,9 +3,11 @@ import type { DicomJson } from '../../dicom/study-source.ts';
 import { GATE_RULES } from '../../governance/gate-rules.ts';
 import type { Manifest } from '../../governance/manifest.ts';
 import type { GateVerdict } from '../../kernel/handoffs.ts';
+import { type GateContext, NO_CONTEXT } from './gate-rule.ts';
 import { type Judgement, judgeImages } from './judge-images.ts';
 import { isLocalizer } from './rules/localizer.ts';
-import { instanceNumberOf, stackOf } from './stack.ts';
+import { viewOf } from './rules/view.ts';
+import { instanceNumberOf, slicesOf, stackOf } from './stack.ts';
 
 export type SeriesChoice =
   | {
@@ -17,6 +19,8 @@ export type SeriesChoice =
     }
   | {
       readonly kind: 'refused';
+      /** The one that came nearest; null: the study holds no images. */
+      readonly seriesInstanceUid: string | null;
       readonly refusals: readonly GateVerdict[];
       readonly warnings: readonly GateVerdict[];
     };
@@ -26,9 +30,13 @@ export type SeriesChoice =
  * holds a frontal and a lateral). Among those that fit: the preferred view and kernel, fewer warnings, more slices, thinner
  * ones. When none fits, the refusal is that of the nearest: the one that came furthest through the rules.
  */
-export function chooseSeries(instances: readonly DicomJson[], manifest: Manifest): SeriesChoice {
+export function chooseSeries(
+  instances: readonly DicomJson[],
+  manifest: Manifest,
+  context: GateContext = NO_CONTEXT,
+): SeriesChoice {
   const candidates = (takesVolume(manifest) ? wholeSeries(instances) : singleImages(instances)).map(
-    (candidate) => judged(candidate, manifest),
+    (candidate) => judged(candidate, manifest, context),
   );
   const best = candidates.filter(({ refusals }) => refusals.length === 0).sort(byPreference(manifest))[0];
   if (best !== undefined) {
@@ -41,13 +49,18 @@ export function chooseSeries(instances: readonly DicomJson[], manifest: Manifest
   }
   const nearest = candidates.sort(byNearness)[0];
   if (nearest !== undefined)
-    return { kind: 'refused', refusals: nearest.refusals, warnings: nearest.warnings };
+    return {
+      kind: 'refused',
+      seriesInstanceUid: seriesOf(nearest.images[0]),
+      refusals: nearest.refusals,
+      warnings: nearest.warnings,
+    };
   const refusal: GateVerdict = {
     rule: 'images',
     observed: 'no images',
     required: manifest.fits.modality.join(' or '),
   };
-  return { kind: 'refused', refusals: [refusal], warnings: [] };
+  return { kind: 'refused', seriesInstanceUid: null, refusals: [refusal], warnings: [] };
 }
 
 interface Candidate {
@@ -87,15 +100,16 @@ function wholeSeries(instances: readonly DicomJson[]): readonly Candidate[] {
   });
 }
 
-function judged(candidate: Candidate, manifest: Manifest): Judged {
-  const { refusals, warnings } = judgeImages(candidate.images, manifest);
+function judged(candidate: Candidate, manifest: Manifest, context: GateContext): Judged {
+  const looked = takesVolume(manifest) ? slicesOf(candidate.images) : candidate.images;
+  const { refusals, warnings } = judgeImages(looked, manifest, context);
   return { images: candidate.images, refusals, warnings: [...candidate.warnings, ...warnings] };
 }
 
 function byPreference(manifest: Manifest): (a: Judged, b: Judged) => number {
   const { view = [], kernel_prefer: kernels = [] } = manifest.fits;
   const rank = ({ images, warnings }: Judged): readonly number[] => [
-    indexOrEnd(view, (wanted) => jsonString(images[0] ?? {}, '00185101') === wanted),
+    indexOrEnd(view, (wanted) => viewOf(images[0] ?? {}) === wanted),
     indexOrEnd(kernels, (wanted) => kernelOf(images[0]).includes(wanted.toUpperCase())),
     warnings.length,
     -images.length,

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Task } from '@medplum/fhirtypes';
+import type { ImagingStudy, Patient, Resource, Task } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
 import type { Database } from '../../database/database.ts';
@@ -9,8 +9,11 @@ import { readPart10 } from '../../dicom/read-part10.ts';
 import type { DicomJson, StudySource } from '../../dicom/study-source.ts';
 import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
+import { ConformanceStore } from '../../governance/conformance.store.ts';
+import { Conformance } from '../../governance/conformance.ts';
 import { inspectAndRelease } from '../../governance/inspect-model.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
+import { ProtocolLibrary } from '../../governance/protocol-library.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 import type { AnalysisAccepted } from '../../kernel/handoffs.ts';
 import { QualityStep } from './quality.step.ts';
@@ -33,10 +36,14 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
   let close: () => Promise<void>;
   let store: ResourceStore;
   let models: ModelRegister;
+  let conformance: Conformance;
   beforeAll(async () => {
     ({ database, close } = await freshDatabase());
     await loadDefinitions();
     store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
+    const library = new ProtocolLibrary(store, database, { PRELIM_PROTOCOLS: [] });
+    await library.start();
+    conformance = new Conformance(library, new ConformanceStore(database), store);
     models = await ModelRegister.read(
       { own: [], required: [resolve(ROOT, 'test/fixtures/models')] },
       inspectAndRelease,
@@ -49,6 +56,7 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
       { metadata: async () => files.map(read) } as Partial<StudySource> as StudySource,
       models,
       store,
+      conformance,
     );
 
   async function putTask(status: Task['status'] = 'requested'): Promise<void> {
@@ -72,6 +80,53 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
     if (result.kind === 'done' && result.write) await database.transaction(result.write);
     expect(await taskNow()).toMatchObject({ status: 'in-progress' });
     expect(JSON.stringify((await taskNow()).note)).toContain('body-part');
+  });
+
+  it('takes the age of the Patient where the images do not say it, and names the scanner in the Task', async () => {
+    await putTask();
+    const image: DicomJson = {
+      ...read('cxr/fuji_cr_mono1_no_preamble.dcm'),
+      '00080020': { vr: 'DA', Value: ['20260115'] },
+      '00080070': { vr: 'LO', Value: ['Acme'] },
+      '00181000': { vr: 'LO', Value: ['4711'] },
+    };
+    const source = { metadata: async () => [image] } as Partial<StudySource> as StudySource;
+    const step = new QualityStep(source, models, store, conformance);
+    expect(await step.run(handoff)).toMatchObject({ kind: 'done', next: { warnings: [{ rule: 'age' }] } });
+    const study: ImagingStudy & { id: string } = {
+      resourceType: 'ImagingStudy',
+      id: 'study-1',
+      status: 'available',
+      subject: { reference: 'Patient/p1' },
+    };
+    const born = (birthDate: string): Patient & { id: string } => ({
+      resourceType: 'Patient',
+      id: 'p1',
+      birthDate,
+    });
+    const put = (...resources: (Resource & { id: string })[]) =>
+      database.transaction((tx) =>
+        store.write(
+          tx,
+          resources.map((resource) => ({ kind: 'update', resource }) as const),
+        ),
+      );
+    await put(study, born('1960-02-28'));
+    const passed = await step.run(handoff);
+    expect(passed).toMatchObject({ kind: 'done', next: { warnings: [] } });
+    if (passed.kind === 'done' && passed.write) await database.transaction(passed.write);
+    const scanner = (await taskNow()).input?.find(({ type }) => type.text === 'scanner')?.valueReference
+      ?.reference;
+    const device = await store.read('Device', scanner?.split('/')[1] ?? '');
+    expect(device?.parse()).toMatchObject({ manufacturer: 'Acme', serialNumber: '4711' });
+    await put(born('2020-02-28'));
+    expect(await step.run(handoff)).toMatchObject({
+      kind: 'refused',
+      why: expect.stringContaining('a younger patient'),
+    });
+    // A year alone says no age at a day.
+    await put(born('1960'));
+    expect(await step.run(handoff)).toMatchObject({ kind: 'done', next: { warnings: [{ rule: 'age' }] } });
   });
 
   it('refuses with a coded reason in the Task, and may run twice', async () => {
@@ -107,6 +162,8 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
     const source = {
       metadata: async () => Promise.reject(new Error('no answer')),
     } as Partial<StudySource> as StudySource;
-    await expect(new QualityStep(source, models, store).run(handoff)).rejects.toThrow('no answer');
+    await expect(new QualityStep(source, models, store, conformance).run(handoff)).rejects.toThrow(
+      'no answer',
+    );
   });
 });

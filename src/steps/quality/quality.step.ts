@@ -1,16 +1,30 @@
+import type { ImagingStudy, Patient } from '@medplum/fhirtypes';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Transaction } from '../../database/database.ts';
-import { STUDY_SOURCE, type StudySource } from '../../dicom/study-source.ts';
+import { jsonString } from '../../dicom/json-values.ts';
+import { withoutOwnObjects } from '../../dicom/own-objects.ts';
+import { type DicomJson, STUDY_SOURCE, type StudySource } from '../../dicom/study-source.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
-import { type AnalysisTask, passedTask, rejectedTask, verdictText } from '../../governance/analysis-task.ts';
+import {
+  type AnalysisTask,
+  passedTask,
+  rejectedTask,
+  verdictText,
+  withScanner,
+} from '../../governance/analysis-task.ts';
+import { Conformance, type JudgedStudy } from '../../governance/conformance.ts';
+import { type Scanner, scannerOf } from '../../governance/conformance-scanner.ts';
+import type { Manifest } from '../../governance/manifest.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import type { AnalysisAccepted, GatePassed, GateVerdict } from '../../kernel/handoffs.ts';
 import { done, refused, type Step, type StepResult, skipped } from '../step.ts';
 import { chooseSeries } from './choose-series.ts';
+import type { GateContext } from './gate-rule.ts';
 
 /**
- * The gate: does this study fit this model? Looks at the headers of all instances; the rule about the pixels themselves is
- * judged in `inference`, once they are decoded. Ends with the best series, or refuses with every reason, kept in the Task.
+ * The gate: does this study fit this model? Looks at the headers of all instances; the rules about the pixels themselves are
+ * judged in `inference`, once they are decoded. Ends with the best series, or refuses with every reason, kept in the Task. On the way the
+ * study is compared with the imaging protocols of the site.
  */
 @Injectable()
 export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
@@ -20,30 +34,61 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
     @Inject(STUDY_SOURCE) private readonly source: StudySource,
     private readonly models: ModelRegister,
     private readonly store: ResourceStore,
+    private readonly conformance: Conformance,
   ) {}
 
   async run(handoff: AnalysisAccepted): Promise<StepResult<GatePassed>> {
     const [task, metadata] = await Promise.all([
       this.readTask(handoff.taskId),
-      this.source.metadata(handoff.studyInstanceUid),
+      this.source.metadata(handoff.studyInstanceUid).then(withoutOwnObjects),
     ]);
     if (task === null) return skipped('the task is gone');
     if (GIVEN_UP.has(task.status)) return skipped(`the task is ${task.status}`);
     const model = this.models.get(handoff.model);
-    if (model === null) return this.refuse(handoff, [NOT_LOADED]);
-    const choice = chooseSeries(metadata, model.manifest);
-    if (choice.kind === 'refused') return this.refuse(handoff, choice.refusals);
+    if (model === null) return this.refuse(handoff, [NOT_LOADED], null, null);
+    const judged = await this.conformance.judge(handoff.studyInstanceUid, metadata);
+    const context = await this.contextOf(handoff, model.manifest, metadata, judged);
+    const choice = chooseSeries(metadata, model.manifest, context);
+    const scanner = scannerOfSeries(metadata, choice.seriesInstanceUid);
+    if (choice.kind === 'refused') return this.refuse(handoff, choice.refusals, judged, scanner);
     const { seriesInstanceUid, sopInstanceUids, warnings } = choice;
     const next: GatePassed = { ...handoff, seriesInstanceUid, sopInstanceUids, warnings };
     const write = (tx: Transaction) =>
-      this.changeTask(tx, handoff.taskId, (kept) => passedTask(kept, warnings, new Date()));
+      this.keep(tx, handoff.taskId, judged, scanner, (kept, now) => passedTask(kept, warnings, now));
     return done(next, { write, durable: false });
   }
 
-  private refuse({ taskId }: AnalysisAccepted, refusals: readonly GateVerdict[]): StepResult<never> {
+  private refuse(
+    { taskId }: AnalysisAccepted,
+    refusals: readonly GateVerdict[],
+    judged: JudgedStudy | null,
+    scanner: Scanner | null,
+  ): StepResult<never> {
     return refused(refusals.map(verdictText).join('; '), (tx) =>
-      this.changeTask(tx, taskId, (kept) => rejectedTask(kept, refusals, new Date())),
+      this.keep(tx, taskId, judged, scanner, (kept, now) => rejectedTask(kept, refusals, now)),
     );
+  }
+
+  /** Age and sex of the FHIR Patient, read only where the model asks for them and the images do not say. */
+  private async contextOf(
+    { imagingStudyId }: AnalysisAccepted,
+    { fits }: Manifest,
+    metadata: readonly DicomJson[],
+    judged: JudgedStudy,
+  ): Promise<GateContext> {
+    const protocolDeviation = (images: readonly DicomJson[]) => judged.deviationOf(images);
+    const lacks = (...tags: string[]) =>
+      metadata.some((image) => tags.every((tag) => jsonString(image, tag) === null));
+    const asks = (fits.age_years && lacks('00101010', '00100030')) || (fits.sex && lacks('00100040'));
+    if (!asks) return { patient: null, protocolDeviation };
+    const study = await this.store.read('ImagingStudy', imagingStudyId);
+    const subject = study?.deleted === false ? study.parse<ImagingStudy>().subject.reference : undefined;
+    const id = /^Patient\/([A-Za-z0-9.-]{1,64})$/.exec(subject ?? '')?.[1];
+    const stored = id === undefined ? null : await this.store.read('Patient', id);
+    if (stored === null || stored.deleted) return { patient: null, protocolDeviation };
+    const { gender, birthDate } = stored.parse<Patient>();
+    const born = birthDate?.length === DAY_CHARACTERS ? birthDate : null;
+    return { patient: { sex: SEXES[gender ?? ''] ?? null, born }, protocolDeviation };
   }
 
   private async readTask(id: string, tx?: Transaction): Promise<AnalysisTask | null> {
@@ -52,18 +97,35 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
   }
 
   /** Reads the Task again inside the transaction, so that a change made meanwhile is not lost. */
-  private async changeTask(
+  private async keep(
     tx: Transaction,
     id: string,
-    change: (task: AnalysisTask) => AnalysisTask,
+    judged: JudgedStudy | null,
+    scanner: Scanner | null,
+    change: (task: AnalysisTask, now: Date) => AnalysisTask,
   ): Promise<void> {
+    const now = new Date();
+    if (judged !== null) await this.conformance.keep(tx, judged, now);
     const task = await this.readTask(id, tx);
     if (task === null) return;
-    await this.store.write(tx, [{ kind: 'update', resource: change(task), unchanged: 'skip' }]);
+    const known = scanner === null ? null : await this.conformance.keepScanner(tx, scanner, now);
+    const resource = change(known === null ? task : withScanner(task, known), now);
+    await this.store.write(tx, [{ kind: 'update', resource, unchanged: 'skip' }]);
   }
 }
 
 const GIVEN_UP: ReadonlySet<string | undefined> = new Set(['cancelled', 'entered-in-error']);
+
+/** `YYYY-MM-DD`; a year alone says no age at a day. */
+const DAY_CHARACTERS = 10;
+
+/** administrative-gender → PatientSex (PS3.3 C.7.1.1). `unknown` says nothing. */
+const SEXES: Readonly<Record<string, 'F' | 'M' | 'O'>> = { female: 'F', male: 'M', other: 'O' };
+
+function scannerOfSeries(metadata: readonly DicomJson[], seriesInstanceUid: string | null): Scanner | null {
+  const image = metadata.find((one) => jsonString(one, '0020000E') === seriesInstanceUid) ?? metadata[0];
+  return image === undefined ? null : scannerOf(image);
+}
 
 const NOT_LOADED: GateVerdict = {
   rule: 'model',

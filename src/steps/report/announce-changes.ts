@@ -3,12 +3,12 @@ import type { Transaction } from '../../database/database.ts';
 import type { ResourceChange, ResourceStore } from '../../fhir/resource-store.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
-import type { ReportWritten } from '../../kernel/handoffs.ts';
+import { PACS_OBJECTS_QUEUE, type ReportWritten } from '../../kernel/handoffs.ts';
 import type { Outbox } from '../../queue/outbox.ts';
 
 /**
  * A change of one of our reports from outside the way (a radiologist's system finalises, corrects or withdraws it over FHIR) must reach the
- * RIS as any version of ours does: the job is queued in the transaction of the change. What the report step writes itself is
+ * RIS and the PACS as any version of ours does: the job is queued in the transaction of the change. What the report step writes itself is
  * `preliminary` and is handed on by the flow, so nothing is said twice; the step that makes the message looks per version. Throws
  * `fhir.invalid` for a version that takes our filler number away.
  */
@@ -18,7 +18,10 @@ export function announceChanges(store: ResourceStore, outbox: Outbox): void {
     if (due.length > 0)
       await outbox.add(
         tx,
-        due.map((payload) => ({ queue: RIS_MESSAGE_QUEUE, payload, lane: `oru:${payload.patientId}` })),
+        due.flatMap((payload) => [
+          { queue: RIS_MESSAGE_QUEUE, payload, lane: `oru:${payload.patientId}` },
+          { queue: PACS_OBJECTS_QUEUE, payload, lane: `pacs:${payload.patientId}` },
+        ]),
       );
   });
 }

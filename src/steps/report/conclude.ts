@@ -1,10 +1,15 @@
-import type { Finding } from '../../kernel/handoffs.ts';
+import { verdictText } from '../../governance/analysis-task.ts';
+import type { Finding, GateVerdict } from '../../kernel/handoffs.ts';
 
 /** The first sentence of every report of ours, in every output. */
 export const NOT_REVIEWED = 'Preliminary AI result. Not reviewed by a radiologist.';
 
 /** The findings in sentences, for people who read text: what is present, what is unclear, what was measured, what was looked for in vain. */
-export function conclude(findings: readonly Finding[], caution: string): string {
+export function conclude(
+  findings: readonly Finding[],
+  caution: string,
+  warnings: readonly GateVerdict[] = [],
+): string {
   const by = (presence: Finding['presence']) =>
     findings
       .filter((finding) => finding.kind === 'presence' && finding.presence === presence)
@@ -18,11 +23,16 @@ export function conclude(findings: readonly Finding[], caution: string): string 
     sentence('Indeterminate', by('indeterminate')),
     sentence('Measured', measured),
     sentence('Looked for and not found', by('absent')),
+    warned(warnings),
     caution,
   ]
     .filter((part) => part !== '')
     .join(' ');
 }
+
+/** The gate let the images pass with these: whoever reads the result must know. */
+const warned = (warnings: readonly GateVerdict[]) =>
+  warnings.length > 0 ? `Image quality warnings: ${warnings.map(verdictText).join('. ')}.` : '';
 
 const sentence = (lead: string, items: readonly string[]) =>
   items.length > 0 ? `${lead}: ${items.join(', ')}.` : '';

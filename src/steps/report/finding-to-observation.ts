@@ -1,4 +1,5 @@
 import type { CodeableConcept, Coding, Observation, Reference } from '@medplum/fhirtypes';
+import { locationToExtension } from '../../governance/image-region.ts';
 import {
   ACTIONABLE_EXTENSION,
   CODE_SYSTEMS,
@@ -39,9 +40,7 @@ export function findingToObservation(
     resourceType: 'Observation',
     id: observationId(context.studyInstanceUid, context.model, finding.key),
     meta: { profile: [PROFILES.finding] },
-    ...(finding.actionable
-      ? { extension: [{ url: ACTIONABLE_EXTENSION, valueInteger: finding.actionable }] }
-      : {}),
+    ...extensionsOf(finding),
     identifier: [
       {
         system: IDENTIFIER_SYSTEMS.analysis,
@@ -64,6 +63,14 @@ export function findingToObservation(
     derivedFrom: [context.imagingStudy as NonNullable<Observation['derivedFrom']>[number]],
     ...componentsOf(finding),
   };
+}
+
+function extensionsOf({ actionable, locations = [] }: Finding): Pick<Observation, 'extension'> {
+  const extension = [
+    ...(actionable ? [{ url: ACTIONABLE_EXTENSION, valueInteger: actionable }] : []),
+    ...locations.map(locationToExtension),
+  ];
+  return extension.length > 0 ? { extension } : {};
 }
 
 const MATCH_GRADE = `${PRELIM}/StructureDefinition/match-grade`;

@@ -65,7 +65,7 @@ export function findingsToRecord(
     result: observations.map((observation) => ({ reference: `Observation/${observation.id}` })),
     imagingStudy: [{ reference: `ImagingStudy/${study.id}` }],
     ...(picture ? { media: [{ comment: 'Key picture', link: { reference: `Media/${picture.id}` } }] } : {}),
-    conclusion: conclude(coded.findings, model.manifest.report.caution),
+    conclusion: conclude(coded.findings, model.manifest.report.caution, coded.warnings),
   };
   return {
     report,

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { type AnalysisTask, completedTask } from '../../governance/analysis-task.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
+import { ModelStates } from '../../governance/model-states.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { FindingsCoded, ReportWritten } from '../../kernel/handoffs.ts';
@@ -26,6 +27,7 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
   constructor(
     private readonly store: ResourceStore,
     private readonly models: ModelRegister,
+    private readonly states: ModelStates,
   ) {}
 
   async run(coded: FindingsCoded): Promise<StepResult<ReportWritten>> {
@@ -39,7 +41,7 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       );
     const reference = { reference: `DiagnosticReport/${reportId(coded.studyInstanceUid, coded.model)}` };
     const finished = (now: Date) =>
-      ({ kind: 'update', resource: completedTask(task, reference, now) }) as const;
+      ({ kind: 'update', resource: completedTask(task, reference, now, coded.warnings) }) as const;
     const unchanged = earlier ? whyUnchanged(earlier, coded) : null;
     if (unchanged) {
       return skipped(unchanged, async (tx) => {
@@ -47,6 +49,8 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       });
     }
     const record = findingsToRecord(coded, study, model, new Date());
+    // In shadow the record is written and nothing leaves: neither the RIS nor the PACS is told.
+    const leaves = await this.states.mayLeave(coded.model);
     const withdrawn = earlier ? await this.withdrawn(earlier, record) : [];
     return done<ReportWritten>(null, {
       write: async (tx) => {
@@ -62,6 +66,7 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
           finished(new Date()),
         ]);
         const report = written.find((stored) => stored.type === 'DiagnosticReport');
+        if (!leaves) return undefined;
         return {
           diagnosticReportId: String(record.report.id),
           versionId: Number(report?.versionId),

@@ -1,5 +1,6 @@
 import type { Endpoint, ImagingStudy } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
+import { withoutOwnObjects } from '../../dicom/own-objects.ts';
 import type { DicomJson, StudySource } from '../../dicom/study-source.ts';
 import type { ResourceStore, ResourceWrite } from '../../fhir/resource-store.ts';
 import type { StoredResource } from '../../fhir/stored-resource.ts';
@@ -73,11 +74,14 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     const { studyInstanceUid, instanceCount } = watch;
     const metadata = await this.source.metadata(studyInstanceUid);
     if (metadata.length !== instanceCount) return this.changed(watch, metadata.length);
+    // Results of ours that came back as instances: counted, but no part of what is analysed.
+    const theirs = withoutOwnObjects(metadata);
+    if (theirs.length === 0) return skipped('the study has nothing but results of ours');
     const [match, stored] = await Promise.all([
-      findOrder(this.store, keysOf(metadata[0]!, studyInstanceUid)),
+      findOrder(this.store, keysOf(theirs[0]!, studyInstanceUid)),
       this.store.read('ImagingStudy', imagingStudyId(studyInstanceUid)),
     ]);
-    return this.record(watch, metadata, match, stored);
+    return this.record(watch, theirs, match, stored);
   }
 
   /** An unmatched study may have got its order; that is asked of our own record, not of the PACS. */

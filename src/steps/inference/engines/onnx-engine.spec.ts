@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodeModel, Graph } from '../../../../models/ct-lung-density/build/onnx-model.ts';
 import type { EngineModel, EngineRequest } from './engine.ts';
 import { OnnxEngine } from './onnx-engine.ts';
 
@@ -136,8 +137,8 @@ describe.skipIf(noData)(noData ? 'skipped: no shared data' : 'ONNX engine', () =
     await small.close();
   });
 
-  test('A run beyond its time limit fails by name, a new session takes its place, and too many lost runs close the door', async () => {
-    const own = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 2, stuckMax: 1 });
+  test('In a thread, a run beyond its time limit fails by name, a new session takes its place, and too many lost runs close the door', async () => {
+    const own = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 2, stuckMax: 1, isolation: 'thread' });
     await own.warm(model(SLOW, 'slow@1.0.0'));
     await own.warm(model(CHEST));
     const start = performance.now();
@@ -164,4 +165,128 @@ describe.skipIf(noData)(noData ? 'skipped: no shared data' : 'ONNX engine', () =
     await own.close();
     await expect(own.run(chest())).rejects.toMatchObject({ code: 'inference.engine-unavailable' });
   });
+
+  test('In a process, a run beyond its time limit is killed: the processor is free and the next run starts at once', async () => {
+    const own = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 2 });
+    await own.warm(model(SLOW, 'slow@1.0.0'));
+    await own.warm(model(CHEST));
+    const pid = pidOf(own, 'slow@1.0.0');
+    for (let i = 0; i < 3; i++)
+      await expect(own.run(slow(150))).rejects.toMatchObject({ code: 'inference.timeout', retry: true });
+    await expect.poll(() => isAlive(pid), { timeout: 2_000 }).toBe(false);
+    expect((await own.run(chest())).outputs['output']?.dims).toEqual([1, 15]);
+    expect(own.sessionsNow().map(({ key }) => key)).toEqual(['chest@1.0.0']);
+    await own.close();
+  }, 30_000);
+
+  test.each(['SIGSEGV', 'SIGABRT', 'SIGKILL'] as const)(
+    'A model whose process dies of %s while it runs fails by name, others run on, and the next run of it is good',
+    async (signal) => {
+      const own = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 2 });
+      await own.warm(model(SLOW, 'slow@1.0.0'));
+      const lost = own.run(slow(60_000));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      process.kill(pidOf(own, 'slow@1.0.0'), signal);
+      await expect(lost).rejects.toMatchObject({
+        code: 'inference.engine-lost',
+        retry: true,
+        message: expect.stringContaining(signal),
+      });
+      expect((await own.run(chest())).outputs['output']?.dims).toEqual([1, 15]);
+      await own.warm(model(SLOW, 'slow@1.0.0'));
+      await own.close();
+    },
+    30_000,
+  );
+
+  test('Thread and process give the same numbers, for a volume with a mask too', async () => {
+    const threads = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 1, isolation: 'thread' });
+    const volume = lungs();
+    const [here, there] = [await threads.run(volume), await engine.run(volume)];
+    expect(there.outputs['lung_mask']?.data.length).toBe(64 * 128 * 128);
+    expect(there.outputs).toEqual(here.outputs);
+    expect((await engine.run(chest())).outputs).toEqual((await threads.run(chest())).outputs);
+    await threads.close();
+  }, 30_000);
+
+  test('The process of a model sees no setting and no password of the server', async () => {
+    const pid = pidOf(engine, 'chest@1.0.0');
+    const seen = readFileSync(`/proc/${pid}/environ`, 'utf8');
+    expect(seen).toContain('ORT_DISABLE_TELEMETRY=1');
+    expect(seen).not.toMatch(/DATABASE_URL|PRELIM_|VITEST/);
+  });
+
+  test('Images are computed together only where neighbours change no number', async () => {
+    const own = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 1, batchMax: 4 });
+    const images = [0.1, 0.9, 0.4, 0.7, 0.2].map((value) => chestOf(value));
+    const joined = await Promise.all(images.map((image) => own.run(image)));
+    for (const [i, image] of images.entries())
+      expect(joined[i]?.outputs).toEqual((await engine.run(image)).outputs);
+    await own.close();
+  });
+
+  test('A model with an open first axis is batched, and each request gets its own part', async () => {
+    const { folder, remove } = await makeMeanModel();
+    const own = new OnnxEngine({ intraOpNumThreads: 1, runsMax: 1, batchMax: 8 });
+    const mean = (value: number): EngineRequest => ({
+      model: model(join(folder, 'model.onnx'), 'mean@1.0.0'),
+      inputs: {
+        image: { dtype: 'float32', dims: [1, 1, 8, 8], bytes: new Float32Array(64).fill(value).buffer },
+      },
+      outputs: ['score'],
+      timeLimitMs: 5_000,
+    });
+    await own.run(mean(0));
+    const results = await Promise.all([1, 2, 3, 4, 5, 6].map((value) => own.run(mean(value))));
+    expect(results.map(({ outputs }) => outputs['score']?.data[0])).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(results.map(({ outputs }) => outputs['score']?.dims)).toEqual(Array(6).fill([1, 1]));
+    // The first is taken alone or with the others; what waits together ends together, with one time.
+    expect(new Set(results.map(({ ms }) => ms)).size).toBeLessThan(6);
+    await own.close();
+    await remove();
+  });
 });
+
+const pidOf = (engine: OnnxEngine, key: string): number =>
+  engine.sessionsNow().find((session) => session.key === key)?.pid ?? 0;
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function chestOf(value: number): EngineRequest {
+  const bytes = Float32Array.from({ length: 224 * 224 }, (_, i) => value * Math.sin(i / 50)).buffer;
+  return chest({ inputs: { input: { dtype: 'float32', dims: [1, 1, 224, 224], bytes } } });
+}
+
+/** A block of lung in soft tissue. */
+function lungs(): EngineRequest {
+  const bytes = new SharedArrayBuffer(64 * 128 * 128 * 2);
+  const values = new Int16Array(bytes).fill(40);
+  for (let z = 8; z < 56; z++)
+    for (let y = 30; y < 100; y++) values.fill(-860, (z * 128 + y) * 128 + 30, (z * 128 + y) * 128 + 100);
+  return {
+    model: model('models/ct-lung-density/1.0.0/model.onnx', 'lung@1.0.0'),
+    inputs: {
+      image: { dtype: 'int16', dims: [64, 128, 128], bytes },
+      spacing_mm: { dtype: 'float32', dims: [3], bytes: Float32Array.of(2, 1, 1).buffer },
+    },
+    outputs: ['lung_volume_ml', 'lung_mask'],
+    timeLimitMs: 20_000,
+  };
+}
+
+async function makeMeanModel(): Promise<{ folder: string; remove(): Promise<void> }> {
+  const graph = new Graph();
+  const image = graph.input({ name: 'image', type: 'float', shape: ['batch', 1, 8, 8] });
+  const mean = graph.op('ReduceMean', [image], { axes: [2, 3], keepdims: 0 });
+  graph.output(mean, { name: 'score', type: 'float', shape: ['batch', 1] });
+  const about = { name: 'mean', producer: 'tests', version: '1', doc: 'For tests.', opset: 17, metadata: {} };
+  const folder = mkdtempSync(join(tmpdir(), 'mean-'));
+  writeFileSync(join(folder, 'model.onnx'), encodeModel(graph, about));
+  return { folder, remove: async () => rmSync(folder, { recursive: true }) };
+}

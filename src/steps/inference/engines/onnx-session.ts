@@ -1,48 +1,65 @@
-import { Worker } from 'node:worker_threads';
 import type { ModelGraph } from '../../../governance/inspect-model.ts';
 import { Failure } from '../../../kernel/errors.ts';
 import type { EngineRequest, EngineResult } from './engine.ts';
-import type { OnnxThreadData, OnnxThreadMessage, OnnxThreadReply } from './onnx-thread.ts';
+import type { OnnxHost, StartHost } from './onnx-host.ts';
+import type { OnnxData, OnnxReply } from './onnx-serve.ts';
 
-/** One warm session in its own thread. It runs one request at a time; whoever holds it sees to that. */
+/** One warm session in its own process or thread. It runs one request at a time; whoever holds it sees to that. */
 export class OnnxSession {
   /** `idle` can run; `stuck` outlived a time limit and ends itself when its run is over; `gone` has ended. */
   state: 'idle' | 'busy' | 'stuck' | 'gone' = 'busy';
   /** What the model takes and gives. */
   graph: ModelGraph = { inputs: [], outputs: [] };
-  private readonly worker: Worker;
+  /** Several images may be computed in one run. */
+  batches = false;
+  private readonly host: OnnxHost;
   private readonly ended: Promise<void>;
-  private waiting: ((reply: OnnxThreadReply | 'lost') => void) | null = null;
+  private waiting: ((reply: OnnxReply | 'lost') => void) | null = null;
+  /** A signal or an exit code, once it has ended. */
+  private how = '';
 
-  private constructor(data: OnnxThreadData) {
-    this.worker = new Worker(THREAD_MODULE, { workerData: data, name: 'onnx', execArgv: [] });
-    this.worker.on('message', (reply: OnnxThreadReply) => this.settle(reply));
-    this.worker.on('error', () => this.settle('lost'));
+  private constructor(data: OnnxData, startHost: StartHost) {
+    let end: () => void = () => undefined;
     this.ended = new Promise((resolve) => {
-      this.worker.once('exit', () => {
+      end = resolve;
+    });
+    this.host = startHost(data, {
+      reply: (reply) => this.settle(reply),
+      ended: (how) => {
         this.state = 'gone';
+        this.how = how;
         this.settle('lost');
-        resolve();
-      });
+        end();
+      },
     });
   }
 
+  /** Process id; null for a thread. */
+  get pid(): number | null {
+    return this.host.pid;
+  }
+
   /** Loads the model. The session is `busy` until then. Throws `inference.model-unloadable`. */
-  static async start(data: OnnxThreadData): Promise<OnnxSession> {
-    const session = new OnnxSession(data);
+  static async start(data: OnnxData, startHost: StartHost): Promise<OnnxSession> {
+    const session = new OnnxSession(data, startHost);
     const reply = await session.next(SESSION_LOAD_TIME_LIMIT_MS);
     if (reply === 'late') session.abandon();
+    // Perhaps the machine had too little memory just now: worth another try, and shown when it keeps happening.
+    if (reply === 'lost' && session.pid !== null) throw session.lost('while it loaded');
     if (reply === 'late' || reply === 'lost' || reply.kind !== 'ready') throw unloadable(reply);
     session.graph = reply.graph;
+    session.batches = reply.batches;
     session.rest();
     return session;
   }
 
   async run(request: EngineRequest): Promise<EngineResult> {
     this.state = 'busy';
-    this.worker.ref();
+    this.host.ref();
     const answer = this.next(request.timeLimitMs);
-    this.post({ inputs: request.inputs, outputs: request.outputs });
+    this.host
+      .post({ inputs: request.inputs, outputs: request.outputs })
+      .catch((error: unknown) => this.settle({ kind: 'failed', message: String(error) }));
     const reply = await answer;
     if (reply === 'late') {
       this.abandon();
@@ -51,48 +68,60 @@ export class OnnxSession {
         `The model did not answer within ${request.timeLimitMs} ms; its result will be thrown away.`,
       );
     }
-    if (reply === 'lost')
-      throw new Failure(
-        'inference.engine-lost',
-        'The thread of the model ended while it ran; it is started again.',
-      );
+    if (reply === 'lost') throw this.lost('while it ran');
     this.rest();
     if (reply.kind === 'ran') return { outputs: reply.outputs, ms: reply.ms };
     if (reply.kind === 'refused') throw new Failure(reply.code, reply.message);
     throw new Failure('inference.run-failed', 'The model failed while it ran.', { cause: reply });
   }
 
-  /** Ends the thread after its run, and waits for that at most `waitMs`. */
+  /** Ends it after its run, and waits for that at most `waitMs`. */
   async close(waitMs: number): Promise<void> {
     if (this.state === 'gone') return;
-    if (this.state !== 'stuck') this.post('end');
-    this.worker.unref();
+    if (this.state !== 'stuck') this.end();
+    this.host.unref();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, waitMs);
     });
     await Promise.race([this.ended, late]);
     clearTimeout(timer);
+    if (!this.isGone()) this.host.kill();
+  }
+
+  private lost(when: string): Failure {
+    const what = this.pid === null ? 'thread' : 'process';
+    return new Failure(
+      'inference.engine-lost',
+      `The model's own ${what} ended ${when} (${this.how}); it is started again.`,
+    );
   }
 
   /** An idle session does not keep the process alive. */
   private rest(): void {
     this.state = 'idle';
-    this.worker.unref();
+    this.host.unref();
   }
 
-  /** Cannot be killed while it computes: told to end, and left alone. */
+  /** A process is killed. A thread cannot be while it computes: told to end, and left alone. */
   private abandon(): void {
-    this.state = 'stuck';
-    this.post('end');
-    this.worker.unref();
+    if (this.host.kill()) this.state = 'gone';
+    else {
+      this.state = 'stuck';
+      this.end();
+    }
+    this.host.unref();
   }
 
-  private post(message: OnnxThreadMessage): void {
-    this.worker.postMessage(message);
+  private end(): void {
+    this.host.post('end').catch(() => undefined);
   }
 
-  private next(limitMs: number): Promise<OnnxThreadReply | 'lost' | 'late'> {
+  private isGone(): boolean {
+    return this.state === 'gone';
+  }
+
+  private next(limitMs: number): Promise<OnnxReply | 'lost' | 'late'> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.waiting = null;
@@ -106,7 +135,7 @@ export class OnnxSession {
     });
   }
 
-  private settle(reply: OnnxThreadReply | 'lost'): void {
+  private settle(reply: OnnxReply | 'lost'): void {
     this.waiting?.(reply);
   }
 }
@@ -114,13 +143,7 @@ export class OnnxSession {
 /** A model of several gigabytes comes from a disk; one that takes longer than this has a fault. */
 export const SESSION_LOAD_TIME_LIMIT_MS = 120_000;
 
-/** `.ts` where the sources run as they are, `.js` in the build. */
-const THREAD_MODULE = new URL(
-  `./onnx-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
-  import.meta.url,
-);
-
-function unloadable(reply: OnnxThreadReply | 'lost' | 'late'): Failure {
+function unloadable(reply: OnnxReply | 'lost' | 'late'): Failure {
   if (reply === 'late') {
     return new Failure(
       'inference.model-unloadable',

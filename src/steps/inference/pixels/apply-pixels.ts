@@ -1,15 +1,23 @@
 import type { PixelOp } from '../../../governance/manifest.ts';
+import { Failure } from '../../../kernel/errors.ts';
 import { centreCropSquare } from './centre-crop-square.ts';
 import { channels } from './channels.ts';
 import { clip } from './clip.ts';
+import { crop } from './crop.ts';
 import { invertIfMonochrome1 } from './invert-if-monochrome1.ts';
 import { modalityValues } from './modality-values.ts';
 import { normalise } from './normalise.ts';
+import { pad } from './pad.ts';
+import { padSquare } from './pad-square.ts';
+import { percentileClip } from './percentile-clip.ts';
 import type { PixelImage } from './pixel-image.ts';
+import { resampleSpacing } from './resample-spacing.ts';
 import { resize } from './resize.ts';
 import { scale } from './scale.ts';
 import { storedValues } from './stored-values.ts';
 import { to8Bit } from './to-8bit.ts';
+import { window } from './window.ts';
+import { zScore } from './z-score.ts';
 
 /** Runs a manifest's `pixels` over one image, in the order in which they are written. Pure: the input is not changed. */
 export function applyPixels(image: PixelImage, ops: readonly PixelOp[]): PixelImage {
@@ -38,5 +46,24 @@ function applyOp(image: PixelImage, op: PixelOp): PixelImage {
       return channels(image, op.count);
     case 'clip':
       return clip(image, op);
+    case 'window':
+      return window(image, op);
+    case 'z_score':
+      return zScore(image, op);
+    case 'percentile_clip':
+      return percentileClip(image, op);
+    case 'crop':
+      return crop(image, op);
+    case 'pad':
+      return pad(image, op);
+    case 'pad_square':
+      return padSquare(image, op);
+    case 'resample_spacing':
+      return resampleSpacing(image, op);
+    case 'reorient':
+      throw new Failure(
+        'inference.pixels-invalid',
+        'reorient turns a volume; one image has no depth to turn.',
+      );
   }
 }

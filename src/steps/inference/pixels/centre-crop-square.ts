@@ -1,4 +1,4 @@
-import type { PixelImage } from './pixel-image.ts';
+import { type PixelImage, partOfRegion } from './pixel-image.ts';
 
 /**
  * The largest square in the middle. The start is `floor(length / 2) − floor(side / 2)`, the rule of the libraries that chest
@@ -15,17 +15,11 @@ export function centreCropSquare(image: PixelImage): PixelImage {
     const start = ((row + y) * image.columns + column) * image.samples;
     data.set(image.data.subarray(start, start + rowLength), y * rowLength);
   }
-  return { ...image, rows: side, columns: side, data, region: croppedRegion(image, row, column, side) };
-}
-
-/** The crop in stored pixels: an image that was resized before shows several (or a part) of them per pixel. */
-function croppedRegion(image: PixelImage, row: number, column: number, side: number) {
-  const perRow = image.region.rows / image.rows;
-  const perColumn = image.region.columns / image.columns;
   return {
-    row: image.region.row + row * perRow,
-    column: image.region.column + column * perColumn,
-    rows: side * perRow,
-    columns: side * perColumn,
+    ...image,
+    rows: side,
+    columns: side,
+    data,
+    region: partOfRegion(image, { row, column, rows: side, columns: side }),
   };
 }

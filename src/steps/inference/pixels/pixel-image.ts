@@ -9,7 +9,10 @@ export interface PixelImage {
   readonly data: PixelArray;
   /** The lowest and highest value that this representation can hold (not the image's own minimum and maximum). */
   readonly range: ValueRange;
-  /** Which part of the stored image this one shows, in stored pixels. */
+  /**
+   * Which part of the stored image this one shows, in stored pixels, edge to edge: with `rows` and `columns` the way back to the
+   * source. It may begin before the image or end behind it (padding) and need not be whole.
+   */
   readonly region: PixelRegion;
   readonly source: PixelSource;
 }
@@ -43,6 +46,17 @@ export interface PixelSource {
   readonly slope: number;
   /** Rescale Intercept (0028,1052); 0 when the file has none. */
   readonly intercept: number;
+  /** The file's first VOI window; null or left out when it has none. */
+  readonly window?: VoiWindow | null;
+  /** Distance of rows, then of columns, in mm; null or left out when the file does not say. */
+  readonly spacing?: readonly number[] | null;
+}
+
+/** A VOI window (PS3.3 C.11.2). */
+export interface VoiWindow {
+  readonly centre: number;
+  readonly width: number;
+  readonly shape: 'LINEAR' | 'LINEAR_EXACT' | 'SIGMOID';
 }
 
 export interface StoredPixels {
@@ -79,4 +93,19 @@ export function valueRangeOf(data: PixelArray): ValueRange {
     if (value > max) max = value;
   }
   return { min, max };
+}
+
+/** The region in stored pixels of a part of this image; the part is given in this image's own pixels and may lie outside. */
+export function partOfRegion(
+  image: Pick<PixelImage, 'rows' | 'columns' | 'region'>,
+  part: PixelRegion,
+): PixelRegion {
+  const perRow = image.region.rows / image.rows;
+  const perColumn = image.region.columns / image.columns;
+  return {
+    row: image.region.row + part.row * perRow,
+    column: image.region.column + part.column * perColumn,
+    rows: part.rows * perRow,
+    columns: part.columns * perColumn,
+  };
 }

@@ -1,22 +1,18 @@
 import { channels } from './channels.ts';
 import { modalityValues } from './modality-values.ts';
-import type { PixelImage, PixelRegion } from './pixel-image.ts';
-import { valueRangeOf } from './pixel-image.ts';
+import { type PixelImage, type PixelRegion, type VoiWindow, valueRangeOf } from './pixel-image.ts';
+
+export type { VoiWindow } from './pixel-image.ts';
 
 /** The image as a person sees it, 8 bits, small enough for a page. */
 export interface Preview {
   readonly rows: number;
   readonly columns: number;
   readonly data: Uint8Array;
+  /** Stored pixels per preview pixel, down and across. */
+  readonly shrink: number;
   /** What the model saw of it, in preview pixels; null when it saw all. */
   readonly seen: PixelRegion | null;
-}
-
-/** VOI window of the file (PS3.3 C.11.2). */
-export interface VoiWindow {
-  readonly centre: number;
-  readonly width: number;
-  readonly shape: 'LINEAR' | 'LINEAR_EXACT' | 'SIGMOID';
 }
 
 /** The longer side of a key picture. A worklist shows it at half of that; a reader can still see a small pneumothorax. */
@@ -27,10 +23,8 @@ export const PREVIEW_SIDE_MAX = 768;
  * turned: the order of PS3.4 N.2. `region`: the part of the stored image that the model's pixels show.
  */
 export function previewOf(stored: PixelImage, window: VoiWindow | null, region: PixelRegion): Preview {
-  const small = shrink(
-    channels(stored, 1),
-    Math.ceil(Math.max(stored.rows, stored.columns) / PREVIEW_SIDE_MAX),
-  );
+  const factor = Math.ceil(Math.max(stored.rows, stored.columns) / PREVIEW_SIDE_MAX);
+  const small = shrink(channels(stored, 1), factor);
   const { rows, columns } = small;
   const { data } = modalityValues(small);
   const shown = toGrey(Float32Array.from(data), window);
@@ -39,6 +33,7 @@ export function previewOf(stored: PixelImage, window: VoiWindow | null, region: 
     rows,
     columns,
     data: new Uint8Array(shown.buffer),
+    shrink: factor,
     seen: seenRegion(stored, region, rows, columns),
   };
 }
@@ -99,15 +94,20 @@ function seenRegion(
   rows: number,
   columns: number,
 ): PixelRegion | null {
-  if (region.rows >= stored.rows && region.columns >= stored.columns) return null;
+  // Padding lies outside of the image: what was seen ends at its edge.
+  const top = Math.max(0, region.row);
+  const left = Math.max(0, region.column);
+  const bottom = Math.min(stored.rows, region.row + region.rows);
+  const right = Math.min(stored.columns, region.column + region.columns);
+  if (bottom - top >= stored.rows && right - left >= stored.columns) return null;
   const down = rows / stored.rows;
   const across = columns / stored.columns;
-  const row = Math.round(region.row * down);
-  const column = Math.round(region.column * across);
+  const row = Math.round(top * down);
+  const column = Math.round(left * across);
   return {
     row,
     column,
-    rows: Math.min(Math.round(region.rows * down), rows - row),
-    columns: Math.min(Math.round(region.columns * across), columns - column),
+    rows: Math.min(Math.round((bottom - top) * down), rows - row),
+    columns: Math.min(Math.round((right - left) * across), columns - column),
   };
 }

@@ -31,15 +31,15 @@ export const RESIZE_FILTERS: Readonly<Record<'area' | 'bilinear' | 'bicubic' | '
 
 /**
  * Weights for resampling a line of `from` pixels to `to`. With `antialias` the kernel widens by the factor of shrinking; without
- * it keeps its width and samples the source.
+ * it keeps its width and samples the source. `grid`: which source position a target position shows, edges at whole numbers.
  */
 export function resizeWeights(
   from: number,
   to: number,
   filter: ResizeFilter,
   antialias: boolean,
+  { step, shift } = halfPixel(from, to),
 ): ResizeWeights {
-  const step = from / to;
   const stretch = antialias ? Math.max(1, step) : 1;
   const support = filter.support * stretch;
   const size = Math.ceil(support) * 2 + 1;
@@ -47,8 +47,8 @@ export function resizeWeights(
   const count = new Int32Array(to);
   const weight = new Float64Array(to * size);
   for (let x = 0; x < to; x++) {
-    const centre = (x + 0.5) * step;
-    const start = Math.max(0, Math.trunc(centre - support + 0.5));
+    const centre = (x + 0.5) * step + shift;
+    const start = Math.min(from - 1, Math.max(0, Math.trunc(centre - support + 0.5)));
     const taps = Math.min(from, Math.trunc(centre + support + 0.5)) - start;
     let sum = 0;
     for (let k = 0; k < taps; k++) {
@@ -57,9 +57,33 @@ export function resizeWeights(
       sum += w;
     }
     // One multiplication by the reciprocal would differ from a division in the last bit.
-    if (sum !== 0) for (let k = 0; k < taps; k++) weight[x * size + k]! /= sum;
+    if (sum === 0)
+      weight[x * size] = 1; // beyond the last pixel, which goes on there
+    else for (let k = 0; k < taps; k++) weight[x * size + k]! /= sum;
     first[x] = start;
     count[x] = taps;
   }
   return { length: to, size, first, count, weight };
 }
+
+/** The centre of target pixel x lies at `(x + 0.5) · step + shift`, in source pixels whose edges are whole numbers. */
+export interface ResizeGrid {
+  readonly step: number;
+  readonly shift: number;
+}
+
+/** The outer edges meet. */
+export const halfPixel = (from: number, to: number): ResizeGrid => ({ step: from / to, shift: 0 });
+
+/** The first pixels' centres meet, and target pixels are `step` source pixels apart. */
+export const firstPixel = (step: number): ResizeGrid => ({ step, shift: 0.5 - 0.5 * step });
+
+/** The centres of the first and of the last pixels meet. */
+export const alignCorners = (from: number, to: number): ResizeGrid =>
+  firstPixel(to > 1 ? (from - 1) / (to - 1) : 1);
+
+/** What `to` pixels on this grid show of the source, edge to edge. */
+export const gridExtent = ({ step, shift }: ResizeGrid, to: number): { start: number; length: number } => ({
+  start: shift,
+  length: to * step,
+});

@@ -1,7 +1,15 @@
 import type { PixelOp } from '../../../governance/manifest.ts';
-import type { PixelImage } from './pixel-image.ts';
+import { type PixelImage, partOfRegion } from './pixel-image.ts';
+import { type ResamplePass, type ResampleShape, resampleFloat } from './resample.ts';
 import { resizeNearest } from './resize-nearest.ts';
-import { RESIZE_FILTERS, type ResizeWeights, resizeWeights } from './resize-weights.ts';
+import {
+  alignCorners,
+  gridExtent,
+  halfPixel,
+  RESIZE_FILTERS,
+  type ResizeWeights,
+  resizeWeights,
+} from './resize-weights.ts';
 
 /**
  * Resampling by separable convolution, first along rows, then along columns, half-pixel centres, the kernel renormalised where it
@@ -18,14 +26,20 @@ export function resize(image: PixelImage, op: Extract<PixelOp, { op: 'resize' }>
   if (rows === image.rows && columns === image.columns) return given;
   if (method === 'nearest') return { ...given, rows, columns, data: resizeNearest(given, rows, columns) };
   const filter = RESIZE_FILTERS[method];
+  const grid = op.centres === 'align_corners' ? alignCorners : halfPixel;
+  const [acrossGrid, downGrid] = [grid(image.columns, columns), grid(image.rows, rows)];
   const along =
-    columns === image.columns ? null : resizeWeights(image.columns, columns, filter, op.antialias);
-  const down = rows === image.rows ? null : resizeWeights(image.rows, rows, filter, op.antialias);
+    columns === image.columns
+      ? null
+      : resizeWeights(image.columns, columns, filter, op.antialias, acrossGrid);
+  const down = rows === image.rows ? null : resizeWeights(image.rows, rows, filter, op.antialias, downGrid);
   const data =
     given.data instanceof Uint8Array && op.round_8bit
       ? resample8Bit(given.data, given, along, down)
       : resampleFloat(given.data, given, along, down);
-  return { ...given, rows, columns, data };
+  const [high, wide] = [gridExtent(downGrid, rows), gridExtent(acrossGrid, columns)];
+  const part = { row: high.start, column: wide.start, rows: high.length, columns: wide.length };
+  return { ...given, rows, columns, data, region: partOfRegion(image, part) };
 }
 
 const EIGHT_BIT = { min: 0, max: 255 };
@@ -33,11 +47,9 @@ const EIGHT_BIT = { min: 0, max: 255 };
 /** Bits of the fraction in the 8-bit path: 32 less 8 for the value and 2 of headroom for kernels with negative lobes. */
 const FRACTION_BITS = 22;
 
-type Shape = Pick<PixelImage, 'rows' | 'columns' | 'samples'>;
-
 function resample8Bit(
   source: Uint8Array,
-  shape: Shape,
+  shape: ResampleShape,
   along: ResizeWeights | null,
   down: ResizeWeights | null,
 ) {
@@ -57,77 +69,10 @@ function resample8Bit(
   return data;
 }
 
-function resampleFloat(
-  source: PixelImage['data'],
-  shape: Shape,
-  along: ResizeWeights | null,
-  down: ResizeWeights | null,
-) {
-  let data: PixelImage['data'] = source;
-  let { columns } = shape;
-  if (along) {
-    const target = new Float32Array(shape.rows * along.length * shape.samples);
-    convolveRows(Float32Array.from(data), target, { ...shape, weights: along });
-    data = target;
-    columns = along.length;
-  }
-  if (down) {
-    const target = new Float32Array(down.length * columns * shape.samples);
-    convolveColumns(data, target, { columns, samples: shape.samples, weights: down });
-    data = target;
-  }
-  return data;
-}
-
-interface Pass {
-  readonly columns: number;
-  readonly samples: number;
-  readonly weights: ResizeWeights;
-}
-
 /*
  * The two paths have loops of their own, each over one kind of array: a loop that sees both kinds, or calls a function per pixel, takes five
  * times as long in V8.
  */
-
-function convolveRows(
-  source: Float32Array,
-  target: Float32Array,
-  pass: Pass & { readonly rows: number },
-): void {
-  const { rows, columns, samples, weights } = pass;
-  const { size, first, count, weight } = weights;
-  let at = 0;
-  for (let y = 0; y < rows; y++) {
-    const line = y * columns;
-    for (let x = 0; x < weights.length; x++) {
-      const taps = count[x]!;
-      for (let sample = 0; sample < samples; sample++) {
-        let from = (line + first[x]!) * samples + sample;
-        let sum = 0;
-        for (let k = 0; k < taps; k++, from += samples) sum += source[from]! * weight[x * size + k]!;
-        target[at++] = sum;
-      }
-    }
-  }
-}
-
-function convolveColumns(source: PixelImage['data'], target: Float32Array, pass: Pass): void {
-  const { columns, samples, weights } = pass;
-  const { size, first, count, weight } = weights;
-  const line = columns * samples;
-  // Sums of a whole line at once: the source is read in the order in which it lies in memory.
-  const sums = new Float64Array(line);
-  for (let y = 0; y < weights.length; y++) {
-    sums.fill(0);
-    for (let k = 0; k < count[y]!; k++) {
-      const from = (first[y]! + k) * line;
-      const factor = weight[y * size + k]!;
-      for (let i = 0; i < line; i++) sums[i]! += source[from + i]! * factor;
-    }
-    target.set(sums, y * line);
-  }
-}
 
 /** Sums start with half a unit, so that the shift rounds. */
 const HALF = 1 << (FRACTION_BITS - 1);
@@ -135,7 +80,7 @@ const HALF = 1 << (FRACTION_BITS - 1);
 function convolveRows8Bit(
   source: Uint8Array,
   target: Uint8Array,
-  pass: Pass & { readonly rows: number },
+  pass: ResamplePass & { readonly rows: number },
 ): void {
   const { rows, columns, samples, weights } = pass;
   const { size, first, count } = weights;
@@ -156,7 +101,7 @@ function convolveRows8Bit(
   }
 }
 
-function convolveColumns8Bit(source: Uint8Array, target: Uint8Array, pass: Pass): void {
+function convolveColumns8Bit(source: Uint8Array, target: Uint8Array, pass: ResamplePass): void {
   const { columns, samples, weights } = pass;
   const { size, first, count } = weights;
   const weight = fixedPoint(weights);

@@ -1,6 +1,6 @@
 import { jsonItems, jsonString } from '../../../dicom/json-values.ts';
 import type { DicomJson } from '../../../dicom/study-source.ts';
-import { regionsInText, regionsOf, regionsOfSnomed } from '../body-parts.ts';
+import { regionsInText, regionsOf, regionsOfCode } from '../../../governance/body-parts.ts';
 import { type GateRule, missing, refuse, warn } from '../gate-rule.ts';
 
 /**
@@ -29,12 +29,7 @@ export const bodyPart: GateRule = ([image], fits) => {
   if (study.says === 'other' && series.says === 'nothing') {
     return refuse('body-part', `${nameOf(study.regions)} by the study description`, required);
   }
-  return missing(
-    fits.body_part_missing,
-    'body-part',
-    stated.given ? 'an unknown body part' : 'no body part',
-    required,
-  );
+  return missing(fits, 'body-part', stated.given ? 'an unknown body part' : 'no body part', required);
 };
 
 /** A part that is in no list stands for itself, so that a manifest may name what our table does not. */
@@ -53,7 +48,7 @@ function statedRegions(
   const regions = new Set([
     ...itself,
     ...(tag === null ? [] : regionsOf(tag)),
-    ...codes.flatMap((code) => [...regionsOfSnomed(code)]),
+    ...codes.flatMap((code) => [...regionsOfCode(code)]),
   ]);
   return { given: tag !== null || codes.length > 0, regions };
 }

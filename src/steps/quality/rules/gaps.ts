@@ -2,20 +2,20 @@ import { type GateRule, refuse, round } from '../gate-rule.ts';
 import { SAME_POSITION_MM, stackOf } from '../stack.ts';
 
 /**
- * Distances between neighbouring slices by their positions: none doubled (two reconstructions or phases in one series), none
- * missing. A deviation is a fraction of the median distance.
+ * Distances between neighbouring slices by their positions: none missing, all alike. A deviation is a fraction of the median distance.
+ * Slices at one place are the rule `duplicates`.
  */
 export const gaps: GateRule = (images, { gap_tolerance: tolerance }) => {
   if (tolerance === undefined || images.length < 2) return null;
   const stack = stackOf(images);
   if (stack === null)
     return refuse('gaps', 'slices without place in space or in different planes', 'evenly spaced slices');
-  const doubled = stack.distances.filter((distance) => distance < SAME_POSITION_MM).length;
-  if (doubled > 0) return refuse('gaps', `${doubled} slices at the place of another`, 'each slice once');
+  const distances = stack.distances.filter((distance) => distance >= SAME_POSITION_MM);
+  if (distances.length === 0) return null;
   const median = stack.medianDistance ?? 0;
-  const worst = Math.max(...stack.distances.map((distance) => Math.abs(distance - median)));
+  const worst = distances.reduce((most, distance) => Math.max(most, Math.abs(distance - median)), 0);
   if (worst <= median * tolerance) return null;
-  const missingSlices = stack.distances.reduce(
+  const missingSlices = distances.reduce(
     (sum, distance) => sum + Math.max(0, Math.round(distance / median) - 1),
     0,
   );

@@ -1,0 +1,46 @@
+import { Failure } from '../src/kernel/errors.ts';
+import { addModels } from './model-add.ts';
+import { evaluateModel } from './model-evaluate.ts';
+import { listModels } from './model-list.ts';
+import { releaseModel } from './model-release.ts';
+import { runModel } from './model-run.ts';
+
+const USAGE = `npm run model -- add <folder> [--check]       check a package (or all under a folder), then take it in; --check: only check
+npm run model -- list                          every model and version: state, checksum, device UID, what it fits
+npm run model -- run <model> <dicom folder> [--pictures <folder>]
+                                               one study through every stage: shapes, ranges, times
+npm run model -- evaluate <model> <folder> <labels.csv> [--out <folder>] [--label <finding>=<column>]... [--scores <file.csv>]
+                                               a site's acceptance test: HTML and JSON report
+npm run model -- release <model> <shadow|pilot|live|retired> --by <who> [--reason <text>] [--without-golden]
+<model>: <id>, <id>@<version>, or a folder with a manifest
+`;
+
+/** The commands of a model's owner. Each ends with 0 (good), 1 (something is wrong with the model) or 2 (with the command). */
+const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  add: addModels,
+  list: listModels,
+  run: runModel,
+  evaluate: evaluateModel,
+  release: releaseModel,
+};
+
+async function main(): Promise<number> {
+  const [name = '', ...args] = process.argv.slice(2);
+  const command = COMMANDS[name];
+  if (command === undefined) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  try {
+    return await command(args);
+  } catch (error) {
+    const isUsage = error instanceof TypeError && 'code' in error; // parseArgs
+    if (!(error instanceof Failure) && !isUsage) throw error;
+    process.stderr.write(
+      error instanceof Failure ? `${error.code}: ${error.message}\n` : `${error.message}\n${USAGE}`,
+    );
+    return isUsage ? 2 : error instanceof Failure && error.code === 'config.invalid' ? 2 : 1;
+  }
+}
+
+process.exit(await main());

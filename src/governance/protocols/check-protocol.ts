@@ -1,0 +1,40 @@
+import { Ajv, type ErrorObject } from 'ajv';
+import schema from '../../../protocols/imaging-protocol-1.schema.json' with { type: 'json' };
+import type { FailureIssue } from '../../kernel/errors.ts';
+import type { ImagingProtocol } from './protocol.ts';
+
+/** Judges a protocol, from a file or out of a PlanDefinition: every fault at once; `at` is a JSON pointer. */
+export function checkProtocol(value: unknown): {
+  protocol: ImagingProtocol | null;
+  faults: readonly FailureIssue[];
+} {
+  if (!validate(value)) return { protocol: null, faults: (validate.errors ?? []).map(toFault) };
+  const protocol = value as unknown as ImagingProtocol;
+  const faults = rangeFaults(protocol);
+  return { protocol: faults.length > 0 ? null : protocol, faults };
+}
+
+const validate = new Ajv({ allErrors: true, verbose: true }).compile(schema);
+
+function toFault(error: ErrorObject): FailureIssue {
+  const at = error.instancePath || '/';
+  const { params, keyword } = error;
+  if (keyword === 'additionalProperties')
+    return { at, text: `the field "${params['additionalProperty']}" is not known` };
+  if (keyword === 'required') return { at, text: `the field "${params['missingProperty']}" is missing` };
+  if (keyword === 'enum')
+    return { at, text: `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}` };
+  return { at, text: error.message ?? keyword };
+}
+
+function rangeFaults({ parameters, applies }: ImagingProtocol): FailureIssue[] {
+  const ranges = [
+    ...Object.entries(parameters).map(([name, limit]) => [`/parameters/${name}`, limit] as const),
+    ['/applies/age_years', applies.age_years] as const,
+  ];
+  return ranges.flatMap(([at, limit]) =>
+    limit?.min !== undefined && limit.max !== undefined && limit.min > limit.max
+      ? [{ at, text: 'min is greater than max: no study can conform' }]
+      : [],
+  );
+}

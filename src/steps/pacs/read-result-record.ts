@@ -1,0 +1,121 @@
+import type {
+  Device,
+  DiagnosticReport,
+  ImagingStudy,
+  Media,
+  Observation,
+  Reference,
+  Resource,
+  ServiceRequest,
+} from '@medplum/fhirtypes';
+import type { ResourceId, ResourceStore } from '../../fhir/resource-store.ts';
+import { type AnalysisEvidence, evidenceId, readEvidence } from '../../governance/analysis-evidence.ts';
+import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
+import { Failure } from '../../kernel/errors.ts';
+
+/** Study, model and inputs of a report, from its analysis identifier. */
+export interface AnalysisKey {
+  readonly studyInstanceUid: string;
+  /** `<id>@<version>` */
+  readonly model: string;
+  readonly inputsDigest: string;
+}
+
+/** The record that DICOM objects are made of. */
+export interface ResultRecord {
+  readonly key: AnalysisKey;
+  readonly report: DiagnosticReport;
+  /** In the order of the report, without those withdrawn. */
+  readonly observations: readonly Observation[];
+  readonly study: ImagingStudy;
+  readonly device: Device;
+  readonly order: ServiceRequest | null;
+  readonly evidence: AnalysisEvidence | null;
+  readonly picture: KeptPicture | null;
+}
+
+export interface KeptPicture {
+  /** Of the Binary: follows from study, model and inputs. */
+  readonly id: string;
+  readonly png: Buffer;
+  /** The image it was drawn on. */
+  readonly sopInstanceUid: string | null;
+}
+
+/** Null for a report that is none of ours. */
+export function analysisKeyOf(report: DiagnosticReport): AnalysisKey | null {
+  const value = report.identifier?.find(({ system }) => system === IDENTIFIER_SYSTEMS.analysis)?.value;
+  const [studyInstanceUid, model, inputsDigest] = value?.split('|') ?? [];
+  return studyInstanceUid && model && inputsDigest ? { studyInstanceUid, model, inputsDigest } : null;
+}
+
+/** Reads it as it stands now, pictures and masks included. Throws `pacs.not-describable` when a part that every object needs is gone. */
+export async function readResultRecord(
+  store: ResourceStore,
+  report: DiagnosticReport,
+  key: AnalysisKey,
+): Promise<ResultRecord> {
+  const media = (report.media ?? []).map((one) => one.link);
+  const found = await readAll(store, [
+    ...(report.result ?? []),
+    ...(report.imagingStudy ?? []),
+    ...(report.basedOn ?? []),
+    ...media,
+    { reference: `Binary/${evidenceId(key.studyInstanceUid, key.model, key.inputsDigest)}` },
+  ]);
+  const observations = all<Observation>(found, 'Observation');
+  const picture = all<Media>(found, 'Media')[0];
+  const further = await readAll(store, [
+    observations.find((one) => one.device)?.device,
+    picture?.content.url ? { reference: picture.content.url } : undefined,
+  ]);
+  const study = all<ImagingStudy>(found, 'ImagingStudy')[0];
+  const device = all<Device>(further, 'Device')[0];
+  if (!study) throw missing('imaging study');
+  if (!device) throw missing('device');
+  const evidence = binaryOf(found);
+  const png = binaryOf(further);
+  return {
+    key,
+    report,
+    observations: observations.filter((one) => !WITHDRAWN.has(one.status)),
+    study,
+    device,
+    order: all<ServiceRequest>(found, 'ServiceRequest')[0] ?? null,
+    evidence: evidence === null ? null : readEvidence(evidence.toString('utf8')),
+    picture: picture?.id && png ? { id: picture.id, png, sopInstanceUid: drawnOn(picture) } : null,
+  };
+}
+
+const WITHDRAWN: ReadonlySet<string> = new Set(['entered-in-error', 'cancelled']);
+
+const drawnOn = (media: Media): string | null =>
+  media.identifier
+    ?.find(({ system }) => system === IDENTIFIER_SYSTEMS.dicomUid)
+    ?.value?.replace(/^urn:oid:/, '') ?? null;
+
+function all<T extends Resource>(found: readonly Resource[], type: T['resourceType']): T[] {
+  return found.filter((one): one is T => one.resourceType === type);
+}
+
+function binaryOf(found: readonly Resource[]): Buffer | null {
+  const binary = found.find((one) => one.resourceType === 'Binary');
+  return binary?.resourceType === 'Binary' && binary.data ? Buffer.from(binary.data, 'base64') : null;
+}
+
+async function readAll(
+  store: ResourceStore,
+  references: readonly (Reference | undefined)[],
+): Promise<Resource[]> {
+  const ids = references.flatMap((one) => idOf(one) ?? []);
+  const kept = ids.length === 0 ? [] : await store.readMany(ids);
+  return kept.filter((one) => !one.deleted).map((one) => one.parse<Resource>());
+}
+
+function idOf(reference: Reference | undefined): ResourceId | null {
+  const match = /(?:^|\/)([A-Z][A-Za-z]+)\/([A-Za-z0-9.-]{1,64})$/.exec(reference?.reference ?? '');
+  return match ? { type: match[1]!, id: match[2]! } : null;
+}
+
+const missing = (part: string): Failure =>
+  new Failure('pacs.not-describable', `The record has no ${part}, and a DICOM object cannot do without.`);

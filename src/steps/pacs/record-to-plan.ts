@@ -1,0 +1,200 @@
+import type { Device, DiagnosticReport, Identifier, ServiceRequest } from '@medplum/fhirtypes';
+import { ownCode } from '../../dicom/dicom-code.ts';
+import { jsonNumber, jsonString } from '../../dicom/json-values.ts';
+import type {
+  MeasurementGroup,
+  MeasurementReport,
+  ReferencedRequest,
+} from '../../dicom/measurement-report.ts';
+import type { Algorithm, InstanceReference, ResultContext } from '../../dicom/result-object.ts';
+import { stableUid } from '../../dicom/stable-uid.ts';
+import type { DicomJson } from '../../dicom/study-source.ts';
+import { referenceOf } from '../../dicom/write-segmentation.ts';
+import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
+import { Failure } from '../../kernel/errors.ts';
+import { dicomMoment } from './dicom-moment.ts';
+import { plainCode } from './fhir-to-dicom-code.ts';
+import type { ObjectPlan } from './make-objects.ts';
+import { imageRegionsOf } from './observation-regions.ts';
+import { observationToGroup } from './observation-to-group.ts';
+import type { KnownObject, ObjectKind } from './pacs-object.store.ts';
+import { planSegmentation, type SegmentationPlan } from './plan-segmentation.ts';
+import type { ResultRecord } from './read-result-record.ts';
+
+export interface PlanOptions {
+  readonly wanted: ReadonlySet<ObjectKind>;
+  readonly reportVersion: number;
+  /** Everything made of this report before. */
+  readonly earlier: readonly KnownObject[];
+  /** Metadata of the study's own instances, ours left out. */
+  readonly metadata: readonly DicomJson[];
+  /** SITE_TIME_ZONE */
+  readonly timeZone: string | null;
+}
+
+/** The record → the objects to be made of it. UIDs follow from the record, so that a repeat is the same object. Throws `pacs.not-describable`. */
+export function recordToPlan(record: ResultRecord, options: PlanOptions): ObjectPlan {
+  const images = imagesOf(record, options.metadata);
+  const context = contextOf(record, images[0]!, options);
+  const { studyInstanceUid } = record.key;
+  const segmentation = options.wanted.has('seg') ? planSegmentation(record, context, images) : null;
+  const known = (uid: string | undefined) => options.earlier.some((one) => one.sopInstanceUid === uid);
+  const capture = options.wanted.has('sc') ? captureOf(record, context, images) : null;
+  return {
+    studyInstanceUid,
+    // What was made of the same pixels before is there already.
+    segmentation: known(segmentation?.object.sopInstanceUid) ? null : (segmentation?.object ?? null),
+    capture: known(capture?.sopInstanceUid) ? null : capture,
+    report: options.wanted.has('sr') ? reportOf(record, context, images, segmentation, options) : null,
+    note: null,
+  };
+}
+
+/** Patient, study, model and time of every object. */
+export function contextOf(
+  { device, report }: Pick<ResultRecord, 'device' | 'report'>,
+  source: DicomJson,
+  { timeZone }: Pick<PlanOptions, 'timeZone'>,
+): ResultContext {
+  const instant = report.meta?.lastUpdated ?? report.issued ?? '';
+  return { source, algorithm: algorithmOf(device), moment: dicomMoment(instant, source, timeZone) };
+}
+
+/** The instances the model was given, in their order; of an older record the series it names, or every image of the study. */
+function imagesOf({ evidence }: ResultRecord, metadata: readonly DicomJson[]): DicomJson[] {
+  const byUid = new Map(metadata.map((one) => [jsonString(one, '00080018') ?? '', one]));
+  const given = (evidence?.sopInstanceUids ?? []).flatMap((uid) => present(byUid.get(uid)));
+  if (given.length > 0) return given;
+  const images = metadata.filter((one) => (jsonNumber(one, '00280010') ?? 0) > 0);
+  if (images.length > 0) return images;
+  throw new Failure('pacs.not-describable', 'The PACS has no image of this study any more.');
+}
+
+const present = (instance: DicomJson | undefined): DicomJson[] => (instance ? [instance] : []);
+
+function reportOf(
+  record: ResultRecord,
+  context: ResultContext,
+  images: readonly DicomJson[],
+  segmentation: SegmentationPlan | null,
+  options: PlanOptions,
+): MeasurementReport {
+  const { report, order } = record;
+  const references = images.map(referenceOf);
+  const groups: MeasurementGroup[] = record.observations.map((observation) =>
+    observationToGroup(observation, {
+      regions: imageRegionsOf(observation, options.metadata),
+      segment: segmentation?.segmentOf(observation) ?? null,
+    }),
+  );
+  const preliminary = PRELIMINARY.has(report.status);
+  const uids = reportUids(report, options.reportVersion);
+  return {
+    context,
+    ...uids,
+    instanceNumber: options.reportVersion,
+    title: `${preliminary ? 'AI, not reviewed' : 'AI result'}: ${context.algorithm.name}`,
+    completion: report.status === 'registered' || report.status === 'partial' ? 'PARTIAL' : 'COMPLETE',
+    preliminary,
+    procedureReported:
+      plainCode(report.code) ?? ownCode('procedure', report.code?.text ?? 'Imaging procedure'),
+    images: references,
+    groups,
+    furtherEvidence: [
+      ...(segmentation ? [segmentation.reference] : []),
+      ...groups.flatMap((group) => group.regions.map((region) => region.image)),
+    ],
+    predecessors: options.earlier
+      .filter(
+        (one) => one.kind === 'sr' && one.reportVersion < options.reportVersion && one.state !== 'refused',
+      )
+      .slice(-1),
+    request: requestOf(order, report, context.source),
+  };
+}
+
+export const PRELIMINARY: ReadonlySet<string> = new Set(['registered', 'partial', 'preliminary']);
+
+/** All versions of a report are one series; each is an instance of its own. */
+const reportUids = ({ id = '' }: DiagnosticReport, version: number) => ({
+  seriesInstanceUid: stableUid('sr series', id),
+  sopInstanceUid: stableUid('sr', id, String(version)),
+});
+
+function captureOf(
+  { key, picture, report, observations }: ResultRecord,
+  context: ResultContext,
+  images: readonly DicomJson[],
+): ObjectPlan['capture'] {
+  if (!picture) return null;
+  const { studyInstanceUid, model, inputsDigest } = key;
+  const drawnOn = images.find((one) => jsonString(one, '00080018') === picture.sopInstanceUid);
+  const status = PRELIMINARY.has(report.status)
+    ? 'Preliminary AI result. Not reviewed by a radiologist.'
+    : 'AI result.';
+  return {
+    context,
+    seriesInstanceUid: stableUid('sc series', studyInstanceUid, model),
+    sopInstanceUid: stableUid('sc', studyInstanceUid, model, inputsDigest),
+    instanceNumber: 1,
+    title: `AI picture: ${context.algorithm.name}`,
+    drawnOn: drawnOn ? referenceOf(drawnOn) : null,
+    png: picture.png,
+    caption: [
+      status,
+      `${context.algorithm.name} ${context.algorithm.version}`,
+      ...observations.flatMap(captionLine),
+    ],
+  };
+}
+
+/** Only what is there or was measured: a list of what was not found is no caption. */
+function captionLine(observation: ResultRecord['observations'][number]): string[] {
+  const label = observation.code?.text ?? '';
+  const quantity = observation.valueQuantity;
+  if (quantity?.value !== undefined) {
+    const unit = quantity.code === "[hnsf'U]" ? 'HU' : (quantity.unit ?? '');
+    return [`${label}: ${quantity.value} ${unit}`.trim()];
+  }
+  const answer = observation.valueCodeableConcept?.coding?.[0]?.code;
+  return answer === ABSENT ? [] : [`${label}: ${observation.valueCodeableConcept?.text ?? ''}`];
+}
+
+/** SNOMED CT "Absent". */
+const ABSENT = '2667000';
+
+function algorithmOf(device: Device): Algorithm {
+  const uid = device.identifier?.find(({ system }) => system === IDENTIFIER_SYSTEMS.dicomUid)?.value;
+  const named = (type: string) => device.deviceName?.find((one) => one.type === type)?.name;
+  const model = named('model-name') ?? device.modelNumber ?? 'model';
+  return {
+    deviceUid: uid?.replace(/^urn:oid:/, '') ?? stableUid('device', String(device.id)),
+    manufacturer: device.manufacturer ?? 'unknown',
+    model,
+    name: named('user-friendly-name') ?? model,
+    version: device.version?.[0]?.value ?? 'unknown',
+  };
+}
+
+function requestOf(
+  order: ServiceRequest | null,
+  report: DiagnosticReport,
+  source: DicomJson,
+): ReferencedRequest | null {
+  const accessionNumber = jsonString(source, '00080050') ?? numberOf(order?.identifier, 'ACSN');
+  if (!order && accessionNumber === '') return null;
+  return {
+    accessionNumber,
+    placerOrderNumber: numberOf(order?.identifier, 'PLAC'),
+    fillerOrderNumber: numberOf(order?.identifier, 'FILL'),
+    procedureDescription: order?.code?.text ?? order?.code?.coding?.[0]?.display ?? report.code?.text ?? '',
+  };
+}
+
+const numberOf = (identifiers: readonly Identifier[] | undefined, type: string): string =>
+  identifiers?.find((one) => one.type?.coding?.some(({ code }) => code === type))?.value ?? '';
+
+/** The withdrawn objects of a report, as its rejection note names them. */
+export function rejectable(earlier: readonly KnownObject[]): InstanceReference[] {
+  return earlier.filter(({ kind, state }) => kind !== 'ko' && state !== 'refused');
+}

@@ -1,0 +1,457 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import type { DicomJson } from '../../dicom/study-source.ts';
+import { checkManifest } from '../../governance/check-manifest.ts';
+import type { GateRuleName } from '../../governance/gate-rules.ts';
+import type { Fits } from '../../governance/manifest.ts';
+import { type GateContext, NO_CONTEXT } from './gate-rule.ts';
+import { RULES } from './rules/all.ts';
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** Tags with their values; a list is several values, an object in it a sequence item. */
+const image = (tags: Values): DicomJson =>
+  Object.fromEntries(
+    Object.entries(tags).map(([tag, value]) => [
+      tag,
+      { vr: 'UN', Value: (Array.isArray(value) ? value : [value]).map(itemOf) },
+    ]),
+  );
+const itemOf = (value: unknown) =>
+  typeof value === 'object' && value !== null ? image(value as Values) : value;
+
+/** Slices at these places along the body, all else alike. */
+const stack = (places: readonly number[], tags: Values = {}) =>
+  places.map((z) =>
+    image({
+      '00200037': [1, 0, 0, 0, 1, 0],
+      '00200032': [0, 0, z],
+      '00280010': 512,
+      '00280011': 512,
+      ...tags,
+    }),
+  );
+
+const verdict = (
+  rule: GateRuleName,
+  images: readonly DicomJson[],
+  fits: Partial<Fits>,
+  context: GateContext = NO_CONTEXT,
+) =>
+  RULES.map((judge) => judge(images, { modality: ['CT'], ...fits }, context)).find(
+    (one) => one?.rule === rule,
+  ) ?? null;
+
+const code = (tag: string, value: string, scheme = 'SCT') => ({
+  [tag]: [{ '00080100': value, '00080102': scheme }],
+});
+const CT = { '00080060': 'CT' };
+
+interface Case {
+  readonly rule: GateRuleName;
+  readonly fits: Partial<Fits>;
+  readonly passes: readonly (readonly DicomJson[])[];
+  readonly refuses: readonly (readonly [images: readonly DicomJson[], observed: string])[];
+  /** What says nothing: refused with this word, and warned of or let pass where the manifest says so. */
+  readonly missing?: readonly [images: readonly DicomJson[], observed: string];
+}
+
+const one = (tags: Values) => [image({ ...CT, ...tags })];
+
+const CASES: readonly Case[] = [
+  {
+    rule: 'modality',
+    fits: {},
+    passes: [one({})],
+    refuses: [
+      [[image({ '00080060': 'MR' })], 'MR'],
+      [[image({})], 'no modality'],
+    ],
+  },
+  {
+    rule: 'sop-class',
+    fits: { sop_class: ['1.2.840.10008.5.1.4.1.1.2'] },
+    passes: [one({ '00080016': '1.2.840.10008.5.1.4.1.1.2' })],
+    refuses: [
+      [one({ '00080016': '1.2.840.10008.5.1.4.1.1.7' }), '1.2.840.10008.5.1.4.1.1.7'],
+      [one({ '00080016': 'MEIER' }), 'no UID'],
+    ],
+    missing: [one({}), 'no SOP class'],
+  },
+  {
+    rule: 'species',
+    fits: { species: 'human' },
+    passes: [one({}), one({ '00102201': 'Homo sapiens' }), one(code('00102202', 'L-85B00', 'SRT'))],
+    refuses: [[one({ '00102201': 'Felis catus' }), 'another species']],
+  },
+  {
+    rule: 'procedure',
+    fits: { procedure: ['http://loinc.org|24627-2', 'CTTHX'] },
+    passes: [
+      one(code('00081032', '24627-2', 'LN')),
+      one(code('00321064', 'CTTHX', '99HOSP')),
+      one({ '00400275': [code('00321064', 'CTTHX', '99HOSP')] }),
+    ],
+    refuses: [
+      [one(code('00081032', 'MEIER')), 'another procedure'],
+      [one(code('00081032', '24627-2', '99HOSP')), 'another procedure'],
+    ],
+    missing: [one({}), 'no procedure code'],
+  },
+  {
+    rule: 'body-part',
+    fits: { body_part: ['CHEST'] },
+    passes: [
+      one({ '00180015': 'THORAX' }),
+      one(code('00082218', '39607008')),
+      one(code('00082218', 'T-D3000', 'SRT')),
+      one({ '00180015': 'CHESTABDPELVIS' }),
+    ],
+    refuses: [
+      [one(code('00082218', 'T-D9200', 'SRT')), 'lower limb'],
+      [one({ '00180015': 'KNEE' }), 'lower limb'],
+    ],
+    missing: [one({}), 'no body part'],
+  },
+  {
+    rule: 'laterality',
+    fits: { laterality: ['L'] },
+    passes: [
+      one({ '00200062': 'L' }),
+      one({ '00200060': 'L' }),
+      one({ '00082218': [{ '00080100': '76752008', ...code('00082220', '7771000') }] }),
+    ],
+    refuses: [
+      [one({ '00200062': 'R' }), 'right'],
+      [one({ '00200060': 'B' }), 'both sides'],
+    ],
+    missing: [one({ '00200062': 'LEFT' }), 'no side'],
+  },
+  {
+    rule: 'view',
+    fits: { view: ['PA', 'AP'] },
+    passes: [
+      one({ '00185101': 'PA' }),
+      one(code('00540220', '399348003')),
+      one(code('00540220', 'R-10214', 'SRT')),
+    ],
+    refuses: [
+      [one({ '00185101': 'LL' }), 'LL'],
+      [one(code('00540220', '399067008')), 'LATERAL'],
+      [one({ '00185101': 'MEIER' }), 'another view'],
+    ],
+    missing: [one({}), 'no view position'],
+  },
+  {
+    rule: 'age',
+    fits: { age_years: { min: 18, max: 90 } },
+    passes: [one({ '00101010': '018Y' }), one({ '00100030': '19600229', '00080020': '20260115' })],
+    refuses: [
+      [one({ '00101010': '017Y' }), 'a younger patient'],
+      [one({ '00101010': '091Y' }), 'an older patient'],
+    ],
+    missing: [one({}), 'no age'],
+  },
+  {
+    rule: 'sex',
+    fits: { sex: ['F'] },
+    passes: [one({ '00100040': 'F' })],
+    refuses: [
+      [one({ '00100040': 'M' }), 'male'],
+      [one({ '00100040': 'O' }), 'other'],
+    ],
+    missing: [one({ '00100040': '' }), 'no sex'],
+  },
+  {
+    rule: 'localizer',
+    fits: {},
+    passes: [one({ '00080008': ['ORIGINAL', 'PRIMARY', 'AXIAL'] })],
+    refuses: [[one({ '00080008': ['ORIGINAL', 'PRIMARY', 'LOCALIZER'] }), 'a localizer']],
+  },
+  {
+    rule: 'derived',
+    fits: { derived: false },
+    passes: [one({}), one({ '00080008': ['ORIGINAL', 'PRIMARY'] })],
+    refuses: [[one({ '00080008': ['DERIVED', 'PRIMARY'] }), 'derived images']],
+  },
+  {
+    rule: 'secondary',
+    fits: { secondary: false },
+    passes: [one({}), one({ '00080008': ['DERIVED', 'PRIMARY'] })],
+    refuses: [
+      [one({ '00080008': ['DERIVED', 'SECONDARY', 'MPR'] }), 'secondary images'],
+      [one({ '00080016': '1.2.840.10008.5.1.4.1.1.7' }), 'a Secondary Capture'],
+      [one({ '00080016': '1.2.840.10008.5.1.4.1.1.7.2' }), 'a Secondary Capture'],
+    ],
+  },
+  {
+    rule: 'burned-in',
+    fits: { burned_in_annotation: false },
+    passes: [one({}), one({ '00280301': 'NO' })],
+    refuses: [[one({ '00280301': 'YES' }), 'text burned into the pixels']],
+  },
+  {
+    rule: 'lossy',
+    fits: { lossy_ratio_max: 10 },
+    passes: [one({}), one({ '00282112': 9.5 })],
+    refuses: [[one({ '00282112': [4, 5] }), 'compressed 20 to 1']],
+  },
+  {
+    rule: 'frames',
+    fits: {},
+    passes: [one({}), one({ '00280008': 1 })],
+    refuses: [[one({ '00280008': 30 }), '30 frames in one instance']],
+  },
+  {
+    rule: 'photometric',
+    fits: { photometric: ['MONOCHROME2'] },
+    passes: [one({ '00280004': 'MONOCHROME2' })],
+    refuses: [
+      [one({ '00280004': 'RGB' }), 'RGB'],
+      [one({ '00280004': 'MEIER' }), 'an unknown one'],
+    ],
+    missing: [one({}), 'none stated'],
+  },
+  {
+    rule: 'samples',
+    fits: { samples_per_pixel: 1 },
+    passes: [one({ '00280002': 1 })],
+    refuses: [[one({ '00280002': 3 }), '3 samples per pixel']],
+    missing: [one({}), 'no samples per pixel'],
+  },
+  {
+    rule: 'bits',
+    fits: { bits_stored: { min: 12, max: 16 } },
+    passes: [one({ '00280101': 12 })],
+    refuses: [[one({ '00280101': 8 }), '8 bits stored']],
+    missing: [one({}), 'no bits stored'],
+  },
+  {
+    rule: 'signed',
+    fits: { pixel_signed: false },
+    passes: [one({ '00280103': 0 })],
+    refuses: [[one({ '00280103': 1 }), 'signed pixels']],
+    missing: [one({}), 'no pixel representation'],
+  },
+  {
+    rule: 'rows-columns',
+    fits: { rows: { min: 256 }, columns: { min: 256 } },
+    passes: [one({ '00280010': 512, '00280011': 512 })],
+    refuses: [
+      [one({ '00280010': 128, '00280011': 512 }), '128 rows and 512 columns'],
+      [
+        [...one({ '00280010': 512, '00280011': 512 }), ...one({ '00280010': 256, '00280011': 512 })],
+        'images of different size',
+      ],
+      [one({}), '0 rows and 0 columns'],
+    ],
+  },
+  {
+    rule: 'orientation',
+    fits: { orientation: 'coronal' },
+    passes: [stack([0, 1], { ...CT, '00200037': [1, 0, 0, 0, 0, -1], '00200032': [0, 0, 0] })],
+    refuses: [
+      [stack([0, 1, 2], CT), 'slices that are not coronal'],
+      [one({}), 'slices without place in space or in different planes'],
+    ],
+  },
+  {
+    rule: 'tilt',
+    fits: { tilt_degrees_max: 5 },
+    passes: [stack([0, 1, 2], CT), one({})],
+    refuses: [
+      [
+        [0, 10, 20].map((z) =>
+          image({ ...CT, '00200037': [1, 0, 0, 0, 1, 0], '00200032': [0, z * Math.tan(Math.PI / 18), z] }),
+        ),
+        'a gantry tilt of 10.0 degrees',
+      ],
+    ],
+  },
+  {
+    rule: 'contrast',
+    fits: { contrast: 'none' },
+    passes: [
+      one({}),
+      one({ '00180010': 'NONE' }),
+      one({ '0008103E': 'Thorax nativ' }),
+      one({ '00081030': 'CT CHEST WITHOUT CONTRAST' }),
+    ],
+    refuses: [
+      [one({ '00180010': 'OMNIPAQUE 300' }), 'contrast agent given'],
+      [one(code('00180012', 'C-B0322', 'SRT')), 'contrast agent given'],
+      [one({ '0008103E': 'CHEST W/ CONTRAST' }), 'contrast agent given'],
+      [one({ '0008103E': 'Thorax mit KM' }), 'contrast agent given'],
+    ],
+  },
+  {
+    rule: 'kernel',
+    fits: { kernel_not: ['B70', 'LUNG'] },
+    passes: [one({ '00181210': 'B30f' }), one({})],
+    refuses: [[one({ '00181210': 'b70f' }), 'a kernel with B70']],
+  },
+  {
+    rule: 'slices',
+    fits: { slices: { min: 2 } },
+    passes: [stack([0, 1], CT)],
+    refuses: [[one({}), '1 slices']],
+  },
+  {
+    rule: 'thickness',
+    fits: { slice_thickness_mm: { max: 3 } },
+    passes: [one({ '00180050': 3 })],
+    refuses: [[one({ '00180050': 5 }), 'slices of 5 mm']],
+    missing: [one({}), 'no slice thickness'],
+  },
+  {
+    rule: 'spacing',
+    fits: { pixel_spacing_mm: { min: 0.4, max: 1 } },
+    passes: [one({ '00280030': [0.7, 0.7] }), one({ '00181164': [0.7, 0.7] })],
+    refuses: [[one({ '00280030': [0.7, 1.4] }), 'pixels of 1.4 mm']],
+    missing: [one({ '00280030': [0, 0] }), 'no pixel spacing'],
+  },
+  {
+    rule: 'gaps',
+    fits: { gap_tolerance: 0.1 },
+    passes: [stack([0, 1, 2, 3], CT), one({}), stack([0, 1, 1, 2], CT)],
+    refuses: [
+      [stack([0, 1, 3, 4], CT), 'a gap of 1 slices'],
+      [stack([0, 1, 2.3, 3.3], CT), 'distances off by up to 0.3 mm'],
+      [[...one({}), ...one({})], 'slices without place in space or in different planes'],
+    ],
+  },
+  {
+    rule: 'duplicates',
+    fits: { duplicates: false },
+    passes: [stack([0, 1, 2, 3], CT), one({})],
+    refuses: [
+      [stack([0, 1, 1, 2], CT), '1 slices at the place of another'],
+      [[...one({}), ...one({})], 'slices without place in space or in different planes'],
+    ],
+  },
+  {
+    rule: 'coverage',
+    fits: { coverage_mm: { min: 30 } },
+    passes: [stack([0, 10, 20], CT)],
+    refuses: [
+      [stack([0, 10], CT), '20 mm'],
+      [one({}), 'slices without place in space'],
+    ],
+  },
+  {
+    rule: 'attributes',
+    fits: { attributes: ['PatientPosition', '0018,0060'] },
+    passes: [one({ '00185100': 'HFS', '00180060': 120 })],
+    refuses: [],
+    missing: [one({ '00185100': [], '00180060': 120 }), 'no PatientPosition'],
+  },
+];
+
+describe.each(CASES)('the rule $rule', ({ rule, fits, passes, refuses, missing }) => {
+  it('lets pass what fits, and everything where the manifest does not ask', () => {
+    for (const images of passes) expect(verdict(rule, images, fits)).toBeNull();
+    if (ALWAYS.has(rule)) return;
+    for (const [images] of refuses) expect(verdict(rule, images, {})).toBeNull();
+  });
+
+  it('refuses what does not fit, by what it saw', () => {
+    for (const [images, observed] of refuses)
+      expect(verdict(rule, images, fits)).toMatchObject({
+        rule,
+        observed,
+        level: 'refuse',
+        required: expect.stringMatching(/./),
+      });
+  });
+
+  if (missing === undefined) return;
+  it('does with what says nothing as the manifest wants', () => {
+    const [images, observed] = missing;
+    expect(verdict(rule, images, fits)).toMatchObject({ observed, level: 'refuse' });
+    expect(verdict(rule, images, { ...fits, missing: { [rule]: 'warn' } })).toMatchObject({
+      observed,
+      level: 'warn',
+    });
+    expect(verdict(rule, images, { ...fits, missing: { [rule]: 'accept' } })).toBeNull();
+  });
+});
+
+/** Rules that no field of `fits` switches on. */
+const ALWAYS = new Set<GateRuleName>(['modality', 'localizer', 'frames']);
+
+it('every rule of the headers has its cases, and the protocol has a spec of its own', () => {
+  const judged = new Set<string>(CASES.map(({ rule }) => rule));
+  expect(judged.size + 1).toBe(RULES.length);
+});
+
+describe('what only some rules have', () => {
+  it('a kernel or contrast agent that is not named is refused only where the manifest says what that means', () => {
+    expect(verdict('kernel', one({}), { kernel_not: ['B70'], missing: { kernel: 'refuse' } })?.observed).toBe(
+      'no kernel',
+    );
+    expect(verdict('contrast', one({}), { contrast: 'none', missing: { contrast: 'warn' } })).toMatchObject({
+      level: 'warn',
+    });
+    expect(verdict('contrast', one({}), { contrast: 'given' })).toMatchObject({
+      level: 'refuse',
+      observed: 'no word on contrast agent',
+    });
+  });
+
+  it.each(['CT CHEST WITHOUT AND WITH CONTRAST', 'Thorax ohne und mit KM', 'CT CHEST W/WO CONTRAST'])(
+    '%j says nothing of one series',
+    (text) => {
+      expect(verdict('contrast', one({ '00081030': text }), { contrast: 'given' })?.observed).toBe(
+        'no word on contrast agent',
+      );
+    },
+  );
+
+  it('takes age and sex of the Patient where the images do not say, and only there', () => {
+    const patient = { ...NO_CONTEXT, patient: { sex: 'F' as const, born: '2015-06-01' } };
+    const dated = one({ '00080020': '20260115' });
+    expect(verdict('sex', dated, { sex: ['F'] }, patient)).toBeNull();
+    expect(verdict('age', dated, { age_years: { min: 18 } }, patient)?.observed).toBe('a younger patient');
+    expect(verdict('age', one({ '00101010': '040Y' }), { age_years: { min: 18 } }, patient)).toBeNull();
+    expect(verdict('sex', one({ '00100040': 'M' }), { sex: ['F'] }, patient)?.observed).toBe('male');
+  });
+
+  it('the protocol of the site warns or refuses as the manifest says; what is not stated only where it says so', () => {
+    const deviates = (onlyMissing: boolean): GateContext => ({
+      ...NO_CONTEXT,
+      protocolDeviation: () => ({ observed: 'kVp 140 kV', required: 'kVp 100 to 120 kV (p 1)', onlyMissing }),
+    });
+    expect(verdict('protocol', one({}), {}, deviates(false))).toBeNull();
+    expect(verdict('protocol', one({}), { protocol: 'warn' }, deviates(false))).toMatchObject({
+      level: 'warn',
+      observed: 'kVp 140 kV',
+    });
+    expect(verdict('protocol', one({}), { protocol: 'refuse' }, deviates(false))).toMatchObject({
+      level: 'refuse',
+    });
+    expect(verdict('protocol', one({}), { protocol: 'refuse' }, deviates(true))).toBeNull();
+    expect(
+      verdict('protocol', one({}), { protocol: 'warn', missing: { protocol: 'refuse' } }, deviates(true)),
+    ).toMatchObject({ level: 'refuse' });
+    expect(verdict('protocol', one({}), { protocol: 'warn' })).toBeNull();
+  });
+
+  it('a manifest with an attribute that is no keyword known here is refused', () => {
+    const example = parse(
+      readFileSync(
+        resolve(
+          import.meta.dirname,
+          '../../../test/fixtures/models/cxr15-mobilenetv3-int8/1.0.0/manifest.yaml',
+        ),
+        'utf8',
+      ),
+    );
+    const faults = (attributes: readonly string[]) =>
+      checkManifest({ ...example, fits: { ...example.fits, attributes } }).faults;
+    expect(faults(['0018,00'])).toMatchObject([{ at: '/fits/attributes/0' }]);
+    expect(faults(['PatientPosition', 'FluxCapacitor'])).toMatchObject([{ at: '/fits/attributes/1' }]);
+    expect(faults(['PatientPosition', '0018,0060'])).toEqual([]);
+  });
+});

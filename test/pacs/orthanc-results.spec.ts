@@ -1,0 +1,155 @@
+import type { DiagnosticReport, ImagingStudy } from '@medplum/fhirtypes';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { readPart10 } from '../../src/dicom/read-part10.ts';
+import {
+  type FlowWorld,
+  makeWorld,
+  order,
+  outboxEmpty,
+  read,
+  reportIdOf,
+  taskEnded,
+  tasksOf,
+  until,
+} from '../flow/flow-world.ts';
+import { chestStudy, type TestStudy } from '../flow/studies.ts';
+import { dciodvfy, dciodvfyMissing, dsrdump, dsrdumpMissing } from '../peers/dicom-validators.ts';
+import { type Orthanc, orthancMissing, startOrthanc } from '../peers/orthanc.ts';
+import { describeWithPeer } from '../peers/required.ts';
+import { filesOf, type Pacs, seriesOf } from './pacs-objects.ts';
+
+const missing = orthancMissing() ?? dciodvfyMissing() ?? dsrdumpMissing();
+
+describeWithPeer('results in a real Orthanc', missing, () => {
+  let orthanc: Orthanc;
+  let world: FlowWorld;
+  let pacs: Pacs;
+  let study: TestStudy;
+  let report: DiagnosticReport;
+  beforeAll(async () => {
+    orthanc = await startOrthanc();
+    world = await makeWorld({
+      settings: {
+        DICOMWEB_URL: orthanc.root.href,
+        PACS_OBJECTS: 'sr,seg,sc',
+        STUDY_LOOK_INTERVAL_MS: '200',
+        STUDY_QUIET_MS: '300',
+      },
+    });
+    pacs = { root: orthanc.root.href.replace(/\/$/, ''), headers: {} };
+    study = chestStudy();
+    expect(await order(world, study)).toBe('AA');
+    for (const file of study.files) {
+      const answer = await fetch(new URL('instances', orthanc.api), {
+        method: 'POST',
+        body: new Uint8Array(file),
+      });
+      expect(answer.status).toBe(200);
+      await answer.body?.cancel();
+    }
+    const task = await taskEnded(world, study, 'completed', 60_000);
+    report = await read<DiagnosticReport>(world, `DiagnosticReport/${reportIdOf(task)}`);
+  }, 120_000);
+  afterAll(async () => {
+    await world?.close();
+    await orthanc?.stop();
+  });
+
+  const files = async (modality: string) => {
+    const series = (await seriesOf(pacs, study.uid)).find((one) => one.modality === modality);
+    return series ? filesOf(pacs, study.uid, series.uid) : [];
+  };
+  const has = (wanted: Readonly<Record<string, number>>) =>
+    until(async () => {
+      const found = Object.fromEntries(
+        (await seriesOf(pacs, study.uid)).map((one) => [one.modality, one.instances]),
+      );
+      return Object.entries(wanted).every(([modality, count]) => found[modality] === count);
+    }, 30_000);
+  const put = async (change: Partial<DiagnosticReport>) => {
+    const current = await read<DiagnosticReport>(world, `DiagnosticReport/${report.id}`);
+    const answer = await world.server.ask('PUT', `/fhir/DiagnosticReport/${report.id}`, {
+      ...current,
+      ...change,
+    });
+    expect(answer.status).toBe(200);
+  };
+
+  it('a chest CT ends with one SR, one SEG and one picture beside it, and dciodvfy finds no error in any', async () => {
+    await has({ CT: study.files.length, OT: 1, SEG: 1, SR: 1 });
+    for (const modality of ['SR', 'SEG', 'OT']) {
+      const [file] = await files(modality);
+      expect(dciodvfy(file!).errors).toEqual([]);
+    }
+  }, 60_000);
+
+  it('the SR is a TID 1500 tree that DCMTK reads, with model, images, tracking and measurements', async () => {
+    const [file] = await files('SR');
+    const tree = dsrdump(file!);
+    expect(tree).toContain('Comprehensive 3D SR Document');
+    expect(tree).toContain('Preliminary Flag    : PRELIMINARY');
+    expect(tree).toContain('Verification Flag   : UNVERIFIED');
+    expect(tree).toContain('"Device Observer UID")="2.25.260390082306636974162370629252317636002"');
+    expect(tree).toContain('"Procedure reported")=(24627-2,LN,"CT Chest")');
+    expect(tree).toMatch(/"Low-attenuation area below -950 HU"\)="\d+(\.\d)?" \(%,UCUM,"%"\)/);
+    expect(tree).toContain('"Referenced Segment")=(SG image');
+    const { dataset } = readPart10(file!);
+    const [evidence] = dataset.items(0x0040a375);
+    const references = evidence?.items(0x00081115).map((series) => series.items(0x00081199).length);
+    expect(references?.sort((a, b) => a - b)).toEqual([1, study.files.length]);
+  });
+
+  it('the mask has the size of the lung, frame by frame on its own slice', async () => {
+    const [file] = await files('SEG');
+    const { dataset } = readPart10(file!);
+    const frames = dataset.items(0x52009230);
+    expect(frames.length).toBe(dataset.number(0x00280008));
+    const sources = frames.map((frame) =>
+      frame.items(0x00089124)[0]?.items(0x00082112)[0]?.string(0x00081155),
+    );
+    const slices = new Map(
+      study.files.map((one) => {
+        const slice = readPart10(Buffer.from(one)).dataset;
+        return [slice.string(0x00080018), slice.numbers(0x00200032)];
+      }),
+    );
+    for (const [at, frame] of frames.entries())
+      expect(frame.items(0x00209113)[0]?.numbers(0x00200032)).toEqual(slices.get(sources[at] ?? ''));
+  });
+
+  it('what came back from the PACS starts nothing: one Task, one report version, and the study as it was', async () => {
+    await outboxEmpty(world, 30_000);
+    const [task] = await tasksOf(world, study);
+    expect(await tasksOf(world, study)).toHaveLength(1);
+    const imagingStudy = await read<ImagingStudy>(world, String(task?.focus?.reference));
+    expect(imagingStudy).toMatchObject({ numberOfInstances: study.files.length, meta: { versionId: '1' } });
+    expect((await read<DiagnosticReport>(world, `DiagnosticReport/${report.id}`)).meta?.versionId).toBe('1');
+  }, 60_000);
+
+  it('a correction is a further SR that names the one before; the same mask is not stored twice', async () => {
+    await put({ status: 'amended', conclusion: 'Seen by a radiologist.' });
+    await has({ CT: study.files.length, OT: 1, SEG: 1, SR: 2 });
+    const both = (await files('SR')).map((file) => readPart10(file).dataset);
+    const later = both.find((one) => one.string(0x00200013) === '2');
+    const earlier = both.find((one) => one.string(0x00200013) === '1');
+    const predecessor = later?.items(0x0040a360)[0]?.items(0x00081115)[0]?.items(0x00081199)[0];
+    expect(predecessor?.string(0x00081155)).toBe(earlier?.string(0x00080018));
+    expect(later?.string(0x0040a496)).toBe('FINAL');
+    const tracking = (file: Buffer) =>
+      [...dsrdump(file).matchAll(/"Tracking Unique Identifier"\)="([\d.]+)"/g)].map((match) => match[1]);
+    const [one, two] = (await files('SR')).map(tracking);
+    expect(one?.length).toBeGreaterThan(0);
+    expect(one).toEqual(two);
+  }, 60_000);
+
+  it('a withdrawal is a rejection note that names everything made of the report', async () => {
+    await put({ status: 'entered-in-error' });
+    await has({ KO: 1 });
+    const [file] = await files('KO');
+    expect(dciodvfy(file!).errors).toEqual([]);
+    expect(dsrdump(file!)).toContain('"Rejected for Patient Safety Reasons"');
+    const named = readPart10(file!).dataset.items(0x0040a375)[0]?.items(0x00081115) ?? [];
+    expect(named.flatMap((series) => series.items(0x00081199))).toHaveLength(4);
+    await outboxEmpty(world, 30_000);
+  }, 60_000);
+});
