@@ -89,6 +89,8 @@ async function environment(folder: string, ris: RisPeer): Promise<Record<string,
     STUDY_LOOK_INTERVAL_MS: '50',
     STUDY_QUIET_MS: '100',
     LOG_LEVEL: 'error',
+    // The way to the RIS is measured; SR and SEG are made after it, and the floor makes none.
+    PACS_OBJECTS: 'none',
     ...(withCxr ? { PRELIM_MODELS: CXR_MODELS } : {}),
   };
 }
