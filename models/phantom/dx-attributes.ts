@@ -25,7 +25,7 @@ export function dxAttributes(
     PatientOrientation: ['L', 'F'],
     ImageLaterality: 'U',
     AnatomicRegionSequence: [code('816094009', 'SCT', 'Chest')],
-    ViewCodeSequence: [code('399348003', 'SCT', 'postero-anterior')],
+    ViewCodeSequence: [code('272479007', 'SCT', 'postero-anterior')],
     DetectorType: 'DIRECT',
     ImagerPixelSpacing: [detectorMm / rows, detectorMm / columns].map((value) => Number(value.toFixed(5))),
     PositionerType: 'NONE',
