@@ -16,8 +16,8 @@ let before: PrelimServer;
 let after: PrelimServer;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'prelim-commands-'));
-  before = await PrelimServer.start();
-  after = await PrelimServer.make();
+  before = await PrelimServer.start({ PACS_OBJECTS: 'none' });
+  after = await PrelimServer.make({ PACS_OBJECTS: 'none' });
 });
 afterAll(async () => {
   await before.close();
@@ -31,6 +31,7 @@ async function command(name: 'backup' | 'restore', file: string, server: PrelimS
   return run(process.execPath, [PROGRAM, name, file], { env: { PATH, HOME, PRELIM_DATA: server.folder } });
 }
 
+// No SR and SEG come into the old archive while the new one is looked at.
 it('brings a whole server with its embedded database to another folder, while it is written to', async () => {
   const made = await before.ask('POST', '/fhir/Patient', {
     resourceType: 'Patient',
