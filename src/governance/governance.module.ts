@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Module } from '@nestjs/common';
+import { folderWith } from '../config/folder-with.ts';
 import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
 import { inspectApart } from './inspect-apart.ts';
@@ -18,7 +18,7 @@ import { ModelStates } from './model-states.ts';
       useFactory: (settings: Settings, inspect: InspectModel = inspectApart) =>
         ModelRegister.read(
           {
-            own: [join(projectFolder(), 'models'), join(settings.PRELIM_DATA, 'models')],
+            own: [join(folderWith('package.json') ?? '/', 'models'), join(settings.PRELIM_DATA, 'models')],
             required: settings.PRELIM_MODELS,
           },
           inspect,
@@ -30,10 +30,3 @@ import { ModelStates } from './model-states.ts';
   exports: [ModelRegister, ModelStates],
 })
 export class GovernanceModule {}
-
-/** The folder with package.json above this file, whether it runs from `src` or from a build of it. */
-function projectFolder(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
-  return folder;
-}

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { PlanDefinition } from '@medplum/fhirtypes';
 import { Inject, Injectable } from '@nestjs/common';
+import { folderWith } from '../config/folder-with.ts';
 import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
 import { Database } from '../database/database.ts';
@@ -100,8 +101,6 @@ function refuseFaults({ resource }: ResourceChange): void {
 
 /** `protocols` beside package.json, whether this runs from `src` or from a build of it. */
 function ownFolders(): readonly string[] {
-  let folder = import.meta.dirname;
-  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
-  const own = join(folder, 'protocols');
+  const own = join(folderWith('package.json') ?? '/', 'protocols');
   return existsSync(own) ? [own] : [];
 }

