@@ -1,12 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { STATISTICS_AGE_MAX_MS } from '../../src/fhir/search/entry-statistics.ts';
 import { freePort } from '../peers/redis.ts';
+import { benchFolder } from './bench-folder.ts';
 import { growthSeeded, growthSize, writeGrowthFiles } from './fhir-growth-files.ts';
 import { load, type Measured } from './fhir-load.ts';
 import { FhirTarget } from './fhir-target.ts';
@@ -98,9 +98,7 @@ class Filled {
   ) {}
 
   static async start(observations: number, options: GrowthOptions): Promise<Filled> {
-    const folder = await mkdtemp(join(tmpdir(), 'prelim-growth-'));
-    // As root the database runs under another account, which must be able to enter; else it would lie elsewhere, and stay.
-    await chmod(folder, 0o755);
+    const folder = await benchFolder();
     const server = await BenchServer.start({
       PRELIM_DATA: folder,
       PORT: String(await freePort()),

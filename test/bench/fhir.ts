@@ -1,12 +1,13 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { freePort } from '../peers/redis.ts';
+import { benchFolder } from './bench-folder.ts';
 import { load, type Measured } from './fhir-load.ts';
 import { activeSubscriptions } from './fhir-subscriptions.ts';
 import { FhirTarget } from './fhir-target.ts';
@@ -33,7 +34,7 @@ export interface FhirBenchOptions {
  */
 export async function benchFhir(args: readonly string[]): Promise<void> {
   const options = readOptions(args);
-  const folder = await mkdtemp(join(tmpdir(), 'prelim-fhir-bench-'));
+  const folder = await benchFolder();
   mkdirSync('bench-results', { recursive: true });
   const server = await startServer(folder);
   const floor = options.withFloor ? await startFloor(server.ready.database) : null;

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { resolve } from 'node:path';
 import pg from 'pg';
 import { phantomSeries } from '../../models/phantom/make-phantom.ts';
 import { phantomFile } from '../../models/phantom/phantom-file.ts';
@@ -13,6 +13,7 @@ import { inspectAndRelease } from '../../src/governance/inspect-model.ts';
 import { ModelRegister } from '../../src/governance/model-register.ts';
 import { freePort } from '../peers/redis.ts';
 import { type RisPeer, startRis } from '../peers/ris.ts';
+import { benchFolder } from './bench-folder.ts';
 import type { FloorJob, FloorModel, FloorSetup } from './messages.ts';
 import { median, percentile } from './percentile.ts';
 import { BenchServer, Floor } from './processes.ts';
@@ -21,6 +22,7 @@ const CXR_MODELS = resolve('test/fixtures/models/cxr15-mobilenetv3-int8');
 const CXR_FILE = resolve('../shared/data/models/cxr15-mobilenetv3-int8/model.onnx');
 const TABLES = ['resource', 'search_date', 'search_string', 'search_number', 'search_quantity'];
 const WAITING_STUDIES = 32;
+const WAITING_ROUNDS = 3;
 
 interface Kind {
   readonly name: string;
@@ -37,7 +39,7 @@ interface Kind {
  * wait at once, against two floors beside each other.
  */
 export async function benchPipeline(runs: number): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'prelim-bench-'));
+  const folder = await benchFolder();
   const ris = await startRis();
   const env = await environment(folder, ris);
   const first = await BenchServer.start(env);
@@ -263,7 +265,10 @@ function row(kind: Kind, pairs: readonly Pair[]): string {
   return `| ${kind.name} | ${pairs.length} | ${cells.join(' | ')} | ${ratio(0.5)} | ${ratio(0.95)} |`;
 }
 
-/** 32 studies are stored while nobody works; then the server starts over them. The floor does as many, in two processes. */
+/**
+ * 32 studies at once, in two situations: they arrive together (one STOW request) at a server in service, and they lie there when a server starts,
+ * which then runs every line for the first time. The floor does as many, in two processes that have run the work as often as the server in service.
+ */
 async function benchWaiting(
   env: Record<string, string>,
   ris: RisPeer,
@@ -272,43 +277,79 @@ async function benchWaiting(
 ): Promise<string> {
   const [kind] = kinds(1);
   if (!kind) return '';
-  const ratios: number[] = [];
-  let text = '';
-  for (let round = 0; round < 3; round += 1) {
+  const inService: Compared[] = [];
+  const restarted: Compared[] = [];
+  for (let round = 0; round < WAITING_ROUNDS; round += 1) {
     const idle = await BenchServer.start({ ...env, PRELIM_ROLES: 'api' });
-    for (let n = 0; n < WAITING_STUDIES; n += 1) {
-      const study = phantomUid(`waiting ${Date.now()} ${n}`);
-      await store(idle, kind.files(study, phantomUid(`waiting series ${study}`)));
-    }
+    await store(idle, waitingFiles(kind, WAITING_STUDIES));
     await idle.stop();
     const messages = ris.messages.length;
     const server = await BenchServer.start({ ...env, STUDY_QUIET_MS: '0' });
-    await ris.waitFor(messages + WAITING_STUDIES, 120_000);
-    const ended = performance.timeOrigin + performance.now();
-    const began = Math.min(
-      ...server.steps
-        .filter((step) => step.step === 'study' && step.end === 'done')
-        .map((step) => step.at - step.ms),
-    );
-    const serverRate = (WAITING_STUDIES * 1_000) / (ended - began);
-    const floorRate = await floorThroughput(setup, server, jobs.get(kind.name) as FloorJob);
-    ratios.push(serverRate / floorRate);
-    text = `last round ${serverRate.toFixed(1)} studies/s, floor ${floorRate.toFixed(1)}`;
+    const cold = await rateOf(server, ris, messages, 0);
+    const seen = server.steps.length;
+    const before = ris.messages.length;
+    await store(server, waitingFiles(kind, WAITING_STUDIES));
+    const warm = await rateOf(server, ris, before, seen);
+    const floor = await floorThroughput(setup, server, jobs.get(kind.name) as FloorJob);
+    restarted.push({ server: cold, floor });
+    inService.push({ server: warm, floor });
     await server.stop();
   }
-  return `32 waiting (${kind.name}): ${median(ratios).toFixed(2)} × the floor's throughput on both cores (median of ${ratios.length}; ${text}).`;
+  return [
+    `32 waiting (${kind.name}), studies per second on both cores, median of ${WAITING_ROUNDS} rounds:`,
+    '',
+    '| | server | floor | ratio |',
+    '|---|---:|---:|---:|',
+    waitingRow('arriving together at a server in service', inService),
+    waitingRow('lying there when a server starts', restarted),
+  ].join('\n');
+}
+
+interface Compared {
+  readonly server: number;
+  readonly floor: number;
+}
+
+function* waitingFiles(kind: Kind, studies: number): Iterable<Uint8Array> {
+  for (let n = 0; n < studies; n += 1) {
+    const study = phantomUid(`waiting ${Date.now()} ${n}`);
+    yield* kind.files(study, phantomUid(`waiting series ${study}`));
+  }
+}
+
+/** Studies per second from the first look that found one complete to the last ACK. */
+async function rateOf(
+  server: BenchServer,
+  ris: RisPeer,
+  messagesBefore: number,
+  stepsBefore: number,
+): Promise<number> {
+  await ris.waitFor(messagesBefore + WAITING_STUDIES, 120_000);
+  const ended = performance.timeOrigin + performance.now();
+  const began = Math.min(
+    ...server.steps
+      .slice(stepsBefore)
+      .filter((step) => step.step === 'study' && step.end === 'done')
+      .map((step) => step.at - step.ms),
+  );
+  return (WAITING_STUDIES * 1_000) / (ended - began);
+}
+
+function waitingRow(name: string, rounds: readonly Compared[]): string {
+  const of = (value: (one: Compared) => number, digits: number) => median(rounds.map(value)).toFixed(digits);
+  return `| ${name} | ${of((one) => one.server, 1)} | ${of((one) => one.floor, 1)} | ${of((one) => one.server / one.floor, 2)} |`;
 }
 
 async function floorThroughput(setup: FloorSetup, server: BenchServer, job: FloorJob): Promise<number> {
   const current = { ...setup, database: server.ready.database, token: server.ready.token };
   const floors = await Promise.all([Floor.start(current), Floor.start(current)]);
-  await Promise.all(floors.map((floor) => floor.run(freshIds(job))));
+  const share = WAITING_STUDIES / floors.length;
+  const runs = (floor: Floor) => async () => {
+    for (let n = 0; n < share; n += 1) await floor.run(freshIds(job));
+  };
+  await Promise.all(floors.map((floor) => runs(floor)()));
   const start = performance.now();
-  await Promise.all(
-    floors.map(async (floor) => {
-      for (let n = 0; n < WAITING_STUDIES / floors.length; n += 1) await floor.run(freshIds(job));
-    }),
-  );
+  await Promise.all(floors.map((floor) => runs(floor)()));
   const rate = (WAITING_STUDIES * 1_000) / (performance.now() - start);
   for (const floor of floors) floor.stop();
   return rate;

@@ -1,6 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import type { Observation, Subscription } from '@medplum/fhirtypes';
 import pg from 'pg';
 import { migrate, openDataSource } from '../../src/database/data-source.ts';
@@ -12,6 +10,7 @@ import { Outbox } from '../../src/queue/outbox.ts';
 import { ActiveSubscriptions } from '../../src/subscriptions/active-subscriptions.ts';
 import { MatchChange } from '../../src/subscriptions/match-change.ts';
 import { SubscriptionStore } from '../../src/subscriptions/subscription.store.ts';
+import { benchFolder } from './bench-folder.ts';
 import { percentile } from './percentile.ts';
 
 /** Creates before anything is counted: plans are made, code is compiled. */
@@ -61,8 +60,7 @@ const CASES: readonly Case[] = [
  * One connection, commits that wait for the disk as everywhere.
  */
 export async function benchSubscriptions(runs: number): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'prelim-bench-'));
-  await chmod(folder, 0o755);
+  const folder = await benchFolder();
   const postgres = await startEmbeddedPostgres(folder);
   try {
     await loadDefinitions();

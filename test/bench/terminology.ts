@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { type MadeRf2, makeRf2 } from '../../src/terminology/fixtures/make-rf2.ts';
 import { freePort } from '../peers/redis.ts';
+import { benchFolder } from './bench-folder.ts';
 import { percentile } from './percentile.ts';
 import { BenchServer } from './processes.ts';
 import { compareAlternatives } from './terminology-alternatives.ts';
@@ -26,7 +27,7 @@ export async function benchTerminology(args: readonly string[]): Promise<void> {
     },
   });
   const [concepts, questions] = [Number(values.concepts), Number(values.questions)];
-  const folder = await mkdtemp(join(tmpdir(), 'prelim-terminology-bench-'));
+  const folder = await benchFolder();
   const env = {
     PRELIM_DATA: join(folder, 'data'),
     PORT: String(await freePort()),
