@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Database } from '../database/database.ts';
 import { type AccessContext, accessOfGrant, type GrantedScope, NO_ACCESS } from './access-context.ts';
 import type { Caller, FhirAnswer, FhirRequest } from './fhir-request.ts';
+import { GroupedWrites } from './interactions/grouped-writes.ts';
 import type { FhirServer } from './interactions/interaction.ts';
 import { OFFERED, runInteraction } from './interactions/routes.ts';
 import { checkMediaTypes, wantsPretty } from './media-types.ts';
@@ -28,6 +29,7 @@ export class FhirController {
     const server: FhirServer = {
       store,
       database,
+      writes: new GroupedWrites(database, store),
       operations,
       offered: OFFERED,
       interact: (request) => runInteraction(request, server),

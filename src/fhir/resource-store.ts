@@ -22,10 +22,10 @@ import {
   type TypedIdentifier,
 } from './storage/read-resources.ts';
 import type { ResourceChange, ResourceWrite } from './storage/write-plan.ts';
-import { newResourceId, writeResources } from './storage/write-resources.ts';
+import { type AskedWrite, newResourceId, writeResources } from './storage/write-resources.ts';
 import type { StoredResource } from './stored-resource.ts';
 
-export type { ResourceChange, ResourceId, ResourceWrite, SearchResult, TypedIdentifier };
+export type { AskedWrite, ResourceChange, ResourceId, ResourceWrite, SearchResult, TypedIdentifier };
 export { newResourceId };
 
 /** Called inside the transaction, when rows and search rows are written. Throwing rolls the write back. */
@@ -117,10 +117,19 @@ export class ResourceStore {
     writes: readonly ResourceWrite[],
     access: AccessContext = FULL_ACCESS,
   ): Promise<StoredResource[]> {
-    const planned = await writeResources(tx, writes, { clock: this.clock, base: this.base, access });
-    const changes = planned.flatMap((plan) => plan.change ?? []);
-    if (changes.length > 0) {
-      for (const listener of this.listeners) await listener(tx, changes, access);
+    return this.writeTogether(
+      tx,
+      writes.map((write) => ({ write, access })),
+    );
+  }
+
+  /** The same for changes that several callers ask for. */
+  async writeTogether(tx: Transaction, asked: readonly AskedWrite[]): Promise<StoredResource[]> {
+    const planned = await writeResources(tx, asked, { clock: this.clock, base: this.base });
+    const made = planned.flatMap(({ change }, at) => (change ? [{ change, access: asked[at]?.access }] : []));
+    for (const [access, those] of Map.groupBy(made, (one) => one.access)) {
+      const changes = those.map(({ change }) => change);
+      for (const listener of this.listeners) await listener(tx, changes, access as AccessContext);
     }
     return planned.map((plan) => plan.stored);
   }

@@ -1,13 +1,15 @@
 import type { Resource } from '@medplum/fhirtypes';
 import { demandAccess } from '../access-context.ts';
+import type { FhirRequest } from '../fhir-request.ts';
 import { copyWith } from '../resource-json.ts';
 import type { StoredResource } from '../stored-resource.ts';
 import { validateResource } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
 import { resourceOf } from './body-resource.ts';
 import { withClientMeta } from './client-meta.ts';
-import { type Interaction, typeOf } from './interaction.ts';
-import { matchOne } from './match-existing.ts';
+import type { Written } from './grouped-writes.ts';
+import { type FhirServer, type Interaction, typeOf } from './interaction.ts';
+import { identifierCriteria, matchOne } from './match-existing.ts';
 import { writeOnce } from './write-once.ts';
 
 /**
@@ -19,16 +21,25 @@ export const create: Interaction = async (request, server) => {
   demandAccess(request.access, type, 'create');
   const resource = withClientMeta(withoutId(resourceOf(request, type)));
   validateResource(resource);
+  const { stored, created } = await createUnless(resource, request, server);
+  return answerWrite(stored, created ? 201 : 200, request, server.store.base);
+};
+
+function createUnless(resource: Resource, request: FhirRequest, server: FhirServer): Promise<Written> {
+  const { access, headers } = request;
+  const write = { kind: 'create', resource } as const;
+  const criteria = headers['if-none-exist'];
+  if (!criteria) return server.writes.add({ write, access });
+  const unless = identifierCriteria(resource.resourceType, criteria, access);
+  if (unless) return server.writes.add({ write, access, unless });
   const { store } = server;
-  const criteria = request.headers['if-none-exist'];
-  const { stored, created } = await writeOnce(server, async (tx) => {
-    const match = criteria ? await matchOne(store, tx, type, criteria, request.access) : null;
+  return writeOnce(server, async (tx) => {
+    const match = await matchOne(store, tx, resource.resourceType, criteria, access);
     if (match) return { stored: match, created: false };
-    const [stored] = await store.write(tx, [{ kind: 'create', resource }], request.access);
+    const [stored] = await store.write(tx, [write], access);
     return { stored: stored as StoredResource, created: true };
   });
-  return answerWrite(stored, created ? 201 : 200, request, store.base);
-};
+}
 
 export function withoutId(resource: Resource): Resource {
   const copy = copyWith(resource, {});

@@ -4,11 +4,14 @@ import { definitions } from '../definitions/definitions.ts';
 import type { FhirAnswer, FhirRequest } from '../fhir-request.ts';
 import type { OperationRegistry } from '../operation-registry.ts';
 import type { ResourceStore } from '../resource-store.ts';
+import type { GroupedWrites } from './grouped-writes.ts';
 
 /** What an interaction works with. */
 export interface FhirServer {
   readonly store: ResourceStore;
   readonly database: Database;
+  /** Single creates and updates, which share transactions. */
+  readonly writes: GroupedWrites;
   readonly operations: OperationRegistry;
   /** What the route table offers, for the CapabilityStatement. */
   readonly offered: Offered;

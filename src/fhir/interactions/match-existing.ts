@@ -1,7 +1,8 @@
+import type { Identifier, Resource } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, accessCondition, demandAccess } from '../access-context.ts';
-import type { ResourceStore } from '../resource-store.ts';
+import type { ResourceStore, TypedIdentifier } from '../resource-store.ts';
 import { searchParametersOf } from '../search/search-parameters.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import type { StoredResource } from '../stored-resource.ts';
@@ -42,16 +43,67 @@ export async function matchSome(
   const identifier = plainIdentifier(type, query, access);
   query.set('_count', String(most + 1));
   const matches = identifier
-    ? await store.findByIdentifiers([{ type, ...identifier }], tx)
+    ? await store.findByIdentifiers([identifier], tx)
     : (await store.search(type, query, tx, access)).matches;
+  return atMost(matches, most);
+}
+
+/** Criteria that many can ask for in one statement. */
+export interface IdentifierCriteria {
+  /** What others with the same criteria wait for. */
+  readonly words: string;
+  readonly identifier: TypedIdentifier;
+}
+
+/** Null: other criteria than one business identifier; ask `matchOne`. */
+export function identifierCriteria(
+  type: string,
+  criteria: string,
+  access: AccessContext,
+): IdentifierCriteria | null {
+  const query = criteriaOf(criteria);
+  const identifier = plainIdentifier(type, query, access);
+  return identifier && { words: `${type}?${query}`, identifier };
+}
+
+/** `matchOne` for several, in one round trip: the match of each, null, or why there is none. */
+export async function matchTogether(
+  store: ResourceStore,
+  tx: Transaction,
+  asked: readonly IdentifierCriteria[],
+): Promise<(StoredResource | Failure | null)[]> {
+  if (asked.length === 0) return [];
+  await lockWords(tx, ...asked.map(({ words }) => words));
+  const found = await store.findByIdentifiers(
+    asked.map(({ identifier }) => identifier),
+    tx,
+  );
+  const parsed = found.map((stored) => ({ stored, resource: stored.parse<Identified>() }));
+  return asked.map(({ identifier: { type, system, value } }) => {
+    const matches = parsed.filter(
+      ({ resource }) =>
+        resource.resourceType === type &&
+        [resource.identifier ?? []].flat().some((one) => one.system === system && one.value === value),
+    );
+    if (matches.length > 1) return tooMany(1);
+    return matches[0]?.stored ?? null;
+  });
+}
+
+type Identified = Resource & { readonly identifier?: Identifier | Identifier[] };
+
+function atMost(matches: readonly StoredResource[], most: number): readonly StoredResource[] {
   if (matches.length <= most) return matches;
-  throw new Failure(
+  throw tooMany(most);
+}
+
+const tooMany = (most: number): Failure =>
+  new Failure(
     'fhir.multiple-matches',
     most === 1
       ? 'The criteria match more than one resource; ask more precisely.'
       : `The criteria match more than ${most} resources; ask more precisely.`,
   );
-}
 
 /**
  * Nearly every conditional create asks for one business identifier (accession number, study UID), and is our hottest write: it gets a prepared
@@ -61,13 +113,13 @@ function plainIdentifier(
   type: string,
   query: URLSearchParams,
   access: AccessContext,
-): { system: string; value: string } | null {
+): TypedIdentifier | null {
   const value = query.size === 1 ? query.get('identifier') : null;
   const parts = value === null ? null : PLAIN.exec(value);
   if (!parts?.[1] || !parts[2] || !searchParametersOf(type).has('identifier')) return null;
   demandAccess(access, type, 'search');
   if (accessCondition(access, type, 'search', 'r', new SqlParameters()) !== null) return null;
-  return { system: parts[1], value: parts[2] };
+  return { type, system: parts[1], value: parts[2] };
 }
 
 /** `system|value`, without what has a meaning of its own in a search, and short enough for the index to hold it whole. */

@@ -2,14 +2,12 @@ import type { Resource } from '@medplum/fhirtypes';
 import { demandAccess } from '../access-context.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 import type { ResourceWrite } from '../resource-store.ts';
-import type { StoredResource } from '../stored-resource.ts';
 import { validateResource } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
 import { identifiedResourceOf } from './body-resource.ts';
 import { mergeMeta } from './client-meta.ts';
 import { ifMatch } from './if-match.ts';
 import { type Interaction, typeAndIdOf } from './interaction.ts';
-import { writeOnce } from './write-once.ts';
 
 /**
  * R4 http.html#update: `PUT [base]/[type]/[id]`. Creates the resource when there is none under the id (http.html#upsert). With `If-Match`
@@ -20,12 +18,9 @@ export const update: Interaction = async (request, server) => {
   demandAccess(request.access, type, 'update');
   const resource = identifiedResourceOf(request, type, id);
   validateResource(resource);
-  const { store } = server;
-  const stored = await writeOnce(server, async (tx) => {
-    const [stored] = await store.write(tx, [updateWrite(resource, request)], request.access);
-    return stored as StoredResource;
-  });
-  return answerWrite(stored, stored.versionId === '1' ? 201 : 200, request, store.base);
+  const write = updateWrite(resource, request);
+  const { stored } = await server.writes.add({ write, access: request.access });
+  return answerWrite(stored, stored.versionId === '1' ? 201 : 200, request, server.store.base);
 };
 
 /** The write of an update by a client, under its conditions: `If-Match`, or `If-None-Match: *` for "only when there is none". */

@@ -1,6 +1,5 @@
-import type { Transaction } from '../../database/database.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
-import type { FhirServer } from './interaction.ts';
 
 /** Two writers that create the same id, or wait for each other, need one more look, not an error. */
 export const WRITE_TRIES_MAX = 3;
@@ -9,10 +8,13 @@ export const WRITE_TRIES_MAX = 3;
  * Runs the work in one transaction. A collision that another try resolves (unique key, deadlock, serialization) is tried again;
  * after that it is `fhir.conflict`.
  */
-export async function writeOnce<T>(server: FhirServer, work: (tx: Transaction) => Promise<T>): Promise<T> {
+export async function writeOnce<T>(
+  { database }: { readonly database: Database },
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await server.database.transaction(work);
+      return await database.transaction(work);
     } catch (error) {
       if (!COLLISIONS.has((error as { code?: unknown } | null)?.code as string)) throw error;
       if (tries >= WRITE_TRIES_MAX) {

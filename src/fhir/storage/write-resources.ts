@@ -23,6 +23,12 @@ import {
 /** Ids grow with time, so new rows stand together in the index and unsorted pages come in the order of creation. */
 export const newResourceId = (): string => randomUUIDv7();
 
+/** A change with the access of who asks for it. */
+export interface AskedWrite {
+  readonly write: ResourceWrite;
+  readonly access: AccessContext;
+}
+
 /**
  * Writes all changes: locks what exists, which takes a round trip, then supersedes it and inserts what is new in up to three statements that go with
  * the next statement of the transaction or its commit. Creates alone lock nothing. Throws `fhir.version-conflict`, `fhir.conflict`, `auth.scope`;
@@ -30,15 +36,15 @@ export const newResourceId = (): string => randomUUIDv7();
  */
 export async function writeResources(
   tx: Transaction,
-  writes: readonly ResourceWrite[],
-  options: { clock: Clock; base: string; access: AccessContext },
+  asked: readonly AskedWrite[],
+  options: { clock: Clock; base: string },
 ): Promise<Planned[]> {
-  const keyed = writes.map((write) => ({ write, ...keyOf(write) }));
+  const keyed = asked.map(({ write, access }) => ({ write, access, ...keyOf(write) }));
   if (new Set(keyed.map(({ key }) => key)).size !== keyed.length) {
     throw new Failure('fhir.invalid', 'One write must not change the same resource twice.');
   }
-  for (const { write, type } of keyed) demandAccess(options.access, type, write.kind);
-  const current = await lock(tx, keyed, options.access);
+  for (const { write, access, type } of keyed) demandAccess(access, type, write.kind);
+  const current = await lock(tx, keyed);
   const now = options.clock.now();
   const changes: Indexed[] = [];
   const planned = keyed.map(({ write, id, key }) => {
@@ -66,8 +72,7 @@ function statementsOf(changes: readonly Indexed[]): Built[] {
   ];
 }
 
-interface Keyed {
-  readonly write: ResourceWrite;
+interface Keyed extends AskedWrite {
   readonly type: string;
   readonly id: string;
   readonly key: string;
@@ -93,37 +98,42 @@ function keyOf(write: ResourceWrite): { type: string; id: string; key: string } 
   return { type, id, key: `${type}/${id}` };
 }
 
-async function lock(
-  tx: Transaction,
-  keyed: readonly Keyed[],
-  access: AccessContext,
-): Promise<Map<string, Current>> {
+/** The current rows of what exists, locked. Those that the caller may not change look as if they were not there. */
+async function lock(tx: Transaction, keyed: readonly Keyed[]): Promise<Map<string, Current>> {
   const existing = keyed.filter(({ write }) => write.kind !== 'create');
-  if (existing.length === 0) return new Map();
   const [only] = existing;
-  if (
-    existing.length === 1 &&
-    only &&
-    accessCondition(access, only.type, only.write.kind as 'update' | 'delete', 'r', new SqlParameters()) ===
-      null
-  )
+  if (!only) return new Map();
+  const limited = existing.filter((one) => conditionOf(one, 'r', new SqlParameters()) !== null);
+  if (existing.length === 1 && limited.length === 0)
     return byKey(await tx.run<LockedRow>(LOCK_ONE, [only.type, only.id]));
   const parameters = new SqlParameters();
   parameters.add(existing.map(({ type }) => type));
   parameters.add(existing.map(({ id }) => id));
-  const conditions = [...new Set(existing.map(({ type, write }) => `${type} ${write.kind}`))].flatMap(
-    (pair) => {
-      const [type = '', kind] = pair.split(' ') as [string, 'update' | 'delete'];
-      const condition = accessCondition(access, type, kind, 'r', parameters);
-      return condition === null ? [] : [`(r.type <> ${parameters.add(type, 'text')} OR (${condition}))`];
-    },
-  );
+  const conditions = alike(limited).map((those) => {
+    const type = parameters.add(those[0]?.type, 'text');
+    const ids = parameters.add(
+      those.map((one) => one.id),
+      'text[]',
+    );
+    return `(r.type <> ${type} OR r.id <> ALL(${ids}) OR (${conditionOf(those[0] as Keyed, 'r', parameters)}))`;
+  });
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
   const text = `${LOCK_TEXT}${where}${LOCK_ORDER}`;
   return byKey(
     await tx.run<LockedRow>(where === '' ? { name: 'fhir-lock', text } : { text }, parameters.values),
   );
 }
+
+/** Those that meet one condition. */
+function alike(keyed: readonly Keyed[]): Keyed[][] {
+  const byAccess = [...Map.groupBy(keyed, ({ access }) => access).values()];
+  return byAccess.flatMap((those) => [
+    ...Map.groupBy(those, ({ type, write }) => `${type} ${write.kind}`).values(),
+  ]);
+}
+
+const conditionOf = ({ access, type, write }: Keyed, alias: string, parameters: SqlParameters) =>
+  accessCondition(access, type, write.kind as 'update' | 'delete', alias, parameters);
 
 type LockedRow = ResourceRow & { readonly search_digest: string };
 

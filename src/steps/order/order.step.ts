@@ -8,10 +8,13 @@ import { type AckOutcome, acknowledgements, outcomeOfFailure } from '../../hl7/a
 import { readMessage } from '../../hl7/codec.ts';
 import { splitBatch } from '../../hl7/split-batch.ts';
 import { Failure } from '../../kernel/errors.ts';
+import { GroupCommit } from '../../kernel/group-commit.ts';
 import { fileOrders, orderKeys } from './file-order.ts';
-import { GroupCommit } from './group-commit.ts';
 import { type Answer, type InboundMessage, InboundMessageStore, keyOf } from './inbound-message.store.ts';
 import { type OrderResources, orderToResources } from './order-to-resources.ts';
+
+/** Senders answered together send again together (see `GroupCommit`); this gathers them, and is short beside a commit. */
+const GATHER_MS = 2;
 
 /** A message with the answer it will get, and its order unless it was refused when it was read. */
 interface Incoming extends InboundMessage {
@@ -25,7 +28,9 @@ interface Incoming extends InboundMessage {
  */
 @Injectable()
 export class OrderStep {
-  private readonly group = new GroupCommit<Incoming, readonly Buffer[]>((group) => this.keep(group));
+  private readonly group = new GroupCommit<Incoming, readonly Buffer[]>((group) => this.keep(group), {
+    gatherMs: GATHER_MS,
+  });
 
   constructor(
     private readonly database: Database,

@@ -1,15 +1,15 @@
 import { describe, expect, it, vi } from 'vitest';
-import { GROUP_ITEMS_MAX, GroupCommit } from './group-commit.ts';
+import { GROUP_ITEMS_MAX, GroupCommit, type GroupOptions } from './group-commit.ts';
 
 /** Keeps every group that was run; an item `bad` fails the whole group it is in. */
-function recorder() {
+function recorder(options: GroupOptions = {}) {
   const groups: string[][] = [];
   const commit = new GroupCommit<string, string>(async (items) => {
     groups.push([...items]);
     await new Promise((resolve) => setTimeout(resolve, 5));
     if (items.includes('bad')) throw new Error('bad');
     return items.map((item) => `${item}!`);
-  });
+  }, options);
   return { groups, commit };
 }
 
@@ -43,6 +43,23 @@ describe('Work done in groups', () => {
     expect(groups).toEqual([['0', 'a', 'bad', 'c'], ['0'], ['a'], ['bad'], ['c']]);
   });
 
+  it('does not try again what may have been done', async () => {
+    const { groups, commit } = recorder({ mayTryAlone: () => false });
+    const all = await Promise.allSettled(['0', 'a', 'bad'].map((item) => commit.add(item, [item])));
+    expect(all.map((one) => one.status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(groups).toEqual([['0', 'a', 'bad']]);
+  });
+
+  it('begins a second group while one is under way, without the keys of the first', async () => {
+    const { groups, commit } = recorder({ groupsMax: 2 });
+    const first = [commit.add('a1', ['a']), commit.add('b1', ['b'])];
+    await vi.waitFor(() => expect(groups).toEqual([['a1', 'b1']]), { interval: 1 });
+    const rest = [commit.add('a2', ['a']), commit.add('c1', ['c']), commit.add('a3', ['a'])];
+    await vi.waitFor(() => expect(groups).toEqual([['a1', 'b1'], ['c1']]), { interval: 1 });
+    expect(await Promise.all([...first, ...rest])).toEqual(['a1!', 'b1!', 'a2!', 'c1!', 'a3!']);
+    expect(groups).toEqual([['a1', 'b1'], ['c1'], ['a2'], ['a3']]);
+  });
+
   it('goes on after a failure', async () => {
     const { commit } = recorder();
     await expect(commit.add('bad', [])).rejects.toThrow('bad');
@@ -50,7 +67,7 @@ describe('Work done in groups', () => {
   });
 
   it('gathers senders who were answered together into one group again', async () => {
-    const { groups, commit } = recorder();
+    const { groups, commit } = recorder({ gatherMs: 2 });
     const sender = async (name: string) => {
       for (const n of [1, 2, 3]) {
         await commit.add(`${name}${n}`, [name]);

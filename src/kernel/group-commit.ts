@@ -8,53 +8,69 @@ interface Waiting<T, R> {
   readonly reject: (error: unknown) => void;
 }
 
+export interface GroupOptions {
+  /** Groups under way beside each other: what one waits for, the disk or the other side of a socket, another one can use. */
+  readonly groupsMax?: number;
+  /**
+   * Senders that were answered together send again together: the first of them would make a group of its own, and the others would wait
+   * for its commit. So after a group of several the next one waits this long; after a lone item it does not.
+   */
+  readonly gatherMs?: number;
+  /** False: the group may have been done in spite of the error, so its items must not be tried again. */
+  readonly mayTryAlone?: (error: unknown) => boolean;
+}
+
 /** Bounds what one failure makes to be done again, and how long the first of a group waits for the last. */
 export const GROUP_ITEMS_MAX = 64;
-/**
- * Senders that were answered together send again together: the first of them would make a group of its own, and the others would wait
- * for its commit. So after a group of several the next one waits this long; after a lone item it does not.
- */
-export const GATHER_MS = 2;
 
 /**
- * Does what comes while other work is under way together, as one group with one commit: what a message costs is above all its round
+ * Does what comes while other work is under way together, as one group with one commit: what a small write costs is above all its round
  * trips to the database and its wait for the disk. An item waits for no more than the others that came in the same turn of the event
  * loop, so nobody waits for a group to fill.
  *
- * Items that share a key are never in one group, and go in the order in which they came: the later one sees what the earlier one has
+ * Items that share a key are never under way together, and go in the order in which they came: the later one sees what the earlier one has
  * written. When a group fails, each of its items is tried alone, so that one bad item fails alone.
  */
 export class GroupCommit<T, R> {
   private waiting: Waiting<T, R>[] = [];
-  private busy = false;
+  private readonly underWay = new Set<string>();
+  private readonly options: Required<GroupOptions>;
+  private workers = 0;
   private lastSize = 1;
 
   constructor(
     /** Does all items or none; gives one result each, in their order. */
     private readonly run: (items: readonly T[]) => Promise<readonly R[]>,
-  ) {}
+    options: GroupOptions = {},
+  ) {
+    this.options = { groupsMax: 1, gatherMs: 0, mayTryAlone: () => true, ...options };
+  }
 
   /** Resolves when the item's group is committed. `keys` name what the item reads and writes. */
   add(item: T, keys: readonly string[]): Promise<R> {
     const result = new Promise<R>((resolve, reject) => this.waiting.push({ item, keys, resolve, reject }));
-    void this.work();
+    if (this.workers < this.options.groupsMax) void this.work();
     return result;
   }
 
   private async work(): Promise<void> {
-    if (this.busy) return;
-    this.busy = true;
-    while (this.waiting.length > 0) {
-      await (this.lastSize > 1 ? setTimeout(GATHER_MS) : setImmediate());
+    this.workers += 1;
+    for (;;) {
+      const { gatherMs } = this.options;
+      await (gatherMs > 0 && this.lastSize > 1 ? setTimeout(gatherMs) : setImmediate());
       const group = this.nextGroup();
+      if (group.length === 0) break;
       this.lastSize = group.length;
+      const keys = group.flatMap((one) => one.keys);
+      for (const key of keys) this.underWay.add(key);
       await this.runGroup(group);
+      for (const key of keys) this.underWay.delete(key);
     }
-    this.busy = false;
+    this.workers -= 1;
   }
 
   private nextGroup(): Waiting<T, R>[] {
-    const taken = new Set<string>();
+    const taken = new Set(this.underWay);
     const group: Waiting<T, R>[] = [];
     const later: Waiting<T, R>[] = [];
     for (const one of this.waiting) {
@@ -71,8 +87,9 @@ export class GroupCommit<T, R> {
       const results = await this.run(group.map((one) => one.item));
       for (const [at, one] of group.entries()) one.resolve(results[at] as R);
     } catch (error) {
-      if (group.length === 1) group[0]?.reject(error);
-      else for (const one of group) await this.runGroup([one]);
+      if (group.length > 1 && this.options.mayTryAlone(error))
+        for (const one of group) await this.runGroup([one]);
+      else for (const one of group) one.reject(error);
     }
   }
 }
