@@ -60,6 +60,30 @@ describe('Work done in groups', () => {
     expect(groups).toEqual([['a1', 'b1'], ['c1'], ['a2'], ['a3']]);
   });
 
+  it('leaves a group that takes too long to itself, and keeps what shares a key with it waiting', async () => {
+    let release = () => {};
+    const stuck = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const groups: string[][] = [];
+    const commit = new GroupCommit<string, string>(
+      async (items) => {
+        groups.push([...items]);
+        if (items.includes('stuck')) await stuck;
+        return items.map((item) => `${item}!`);
+      },
+      { patienceMs: 5 },
+    );
+    const held = [commit.add('stuck', ['a'])];
+    await vi.waitFor(() => expect(groups).toEqual([['stuck']]), { interval: 1 });
+    held.push(commit.add('a2', ['a']));
+    expect(await commit.add('b', ['b'])).toBe('b!');
+    expect(groups).toEqual([['stuck'], ['b']]);
+    release();
+    expect(await Promise.all(held)).toEqual(['stuck!', 'a2!']);
+    expect(groups).toEqual([['stuck'], ['b'], ['a2']]);
+  });
+
   it('goes on after a failure', async () => {
     const { commit } = recorder();
     await expect(commit.add('bad', [])).rejects.toThrow('bad');

@@ -1,3 +1,4 @@
+import { setTimeout as setTimer } from 'node:timers';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
 /** Waiting work that is done together with others. */
@@ -16,6 +17,8 @@ export interface GroupOptions {
    * for its commit. So after a group of several the next one waits this long; after a lone item it does not.
    */
   readonly gatherMs?: number;
+  /** A group that takes longer goes on by itself, and the next one begins: what waits for somebody else does not hold up everybody. */
+  readonly patienceMs?: number;
   /** False: the group may have been done in spite of the error, so its items must not be tried again. */
   readonly mayTryAlone?: (error: unknown) => boolean;
 }
@@ -43,14 +46,18 @@ export class GroupCommit<T, R> {
     private readonly run: (items: readonly T[]) => Promise<readonly R[]>,
     options: GroupOptions = {},
   ) {
-    this.options = { groupsMax: 1, gatherMs: 0, mayTryAlone: () => true, ...options };
+    this.options = { groupsMax: 1, gatherMs: 0, patienceMs: 0, mayTryAlone: () => true, ...options };
   }
 
   /** Resolves when the item's group is committed. `keys` name what the item reads and writes. */
   add(item: T, keys: readonly string[]): Promise<R> {
     const result = new Promise<R>((resolve, reject) => this.waiting.push({ item, keys, resolve, reject }));
-    if (this.workers < this.options.groupsMax) void this.work();
+    this.wake();
     return result;
+  }
+
+  private wake(): void {
+    if (this.waiting.length > 0 && this.workers < this.options.groupsMax) void this.work();
   }
 
   private async work(): Promise<void> {
@@ -61,12 +68,20 @@ export class GroupCommit<T, R> {
       const group = this.nextGroup();
       if (group.length === 0) break;
       this.lastSize = group.length;
-      const keys = group.flatMap((one) => one.keys);
-      for (const key of keys) this.underWay.add(key);
-      await this.runGroup(group);
-      for (const key of keys) this.underWay.delete(key);
+      await this.within(this.runGroup(group));
     }
     this.workers -= 1;
+  }
+
+  private async within(work: Promise<void>): Promise<void> {
+    const { patienceMs } = this.options;
+    if (patienceMs === 0) return work;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimer(resolve, patienceMs);
+    });
+    await Promise.race([work, patience]);
+    clearTimeout(timer);
   }
 
   private nextGroup(): Waiting<T, R>[] {
@@ -82,14 +97,18 @@ export class GroupCommit<T, R> {
     return group;
   }
 
+  /** Never rejects. */
   private async runGroup(group: readonly Waiting<T, R>[]): Promise<void> {
+    for (const key of group.flatMap((one) => one.keys)) this.underWay.add(key);
     try {
       const results = await this.run(group.map((one) => one.item));
       for (const [at, one] of group.entries()) one.resolve(results[at] as R);
     } catch (error) {
       if (group.length > 1 && this.options.mayTryAlone(error))
-        for (const one of group) await this.runGroup([one]);
+        await Promise.all(group.map((one) => this.runGroup([one])));
       else for (const one of group) one.reject(error);
     }
+    for (const key of group.flatMap((one) => one.keys)) this.underWay.delete(key);
+    this.wake();
   }
 }

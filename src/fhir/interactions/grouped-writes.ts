@@ -25,8 +25,8 @@ export interface Written {
  */
 const GROUPS_MAX = 2;
 /**
- * A row or condition that another transaction holds makes all of a group wait; after this the group is given up, and each of its writes waits by
- * itself. Longer than an ordinary commit, shorter than anybody notices.
+ * A row or condition that another transaction holds makes all of a group wait; after this the group is given up, each of its writes waits by
+ * itself, and the next group begins. Longer than an ordinary commit, shorter than anybody notices.
  */
 export const GROUP_LOCK_MS_MAX = 50;
 
@@ -37,6 +37,7 @@ export const GROUP_LOCK_MS_MAX = 50;
 export class GroupedWrites {
   private readonly group = new GroupCommit<SingleWrite, Written | Failure>((items) => this.commit(items), {
     groupsMax: GROUPS_MAX,
+    patienceMs: GROUP_LOCK_MS_MAX,
     mayTryAlone: (error) => !mayHaveHappened(error),
   });
 
