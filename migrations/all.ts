@@ -10,6 +10,7 @@ import { HistoryIndex1763700000009 } from './0009-history-index.ts';
 import { PacsObjects1763700000010 } from './0010-pacs.ts';
 import { Gate1763700000011 } from './0011-gate.ts';
 import { Models1763700000012 } from './0012-models.ts';
+import { MainDate1763700000021 } from './0021-main-date.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -25,4 +26,5 @@ export const MIGRATIONS = [
   PacsObjects1763700000010,
   Gate1763700000011,
   Models1763700000012,
+  MainDate1763700000021,
 ] as const;

@@ -134,7 +134,7 @@ function walked(
 ): string[] {
   const { build, query, sets } = page;
   const [first, ...others] = keys as [SortKey, ...SortKey[]];
-  const { table, column, code, order } = first.walk as Walk;
+  const { table, column, code, order, single } = first.walk as Walk;
   const type = build.parameters.name(search.type);
   const param = build.parameters.name(code);
   const none = `SELECT ${carried([{ ...first, sql: () => `NULL::${first.cast}` }, ...others], build)} FROM resource r
@@ -144,7 +144,9 @@ function walked(
   const all = [own, ...others];
   const from = `FROM ${table} s WHERE ${gate} AND s.type = ${type} AND s.param = ${param}${walkedFrom(own, column, page)}`;
   // Of several values only the one that counts. It stands behind the filters, which most rows fail.
-  const best = `NOT EXISTS (SELECT 1 FROM ${table} o WHERE o.type = ${type} AND o.id = r.id AND o.param = ${param}
+  const best = single
+    ? 'TRUE'
+    : `NOT EXISTS (SELECT 1 FROM ${table} o WHERE o.type = ${type} AND o.id = r.id AND o.param = ${param}
       AND ${compared('o', order)} ${first.descending ? '>' : '<'} ${compared('s', order)} OFFSET 0)`;
   const rows =
     how === 'walk'

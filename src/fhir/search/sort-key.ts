@@ -1,6 +1,7 @@
 import { Failure } from '../../kernel/errors.ts';
 import type { Build } from './build-filter.ts';
 import type { SearchTable } from './exists-in.ts';
+import { isMainDate } from './main-date.ts';
 import { sources } from './parameter-sources.ts';
 import { searchParametersOf } from './search-parameters.ts';
 import type { SortRule } from './search-query.ts';
@@ -22,6 +23,8 @@ export interface Walk {
   /** What tells the values of one resource apart, `column` first: all in the index, so that the walk need not look into the table. */
   readonly order: readonly string[];
   readonly code: string;
+  /** No resource has several values. */
+  readonly single: boolean;
 }
 
 export type KeyCast = 'text' | 'timestamptz' | 'numeric';
@@ -54,11 +57,17 @@ export function sortKey({ code, descending }: SortRule, type: string): SortKey {
   const only = codes.length === 1 ? codes[0] : undefined;
   return {
     descending,
-    sql: ({ parameters }) => `(SELECT ${best}(s.${table.column}) FROM ${table.table} s
+    sql: ({ parameters }) =>
+      isMainDate(type, code)
+        ? 'r.main_date'
+        : `(SELECT ${best}(s.${table.column}) FROM ${table.table} s
       WHERE s.type = ${parameters.name(type)} AND s.id = r.id AND s.param IN (${codes.map((one) => parameters.name(one)).join(', ')}))`,
     cast: table.cast,
     nullable: true,
-    walk: only === undefined || !table.order ? null : { ...table, order: table.order, code: only },
+    walk:
+      only === undefined || !table.order
+        ? null
+        : { ...table, order: table.order, code: only, single: isMainDate(type, only) },
   };
 }
 

@@ -3,6 +3,7 @@ import type { Database, Transaction } from '../../database/database.ts';
 import { parseJson } from '../resource-json.ts';
 import { indexResource } from '../search/index-resource.ts';
 import type { IndexRows } from '../search/index-rows.ts';
+import { mainDateOf } from '../search/main-date.ts';
 import { searchDigest } from './search-digest.ts';
 import { arrayLiteral, reindexOf } from './write-statements.ts';
 
@@ -90,6 +91,7 @@ async function write(tx: Transaction, type: string, stale: readonly Stale[]): Pr
     stale.map(({ id }) => id),
     stale.map(({ fresh }) => arrayLiteral(fresh.tokens)),
     stale.map(({ digest }) => digest),
+    stale.map(({ fresh }) => mainDateOf(type, fresh)),
   ];
   const { statement, values } = reindexOf(
     columns,

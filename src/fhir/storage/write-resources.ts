@@ -5,6 +5,7 @@ import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, accessCondition, demandAccess } from '../access-context.ts';
 import { indexResource } from '../search/index-resource.ts';
 import { type IndexRows, noIndexRows } from '../search/index-rows.ts';
+import { mainDateOf } from '../search/main-date.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
 import { searchDigest } from './search-digest.ts';
@@ -161,6 +162,7 @@ function freshColumns(changes: readonly Indexed[]): unknown[][] {
     stored.map((one) => one.json),
     changes.map(({ rows }) => arrayLiteral(rows.tokens)),
     changes.map(({ digest }) => digest),
+    changes.map(({ plan, rows }) => mainDateOf(plan.stored.type, rows)),
   ];
 }
 
@@ -177,5 +179,6 @@ function supersededColumns(changes: readonly Indexed[]): unknown[][] {
     stored.map((one) => one.json),
     changes.map(({ rows }) => arrayLiteral(rows.tokens)),
     changes.map(({ digest }) => digest),
+    changes.map(({ plan, rows }) => mainDateOf(plan.stored.type, rows)),
   ];
 }

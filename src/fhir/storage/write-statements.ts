@@ -91,14 +91,14 @@ export interface Built {
   readonly values: readonly unknown[];
 }
 
-/** New resources: columns type, id, version, last_updated, method, content, tokens, search_digest; and their search rows. */
+/** New resources: columns type, id, version, last_updated, method, content, tokens, search_digest, main_date; and their search rows. */
 export function insertOf(columns: readonly unknown[][], owned: readonly Owned[]): Built {
   return build('insert', INSERT, columns, owned);
 }
 
 /**
  * Moves the superseded versions away and writes the new ones: columns type, id, supersedes, version, last_updated, deleted, method, content,
- * tokens, search_digest. The rows are locked, so they are there. Their search rows stay as they are.
+ * tokens, search_digest, main_date. The rows are locked, so they are there. Their search rows stay as they are.
  */
 export function supersedeOf(columns: readonly unknown[][]): Built {
   return build('supersede', SUPERSEDE, columns, []);
@@ -109,7 +109,7 @@ export function replaceOf(columns: readonly unknown[][], owned: readonly Owned[]
   return build('replace', REPLACE, columns, owned);
 }
 
-/** Other entries and search rows for versions that stay: columns type, id, tokens, search_digest. The rows are locked, and still those versions. */
+/** Other entries and search rows for versions that stay: columns type, id, tokens, search_digest, main_date. The rows are locked, and still those versions. */
 export function reindexOf(columns: readonly unknown[][], owned: readonly Owned[]): Built {
   return build('reindex', REINDEX, columns, owned);
 }
@@ -123,25 +123,27 @@ interface Frame {
 }
 
 const INSERT: Frame = {
-  columns: 8,
+  columns: 9,
   before: [],
-  end: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, search_digest)
-  SELECT w.type, w.id, w.version, w.last_updated, false, w.method, w.content, w.tokens::text[], w.search_digest
-  FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::bigint[])
-    AS w(type, id, version, last_updated, method, content, tokens, search_digest)`,
+  end: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, search_digest, main_date)
+  SELECT w.type, w.id, w.version, w.last_updated, false, w.method, w.content, w.tokens::text[], w.search_digest, w.main_date
+  FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+      $9::timestamptz[])
+    AS w(type, id, version, last_updated, method, content, tokens, search_digest, main_date)`,
 };
 
 const SUPERSEDE: Frame = {
-  columns: 10,
+  columns: 11,
   rows: {
     many: `w AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::bool[], $7::text[], $8::text[],
-        $9::text[], $10::bigint[])
-      AS w(type, id, supersedes, version, last_updated, deleted, method, content, tokens, search_digest)
+        $9::text[], $10::bigint[], $11::timestamptz[])
+      AS w(type, id, supersedes, version, last_updated, deleted, method, content, tokens, search_digest, main_date)
   )`,
     one: `w AS (
     SELECT $1::text AS type, $2::text AS id, $3::int AS supersedes, $4::int AS version, $5::timestamptz AS last_updated,
-      $6::bool AS deleted, $7::text AS method, $8::text AS content, $9::text AS tokens, $10::bigint AS search_digest
+      $6::bool AS deleted, $7::text AS method, $8::text AS content, $9::text AS tokens, $10::bigint AS search_digest,
+      $11::timestamptz AS main_date
   )`,
   },
   before: [
@@ -153,7 +155,7 @@ const SUPERSEDE: Frame = {
   ],
   end: `UPDATE resource r
   SET version = w.version, last_updated = w.last_updated, deleted = w.deleted, method = w.method,
-      content = w.content, tokens = w.tokens::text[], search_digest = w.search_digest
+      content = w.content, tokens = w.tokens::text[], search_digest = w.search_digest, main_date = w.main_date
   FROM w WHERE r.type = w.type AND r.id = w.id AND r.version = w.supersedes`,
 };
 
@@ -169,17 +171,18 @@ const REPLACE: Frame = {
 };
 
 const REINDEX: Frame = {
-  columns: 4,
+  columns: 5,
   before: [
     `w AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS w(type, id, tokens, search_digest)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
+      AS w(type, id, tokens, search_digest, main_date)
   )`,
     ...TABLES.map(
       ({ kind, table }) =>
         `old_${kind} AS (DELETE FROM ${table} s USING w WHERE s.type = w.type AND s.id = w.id)`,
     ),
   ],
-  end: `UPDATE resource r SET tokens = w.tokens::text[], search_digest = w.search_digest
+  end: `UPDATE resource r SET tokens = w.tokens::text[], search_digest = w.search_digest, main_date = w.main_date
   FROM w WHERE r.type = w.type AND r.id = w.id`,
 };
 
