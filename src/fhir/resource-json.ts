@@ -31,8 +31,11 @@ export function parseJson(text: string, respelledNumbers = RESPELLED.test(text))
   return JSON.parse(text, keepSpelling as (key: string, value: unknown) => unknown);
 }
 
-/** A number that ends in zeros after the point, or has an exponent, or many digits. May say yes too often, never too seldom. */
-const RESPELLED = /\d\.\d*0[\s,}\]]|\d[eE][+-]?\d|\d{15}|\d\.\d{15}|-0[\s,}\]]|0\.0{6}/;
+/**
+ * A number that ends in zeros after the point, or has an exponent, or many digits, or is -0. Numbers stand behind a colon, a comma or a bracket: so an
+ * id such as `…-91e5-…` is none, and only a text with just that in it is looked at in vain. May say yes too often, never too seldom.
+ */
+const RESPELLED = /[:,[]\s*-?(?:\d+\.\d*0(?![\d.])|\d+(?:\.\d+)?[eE]|[\d.]{16}|0\.0{6}|(?<=-)0(?![\d.]))/;
 
 /** Prints a resource (or part of one) as JSON text, numbers as they were read. */
 export function printJson(value: object): string {
