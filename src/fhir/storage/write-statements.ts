@@ -7,14 +7,15 @@ import type { IndexRows } from '../search/index-rows.ts';
  *
  * A part of a statement costs even when it has no rows: so there is one statement for each set of kinds that has any, named after it.
  *
- * One resource alone, the usual case, comes as plain values: of a list PostgreSQL assumes ten rows when it does not know them, finds a plan for the
- * very values cheaper than one for all, and plans each time anew, which costs more than the update itself.
+ * One resource alone comes as plain values, and the first list of several as `(SELECT $1)`: of a list that it does not look into PostgreSQL
+ * assumes ten rows; if it could look, it would find a plan for the very values cheaper than one for all, and plan each time anew, which costs as
+ * much as the update itself.
  */
 
 /** Locks the rows that will change, always in the same order, so that two writes cannot wait for each other. */
 export const LOCK_TEXT = `
   SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content, r.search_digest
-  FROM resource r JOIN unnest($1::text[], $2::text[]) AS w(type, id) ON r.type = w.type AND r.id = w.id`;
+  FROM resource r JOIN unnest((SELECT $1::text[]), $2::text[]) AS w(type, id) ON r.type = w.type AND r.id = w.id`;
 export const LOCK_ORDER = ' ORDER BY r.type, r.id FOR UPDATE OF r';
 /** The same for one row. */
 export const LOCK_ONE: Statement = {
@@ -136,7 +137,7 @@ const SUPERSEDE: Frame = {
   columns: 11,
   rows: {
     many: `w AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::bool[], $7::text[], $8::text[],
+    SELECT * FROM unnest((SELECT $1::text[]), $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::bool[], $7::text[], $8::text[],
         $9::text[], $10::bigint[], $11::timestamptz[])
       AS w(type, id, supersedes, version, last_updated, deleted, method, content, tokens, search_digest, main_date)
   )`,
