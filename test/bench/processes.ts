@@ -23,7 +23,7 @@ export class BenchServer {
     const child = fork(join(import.meta.dirname, 'bench-server.js'), {
       env: { ...process.env, ...env },
       // As `npm start` does: room for short-lived objects, so that a study is over before they are looked through.
-      execArgv: ['--min-semi-space-size=16'],
+      execArgv: ['--min-semi-space-size=16', '--max-semi-space-size=16'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const steps: StepMessage[] = [];
