@@ -56,40 +56,54 @@ export function planWrite(
   if (write.kind === 'create' && current) {
     throw new Failure('fhir.conflict', 'A resource with this id exists already.', { retry: false });
   }
-  const previous = alive ? current.parse() : undefined;
   if (
+    alive &&
     write.kind === 'update' &&
     write.unchanged === 'skip' &&
-    previous &&
-    sameContent(write.resource, previous)
+    sameContent(write.resource, current.parse())
   ) {
-    return { stored: current as StoredResource, change: null, supersedes: null };
+    return { stored: current, change: null, supersedes: null };
   }
   const version = versionAfter(current);
   const lastUpdated = instantAfter(current, now);
-  const resource = withServerMeta(merged(write, previous), id, String(version), lastUpdated);
+  const sent = merged(write, alive ? current : null);
+  const resource = withServerMeta(sent, id, String(version), lastUpdated);
   const { resourceType: type } = resource;
   const method = write.kind === 'create' ? 'POST' : 'PUT';
+  const made = { type, id, versionId: String(version), resource };
   return {
     stored: new StoredResource(type, id, String(version), lastUpdated, false, printJson(resource), method),
-    change: {
-      type,
-      id,
-      versionId: String(version),
-      interaction: alive ? 'update' : 'create',
-      resource,
-      ...(previous ? { previous } : {}),
-    },
+    change: alive
+      ? {
+          ...made,
+          interaction: 'update',
+          // Parsed when somebody asks: few do.
+          get previous() {
+            return current.parse();
+          },
+        }
+      : { ...made, interaction: 'create' },
     supersedes: current ? version - 1 : null,
   };
 }
 
-function merged(write: Exclude<ResourceWrite, { kind: 'delete' }>, previous: Resource | undefined): Resource {
+function merged(
+  write: Exclude<ResourceWrite, { kind: 'delete' }>,
+  previous: StoredResource | null,
+): Resource {
   const { resource } = write;
   if (write.kind === 'create' || !write.mergeMeta) return resource;
-  const meta = write.mergeMeta(resource.meta, previous?.meta);
+  const meta = write.mergeMeta(resource.meta, previous ? metaOf(previous) : undefined);
   return meta === resource.meta ? resource : copyWith(resource, { meta });
 }
+
+/** Most resources have nothing in their meta but what the server puts there, and that stands at the beginning of the text: no need to parse it all. */
+function metaOf(stored: StoredResource): Resource['meta'] {
+  return PLAIN_META.test(stored.json) ? {} : stored.parse().meta;
+}
+
+const PLAIN_META =
+  /^\{"resourceType":"[A-Za-z]+","id":"[A-Za-z0-9.-]+","meta":\{"versionId":"\d+","lastUpdated":"[^"\\]+"\}[,}]/;
 
 function checkVersion(write: ResourceWrite, current: StoredResource | null): void {
   if (
