@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../../kernel/errors.ts';
@@ -56,7 +57,11 @@ function spawnPostmaster(place: PostmasterPlace): void {
   const log = openSync(place.log, 'a');
   const child = spawn(
     place.binaries.postgres,
-    ['-D', place.data, ...SETTINGS, '-c', `unix_socket_directories=${place.socketFolder}`],
+    [
+      ...['-D', place.data, ...SETTINGS],
+      ...['-c', `shared_buffers=${sharedBuffersMb(machineBytes())}MB`],
+      ...['-c', `unix_socket_directories=${place.socketFolder}`],
+    ],
     {
       detached: true,
       stdio: ['ignore', log, log],
@@ -70,18 +75,36 @@ function spawnPostmaster(place: PostmasterPlace): void {
 }
 
 /**
- * For one department on one machine: enough buffers for the hot indexes, no TCP port at all. `synchronous_commit` stays on:
+ * For one department on one machine: no TCP port at all. `synchronous_commit` stays on:
  * an acknowledged message is on the disk.
  */
 const SETTINGS = [
   ...['-c', 'listen_addresses='],
-  ...['-c', 'shared_buffers=128MB'],
   ...['-c', 'max_connections=100'],
   ...['-c', 'random_page_cost=1.1'],
   ...['-c', 'jit=off'],
   ...['-c', 'log_min_error_statement=panic'], // statements carry patient data
   ...['-c', 'log_error_verbosity=terse'], // so do details of errors
 ];
+
+/** PostgreSQL's own default, enough for a small site. */
+const SHARED_BUFFERS_MB_MIN = 128;
+/** The hot indexes of some million resources; what does not fit lies in the cache of the system. */
+const SHARED_BUFFERS_MB_MAX = 1_024;
+/** PostgreSQL's manual begins at a quarter on a machine of its own; here the models, the volumes and the server live too. */
+const SHARED_BUFFERS_SHARE = 1 / 16;
+
+/** PostgreSQL's own cache in MB, for a machine of so many bytes. It takes the memory when it fills it, not before. */
+export function sharedBuffersMb(machineBytes: number): number {
+  const share = Math.floor((machineBytes * SHARED_BUFFERS_SHARE) / 2 ** 20);
+  return Math.min(SHARED_BUFFERS_MB_MAX, Math.max(SHARED_BUFFERS_MB_MIN, share));
+}
+
+/** What this machine has, or the container it runs in. */
+function machineBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
 
 /** Fast shutdown (SIGINT): open transactions are rolled back, all is flushed. */
 export async function stopPostmaster(data: string): Promise<void> {
