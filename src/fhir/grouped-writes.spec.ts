@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FhirApp, fhirApp } from '../../test/fhir-app.ts';
 import { GROUP_LOCK_MS_MAX } from './interactions/grouped-writes.ts';
+import { ResourceStore } from './resource-store.ts';
 
 let fhir: FhirApp;
 beforeAll(async () => {
@@ -82,11 +83,17 @@ describe('writes that come together', () => {
     const released = new Promise<void>((resolve) => {
       release = resolve;
     });
+    let locked = () => {};
+    const isLocked = new Promise<void>((resolve) => {
+      locked = resolve;
+    });
     const holding = fhir.database.transaction(async (tx) => {
       const those = `type = 'Patient' AND id IN ('held-0', 'held-1', 'held-2')`;
       await tx.run({ text: `SELECT 1 FROM resource WHERE ${those} FOR UPDATE` });
+      locked();
       await released;
     });
+    await isLocked;
     const ended: string[] = [];
     const note = (name: string) => (answer: { status: number }) => ended.push(`${name} ${answer.status}`);
     const held = [put('held-0', { active: true }).then(note('held'))];
@@ -102,5 +109,65 @@ describe('writes that come together', () => {
     await Promise.all([holding, ...held]);
     expect(ended.slice(2)).toEqual(['held 200', 'held 200', 'held 200']);
     expect(GROUP_LOCK_MS_MAX).toBeLessThan(100);
+  });
+});
+
+describe('an update of what this process wrote last', () => {
+  /** As another process would: it knows nothing of what the server remembers. */
+  const elsewhere = (id: string, more: object) => {
+    const other = new ResourceStore(fhir.database, { baseUrl: 'http://127.0.0.1:8080' });
+    const resource = { ...patient(id), resourceType: 'Patient' as const, id, ...more };
+    return fhir.database.transaction((tx) => other.write(tx, [{ kind: 'update', resource }]));
+  };
+
+  it('sees that somebody else has written meanwhile: no version is lost, no label, no conflict overlooked', async () => {
+    await put('guessed');
+    await put('guessed', { active: true });
+    const label = {
+      system: 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality',
+      code: 'R',
+    };
+    await elsewhere('guessed', { meta: { security: [label] } });
+    const stale = await put('guessed', {}, { 'if-match': 'W/"2"' });
+    expect(stale.status).toBe(412);
+    await elsewhere('guessed', { meta: { security: [label] }, active: false });
+    const [updated, other] = await Promise.all([put('guessed', { gender: 'other' }), put('not-guessed')]);
+    expect([updated.status, updated.json.meta.versionId, other.status]).toEqual([200, '5', 201]);
+    expect(updated.json.meta.security).toEqual([label]);
+    const { json } = await fhir.send('GET', 'Patient/guessed/_history');
+    const versions = json.entry.map((entry: { resource: { meta: { versionId: string } } }) => entry.resource);
+    expect(versions.map((one: { meta: { versionId: string } }) => one.meta.versionId)).toEqual([
+      '5',
+      '4',
+      '3',
+      '2',
+      '1',
+    ]);
+    expect(versions.map((one: { active?: boolean }) => one.active)).toEqual([
+      undefined,
+      false,
+      undefined,
+      true,
+      undefined,
+    ]);
+  });
+
+  it('finds its search rows replaced, whoever wrote the ones before', async () => {
+    await put('rows', { birthDate: '1970-01-01' });
+    await elsewhere('rows', { birthDate: '1980-01-01' });
+    await put('rows', { birthDate: '1970-01-01' });
+    const total = async (date: string) =>
+      (await fhir.send('GET', `Patient?_id=rows&birthdate=${date}&_summary=count`)).json.total;
+    expect([await total('1970-01-01'), await total('1980-01-01')]).toEqual([1, 0]);
+  });
+
+  it('after a delete by somebody else makes a new version on top of it', async () => {
+    await put('gone');
+    const other = new ResourceStore(fhir.database, { baseUrl: 'http://127.0.0.1:8080' });
+    await fhir.database.transaction((tx) =>
+      other.write(tx, [{ kind: 'delete', type: 'Patient', id: 'gone' }]),
+    );
+    const again = await put('gone', { active: true });
+    expect([again.status, again.json.meta.versionId]).toEqual([200, '3']);
   });
 });

@@ -21,12 +21,18 @@ import {
   readVersion,
   type TypedIdentifier,
 } from './storage/read-resources.ts';
+import { RecentVersions } from './storage/recent-versions.ts';
 import type { ResourceChange, ResourceWrite } from './storage/write-plan.ts';
-import { type AskedWrite, newResourceId, writeResources } from './storage/write-resources.ts';
+import {
+  type AskedWrite,
+  newResourceId,
+  OUTDATED_SQLSTATE,
+  writeResources,
+} from './storage/write-resources.ts';
 import type { StoredResource } from './stored-resource.ts';
 
 export type { AskedWrite, ResourceChange, ResourceId, ResourceWrite, SearchResult, TypedIdentifier };
-export { newResourceId };
+export { newResourceId, OUTDATED_SQLSTATE };
 
 /** Called inside the transaction, when rows and search rows are written. Throwing rolls the write back. */
 export type ChangeListener = (
@@ -47,6 +53,7 @@ export class ResourceStore {
   readonly base: string;
   private readonly listeners: ChangeListener[] = [];
   private readonly clock: Clock = systemClock;
+  private readonly recent = new RecentVersions();
 
   constructor(
     private readonly database: Database,
@@ -123,9 +130,17 @@ export class ResourceStore {
     );
   }
 
-  /** The same for changes that several callers ask for. */
-  async writeTogether(tx: Transaction, asked: readonly AskedWrite[]): Promise<StoredResource[]> {
-    const planned = await writeResources(tx, asked, { clock: this.clock, base: this.base });
+  /**
+   * The same for changes that several callers ask for. `guess`: what this process wrote last is taken for the current version, which saves a round
+   * trip; when it is not, the transaction fails with `OUTDATED_SQLSTATE`, and the next try looks.
+   */
+  async writeTogether(
+    tx: Transaction,
+    asked: readonly AskedWrite[],
+    { guess = false }: { guess?: boolean } = {},
+  ): Promise<StoredResource[]> {
+    const { clock, base, recent } = this;
+    const planned = await writeResources(tx, asked, { clock, base, recent, guess });
     const made = planned.flatMap(({ change }, at) => (change ? [{ change, access: asked[at]?.access }] : []));
     for (const [access, those] of Map.groupBy(made, (one) => one.access)) {
       const changes = those.map(({ change }) => change);

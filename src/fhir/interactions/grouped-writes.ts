@@ -67,7 +67,7 @@ export class GroupedWrites {
     const found = await matchTogether(this.store, tx, criteria);
     const matches = new Map(asked.map((item, at) => [item, found[at] ?? null]));
     const fresh = items.filter((item) => !matches.get(item));
-    const stored = await this.store.writeTogether(tx, fresh);
+    const stored = await this.store.writeTogether(tx, fresh, { guess: true });
     const written = new Map(fresh.map((item, at) => [item, stored[at] as StoredResource]));
     return items.map((item) => {
       const match = matches.get(item);

@@ -1,5 +1,6 @@
 import type { Database, Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
+import { OUTDATED_SQLSTATE } from '../resource-store.ts';
 
 /** Two writers that create the same id, or wait for each other, need one more look, not an error. */
 export const WRITE_TRIES_MAX = 3;
@@ -25,4 +26,4 @@ export async function writeOnce<T>(
 }
 
 /** SQLSTATE: unique_violation, deadlock_detected, serialization_failure */
-const COLLISIONS: ReadonlySet<string> = new Set(['23505', '40P01', '40001']);
+const COLLISIONS: ReadonlySet<string> = new Set(['23505', '40P01', '40001', OUTDATED_SQLSTATE]);

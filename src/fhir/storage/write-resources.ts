@@ -7,7 +7,8 @@ import { indexResource } from '../search/index-resource.ts';
 import { type IndexRows, noIndexRows } from '../search/index-rows.ts';
 import { mainDateOf } from '../search/main-date.ts';
 import { SqlParameters } from '../sql-parameters.ts';
-import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+import { type ResourceRow, rowToStored } from '../stored-resource.ts';
+import type { CurrentVersion, RecentVersions } from './recent-versions.ts';
 import { searchDigest } from './search-digest.ts';
 import { type Planned, planWrite, type ResourceWrite } from './write-plan.ts';
 import {
@@ -30,6 +31,18 @@ export interface AskedWrite {
   readonly access: AccessContext;
 }
 
+export interface WriteOptions {
+  readonly clock: Clock;
+  readonly base: string;
+  /** Kept up to date with what is written. */
+  readonly recent: RecentVersions;
+  /** What is recent need not be locked; the transaction may fail with `OUTDATED_SQLSTATE`, and must then be tried again. */
+  readonly guess: boolean;
+}
+
+/** Somebody else wrote a version between the look and the write. The second try looks again. */
+export const OUTDATED_SQLSTATE = '22012';
+
 /**
  * Writes all changes: locks what exists, which takes a round trip, then supersedes it and inserts what is new in up to three statements that go with
  * the next statement of the transaction or its commit. Creates alone lock nothing. Throws `fhir.version-conflict`, `fhir.conflict`, `auth.scope`;
@@ -38,34 +51,35 @@ export interface AskedWrite {
 export async function writeResources(
   tx: Transaction,
   asked: readonly AskedWrite[],
-  options: { clock: Clock; base: string },
+  options: WriteOptions,
 ): Promise<Planned[]> {
   const keyed = asked.map(({ write, access }) => ({ write, access, ...keyOf(write) }));
   if (new Set(keyed.map(({ key }) => key)).size !== keyed.length) {
     throw new Failure('fhir.invalid', 'One write must not change the same resource twice.');
   }
   for (const { write, access, type } of keyed) demandAccess(access, type, write.kind);
-  const current = await lock(tx, keyed);
+  const current = (options.guess ? guessed(keyed, options.recent) : null) ?? (await lock(tx, keyed));
   const now = options.clock.now();
   const changes: Indexed[] = [];
   const planned = keyed.map(({ write, id, key }) => {
     const before = current.get(key) ?? null;
     const plan = planWrite(write, id, before?.stored ?? null, now);
-    if (plan.change) changes.push(indexed(plan, before?.digest ?? null, options.base));
+    if (plan.change) changes.push(indexed(plan, before, options.base));
     return plan;
   });
   for (const { statement, values } of statementsOf(changes)) {
     if (tx.later) tx.later(statement, values);
     else await tx.run(statement, values);
   }
+  remember(tx, changes, options.recent);
   return planned;
 }
 
 function statementsOf(changes: readonly Indexed[]): Built[] {
   const fresh = changes.filter(({ plan }) => plan.supersedes === null);
   const old = changes.filter(({ plan }) => plan.supersedes !== null);
-  const same = old.filter((one) => one.digest === one.digestBefore);
-  const other = old.filter((one) => one.digest !== one.digestBefore);
+  const same = old.filter((one) => one.digest === one.before?.digest);
+  const other = old.filter((one) => one.digest !== one.before?.digest);
   return [
     ...(same.length > 0 ? [supersedeOf(supersededColumns(same))] : []),
     ...(other.length > 0 ? [replaceOf(supersededColumns(other), owned(other))] : []),
@@ -83,14 +97,14 @@ interface Indexed {
   readonly plan: Planned;
   readonly rows: IndexRows;
   readonly digest: string;
-  /** Of the version that is superseded; null: there is none. */
-  readonly digestBefore: string | null;
+  /** The version that is superseded; null: there is none. */
+  readonly before: CurrentVersion | null;
 }
 
-function indexed(plan: Planned, digestBefore: string | null, base: string): Indexed {
+function indexed(plan: Planned, before: CurrentVersion | null, base: string): Indexed {
   const resource = plan.change?.resource;
   const rows = resource ? indexResource(resource, base) : noIndexRows();
-  return { plan, rows, digest: searchDigest(rows), digestBefore };
+  return { plan, rows, digest: searchDigest(rows), before };
 }
 
 function keyOf(write: ResourceWrite): { type: string; id: string; key: string } {
@@ -99,8 +113,38 @@ function keyOf(write: ResourceWrite): { type: string; id: string; key: string } 
   return { type, id, key: `${type}/${id}` };
 }
 
+/** The current rows as far as they are known here; null when one is not, or its caller may not see all, or counts on another version. */
+function guessed(keyed: readonly Keyed[], recent: RecentVersions): Map<string, CurrentVersion> | null {
+  const known = new Map<string, CurrentVersion>();
+  for (const one of keyed) {
+    if (one.write.kind === 'create') continue;
+    const version = recent.get(one.key);
+    const { ifVersion } = one.write;
+    if (!version || (ifVersion !== undefined && ifVersion !== version.stored.versionId)) return null;
+    if (conditionOf(one, 'r', new SqlParameters()) !== null) return null;
+    known.set(one.key, version);
+  }
+  return known;
+}
+
+/** More at once is an import: what it writes is not what is updated next. */
+const REMEMBERED_MAX = 64;
+
+function remember(tx: Transaction, changes: readonly Indexed[], recent: RecentVersions): void {
+  const keyOfChange = ({ plan: { stored } }: Indexed) => `${stored.type}/${stored.id}`;
+  tx.afterRollback(() => {
+    for (const change of changes) recent.forget(keyOfChange(change));
+  });
+  tx.afterCommit(() => {
+    for (const change of changes) {
+      if (changes.length > REMEMBERED_MAX || change.plan.stored.deleted) recent.forget(keyOfChange(change));
+      else recent.keep(keyOfChange(change), { stored: change.plan.stored, digest: change.digest });
+    }
+  });
+}
+
 /** The current rows of what exists, locked. Those that the caller may not change look as if they were not there. */
-async function lock(tx: Transaction, keyed: readonly Keyed[]): Promise<Map<string, Current>> {
+async function lock(tx: Transaction, keyed: readonly Keyed[]): Promise<Map<string, CurrentVersion>> {
   const existing = keyed.filter(({ write }) => write.kind !== 'create');
   const [only] = existing;
   if (!only) return new Map();
@@ -138,15 +182,10 @@ const conditionOf = ({ access, type, write }: Keyed, alias: string, parameters: 
 
 type LockedRow = ResourceRow & { readonly search_digest: string };
 
-const byKey = (rows: readonly LockedRow[]): Map<string, Current> =>
+const byKey = (rows: readonly LockedRow[]): Map<string, CurrentVersion> =>
   new Map(
     rows.map((row) => [`${row.type}/${row.id}`, { stored: rowToStored(row), digest: row.search_digest }]),
   );
-
-interface Current {
-  readonly stored: StoredResource;
-  readonly digest: string;
-}
 
 const owned = (changes: readonly Indexed[]) =>
   changes.map(({ plan: { stored }, rows }) => ({ type: stored.type, id: stored.id, rows }));
@@ -172,6 +211,8 @@ function supersededColumns(changes: readonly Indexed[]): unknown[][] {
     stored.map((one) => one.type),
     stored.map((one) => one.id),
     changes.map(({ plan }) => plan.supersedes),
+    changes.map(({ before }) => before?.stored.lastUpdated.toISOString()),
+    changes.map(({ before }) => before?.digest),
     stored.map((one) => one.versionId),
     stored.map((one) => one.lastUpdated.toISOString()),
     stored.map((one) => one.deleted),

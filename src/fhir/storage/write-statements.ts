@@ -98,8 +98,9 @@ export function insertOf(columns: readonly unknown[][], owned: readonly Owned[])
 }
 
 /**
- * Moves the superseded versions away and writes the new ones: columns type, id, supersedes, version, last_updated, deleted, method, content,
- * tokens, search_digest, main_date. The rows are locked, so they are there. Their search rows stay as they are.
+ * Moves the superseded versions away and writes the new ones: columns type, id, supersedes, its last_updated and search_digest, version, last_updated,
+ * deleted, method, content, tokens, search_digest, main_date. Where one is not the current version any more the statement fails (division by zero,
+ * `OUTDATED_SQLSTATE`). The search rows stay as they are.
  */
 export function supersedeOf(columns: readonly unknown[][]): Built {
   return build('supersede', SUPERSEDE, columns, []);
@@ -133,31 +134,50 @@ const INSERT: Frame = {
     AS w(type, id, version, last_updated, method, content, tokens, search_digest, main_date)`,
 };
 
+const SUPERSEDE_COLUMNS = [
+  ['type', 'text'],
+  ['id', 'text'],
+  ['supersedes', 'int'],
+  ['updated_before', 'timestamptz'],
+  ['digest_before', 'bigint'],
+  ['version', 'int'],
+  ['last_updated', 'timestamptz'],
+  ['deleted', 'bool'],
+  ['method', 'text'],
+  ['content', 'text'],
+  ['tokens', 'text'],
+  ['search_digest', 'bigint'],
+  ['main_date', 'timestamptz'],
+] as const;
+
+const CURRENT = `r.type = w.type AND r.id = w.id AND r.version = w.supersedes AND r.last_updated = w.updated_before
+    AND r.search_digest = w.digest_before`;
+
 const SUPERSEDE: Frame = {
-  columns: 11,
+  columns: SUPERSEDE_COLUMNS.length,
   rows: {
     many: `w AS (
-    SELECT * FROM unnest((SELECT $1::text[]), $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::bool[], $7::text[], $8::text[],
-        $9::text[], $10::bigint[], $11::timestamptz[])
-      AS w(type, id, supersedes, version, last_updated, deleted, method, content, tokens, search_digest, main_date)
+    SELECT * FROM unnest(${SUPERSEDE_COLUMNS.map(([, type], at) => (at === 0 ? `(SELECT $1::${type}[])` : `$${at + 1}::${type}[]`)).join(', ')})
+      AS w(${SUPERSEDE_COLUMNS.map(([name]) => name).join(', ')})
   )`,
     one: `w AS (
-    SELECT $1::text AS type, $2::text AS id, $3::int AS supersedes, $4::int AS version, $5::timestamptz AS last_updated,
-      $6::bool AS deleted, $7::text AS method, $8::text AS content, $9::text AS tokens, $10::bigint AS search_digest,
-      $11::timestamptz AS main_date
+    SELECT ${SUPERSEDE_COLUMNS.map(([name, type], at) => `$${at + 1}::${type} AS ${name}`).join(', ')}
   )`,
   },
   before: [
     `kept AS (
     INSERT INTO resource_version (type, id, version, last_updated, deleted, method, content)
     SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content
-    FROM resource r JOIN w ON r.type = w.type AND r.id = w.id AND r.version = w.supersedes
+    FROM resource r JOIN w ON ${CURRENT}
+  )`,
+    `written AS (
+    UPDATE resource r
+    SET version = w.version, last_updated = w.last_updated, deleted = w.deleted, method = w.method, content = w.content,
+        tokens = w.tokens::text[], search_digest = w.search_digest, main_date = w.main_date
+    FROM w WHERE ${CURRENT} RETURNING 1
   )`,
   ],
-  end: `UPDATE resource r
-  SET version = w.version, last_updated = w.last_updated, deleted = w.deleted, method = w.method,
-      content = w.content, tokens = w.tokens::text[], search_digest = w.search_digest, main_date = w.main_date
-  FROM w WHERE r.type = w.type AND r.id = w.id AND r.version = w.supersedes`,
+  end: 'SELECT 1 / (count(*) = (SELECT count(*) FROM w))::int AS all_current FROM written',
 };
 
 const REPLACE: Frame = {
