@@ -3,8 +3,8 @@ import { readSettings } from '../src/config/settings.ts';
 import type { RegisteredModel } from '../src/governance/check-model.ts';
 import { fitsInWords } from '../src/governance/fits-in-words.ts';
 import type { ModelRelease, ModelState } from '../src/governance/model-release.ts';
-import { withDatabase } from './model-database.ts';
 import { readRegister } from './model-kit.ts';
+import { withDatabase } from './with-database.ts';
 
 /** `-- list`: every model and version that the server would find, what state it is in, and what it is. */
 export async function listModels(): Promise<number> {

@@ -8,9 +8,9 @@ import {
   type ModelState,
 } from '../src/governance/model-release.ts';
 import { readCard } from '../src/governance/read-card.ts';
-import { withDatabase } from './model-database.ts';
 import { runGoldenCases } from './model-golden.ts';
 import { findModel, type ModelKit, withKit } from './model-kit.ts';
+import { withDatabase } from './with-database.ts';
 
 /**
  * `-- release <model> <state> --by <who>`: changes the state of a model version, and keeps who, when, why and what was shown for it. To go

@@ -1,10 +1,5 @@
 import { parseArgs } from 'node:util';
 import { readSettings } from '../src/config/settings.ts';
-import { migrate, openDataSource } from '../src/database/data-source.ts';
-import { Database } from '../src/database/database.ts';
-import { startEmbeddedPostgres } from '../src/database/embedded-postgres.ts';
-import { loadDefinitions } from '../src/fhir/definitions/definitions.ts';
-import { ResourceStore } from '../src/fhir/resource-store.ts';
 import { Failure } from '../src/kernel/errors.ts';
 import { detectFormat } from '../src/terminology/load/detect-format.ts';
 import { importTerminology } from '../src/terminology/load/import-terminology.ts';
@@ -12,6 +7,7 @@ import { removeTerminology } from '../src/terminology/load/remove-terminology.ts
 import { sourceFiles } from '../src/terminology/load/source-files.ts';
 import type { ImportProgress, ReadTerminology } from '../src/terminology/load/staging.ts';
 import { ConceptStore } from '../src/terminology/systems/concept.store.ts';
+import { type Opened, withDatabase } from './with-database.ts';
 
 const USAGE = `npm run terminology -- import <file, folder or zip> [--system <url>] [--version <version>] [--language <en>]
 npm run terminology -- list
@@ -25,35 +21,14 @@ async function main(): Promise<void> {
     allowPositionals: true,
   });
   const [command, first, second] = positionals;
-  if (command === 'import' && first) await withStore((to) => importFile(to, first, values));
-  else if (command === 'list') await withStore(list);
-  else if (command === 'remove' && first && second) await withStore((to) => remove(to, first, second));
+  if (command === 'import' && first)
+    await withDatabase(readSettings(), (to) => importFile(to, first, values));
+  else if (command === 'list') await withDatabase(readSettings(), list);
+  else if (command === 'remove' && first && second)
+    await withDatabase(readSettings(), (to) => remove(to, first, second));
   else {
     process.stderr.write(USAGE);
     process.exitCode = 2;
-  }
-}
-
-interface Opened {
-  readonly database: Database;
-  readonly store: ResourceStore;
-}
-
-async function withStore(work: (to: Opened) => Promise<void>): Promise<void> {
-  const settings = readSettings();
-  const embedded = settings.DATABASE_URL ? null : await startEmbeddedPostgres(settings.PRELIM_DATA);
-  try {
-    const dataSource = await openDataSource(embedded?.url ?? (settings.DATABASE_URL as URL).href, 2);
-    try {
-      await migrate(dataSource);
-      await loadDefinitions();
-      const database = new Database(dataSource);
-      await work({ database, store: new ResourceStore(database, settings) });
-    } finally {
-      await dataSource.destroy();
-    }
-  } finally {
-    await embedded?.stop();
   }
 }
 
