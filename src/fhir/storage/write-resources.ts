@@ -41,17 +41,39 @@ export async function writeResources(
   const current = await lock(tx, keyed, options.access);
   const now = options.clock.now();
   const changes: Indexed[] = [];
-  const planned = keyed.map(({ write, id, key }) => {
+  const planned = keyed.map(({ write, type, id, key }) => {
     const before = current.get(key) ?? null;
+    if (!before && write.kind === 'update') demandUpsert(options.access, type);
     const plan = planWrite(write, id, before?.stored ?? null, now);
     if (plan.change) changes.push(indexed(plan, before?.digest ?? null, options.base));
     return plan;
   });
+  for (const change of changes) demandWritten(options.access, change);
   for (const { statement, values } of statementsOf(changes)) {
     if (tx.later) tx.later(statement, values);
     else await tx.run(statement, values);
   }
   return planned;
+}
+
+/**
+ * Who may see part of a type only creates nothing under an id of their own choice: whether there is such a resource that they may not see, or none, has
+ * the same answer.
+ */
+function demandUpsert(access: AccessContext, type: string): void {
+  if (accessCondition(access, type, 'update', 'r', new SqlParameters()) !== null)
+    throw new Failure('fhir.not-found', 'There is no resource with this id.');
+}
+
+/** The new version must lie within the writer's rights as well: nobody moves a resource out of them, or makes one outside. */
+function demandWritten(access: AccessContext, { plan, rows }: Indexed): void {
+  const { change } = plan;
+  if (!access.admits || !change || change.interaction === 'delete') return;
+  if (access.admits(change.type, change.interaction, change.id, rows.tokens)) return;
+  throw new Failure(
+    'auth.scope',
+    'The resource would lie outside of what the token may write: another patient, or not what its scopes are limited to.',
+  );
 }
 
 function statementsOf(changes: readonly Indexed[]): Built[] {
