@@ -15,6 +15,7 @@ COPY --from=build /prelim/models ./models
 COPY --from=build /prelim/protocols ./protocols
 COPY --from=build /prelim/terminology ./terminology
 COPY --from=build /prelim/fhir-profiles ./fhir-profiles
+COPY --from=build /prelim/access-roles ./access-roles
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data

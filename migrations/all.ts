@@ -10,6 +10,9 @@ import { HistoryIndex1763700000009 } from './0009-history-index.ts';
 import { PacsObjects1763700000010 } from './0010-pacs.ts';
 import { Gate1763700000011 } from './0011-gate.ts';
 import { Models1763700000012 } from './0012-models.ts';
+import { Access1763700000017 } from './0017-access.ts';
+import { Compartments1763700000018 } from './0018-compartments.ts';
+import { Audit1763700000019 } from './0019-audit.ts';
 import { MainDate1763700000021 } from './0021-main-date.ts';
 
 /** Every migration, oldest first. */
@@ -26,5 +29,8 @@ export const MIGRATIONS = [
   PacsObjects1763700000010,
   Gate1763700000011,
   Models1763700000012,
+  Access1763700000017,
+  Compartments1763700000018,
+  Audit1763700000019,
   MainDate1763700000021,
 ] as const;

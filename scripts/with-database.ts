@@ -1,7 +1,7 @@
 import type { Settings } from '../src/config/settings.ts';
-import { migrate, openDataSource } from '../src/database/data-source.ts';
 import { Database } from '../src/database/database.ts';
 import { startEmbeddedPostgres } from '../src/database/embedded-postgres.ts';
+import { openMigrated } from '../src/database/open-database.ts';
 import { loadDefinitions } from '../src/fhir/definitions/definitions.ts';
 import { ResourceStore } from '../src/fhir/resource-store.ts';
 import { ModelReleaseStore } from '../src/governance/model-release.store.ts';
@@ -16,9 +16,13 @@ export interface Opened {
 export async function withDatabase<T>(settings: Settings, work: (to: Opened) => Promise<T>): Promise<T> {
   const embedded = settings.DATABASE_URL ? null : await startEmbeddedPostgres(settings.PRELIM_DATA);
   try {
-    const dataSource = await openDataSource(embedded?.url ?? (settings.DATABASE_URL as URL).href, 2);
+    const dataSource = await openMigrated(
+      embedded
+        ? { url: embedded.serverUrl, ownerUrl: embedded.url }
+        : { url: (settings.DATABASE_URL as URL).href, ownerUrl: settings.DATABASE_OWNER_URL?.href ?? null },
+      2,
+    );
     try {
-      await migrate(dataSource);
       await loadDefinitions();
       const database = new Database(dataSource);
       const store = new ResourceStore(database, settings);

@@ -1,6 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { AccessModule } from './access/access.module.ts';
+import { AccessRulesModule } from './access/access-rules.module.ts';
+import { AuditModule } from './access/audit.module.ts';
 import { ArchiveModule } from './archive/archive.module.ts';
 import type { Settings } from './config/settings.ts';
 import { DatabaseModule } from './database/database.module.ts';
@@ -40,6 +42,8 @@ export class AppModule {
         BulkModule,
         ReindexModule,
         AccessModule,
+        AccessRulesModule,
+        AuditModule,
         TerminologyModule,
         SubscriptionsModule,
         GovernanceModule,

@@ -3,15 +3,28 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import type { Roles } from './access/access-of-grant.ts';
 import { AccessTokens } from './access/access-tokens.ts';
+import { auditRequests } from './access/audit-requests.ts';
+import { allowOtherOrigins } from './access/cross-origin.ts';
+import { ACCESS_ROLES } from './access/injection.ts';
+import { patientsOfStudies } from './access/patients-of-studies.ts';
 import { requireToken } from './access/require-token.ts';
 import { AppModule } from './app.module.ts';
 import { checkStart } from './check-start.ts';
 import { forbidTelemetry } from './config/forbid-telemetry.ts';
 import { growHeap } from './config/grow-heap.ts';
 import type { Settings } from './config/settings.ts';
+import { Database } from './database/database.ts';
 import { drainRequests } from './drain-requests.ts';
 import { OutcomeFilter } from './fhir/outcome.filter.ts';
+import { ResourceStore } from './fhir/resource-store.ts';
+import { limitAddresses, limitClients } from './http/limit-rates.ts';
+import { queueSearches } from './http/queue-searches.ts';
+import { refuseEncodings } from './http/refuse-encodings.ts';
+import { requireSameOrigin } from './http/require-same-origin.ts';
+import { secureHeaders } from './http/secure-headers.ts';
+import { reloadTls, tlsOptions } from './http/serve-tls.ts';
 import { Failure } from './kernel/errors.ts';
 import { quietNestLogger } from './quiet-nest-logger.ts';
 
@@ -34,19 +47,25 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   forbidTelemetry();
   growHeap();
   await checkStart(settings);
-  const adapter = new FastifyAdapter({
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    routerOptions: { maxParamLength: 256 },
-  });
+  const adapter = makeAdapter(settings);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(settings, log), adapter, {
     logger: quietNestLogger(log),
     abortOnError: false,
     forceCloseConnections: true,
   });
   const fastify = adapter.getInstance();
+  secureHeaders(fastify, settings);
   if (!settings.PRELIM_ROLES.includes('api')) serveOnlyWatching(fastify);
   const drain = drainRequests(fastify);
-  requireToken(fastify, app.get(AccessTokens));
+  if (settings.AUDIT === 'on')
+    auditRequests(fastify, app.get(Database), patientsOfStudies(app.get(ResourceStore)));
+  limitAddresses(fastify, settings);
+  allowOtherOrigins(fastify);
+  requireSameOrigin(fastify, settings);
+  refuseEncodings(fastify);
+  requireToken(fastify, app.get(AccessTokens), app.get<Roles>(ACCESS_ROLES));
+  limitClients(fastify, settings);
+  queueSearches(fastify, settings);
   sayWhenToRetry(fastify);
   app.useGlobalFilters(new OutcomeFilter(log));
   try {
@@ -55,7 +74,23 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     await app.close().catch(() => undefined);
     throw portFailure(error, settings);
   }
-  return { app, url: await app.getUrl(), stop: () => drain().then(() => app.close()) };
+  const stopReload = reloadTls(fastify.server, settings, log);
+  const stop = async () => {
+    stopReload();
+    await drain();
+    await app.close();
+  };
+  return { app, url: await app.getUrl(), stop };
+}
+
+function makeAdapter(settings: Settings): FastifyAdapter {
+  const tls = tlsOptions(settings);
+  return new FastifyAdapter({
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    routerOptions: { maxParamLength: 256 },
+    trustProxy: settings.TRUSTED_PROXIES.length > 0 ? [...settings.TRUSTED_PROXIES] : false,
+    ...(tls ? { https: tls } : {}),
+  });
 }
 
 /** What a process without the role `api` serves, so that it can be watched: before tokens are looked at, all else is not there. */
@@ -76,7 +111,7 @@ const RETRY_AFTER_S = 5;
 
 function sayWhenToRetry(fastify: FastifyInstance): void {
   fastify.addHook('onSend', async (_request, reply) => {
-    if (reply.statusCode === 503 && !reply.hasHeader('retry-after'))
+    if ((reply.statusCode === 503 || reply.statusCode === 429) && !reply.hasHeader('retry-after'))
       reply.header('retry-after', RETRY_AFTER_S);
   });
 }

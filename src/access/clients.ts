@@ -2,29 +2,57 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../kernel/errors.ts';
-import { parseScopes, type Scope } from './scope.ts';
+import type { Client } from './client.ts';
+import { LOCAL_CLIENT } from './grant.ts';
+import { readRegistration } from './registration/read-registration.ts';
+import { parseScopes } from './scope.ts';
 
-export interface Client {
-  readonly id: string;
-  readonly secretSha256: string;
-  readonly scopes: readonly Scope[];
-}
+export type { Client } from './client.ts';
+export { LOCAL_CLIENT };
 
-/** The client of the local server itself; its secret lies in `<data>/keys/local-client-secret`. */
-export const LOCAL_CLIENT = 'local';
+/** The worklist page of this server: a public client that everybody here trusts. */
+export const WORKLIST_CLIENT = 'worklist';
 const LOCAL_SCOPE = 'system/*.cruds';
+const WORKLIST_SCOPE = 'openid fhirUser launch online_access user/*.rs';
 
-/** The local client and those of `AUTH_CLIENTS`. */
-export async function clientsOf(dataFolder: string, authClients: string): Promise<Map<string, Client>> {
+/** The clients that need no registration: the local one, the worklist page, and those of `AUTH_CLIENTS`. */
+export async function clientsOf(
+  dataFolder: string,
+  authClients: string,
+  baseUrl: string,
+): Promise<Map<string, Client>> {
   const secret = await localSecret(dataFolder);
-  const local: Client = { id: LOCAL_CLIENT, secretSha256: sha256(secret), scopes: parseScopes(LOCAL_SCOPE) };
-  return new Map([local, ...configured(authClients)].map((client) => [client.id, client]));
+  const local: Client = {
+    id: LOCAL_CLIENT,
+    name: 'This server',
+    secrets: [sha256(secret)],
+    isPublic: false,
+    scopes: parseScopes(LOCAL_SCOPE),
+    words: ['introspect'],
+    redirectUris: [],
+    roles: [],
+    isPreapproved: false,
+  };
+  const worklist = {
+    ...readRegistration({
+      id: WORKLIST_CLIENT,
+      name: 'Prelim worklist',
+      public: true,
+      scope: WORKLIST_SCOPE,
+      redirectUris: [`${baseUrl}/worklist/`],
+    }),
+    isPreapproved: true,
+  };
+  return new Map([local, worklist, ...configured(authClients)].map((client) => [client.id, client]));
 }
 
 /** Constant time in the secret; an unknown client costs the same. */
 export function secretFits(client: Client | undefined, secret: string): boolean {
-  const expected = Buffer.from(client?.secretSha256 ?? sha256(''), 'hex');
-  return timingSafeEqual(Buffer.from(sha256(secret), 'hex'), expected) && client !== undefined;
+  const given = Buffer.from(sha256(secret), 'hex');
+  const expected = client && client.secrets.length > 0 ? client.secrets : [sha256('')];
+  let fits = false;
+  for (const one of expected) fits = timingSafeEqual(given, Buffer.from(one, 'hex')) || fits;
+  return fits && client !== undefined && client.secrets.length > 0;
 }
 
 async function localSecret(dataFolder: string): Promise<string> {
@@ -40,25 +68,27 @@ async function localSecret(dataFolder: string): Promise<string> {
 function configured(text: string): Client[] {
   if (text.trim() === '') return [];
   try {
-    const list = JSON.parse(text) as { id?: unknown; secretSha256?: unknown; scope?: unknown }[];
+    const list = JSON.parse(text) as { secretSha256?: unknown }[];
     return list.map((entry) => {
-      const wellFormed =
-        typeof entry.id === 'string' &&
-        entry.id !== LOCAL_CLIENT &&
-        /^[0-9a-f]{64}$/.test(String(entry.secretSha256));
-      if (!wellFormed || typeof entry.scope !== 'string') throw new Error();
-      return {
-        id: entry.id as string,
-        secretSha256: String(entry.secretSha256),
-        scopes: parseScopes(entry.scope),
-      };
+      const client = readRegistration(entry as Record<string, unknown>);
+      if (RESERVED_CLIENTS.includes(client.id)) throw new Error();
+      return { ...client, ...secretsOf(entry.secretSha256) };
     });
   } catch {
     throw new Failure(
       'config.invalid',
-      'AUTH_CLIENTS must be a JSON array of {"id", "secretSha256" (64 hex digits), "scope"}; the id "local" is taken.',
+      'AUTH_CLIENTS must be a JSON array of {"id", "secretSha256" (64 hex digits), "scope"}; the ids "local" and "worklist" are taken. See docs/access.md for the other members.',
     );
   }
+}
+
+/** Ids that no registration may take. */
+export const RESERVED_CLIENTS: readonly string[] = [LOCAL_CLIENT, WORKLIST_CLIENT];
+
+function secretsOf(value: unknown): { secrets: string[] } | object {
+  if (value === undefined) return {};
+  if (!/^[0-9a-f]{64}$/.test(String(value))) throw new Error();
+  return { secrets: [String(value)] };
 }
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');

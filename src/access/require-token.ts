@@ -1,12 +1,17 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Failure } from '../kernel/errors.ts';
-import type { AccessTokens, Grant } from './access-tokens.ts';
-import { type Permission, permits } from './scope.ts';
+import type { Roles } from './access-of-grant.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import { type StudiesSeen, studiesOf } from './archive-studies.ts';
+import { enterDoor } from './doors.ts';
+import type { Grant } from './grant.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set on every route that needs a token, before any handler runs. */
     grant?: Grant;
+    /** On requests to the archive: which studies the token may see. */
+    studies?: StudiesSeen;
   }
 }
 
@@ -17,26 +22,32 @@ declare module 'fastify' {
 const PUBLIC: readonly RegExp[] = [
   /^\/health\/(live|ready)$/,
   /^\/fhir\/metadata$/,
-  /^\/auth\/(token|jwks)$/,
+  /^\/\.well-known\/smart-configuration$/,
+  /^\/\.well-known\/(openid-configuration|oauth-authorization-server)$/,
+  /^\/auth\/(token|jwks|introspect|revoke)$/,
+  /^\/auth\/(authorize|continue|sign-in|patient|approve|sign-out|style\.css|open-id\/(start|callback))$/,
   /^\/worklist(\/(?!api\/)[A-Za-z0-9_./-]*)?$/,
   /^\/$/,
 ];
 
 /** Puts the check in front of every route of the server. */
-export function requireToken(fastify: FastifyInstance, tokens: AccessTokens): void {
+export function requireToken(fastify: FastifyInstance, tokens: AccessTokens, roles: Roles): void {
   fastify.addHook('onRequest', async (request) => {
     const path = request.url.split('?', 1)[0] as string;
-    if (isPublic(path)) return;
-    request.grant = await tokens.verify(bearerOf(request));
-    const needed = neededFor(request.method, path);
-    if (needed && !permits(request.grant.scopes, needed.type, needed.permission)) {
-      throw new Failure(
-        'auth.scope',
-        `This needs a token with the scope system/${needed.type}.${needed.permission}.`,
-      );
-    }
+    if (isPublic(path) || isSmartConfiguration(request.method, path)) return;
+    const grant = await tokens.verify(bearerOf(request));
+    request.grant = grant;
+    // The route that was found, not the path as it is spelled: letters of a path may be encoded.
+    const route = request.routeOptions.url ?? path;
+    if (route.startsWith('/fhir')) return;
+    enterDoor(request.method, route, grant, roles);
+    if (route.startsWith('/dicomweb')) request.studies = studiesOf(grant);
   });
 }
+
+/** Below the FHIR base another method than GET would be an interaction with FHIR. */
+const isSmartConfiguration = (method: string, path: string) =>
+  path === '/fhir/.well-known/smart-configuration' && (method === 'GET' || method === 'HEAD');
 
 /** A path with dots or encoded letters could mean another route than it looks like: it is never public. */
 const isPublic = (path: string) =>
@@ -50,14 +61,4 @@ function bearerOf(request: FastifyRequest): string {
       'Send an access token: "Authorization: Bearer …". Get one from /auth/token, or with "npm run -s token".',
     );
   return token;
-}
-
-/** Doors beside FHIR (which judges each interaction itself) ask for the rights on the resources behind them. */
-function neededFor(method: string, path: string): { type: string; permission: Permission } | null {
-  if (path.startsWith('/dicomweb/'))
-    return { type: 'ImagingStudy', permission: method === 'POST' ? 'c' : 'r' };
-  if (path.startsWith('/worklist/api/')) return { type: 'DiagnosticReport', permission: 'r' };
-  if (path.startsWith('/metrics')) return { type: 'Device', permission: 'r' };
-  if (path.startsWith('/jobs')) return { type: 'Task', permission: method === 'GET' ? 'r' : 'u' };
-  return null;
 }

@@ -1,91 +1,47 @@
-import {
-  Body,
-  Controller,
-  Get,
-  Header,
-  Headers,
-  HttpCode,
-  HttpException,
-  Inject,
-  Post,
-} from '@nestjs/common';
-import { AccessTokens, TOKEN_LIFETIME_S } from './access-tokens.ts';
-import { type Client, secretFits } from './clients.ts';
-import { CLIENTS, SIGNING_KEY } from './injection.ts';
-import { narrow, parseScopes, scopeText } from './scope.ts';
-import type { SigningKey } from './signing-key.ts';
+import { Body, Controller, Get, Header, Headers, HttpCode, Inject, Post, UseFilters } from '@nestjs/common';
+import { SIGNING_KEY } from './injection.ts';
+import { AuthenticateClient } from './oauth/authenticate-client.ts';
+import { GiveTokens, type TokenAnswer } from './oauth/give-tokens.ts';
+import { OAuthError, OAuthErrorFilter } from './oauth/oauth-error.ts';
+import { readForm } from './oauth/read-form.ts';
+import { TradeCode } from './oauth/trade-code.ts';
+import type { SigningKeys } from './signing-key.ts';
 
-/** The token endpoint of the local server: OAuth 2.0 client credentials (RFC 6749 §4.4). */
+export const GRANT_TYPES: readonly string[] = ['client_credentials', 'authorization_code', 'refresh_token'];
+
+/** The token endpoint (RFC 6749 3.2) and our public keys. */
 @Controller('auth')
+@UseFilters(OAuthErrorFilter)
 export class TokenController {
   constructor(
-    private readonly tokens: AccessTokens,
-    @Inject(CLIENTS) private readonly clients: Map<string, Client>,
-    @Inject(SIGNING_KEY) private readonly key: SigningKey,
+    @Inject(AuthenticateClient) private readonly clients: AuthenticateClient,
+    @Inject(GiveTokens) private readonly give: GiveTokens,
+    @Inject(TradeCode) private readonly trade: TradeCode,
+    @Inject(SIGNING_KEY) private readonly keys: SigningKeys,
   ) {}
 
   @Post('token')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   @Header('Pragma', 'no-cache')
-  async token(
-    @Body() body: Record<string, unknown> | undefined,
-    @Headers('authorization') authorization?: string,
-  ): Promise<object> {
-    const form = body ?? {};
-    if (form['grant_type'] !== 'client_credentials')
-      refuse(400, 'unsupported_grant_type', 'grant_type must be client_credentials');
-    const { id, secret } = credentials(form, authorization);
-    const client = this.clients.get(id);
-    if (!secretFits(client, secret) || !client)
-      refuse(401, 'invalid_client', 'unknown client or wrong secret');
-    const granted = this.granted(client, form['scope']);
-    return {
-      access_token: await this.tokens.issue(client.id, granted),
-      token_type: 'Bearer',
-      expires_in: TOKEN_LIFETIME_S,
-      scope: scopeText(granted),
-    };
+  async token(@Body() body: unknown, @Headers('authorization') authorization?: string): Promise<TokenAnswer> {
+    const form = readForm(body);
+    // First of all: an unknown grant needs no proof of anything.
+    const kind = form['grant_type'] ?? '';
+    if (!GRANT_TYPES.includes(kind))
+      throw new OAuthError('unsupported_grant_type', `grant_type must be one of ${GRANT_TYPES.join(', ')}`);
+    const client = await this.clients.authenticate(form, authorization);
+    if (kind === 'authorization_code') return this.trade.code(client, form);
+    if (kind === 'refresh_token') return this.trade.refresh(client, form);
+    if (client.isPublic)
+      throw new OAuthError('unauthorized_client', 'a public client has no rights of its own');
+    return this.give.toClient(client, form['scope']);
   }
 
-  /** The public half of the key that access tokens are signed with (RFC 7517). */
+  /** The public halves of the keys that our tokens are signed with (RFC 7517). */
   @Get('jwks')
-  jwks(): object {
-    return { keys: [this.key.publicJwk] };
+  @Header('Cache-Control', 'public, max-age=600')
+  jwks(): Promise<object> {
+    return this.keys.publicSet();
   }
-
-  private granted(client: Client, scope: unknown) {
-    if (typeof scope !== 'string' || scope.trim() === '') return client.scopes;
-    let wanted: ReturnType<typeof parseScopes>;
-    try {
-      wanted = parseScopes(scope);
-    } catch (error) {
-      refuse(400, 'invalid_scope', (error as Error).message);
-    }
-    const granted = narrow(wanted, client.scopes);
-    if (granted.length === 0) refuse(400, 'invalid_scope', 'none of the scopes may be given to this client');
-    return granted;
-  }
-}
-
-function credentials(form: Record<string, unknown>, authorization?: string): { id: string; secret: string } {
-  const basic = /^Basic ([A-Za-z0-9+/=]+)$/.exec(authorization ?? '')?.[1];
-  if (basic) {
-    const [id = '', ...rest] = Buffer.from(basic, 'base64').toString('utf8').split(':');
-    return { id: decode(id), secret: decode(rest.join(':')) };
-  }
-  return { id: String(form['client_id'] ?? ''), secret: String(form['client_secret'] ?? '') };
-}
-
-/** RFC 6749 §2.3.1: both parts are form-encoded before base64. */
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
-  } catch {
-    return text;
-  }
-}
-
-function refuse(status: number, error: string, description: string): never {
-  throw new HttpException({ error, error_description: description }, status);
 }

@@ -13,6 +13,7 @@ import { negotiateInstances, negotiateJson } from './negotiate-representation.ts
 import { QidoStore } from './qido.store.ts';
 import { parseQidoQuery } from './qido-query.ts';
 import { stowAnswer } from './stow-answer.ts';
+import { allStudies, type StudiesSeen } from './studies-seen.ts';
 import { jsonArrayBody, multipartBody, singleBody } from './wado-body.ts';
 
 /** Where the archive's files are and how others reach it. */
@@ -110,7 +111,7 @@ export class ArchiveController {
   ): Promise<void> {
     const place = placeOf(path);
     negotiateJson(request.headers.accept);
-    if ((await this.store.files(place)).length === 0) throw notFound();
+    if ((await this.store.files(place, studiesOf(request))).length === 0) throw notFound();
     await reply.type(DICOM_JSON).send(jsonArrayBody(this.store.metadata(place)));
   }
 
@@ -120,7 +121,7 @@ export class ArchiveController {
     @Param() path: UidPath,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const files = await this.store.files(placeOf(path));
+    const files = await this.store.files(placeOf(path), studiesOf(request));
     const [first] = files;
     if (first === undefined) throw notFound();
     const syntaxes = new Set(files.map((file) => file.transferSyntaxUid));
@@ -146,7 +147,7 @@ export class ArchiveController {
       },
       parameters,
     );
-    const rows = await this.qido.search(query, this.place.root);
+    const rows = await this.qido.search(query, this.place.root, studiesOf(request));
     if (query.ignored.length > 0) {
       void reply.header(
         'warning',
@@ -157,6 +158,10 @@ export class ArchiveController {
     else await reply.type(DICOM_JSON).send(JSON.stringify(rows));
   }
 }
+
+/** What the token check says of the caller; where there is none, as in a process without it, all. */
+const studiesOf = (request: FastifyRequest): StudiesSeen =>
+  (request as { readonly studies?: StudiesSeen }).studies ?? allStudies;
 
 interface UidPath {
   readonly study?: string;

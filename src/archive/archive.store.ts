@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Database, type Transaction } from '../database/database.ts';
 import type { DicomJson, SeenStudy } from '../dicom/study-source.ts';
 import { attributesOf, columnValue, type InstanceRecord } from './instance-record.ts';
+import { allStudies, type StudiesSeen } from './studies-seen.ts';
 
 /** Where an instance lies and in which encoding. */
 export interface StoredFile {
@@ -76,8 +77,14 @@ export class ArchiveStore {
     return new Set(written.map((row) => row.uid));
   }
 
-  async files(place: Place): Promise<StoredFile[]> {
-    const rows = await this.database.run<StoredFile & { bytes: string }>(FILES, placeValues(place));
+  /** `studies`: those the caller may see. */
+  async files(place: Place, studies: StudiesSeen = allStudies): Promise<StoredFile[]> {
+    const values = placeValues(place);
+    const seen = studies('archive_instance.study_instance_uid', values.length + 1);
+    const rows = await this.database.run<StoredFile & { bytes: string }>(
+      seen ? { text: filesText(seen.text) } : FILES,
+      seen ? [...values, ...seen.values] : values,
+    );
     return rows.map((row) => ({ ...row, bytes: Number(row.bytes) }));
   }
 
@@ -172,14 +179,14 @@ const INSERT_INSTANCES = {
     SELECT ${INSTANCE_COLUMNS} FROM json_populate_recordset(NULL::archive_instance, $1::json)
     ON CONFLICT DO NOTHING RETURNING sop_instance_uid AS uid`,
 };
-const FILES = {
-  name: 'archive-files',
-  text: `SELECT sop_instance_uid AS "sopInstanceUid", path, bytes, transfer_syntax_uid AS "transferSyntaxUid"
+const filesText = (
+  seen: string,
+) => `SELECT sop_instance_uid AS "sopInstanceUid", path, bytes, transfer_syntax_uid AS "transferSyntaxUid"
     FROM archive_instance
     WHERE study_instance_uid = $1 AND ($2::text IS NULL OR series_instance_uid = $2)
-      AND ($3::text IS NULL OR sop_instance_uid = $3)
-    ORDER BY series_instance_uid, length(instance_number), instance_number, sop_instance_uid`,
-};
+      AND ($3::text IS NULL OR sop_instance_uid = $3) AND ${seen}
+    ORDER BY series_instance_uid, length(instance_number), instance_number, sop_instance_uid`;
+const FILES = { name: 'archive-files', text: filesText('TRUE') };
 const METADATA = {
   name: 'archive-metadata',
   text: `SELECT metadata FROM unnest($1::text[]) WITH ORDINALITY AS asked (uid, place)

@@ -3,6 +3,7 @@ import { Database } from '../database/database.ts';
 import type { DicomJson } from '../dicom/study-source.ts';
 import type { Level } from './instance-record.ts';
 import { MODALITIES_IN_STUDY, type QidoFilter, type QidoQuery } from './qido-query.ts';
+import { allStudies, type StudiesSeen } from './studies-seen.ts';
 
 interface Row {
   readonly study: string;
@@ -22,10 +23,15 @@ interface Row {
 export class QidoStore {
   constructor(@Inject(Database) private readonly database: Database) {}
 
-  /** `root`: service root of the archive, for the Retrieve URLs. */
-  async search(query: QidoQuery, root: string): Promise<DicomJson[]> {
+  /** `root`: service root of the archive, for the Retrieve URLs. `studies`: those the caller may see. */
+  async search(query: QidoQuery, root: string, studies: StudiesSeen = allStudies): Promise<DicomJson[]> {
     const values: unknown[] = [query.limit, query.offset];
     const where = query.filters.map((filter) => condition(filter, values));
+    const seen = studies('s.study_instance_uid', values.length + 1);
+    if (seen) {
+      where.push(seen.text);
+      values.push(...seen.values);
+    }
     const more = query.include === 'all' || query.include.length > 0;
     const text = `SELECT ${SELECT[query.level]}, ${more ? SOME_METADATA[query.level] : 'NULL'} AS metadata
       FROM ${FROM[query.level]} ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''}

@@ -84,6 +84,15 @@ export const kinds = {
       return part;
     }),
   ),
+  /** Origins (RFC 6454): scheme, host and port, and nothing that a Content-Security-Policy could read as more. */
+  origins: kind((text) =>
+    split(text, ',').map((part) => {
+      const url = URL.canParse(part) ? new URL(part) : null;
+      if (!url || !/^https?:$/.test(url.protocol) || !/^https?:\/\/[A-Za-z0-9.:[\]-]+\/?$/.test(part))
+        throw new Error('must be a comma list of origins such as https://ehr.example');
+      return url.origin;
+    }),
+  ),
   /** Secrets by host, as JSON. What is wrong is said without the text itself. */
   secretsByHost: kind((text): Readonly<Record<string, string>> => {
     if (text.trim() === '') return {};

@@ -15,6 +15,53 @@ export const SETTINGS = {
     default: '',
     means: 'Address under which others reach this server; used in links. Default: http://HOST:PORT.',
   },
+  HTTP_TLS_CERT: {
+    kind: kinds.text,
+    default: '',
+    means:
+      'PEM file with the certificate of the HTTP server (with HTTP_TLS_KEY): makes it HTTPS. Read again when it changes.',
+  },
+  HTTP_TLS_KEY: { kind: kinds.text, default: '', means: 'PEM file with the key of HTTP_TLS_CERT.' },
+  HTTP_TLS_CA: {
+    kind: kinds.text,
+    default: '',
+    means:
+      'PEM file with the authorities of client certificates: callers without one are refused. Empty: none is asked for.',
+  },
+  TRUSTED_PROXIES: {
+    kind: kinds.networks,
+    default: '',
+    means:
+      'Address ranges of the proxies whose X-Forwarded-For says where a request came from. Empty: the address of the connection.',
+  },
+  FRAME_ANCESTORS: {
+    kind: kinds.origins,
+    default: '',
+    means:
+      'Origins (https://ehr.example, separated by ",") that may show the worklist in a frame. Empty: none.',
+  },
+  RATE_CLIENT_PER_SECOND: {
+    kind: kinds.integer(1, 1_000_000),
+    default: '20000',
+    means:
+      'Requests that one client (and person) may make in a second of one process, on average; twice as many at once.',
+  },
+  RATE_CLIENT_OPEN_MAX: {
+    kind: kinds.integer(1, 100_000),
+    default: '256',
+    means: 'Requests of one client (and person) that one process works on at the same time.',
+  },
+  RATE_ADDRESS_PER_SECOND: {
+    kind: kinds.integer(1, 1_000_000),
+    default: '500',
+    means:
+      'Requests without a token that one address may make in a second of one process, on average; twice as many at once.',
+  },
+  RATE_SIGN_IN_PER_MINUTE: {
+    kind: kinds.integer(1, 1_000_000),
+    default: '300',
+    means: 'Requests for tokens, sign-ins and the like that one address may make in a minute of one process.',
+  },
   PRELIM_DATA: {
     kind: kinds.folder,
     default: './data',
@@ -55,7 +102,14 @@ export const SETTINGS = {
   DATABASE_URL: {
     kind: kinds.optionalUrl(['postgres:', 'postgresql:']),
     default: '',
-    means: 'Your own PostgreSQL (16 or newer). Empty: the embedded one under PRELIM_DATA.',
+    means:
+      'Your own PostgreSQL (16 or newer); with ?sslmode=verify-full&sslrootcert=<file> over TLS. Empty: the embedded one under PRELIM_DATA.',
+  },
+  DATABASE_OWNER_URL: {
+    kind: kinds.optionalUrl(['postgres:', 'postgresql:']),
+    default: '',
+    means:
+      'The same database as its owner, for migrations: then the user of DATABASE_URL cannot change or remove the audit. Empty: that user owns all.',
   },
   DATABASE_CONNECTIONS_MAX: {
     kind: kinds.integer(2, 200),
@@ -67,6 +121,18 @@ export const SETTINGS = {
     default: '',
     means: 'Redis for Bull. Empty: jobs run in this process.',
   },
+  REDIS_TLS_CA: {
+    kind: kinds.text,
+    default: '',
+    means:
+      'PEM file with the authorities that REDIS_URL (rediss://) is checked against. Empty: those of Node.',
+  },
+  REDIS_TLS_CERT: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with our client certificate for REDIS_URL (with REDIS_TLS_KEY).',
+  },
+  REDIS_TLS_KEY: { kind: kinds.text, default: '', means: 'PEM file with the key of REDIS_TLS_CERT.' },
   DICOMWEB_URL: {
     kind: kinds.optionalUrl(['http:', 'https:']),
     default: '',
@@ -260,10 +326,76 @@ export const SETTINGS = {
     default: '',
     means: 'Folder whose NDJSON files $import may read by name. Empty: only bodies are imported.',
   },
+  AUDIT: {
+    kind: kinds.oneOf(['on', 'off']),
+    default: 'on',
+    means: 'off: nobody can tell who saw or changed what. Said at every start; for measuring only.',
+  },
+  AUDIT_SYSLOG_URL: {
+    kind: kinds.optionalUrl(['syslogs:']),
+    default: '',
+    means:
+      'Audit repository (IHE ATNA): syslogs://host:port, RFC 5424 messages over TLS (RFC 5425). Empty: the audit stays here.',
+  },
+  AUDIT_SYSLOG_FORMAT: {
+    kind: kinds.oneOf(['dicom', 'fhir']),
+    default: 'dicom',
+    means: 'What the messages hold: dicom (PS3.15 A.5 XML) or fhir (AuditEvent as JSON).',
+  },
+  AUDIT_SYSLOG_TLS_CA: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with the authorities that AUDIT_SYSLOG_URL is checked against. Empty: those of Node.',
+  },
+  AUDIT_SYSLOG_TLS_CERT: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with our client certificate for AUDIT_SYSLOG_URL (with AUDIT_SYSLOG_TLS_KEY).',
+  },
+  AUDIT_SYSLOG_TLS_KEY: {
+    kind: kinds.text,
+    default: '',
+    means: 'PEM file with the key of AUDIT_SYSLOG_TLS_CERT.',
+  },
+  AUDIT_KEPT_DAYS: {
+    kind: kinds.integer(30, 36_600),
+    default: '3650',
+    means: 'Days for which audit rows are kept: "npm run audit -- prune" removes older ones.',
+  },
   AUTH_CLIENTS: {
     kind: kinds.secret,
     default: '',
     means: 'Further clients of the token endpoint, as JSON: [{"id","secretSha256","scope"}].',
+  },
+  ACCESS_ROLES_FILE: {
+    kind: kinds.text,
+    default: '',
+    means:
+      'YAML file that says what each role may do, in place of access-roles/roles.yaml; see docs/access-rules.md.',
+  },
+  AUTH_HOSTS: {
+    kind: kinds.hosts,
+    default: '',
+    means:
+      'Hosts (name or name:port, separated by ",") from which the key sets of registered clients may be fetched; without a port, that of http or https. Empty: none.',
+  },
+  AUTH_NETWORKS: {
+    kind: kinds.networks,
+    default: '',
+    means:
+      'Private address ranges (10.20.0.0/16, separated by ",") in which the names of AUTH_HOSTS, of AUTH_OPENID and of AUTH_ISSUERS may lie. Empty: public addresses only.',
+  },
+  AUTH_OPENID: {
+    kind: kinds.secret,
+    default: '',
+    means:
+      'OpenID provider by which people sign in, as JSON: {"issuer","clientId","clientSecret","rolesClaim","roles"}; see docs/access.md. Empty: local accounts only.',
+  },
+  AUTH_ISSUERS: {
+    kind: kinds.secret,
+    default: '',
+    means:
+      'Outside authorization servers whose access tokens count here, as JSON: [{"issuer","audience","jwksUri"}]; see docs/access.md. Empty: our own tokens only.',
   },
 } as const satisfies Record<string, SettingDefinition>;
 
@@ -281,7 +413,7 @@ export type Settings = { readonly [N in keyof typeof SETTINGS]: Value<(typeof SE
 
 /** Names that start like ours but are none of ours: most often a slip of the pen. */
 const OWN_PREFIXES =
-  /^(PRELIM|HL7|RIS|DICOMWEB|STUDY|INFERENCE|SITE|SNOMED|SUBSCRIPTION|BULK|FHIR|AUTH|DATABASE|REDIS|PACS|GATE)_/;
+  /^(PRELIM|HL7|RIS|DICOMWEB|STUDY|INFERENCE|SITE|SNOMED|SUBSCRIPTION|BULK|FHIR|AUTH|AUDIT|DATABASE|REDIS|PACS|GATE|HTTP_TLS|RATE|FRAME|TRUSTED)_/;
 
 /**
  * Reads all settings from an environment. Throws one `config.invalid` that names every fault at once.
@@ -309,7 +441,8 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     });
   }
   const host = values['HOST'] === '0.0.0.0' ? '127.0.0.1' : values['HOST'];
-  const baseUrl = (values['BASE_URL'] as URL | null)?.href ?? `http://${host}:${values['PORT']}`;
+  const scheme = values['HTTP_TLS_CERT'] === '' ? 'http' : 'https';
+  const baseUrl = (values['BASE_URL'] as URL | null)?.href ?? `${scheme}://${host}:${values['PORT']}`;
   return {
     ...values,
     PRELIM_DATA: resolve(String(values['PRELIM_DATA'])),

@@ -5,6 +5,7 @@ import { migrationsOf, type Sequence, sequencesOf, type Table, tablesOf } from '
 import { CopyOut } from './back-up/copy-out.ts';
 import { FrameWriter } from './back-up/frames.ts';
 import { bytesOf, RECORD_FOLDERS, recordFiles } from './back-up/record-files.ts';
+import { connectionOf } from './connection-of.ts';
 
 /** Counts up with a change that an older restore would misread. */
 export const BACK_UP_FORMAT = 1;
@@ -64,7 +65,7 @@ const taken = (): Failure =>
   new Failure('backup.refused', 'There is a file of this name already. Name another one.');
 
 async function writeDatabase(writer: FrameWriter, { url, progress }: BackUpOptions): Promise<number> {
-  const client = new pg.Client({ connectionString: url, application_name: 'prelim back-up', ...NO_LIMITS });
+  const client = new pg.Client({ ...connectionOf(url), application_name: 'prelim back-up', ...NO_LIMITS });
   await client.connect();
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');

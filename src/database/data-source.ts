@@ -1,5 +1,6 @@
 import { DataSource, MigrationExecutor } from 'typeorm';
 import { MIGRATIONS } from '../../migrations/all.ts';
+import { connectionOf } from './connection-of.ts';
 
 /** Waiting for a connection, of a full pool or of a host that says nothing, ends as `database.unavailable`. */
 const CONNECTION_WAIT_MS_MAX = 30_000;
@@ -20,9 +21,11 @@ export async function openDataSource(
   connectionsMax: number,
   migrations: readonly (typeof MIGRATIONS)[number][] = MIGRATIONS,
 ): Promise<DataSource> {
+  const { user, ...connection } = connectionOf(url);
   const dataSource = new DataSource({
     type: 'postgres',
-    ...connectionOf(url),
+    ...connection,
+    username: user,
     poolSize: connectionsMax,
     entities: [],
     migrations: [...migrations],
@@ -39,28 +42,6 @@ export async function openDataSource(
   });
   await dataSource.initialize();
   return dataSource;
-}
-
-/** A Unix socket stands as `?host=` in the URL, which TypeORM's own URL reading does not know. */
-function connectionOf(text: string): {
-  host: string;
-  port: number;
-  username: string;
-  password: string;
-  database: string;
-  ssl?: boolean;
-} {
-  const url = new URL(text.replace(/^(postgres(?:ql)?:\/\/[^/@]*@)\//, '$1localhost/'));
-  return {
-    host: url.searchParams.get('host') ?? url.hostname,
-    port: Number(url.port || 5432),
-    username: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-    database: decodeURIComponent(url.pathname.slice(1)),
-    ...(['require', 'verify-full', 'verify-ca'].includes(url.searchParams.get('sslmode') ?? '')
-      ? { ssl: true }
-      : {}),
-  };
 }
 
 /** Runs what is missing, one process at a time: others that start now wait for the lock. */

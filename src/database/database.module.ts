@@ -1,14 +1,14 @@
 import { Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { DataSource } from 'typeorm';
+import { DataSource, QueryFailedError } from 'typeorm';
 import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
 import { Failure } from '../kernel/errors.ts';
 import { LOGGER } from '../kernel/log.ts';
-import { migrate, openDataSource } from './data-source.ts';
 import { Database } from './database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { EmbeddedWatch } from './embedded-watch.ts';
+import { openMigrated } from './open-database.ts';
 
 const EMBEDDED = Symbol('EmbeddedPostgres');
 
@@ -26,18 +26,20 @@ const EMBEDDED = Symbol('EmbeddedPostgres');
       provide: DataSource,
       inject: [SETTINGS, EMBEDDED],
       useFactory: async (settings: Settings, embedded: EmbeddedPostgres | null) => {
-        const url = embedded?.url ?? (settings.DATABASE_URL as URL).href;
-        const dataSource = await openDataSource(url, settings.DATABASE_CONNECTIONS_MAX).catch(
-          (cause: unknown) => {
-            throw new Failure(
-              'database.unavailable',
-              'The database does not answer. Check DATABASE_URL, its user and password.',
-              { cause },
-            );
-          },
-        );
-        await migrate(dataSource);
-        return dataSource;
+        const access = embedded
+          ? { url: embedded.serverUrl, ownerUrl: embedded.url }
+          : {
+              url: (settings.DATABASE_URL as URL).href,
+              ownerUrl: settings.DATABASE_OWNER_URL?.href ?? null,
+            };
+        return openMigrated(access, settings.DATABASE_CONNECTIONS_MAX).catch((cause: unknown) => {
+          if (cause instanceof Failure || isMigrationFault(cause)) throw cause;
+          throw new Failure(
+            'database.unavailable',
+            'The database does not answer. Check DATABASE_URL, its user and password.',
+            { cause },
+          );
+        });
       },
     },
     Database,
@@ -62,3 +64,6 @@ export class DatabaseModule implements OnApplicationShutdown {
     await this.embedded?.stop();
   }
 }
+
+/** A statement of a migration failed: its own message says why, the database does answer. */
+const isMigrationFault = (error: unknown): boolean => error instanceof QueryFailedError;

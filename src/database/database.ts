@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ClientConfig, Pool, PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
 import { Failure } from '../kernel/errors.ts';
+import type { AuditSink } from './audit-sink.ts';
 import { asked } from './connection-failure.ts';
 import { type Bound, roundTrip } from './round-trip.ts';
 import { stopAfter } from './run-within.ts';
@@ -49,6 +50,8 @@ export interface TransactionOptions {
  */
 @Injectable()
 export class Database implements Sql {
+  /** Where accesses and changes are recorded; null where this process does not audit. */
+  audit: AuditSink<Transaction> | null = null;
   private readonly pool: Pool;
 
   constructor(readonly dataSource: DataSource) {

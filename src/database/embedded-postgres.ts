@@ -15,8 +15,10 @@ import {
 } from './embedded/postmaster.ts';
 
 export interface EmbeddedPostgres {
-  /** Connection string of the database `prelim`, over a Unix socket that only this account can reach. */
+  /** Connection string of the database `prelim` as its owner, over a Unix socket that only this account can reach. */
   readonly url: string;
+  /** The same for the role that the server works as; `openMigrated` makes it. */
+  readonly serverUrl: string;
   readonly firstStart: boolean;
   /** Starts it again when it has died. Resolves to true when it had to; rejects when it could not, or when it does not answer yet. */
   revive(): Promise<boolean>;
@@ -39,12 +41,14 @@ export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPos
   const account = await accountFor();
   const data = await dataFolderFor(join(folder, 'postgres'), account);
   const binaries = await binariesFor(account);
-  const password = await passwordIn(folder);
+  const password = await passwordIn(folder, 'postgres-password');
+  const serverPassword = await passwordIn(folder, 'postgres-server-password');
   const firstStart = !existsSync(join(data, 'PG_VERSION'));
   if (firstStart) await initialise(data, binaries, account, password);
   const socketFolder = await socketFolderFor(data, account);
   const place: PostmasterPlace = { data, binaries, account, socketFolder, log: join(data, 'server.log') };
   const url = `postgres://prelim:${password}@/prelim?host=${encodeURIComponent(socketFolder)}`;
+  const serverUrl = `postgres://prelim_server:${serverPassword}@/prelim?host=${encodeURIComponent(socketFolder)}`;
   const keeper = new Keeper(url);
   await startAndJoin(place, keeper);
   if (firstStart) {
@@ -53,6 +57,7 @@ export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPos
   }
   return {
     url,
+    serverUrl,
     firstStart,
     revive: async () => {
       if (keeper.holds) return false;
@@ -81,8 +86,8 @@ async function startAndJoin(place: PostmasterPlace, keeper: Keeper): Promise<voi
   }
 }
 
-async function passwordIn(folder: string): Promise<string> {
-  const file = join(folder, 'keys', 'postgres-password');
+async function passwordIn(folder: string, name: string): Promise<string> {
+  const file = join(folder, 'keys', name);
   if (existsSync(file)) return (await readFile(file, 'utf8')).trim();
   await mkdir(join(folder, 'keys'), { recursive: true, mode: 0o700 });
   const password = randomBytes(24).toString('hex');

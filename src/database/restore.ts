@@ -14,6 +14,7 @@ import { copyIn } from './back-up/copy-in.ts';
 import { type Frame, readFrames } from './back-up/frames.ts';
 import { placeOf, type RecordFile, writeRecordFile } from './back-up/record-files.ts';
 import { BACK_UP_FORMAT, type BackUpCounts, type BackUpHeader, copyText, NO_LIMITS } from './back-up.ts';
+import { connectionOf } from './connection-of.ts';
 import { migrate, openDataSource } from './data-source.ts';
 
 export interface RestoreOptions {
@@ -217,7 +218,7 @@ const INDEX = /^CREATE (UNIQUE )?INDEX [^;]+$/;
 const BOUND = /^FOR VALUES IN \(\d+\)$/;
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, application_name: 'prelim restore', ...NO_LIMITS });
+  const client = new pg.Client({ ...connectionOf(url), application_name: 'prelim restore', ...NO_LIMITS });
   await client.connect();
   try {
     return await work(client);

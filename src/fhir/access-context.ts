@@ -1,4 +1,5 @@
 import { Failure } from '../kernel/errors.ts';
+import type { AccessExtent } from './access-rule.ts';
 import type { SqlParameters } from './sql-parameters.ts';
 
 /** SMART App Launch 2.2, scopes: c r u d s. History of one resource counts as read, of a type as search. */
@@ -12,7 +13,7 @@ export interface AccessContext {
   /** May the caller do this to resources of the type at all? */
   allows(type: string, interaction: AccessInteraction): boolean;
   /**
-   * A condition that rows of `type` must meet beyond that, on the table `resource` under the given alias; values go into
+   * A condition that rows of `type` must meet beyond that, on the table `resource` under the given alias (its columns type, id and tokens); values go into
    * `parameters`. null: no condition.
    */
   condition(
@@ -21,6 +22,16 @@ export interface AccessContext {
     alias: string,
     parameters: SqlParameters,
   ): string | null;
+  /** May the caller write a resource of the type with this id and these index entries? Left out: any. */
+  admits?(type: string, interaction: 'create' | 'update', id: string, entries: ReadonlySet<string>): boolean;
+  /** Would the caller be shown a resource with this id and these index entries? Left out: every one. For events, which no statement finds. */
+  shows?(type: string, id: string, entries: ReadonlySet<string>): boolean;
+  /** How much of the type the condition leaves. Left out: not known. */
+  extent?(type: string, interaction: AccessInteraction): AccessExtent;
+  /** May the caller take security labels off? Left out: yes, as far as writing the resource goes. */
+  readonly relabels?: boolean;
+  /** What the token check found, for work that goes on after the answer. Absent: the server itself. */
+  readonly grant?: Granted;
 }
 
 /** For the server's own work: steps, subscriptions, migrations of content. */
@@ -36,15 +47,49 @@ export interface GrantedScope {
   readonly type: string;
   /** Letters out of `cruds`. */
   readonly permissions: Iterable<string>;
+  /** `category=laboratory`: only what meets it. */
+  readonly query?: string;
 }
 
-/**
- * Access by system scopes. Scopes of another context (`patient/`, `user/`) allow nothing until their compartments can be held in SQL.
- */
-export function accessOfGrant(scopes: readonly GrantedScope[]): AccessContext {
+/** What the token check found of a caller, as far as access hangs on it. */
+export interface Granted {
+  readonly scopes: readonly GrantedScope[];
+  readonly clientId?: string;
+  readonly subject?: string;
+  /** The Patient that scopes `patient/…` mean. */
+  readonly patient?: string;
+  readonly fhirUser?: string;
+  readonly roles?: readonly string[];
+  readonly purposeOfUse?: string;
+}
+
+/** How a grant becomes rights. */
+export type AccessRules = (grant: Granted) => AccessContext;
+
+let rules: AccessRules = accessOfPlainScopes;
+
+/** The folder `access` registers its rules here at start; until then only plain system scopes count. */
+export function useAccessRules(made: AccessRules): void {
+  rules = made;
+}
+
+/** The rights of a grant, worked out once for each: many requests share it. */
+export function accessOfGrant(grant: Granted): AccessContext {
+  let access = known.get(grant);
+  if (!access) {
+    access = rules(grant);
+    known.set(grant, access);
+  }
+  return access;
+}
+
+const known = new WeakMap<Granted, AccessContext>();
+
+/** Access by system scopes alone. Scopes of another context (`patient/`, `user/`) and those with a query allow nothing here. */
+export function accessOfPlainScopes(grant: Granted): AccessContext {
   const rights = new Map<string, Set<AccessInteraction>>();
-  for (const { context, type, permissions } of scopes) {
-    if (context !== 'system') continue;
+  for (const { context, type, permissions, query } of grant.scopes) {
+    if (context !== 'system' || query !== undefined) continue;
     const set = rights.get(type) ?? new Set();
     for (const letter of permissions) {
       const interaction = BY_LETTER[letter];
@@ -56,18 +101,18 @@ export function accessOfGrant(scopes: readonly GrantedScope[]): AccessContext {
     allows: (type, interaction) =>
       rights.get('*')?.has(interaction) === true || rights.get(type)?.has(interaction) === true,
     condition: () => null,
+    grant,
   };
 }
 
 /** The same from text: `system/Observation.rs system/*.r`. Parts that are no such scope allow nothing. */
 export function accessOfScopes(text: string): AccessContext {
-  return accessOfGrant(
-    text.split(' ').flatMap((part) => {
-      // The whole token must match: a prefix that looks right ("Observation.rsXYZ") would grant more than was meant.
-      const match = /^system\/(\*|[A-Z][A-Za-z]{1,63})\.(c?r?u?d?s?)$/.exec(part);
-      return match?.[1] && match[2] ? [{ context: 'system', type: match[1], permissions: match[2] }] : [];
-    }),
-  );
+  const scopes = text.split(' ').flatMap((part) => {
+    // The whole token must match: a prefix that looks right ("Observation.rsXYZ") would grant more than was meant.
+    const match = /^system\/(\*|[A-Z][A-Za-z]{1,63})\.(c?r?u?d?s?)$/.exec(part);
+    return match?.[1] && match[2] ? [{ context: 'system', type: match[1], permissions: match[2] }] : [];
+  });
+  return accessOfPlainScopes({ scopes });
 }
 
 const BY_LETTER: Readonly<Record<string, AccessInteraction>> = {
@@ -94,4 +139,19 @@ export function accessCondition(
 ): string | null {
   if (!access.allows(type, interaction)) return 'FALSE';
   return access.condition(type, interaction, alias, parameters);
+}
+
+/**
+ * For tables that hold no resources but belong to one (a message to its Patient, a study of the archive to its ImagingStudy): SQL that is true where the caller may read a current
+ * resource of the type that meets `which`, a condition on the alias `own`. null: all of them may be read.
+ */
+export function ownerCondition(
+  access: AccessContext,
+  type: string,
+  which: string,
+  parameters: SqlParameters,
+): string | null {
+  const condition = accessCondition(access, type, 'read', 'own', parameters);
+  if (condition === null) return null;
+  return `EXISTS (SELECT 1 FROM resource own WHERE own.type = ${parameters.name(type)} AND NOT own.deleted AND ${which} AND (${condition}))`;
 }

@@ -145,31 +145,3 @@ describe('conditional read', () => {
     expect(await read({ 'if-modified-since': 'nonsense' })).toBe(200);
   });
 });
-
-describe('fifty at once (T35)', () => {
-  it('of fifty updates with one If-Match one succeeds', async () => {
-    await fhir.send('PUT', 'Patient/t35', { resourceType: 'Patient', id: 't35' });
-    const all = await Promise.all(
-      Array.from({ length: 50 }, (_, n) =>
-        fhir.send(
-          'PUT',
-          'Patient/t35',
-          { resourceType: 'Patient', id: 't35', multipleBirthInteger: n + 1 },
-          { 'if-match': 'W/"1"' },
-        ),
-      ),
-    );
-    expect(all.filter(({ status }) => status === 200)).toHaveLength(1);
-    expect(all.filter(({ status }) => status === 412)).toHaveLength(49);
-  });
-
-  it('of fifty conditional creates one creates', async () => {
-    const all = await Promise.all(
-      Array.from({ length: 50 }, () =>
-        fhir.send('POST', 'Patient', patient('t35'), { 'if-none-exist': 'Patient?identifier=urn:mrn|t35' }),
-      ),
-    );
-    expect(all.filter(({ status }) => status === 201)).toHaveLength(1);
-    expect(await count('t35')).toBe(1);
-  });
-});

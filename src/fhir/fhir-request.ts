@@ -1,11 +1,10 @@
 import type { Resource } from '@medplum/fhirtypes';
 import type { Sql } from '../database/database.ts';
-import type { AccessContext, GrantedScope } from './access-context.ts';
+import type { AccessContext, Granted } from './access-context.ts';
 
 /** Who sent a request, where work must go on after its answer: kept with the job and compared when its status is asked for. */
-export interface Caller {
+export interface Caller extends Granted {
   readonly clientId: string;
-  readonly scopes: readonly GrantedScope[];
 }
 
 /** One interaction as the interactions see it: the same for a request and for an entry of a batch. */

@@ -1,7 +1,7 @@
 import { All, Controller, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Database } from '../database/database.ts';
-import { type AccessContext, accessOfGrant, type GrantedScope, NO_ACCESS } from './access-context.ts';
+import { accessOfGrant, type Granted, NO_ACCESS } from './access-context.ts';
 import type { Caller, FhirAnswer, FhirRequest } from './fhir-request.ts';
 import { GroupedWrites } from './interactions/grouped-writes.ts';
 import type { FhirServer } from './interactions/interaction.ts';
@@ -12,8 +12,8 @@ import { prettyJson } from './pretty-json.ts';
 import { ResourceStore } from './resource-store.ts';
 
 /** What the token check in front of every route leaves on a request; no more of it is known here. */
-interface Granted {
-  readonly grant?: { readonly clientId?: string; readonly scopes: readonly GrantedScope[] };
+interface Vouched {
+  readonly grant?: Granted;
 }
 
 /** The FHIR door (R4 http.html): HTTP in, an interaction, HTTP out. Which interaction: `interactions/routes.ts`. */
@@ -59,25 +59,16 @@ function requestOf(raw: FastifyRequest): FhirRequest {
     query: new URLSearchParams(mark === -1 ? '' : raw.url.slice(mark + 1)),
     headers: raw.headers as FhirRequest['headers'],
     body: Buffer.isBuffer(raw.body) ? raw.body : undefined,
-    access: accessOf(raw as Granted),
-    ...callerOf(raw as Granted),
+    access: accessOf(raw as Vouched),
+    ...callerOf(raw as Vouched),
     sentAlone: true,
   };
 }
 
-/** Worked out once per token, which many requests share. */
-function accessOf({ grant }: Granted): AccessContext {
-  if (!grant) return NO_ACCESS;
-  const access = accessByGrant.get(grant.scopes) ?? accessOfGrant(grant.scopes);
-  accessByGrant.set(grant.scopes, access);
-  return access;
-}
+const accessOf = ({ grant }: Vouched) => (grant ? accessOfGrant(grant) : NO_ACCESS);
 
-function callerOf({ grant }: Granted): { caller?: Caller } {
-  return grant?.clientId === undefined ? {} : { caller: { clientId: grant.clientId, scopes: grant.scopes } };
-}
-
-const accessByGrant = new WeakMap<readonly GrantedScope[], AccessContext>();
+const callerOf = ({ grant }: Vouched): { caller?: Caller } =>
+  grant?.clientId === undefined ? {} : { caller: grant as Caller };
 
 /** A path that is not well formed names nothing: the raw text fits no route. */
 function decode(segment: string): string {

@@ -1,7 +1,7 @@
-import type { Extension, Resource } from '@medplum/fhirtypes';
+import type { CapabilityStatementRestSecurity, Extension, Resource } from '@medplum/fhirtypes';
 import { Injectable } from '@nestjs/common';
 import type { AccessContext } from './access-context.ts';
-import type { Caller } from './fhir-request.ts';
+import type { Caller, FhirAnswer, FhirRequest } from './fhir-request.ts';
 
 /** R4 operations.html: a named operation, on one resource, on a type, or on the whole system. */
 export interface Operation {
@@ -46,12 +46,24 @@ export interface TypeSupport {
   readonly restExtensions: readonly Extension[];
 }
 
+/** A type whose resources are kept by somebody else: read and search of it go there, and nobody else writes it. */
+export interface TypeSource {
+  readonly searchParameters: readonly {
+    readonly name: string;
+    readonly type: 'date' | 'reference' | 'string' | 'token';
+  }[];
+  /** `method` and `path` as of a request; throws for what it does not do. */
+  answer(request: FhirRequest): Promise<FhirAnswer>;
+}
+
 /** Where other folders add their operations, and what else a client should know of a type. */
 @Injectable()
 export class OperationRegistry {
   private readonly operations = new Map<string, Operation>();
   private readonly descriptions = new Map<string, string>();
   private readonly supported = new Map<string, TypeSupport>();
+  private security: CapabilityStatementRestSecurity | null = null;
+  private readonly sources = new Map<string, TypeSource>();
 
   /** Throws when the same operation is there already: two cannot answer one call. */
   register(operation: Operation): void {
@@ -91,6 +103,24 @@ export class OperationRegistry {
 
   restExtensions(): Extension[] {
     return [...this.supported.values()].flatMap((support) => support.restExtensions);
+  }
+
+  /** From now on the type is read and searched there. */
+  serveFrom(type: string, source: TypeSource): void {
+    this.sources.set(type, source);
+  }
+
+  sourceOf(type: string | undefined): TypeSource | undefined {
+    return type === undefined ? undefined : this.sources.get(type);
+  }
+
+  /** `rest.security` of the CapabilityStatement, from whoever checks tokens. */
+  secure(security: CapabilityStatementRestSecurity): void {
+    this.security = security;
+  }
+
+  restSecurity(): CapabilityStatementRestSecurity | null {
+    return this.security;
   }
 
   /** For the CapabilityStatement. */

@@ -49,5 +49,13 @@ function parseJsonBody(body: Buffer): unknown {
   }
 }
 
-const parseForm = (body: Buffer): Record<string, string> =>
-  Object.fromEntries(new URLSearchParams(body.toString('utf8')));
+/** A name that stands twice has a list: who reads the form sees it, and refuses (RFC 6749 3.2). */
+function parseForm(body: Buffer): Record<string, string | string[]> {
+  const form: Record<string, string | string[]> = Object.create(null);
+  const fields = new URLSearchParams(body.toString('utf8'));
+  for (const name of new Set(fields.keys())) {
+    const values = fields.getAll(name);
+    form[name] = values.length === 1 ? (values[0] as string) : values;
+  }
+  return form;
+}

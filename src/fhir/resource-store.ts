@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
+import type { AuditEntry } from '../database/audit-sink.ts';
 import { Database, type Sql, type Transaction } from '../database/database.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { Failure } from '../kernel/errors.ts';
@@ -90,7 +91,7 @@ export class ResourceStore {
     sql: Sql = this.database,
     access = FULL_ACCESS,
   ): Promise<StoredResource | null> {
-    return readVersion(sql, { type, id }, version, access);
+    return readVersion(sql, { type, id }, version, access, this.base);
   }
 
   /** Versions, newest first. */
@@ -101,7 +102,7 @@ export class ResourceStore {
     sql: Sql = this.database,
     access = FULL_ACCESS,
   ): Promise<StoredResource[]> {
-    return readHistory(sql, { type, id }, page, access);
+    return readHistory(sql, { type, id }, page, access, this.base);
   }
 
   /** Versions of one resource, of a type or of several, newest first, with a place to go on from. */
@@ -111,7 +112,7 @@ export class ResourceStore {
     access = FULL_ACCESS,
     interaction: AccessInteraction = 'read',
   ): Promise<StoredResource[]> {
-    return readVersions(sql, asked, access, interaction);
+    return readVersions(sql, asked, access, interaction, this.base);
   }
 
   /**
@@ -193,6 +194,15 @@ export class ResourceStore {
     if (!definitions().resourceTypes.includes(type))
       throw new Failure('fhir.invalid', 'The criteria name no resource type of FHIR R4.');
     buildMatch(parseQuery(type, criteria), 'none', FULL_ACCESS, this.base);
+  }
+
+  /**
+   * Records what is neither a read nor a write of a resource: a model run, a delivery. With `tx` it commits with the transaction, else it is
+   * committed when this resolves. Does nothing where this process does not audit.
+   */
+  async record(entry: AuditEntry, tx?: Transaction): Promise<void> {
+    const { audit } = this.database;
+    await (tx ? audit?.recordIn(tx, [entry]) : audit?.record(entry));
   }
 
   /** From now on `listener` hears of every change, inside its transaction, in the order of registration. */

@@ -19,6 +19,8 @@ export interface MllpServerOptions extends Partial<ConnectionLimits> {
 
 /** One connection per sending interface is usual; far more are a leak or an attack. */
 export const CONNECTIONS_MAX = 256;
+/** So that one machine, or what stands in its place, cannot take them all. An interface engine opens one per interface. */
+export const CONNECTIONS_PER_ADDRESS_MAX = 64;
 /** A TLS client that does not finish its handshake by then is gone. */
 export const HANDSHAKE_MS = 10_000;
 /** An answer in the making gets this long when the server is closed. */
@@ -49,8 +51,13 @@ export class MllpServer {
           );
     this.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
     this.server.on('connection', (socket: net.Socket) => {
+      const { remoteAddress } = socket;
+      const ofAddress = [...this.sockets].filter((other) => other.remoteAddress === remoteAddress).length;
       this.sockets.add(socket);
       socket.once('close', () => this.sockets.delete(socket));
+      if (ofAddress < CONNECTIONS_PER_ADDRESS_MAX) return;
+      socket.destroy();
+      this.options.onEvent?.({ kind: 'refused-connection', peer: remoteAddress ?? '', bytes: 0 });
     });
     this.server.on('drop', () => this.options.onEvent?.({ kind: 'refused-connection', peer: '', bytes: 0 }));
     this.server.on('tlsClientError', () =>

@@ -14,6 +14,8 @@ export const FAILURES = {
   'auth.missing': { kind: 'unauthorized', retry: false },
   'auth.invalid': { kind: 'unauthorized', retry: false },
   'auth.scope': { kind: 'forbidden', retry: false },
+  'audit.unavailable': { kind: 'unavailable', retry: true },
+  'auth.csrf': { kind: 'forbidden', retry: false },
 
   'fhir.invalid': { kind: 'invalid', retry: false },
   'fhir.validation': { kind: 'invalid', retry: false },
@@ -52,6 +54,7 @@ export const FAILURES = {
   'http.bad-request': { kind: 'invalid', retry: false },
   'http.not-found': { kind: 'not-found', retry: false },
   'http.stopping': { kind: 'unavailable', retry: true },
+  'http.too-many': { kind: 'busy', retry: true },
 
   'dicom.multipart': { kind: 'invalid', retry: false },
   'dicom.multipart-limit': { kind: 'too-large', retry: false },

@@ -5,7 +5,8 @@ import { claimOne, headOfLane, waitingRows } from './claim.ts';
 import type { JobHandler } from './job.ts';
 import type { JobEngine, OfferedJob, Outbox } from './outbox.ts';
 import { Presence } from './presence.ts';
-import { runJob } from './run-job.ts';
+import type { RedisConnection } from './redis-options.ts';
+import { runJobAsServer } from './run-job.ts';
 import { Sweep } from './sweep.ts';
 
 /** How often rows that Redis does not know are offered again: what a lost or flushed Redis costs at most. */
@@ -37,7 +38,7 @@ export class BullEngine implements JobEngine {
     private readonly outbox: Outbox,
     /** Queues that this process offers to, and their handlers. */
     private readonly handlers: readonly JobHandler[],
-    private readonly redisUrl: string,
+    private readonly redis: RedisConnection,
     private readonly log: Logger,
     /** Separates sites, tests or stages that share one Redis. */
     private readonly prefix = 'prelim',
@@ -93,9 +94,13 @@ export class BullEngine implements JobEngine {
   }
 
   private open(name: string): Bull.Queue<{ id: string }> {
-    const queue = new Bull<{ id: string }>(name, this.redisUrl, {
+    const queue = new Bull<{ id: string }>(name, {
       prefix: this.prefix,
-      redis: { maxRetriesPerRequest: null, enableReadyCheck: false },
+      redis: {
+        ...this.redis,
+        maxRetriesPerRequest: null,
+        enableReadyCheck: false,
+      } as Bull.QueueOptions['redis'],
       settings: {
         lockDuration: LOCK_MS,
         stalledInterval: STALLED_LOOK_MS,
@@ -119,7 +124,7 @@ export class BullEngine implements JobEngine {
     if (runner === null || this.stopping) return;
     const job = await claimOne(this.database, id, runner);
     if (!job) return;
-    const end = await runJob(this.database, handler, job, runner, this.log);
+    const end = await runJobAsServer(this.database, handler, job, runner, this.log);
     if (end.kind === 'waits') this.offerLater(job.id, job.queue, end.afterMs);
     if (end.kind === 'unwritten' && this.presence.number === runner) this.presence.renew();
     // Only the next of this lane: to offer all that waits after each job would cost the square of the backlog.

@@ -6,6 +6,7 @@ import { Database } from '../database/database.ts';
 import { LOGGER } from '../kernel/log.ts';
 import type { JobHandler } from './job.ts';
 import { Outbox } from './outbox.ts';
+import { redisConnection } from './redis-options.ts';
 import { Runner } from './runner.ts';
 
 /** Chooses who runs the outbox: this process alone, or Bull on Redis when `REDIS_URL` is set. */
@@ -31,15 +32,10 @@ export class JobEngines implements OnApplicationShutdown {
   async start(ofFlow: readonly JobHandler[]): Promise<void> {
     const handlers = [...ofFlow, ...this.others];
     const work = this.settings.PRELIM_ROLES.includes('worker');
-    if (this.settings.REDIS_URL) {
+    const redis = redisConnection(this.settings);
+    if (redis) {
       const { BullEngine } = await import('./bull-engine.ts'); // Bull and its Redis client are loaded only where they are used
-      const bull = new BullEngine(
-        this.database,
-        this.outbox,
-        handlers,
-        this.settings.REDIS_URL.href,
-        this.log,
-      );
+      const bull = new BullEngine(this.database, this.outbox, handlers, redis, this.log);
       await bull.start({ work });
       this.engine = bull;
     } else if (work) {

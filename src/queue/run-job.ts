@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Database, Transaction } from '../database/database.ts';
+import { actAsServer } from '../kernel/acting.ts';
 import { Failure } from '../kernel/errors.ts';
 import { promoteNext } from './claim.ts';
 import type { Job, JobHandler, JobOutcome } from './job.ts';
@@ -20,6 +21,15 @@ export type RunEnd =
   | { readonly kind: 'lost' }
   /** The end could not be written: the row still says that it runs under our number, which must be given up. */
   | { readonly kind: 'unwritten' };
+
+/** `runJob`, as the server's own work: what a job writes is not done by the client whose request woke the runner. */
+export const runJobAsServer = (
+  database: Database,
+  handler: JobHandler,
+  job: Job,
+  runner: number,
+  log: Logger,
+): Promise<RunEnd> => actAsServer(job.queue, () => runJob(database, handler, job, runner, log));
 
 /**
  * Runs one claimed job to one of its ends. Whatever the handler wants to write commits together with the end of the row, and only

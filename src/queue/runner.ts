@@ -5,7 +5,7 @@ import { claimNext, nextDueMs } from './claim.ts';
 import type { Job, JobHandler } from './job.ts';
 import type { JobEngine, OfferedJob, Outbox, TakenJob } from './outbox.ts';
 import { Presence } from './presence.ts';
-import { runJob } from './run-job.ts';
+import { runJobAsServer } from './run-job.ts';
 import { Sweep } from './sweep.ts';
 
 /** A safety net under commit and NOTIFY: rows of a runner that died, and time-outs of clocks. */
@@ -174,7 +174,7 @@ export class Runner implements JobEngine {
   private async runOne(lane: Lane, job: Job): Promise<void> {
     const runner = this.presence.number;
     if (runner === null) return;
-    const end = await runJob(this.database, lane.handler, job, runner, this.log);
+    const end = await runJobAsServer(this.database, lane.handler, job, runner, this.log);
     if (end.kind === 'waits' && end.afterMs > 0) this.setTimer(end.afterMs);
     if (end.kind === 'waits' && end.afterMs <= 0) this.look(job.queue);
     if (end.kind === 'unwritten' && this.presence.number === runner) this.presence.renew();

@@ -5,6 +5,7 @@ import type { ResourceStore } from '../fhir/resource-store.ts';
 import { Failure } from '../kernel/errors.ts';
 import { knownTopics } from './known-topics.ts';
 import { type ReadSubscription, readSubscription, type SubscriptionSettings } from './read-subscription.ts';
+import { accessOfSubscriber } from './subscriber-access.ts';
 import type { SubscriptionRow, SubscriptionStore } from './subscription.store.ts';
 import type { SubscriptionTopic } from './topics/subscription-topic.ts';
 import { indexWatches, type WatchIndex } from './watch-index.ts';
@@ -44,7 +45,7 @@ export class ActiveSubscriptions {
 
   constructor(
     private readonly store: ResourceStore,
-    private readonly rows: Pick<SubscriptionStore, 'live' | 'changedSince'>,
+    private readonly rows: Pick<SubscriptionStore, 'live' | 'changedSince' | 'authors'>,
     private readonly settings: SubscriptionSettings,
     private readonly log: Pick<Logger, 'warn'>,
     private readonly knownMs = KNOWN_MS,
@@ -99,10 +100,14 @@ export class ActiveSubscriptions {
       tx,
     );
     const byId = new Map(stored.map((one) => [one.id, one]));
+    const authors = await this.rows.authors(tx, [...byId.keys()]);
     const subscriptions = new Map(known.subscriptions);
     for (const { id, version } of rows) {
       const one = byId.get(id);
-      if (one) subscriptions.set(id, { version, subscription: this.readQuietly(one.parse(), known.topics) });
+      const read = one && this.readQuietly(one.parse(), known.topics);
+      const author = authors.get(id);
+      const subscription = read && author ? { ...read, access: accessOfSubscriber(author) } : (read ?? null);
+      if (one) subscriptions.set(id, { version, subscription });
       else subscriptions.delete(id);
     }
     return {

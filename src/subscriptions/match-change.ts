@@ -10,7 +10,7 @@ import { ActiveSubscriptions } from './active-subscriptions.ts';
 import { DELIVERY_QUEUE, type DeliveryDue } from './delivery-due.ts';
 import { checkTopicWritten } from './known-topics.ts';
 import { NEVER_MATCHED, type ReadSubscription } from './read-subscription.ts';
-import { checkStatus, readableTypes } from './subscriber-access.ts';
+import { authorOf, checkReach, checkStatus, readableTypes } from './subscriber-access.ts';
 import { type EventDue, SubscriptionStore } from './subscription.store.ts';
 import type { Candidate, WatchIndex } from './watch-index.ts';
 
@@ -88,7 +88,8 @@ export class MatchChange {
     const { watches } = await this.active.read(tx, subscription);
     // What is delivered is read: nobody has others sent what they may not see.
     for (const { type } of watches) demandAccess(access, type, 'read');
-    await this.store.keepAuthor(tx, change.id, readableTypes(access));
+    for (const { always } of watches) checkReach(always.filters, access);
+    await this.store.keepAuthor(tx, change.id, readableTypes(access), authorOf(access));
     // The search is run once: an error of the database at a later match would take the write of a study with it.
     const asked = watches.map(({ always }): MatchAsked => ({ criteria: always, ids: ['none'] }));
     await matchCriteria(tx, asked, this.resources.base);
@@ -136,16 +137,20 @@ export class MatchChange {
       const entries = previous() ?? new Set();
       return index
         .onDelete(change.type)
-        .filter(({ watch }) => watch.firesOnDelete(entries))
+        .filter(
+          ({ watch, subscription }) =>
+            watch.firesOnDelete(entries) && mayLearn(subscription, change, entries),
+        )
         .map(({ subscription }) => [subscription, null]);
     }
     const now = Date.now();
+    const entries = entriesOf(change.resource, base);
     const wants = ({ subscription, watch }: Candidate) =>
       watch.interactions.has(change.interaction) &&
       (subscription.channel.end === null || subscription.channel.end.getTime() > now);
     return index
-      .among(change.type, entriesOf(change.resource, base))
-      .filter(wants)
+      .among(change.type, entries)
+      .filter((candidate) => wants(candidate) && mayLearn(candidate.subscription, change, entries))
       .flatMap(({ subscription, watch }): [ReadSubscription, Criteria | null][] => {
         const criteria = watch.asks(previous);
         if (criteria === null) return [];
@@ -178,6 +183,10 @@ export class MatchChange {
     await this.store.give(tx, events, new Set(sockets));
   }
 }
+
+/** Nobody is told of what they may not see: not that it is, not that it changed. */
+const mayLearn = ({ access }: ReadSubscription, { type, id }: ResourceChange, entries: ReadonlySet<string>) =>
+  !access || (access.allows(type, 'read') && access.shows?.(type, id, entries) !== false);
 
 const idsOf = (fired: readonly Fired[], kind: 'rest-hook' | 'websocket'): string[] => {
   const those = fired.filter(({ subscription }) => subscription.channel.target.kind === kind);

@@ -56,7 +56,22 @@ export class NotifyHost {
           },
         ]
       : plainCalls(channel.target.endpoint, channel.payload, notified);
-    for (const { method, url, body } of calls) await this.call(read, method, url, body);
+    const entry = {
+      kind: 'hook',
+      interaction: message.type,
+      action: 'R',
+      entity: `Subscription/${read.id}`,
+      detail: channel.target.endpoint.host,
+      texts: notified.flatMap(textsOf),
+    } as const;
+    try {
+      for (const { method, url, body } of calls) await this.call(read, method, url, body);
+    } catch (error) {
+      await this.store.record({ ...entry, outcome: 8 });
+      throw error;
+    }
+    // When it cannot be recorded the delivery counts as failed: it is made again, and recorded then.
+    await this.store.record({ ...entry, outcome: 0 });
   }
 
   private bundle(
@@ -114,6 +129,10 @@ function plainCalls(endpoint: URL, payload: string | null, notified: readonly No
     return [{ method: 'PUT', url, body: focus.json }];
   });
 }
+
+/** What went out, or what its ids stand for. */
+const textsOf = ({ focus, context }: NotifiedEvent): string[] =>
+  [focus, ...context].flatMap((carried) => carried?.json ?? []);
 
 interface Call {
   readonly method: 'POST' | 'PUT';

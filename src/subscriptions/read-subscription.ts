@@ -1,5 +1,6 @@
 import type { Subscription } from '@medplum/fhirtypes';
 import type { Settings } from '../config/settings.ts';
+import type { AccessContext } from '../fhir/access-context.ts';
 import { Failure } from '../kernel/errors.ts';
 import { isTopicBased } from './backport.ts';
 import { type Channel, readChannel } from './channel/read-channel.ts';
@@ -13,6 +14,8 @@ export interface ReadSubscription {
   readonly topic: SubscriptionTopic | null;
   readonly watches: readonly Watch[];
   readonly channel: Channel;
+  /** What its author may see; absent: the server's own, or not looked up. */
+  readonly access?: AccessContext;
 }
 
 export type SubscriptionSettings = Pick<Settings, 'baseUrl' | 'SUBSCRIPTION_HOSTS'>;

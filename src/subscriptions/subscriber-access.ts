@@ -1,21 +1,78 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Subscription } from '@medplum/fhirtypes';
-import { type AccessContext, FULL_ACCESS } from '../fhir/access-context.ts';
+import { type AccessContext, accessOfGrant, FULL_ACCESS, type Granted } from '../fhir/access-context.ts';
+import type { Criteria } from '../fhir/match-criteria.ts';
 import { resourceTypes } from '../fhir/resource-types.ts';
+import { SqlParameters } from '../fhir/sql-parameters.ts';
 import { Failure } from '../kernel/errors.ts';
 import type { DeliveryState } from './subscription.store.ts';
 
+type Filter = Criteria['filters'][number];
+
 /**
- * What a subscriber may see at the moment of a delivery: the one place that says so. Today: the types that the author of the Subscription could read when
- * it was written last. Every read of a delivery, of `$events` over a socket, and of what a topic sends along goes through it.
+ * What a subscriber may see at the moment of a delivery: the one place that says so. It is what the author of the Subscription may, by the grant under which it
+ * was written last and by the rules of today; never more than reading. Every read of a delivery, of `$events` over a socket, and of what a topic sends along goes
+ * through it.
  */
-export function accessOfSubscriber(state: Pick<DeliveryState, 'readable'>): AccessContext {
+export function accessOfSubscriber(state: Pick<DeliveryState, 'readable' | 'author'>): AccessContext {
+  if (state.author) return readingOf(accessOfGrant(state.author), state.readable);
   if (state.readable === null) return FULL_ACCESS;
   const readable = new Set(state.readable);
   return {
     allows: (type, interaction) => (interaction === 'read' || interaction === 'search') && readable.has(type),
     condition: () => null,
   };
+}
+
+/** Who may read a focus may be sent what its topic sends along: a notification is no search of its own. */
+function readingOf(access: AccessContext, readable: readonly string[] | null): AccessContext {
+  const types = readable && new Set(readable);
+  const { shows, extent } = access;
+  return {
+    allows: (type, interaction) =>
+      (interaction === 'read' || interaction === 'search') &&
+      types?.has(type) !== false &&
+      access.allows(type, 'read'),
+    condition: (type, _interaction, alias, parameters) => access.condition(type, 'read', alias, parameters),
+    ...(shows ? { shows } : {}),
+    ...(extent ? { extent: (type) => extent(type, 'read') } : {}),
+  };
+}
+
+/** What is kept of the author beside the types; null: the server itself, or no token. */
+export const authorOf = ({ grant }: AccessContext): Granted | null => grant ?? null;
+
+/**
+ * Criteria that ask of other resources (a chain, `_has`) would tell by their events what the author may not see. They are for authors who see all of what
+ * they ask.
+ *
+ * @throws Failure `fhir.unsupported`
+ */
+export function checkReach(filters: readonly Filter[], access: AccessContext): void {
+  for (const type of filters.flatMap(typesAsked)) {
+    const all =
+      access.allows(type, 'search') && access.condition(type, 'search', 'r', new SqlParameters()) === null;
+    if (!all)
+      throw new Failure(
+        'fhir.unsupported',
+        'Criteria with a chain or _has need a token that may search all resources of the types they lead to.',
+      );
+  }
+}
+
+function typesAsked(filter: Filter): string[] {
+  switch (filter.kind) {
+    case 'chain':
+      return filter.links.flatMap((link) => [link.type, ...typesAsked(link.filter)]);
+    case 'has':
+      return [...filter.parameters.map(({ type }) => type), ...typesAsked(filter.filter)];
+    case 'any':
+      return filter.of.flatMap(typesAsked);
+    case 'not':
+      return typesAsked(filter.filter);
+    default:
+      return [];
+  }
 }
 
 /** What is kept of the author's rights; null: all, or written by the server itself. */

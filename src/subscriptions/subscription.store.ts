@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Sql, type Transaction } from '../database/database.ts';
+import type { Granted } from '../fhir/access-context.ts';
 
 /** What happened: which version of what, for which Subscription. */
 export interface EventDue {
@@ -31,6 +32,8 @@ export interface DeliveryState {
   readonly lastSent: Date | null;
   /** The types its author could read; null: all. */
   readonly readable: readonly string[] | null;
+  /** The grant under which it was written last; null: the server's own, or of before grants were kept. */
+  readonly author: Granted | null;
 }
 
 /** Events of the past that `$events` can still give; older ones that were delivered are dropped. */
@@ -85,7 +88,18 @@ export class SubscriptionStore {
       failures: row?.failures ?? 0,
       lastSent: row?.last_sent ?? null,
       readable: row?.readable ?? null,
+      author: row?.author ?? null,
     };
+  }
+
+  /** The authors of those that have one, by id. */
+  async authors(
+    sql: Sql,
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, Pick<DeliveryState, 'readable' | 'author'>>> {
+    if (ids.length === 0) return new Map();
+    const rows = await sql.run<StateRow & { id: string }>(AUTHORS, [ids]);
+    return new Map(rows.map(({ id, readable, author }) => [id, { readable, author }]));
   }
 
   /** The subscriber took everything up to this number. Drops what is older than `$events` reaches. */
@@ -105,8 +119,13 @@ export class SubscriptionStore {
   }
 
   /** Its author is known from here on: the types they may read; null: the server itself, which changes nothing of it. */
-  async keepAuthor(tx: Transaction, id: string, readable: readonly string[] | null): Promise<void> {
-    if (readable !== null) await tx.run(READABLE, [id, readable]);
+  async keepAuthor(
+    tx: Transaction,
+    id: string,
+    readable: readonly string[] | null,
+    author: Granted | null,
+  ): Promise<void> {
+    if (readable !== null) await tx.run(READABLE, [id, readable, author && JSON.stringify(kept(author))]);
   }
 
   /** Wakes the processes that hold WebSockets, at the commit. */
@@ -176,7 +195,14 @@ interface StateRow {
   failures: number | null;
   last_sent: Date | null;
   readable: string[] | null;
+  author: Granted | null;
 }
+
+/** Sets of letters are no JSON. */
+const kept = ({ scopes, clientId, subject, patient, fhirUser, roles, purposeOfUse }: Granted): Granted => ({
+  scopes: scopes.map((scope) => ({ ...scope, permissions: [...scope.permissions] })),
+  ...JSON.parse(JSON.stringify({ clientId, subject, patient, fhirUser, roles, purposeOfUse })),
+});
 
 /** Counters are locked in the order of their ids, so that two writes that concern the same Subscriptions do not wait for each other. */
 const GIVE = {
@@ -206,7 +232,7 @@ const EVENTS = {
 
 const STATE = {
   name: 'subscription-state',
-  text: `SELECT c.events, d.delivered, d.failures, d.last_sent, d.readable
+  text: `SELECT c.events, d.delivered, d.failures, d.last_sent, d.readable, d.author
     FROM (SELECT $1::text COLLATE "C" AS id) s
     LEFT JOIN subscription_counter c ON c.id = s.id LEFT JOIN subscription_delivery d ON d.id = s.id`,
 };
@@ -231,8 +257,13 @@ const FAILED = {
 
 const READABLE = {
   name: 'subscription-readable',
-  text: `INSERT INTO subscription_delivery (id, readable) VALUES ($1, $2)
-    ON CONFLICT (id) DO UPDATE SET readable = excluded.readable`,
+  text: `INSERT INTO subscription_delivery (id, readable, author) VALUES ($1, $2, $3)
+    ON CONFLICT (id) DO UPDATE SET readable = excluded.readable, author = excluded.author`,
+};
+
+const AUTHORS = {
+  name: 'subscription-authors',
+  text: 'SELECT id, readable, author FROM subscription_delivery WHERE id = ANY($1::text[]) AND readable IS NOT NULL',
 };
 
 const NOTIFY = { name: 'subscription-notify', text: 'SELECT pg_notify($1, $2)' };

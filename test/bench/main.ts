@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import { benchAccess } from './access.ts';
+import { benchAudit } from './audit.ts';
 import { benchFhir } from './fhir.ts';
 import { benchGrowth } from './fhir-growth.ts';
 import { benchPipeline } from './pipeline.ts';
@@ -12,6 +14,8 @@ const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
     const { values } = parseArgs({ args: [...args], options: { runs: { type: 'string', default: '30' } } });
     return benchPipeline(Number(values.runs));
   },
+  audit: benchAudit,
+  access: benchAccess,
   fhir: benchFhir,
   growth: benchGrowth,
   pixels: benchPixels,

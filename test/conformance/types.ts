@@ -86,16 +86,6 @@ const TYPES: Readonly<Record<string, { make: () => Json; change: Json; find: (ma
     change: { recorded: '2026-01-02T00:00:00Z' },
     find: () => 'target=Patient/x',
   },
-  AuditEvent: {
-    make: () => ({
-      type: { system: 'http://dicom.nema.org/resources/ontology/DCM', code: '110100' },
-      recorded: '2026-01-01T00:00:00Z',
-      agent: [{ requestor: true }],
-      source: { observer: { display: 'x' } },
-    }),
-    change: { outcomeDesc: 'x' },
-    find: () => 'type=110100',
-  },
   Communication: {
     make: () => ({ status: 'completed', subject }),
     change: { status: 'not-done' },

@@ -10,7 +10,13 @@ const PUBLIC: readonly RegExp[] = [
   /^GET \/$/,
   /^GET \/health\/(live|ready)$/,
   /^GET \/fhir\/metadata$/,
-  /^POST \/auth\/token$/,
+  /^GET \/(fhir\/)?\.well-known\/smart-configuration$/,
+  /^GET \/\.well-known\/(openid-configuration|oauth-authorization-server)$/,
+  // Each of these asks for the client's proof, or for the cookie of the browser that began.
+  /^POST \/auth\/(token|introspect|revoke)$/,
+  /^(GET|POST) \/auth\/authorize$/,
+  /^GET \/auth\/(continue|style\.css|open-id\/(start|callback))$/,
+  /^POST \/auth\/(sign-in|patient|approve|sign-out)$/,
   /^GET \/auth\/jwks$/,
   /^GET \/worklist(?!\/api)/,
 ];

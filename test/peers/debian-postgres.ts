@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,6 +25,11 @@ export function debianPostgres(): string | null {
   );
 }
 
+export interface DebianPostgresOptions {
+  /** Listens on this port of 127.0.0.1 too, and there over TLS only; with `ca` only for clients whose certificate it signed. PEM texts. */
+  readonly tls?: { readonly port: number; readonly cert: string; readonly key: string; readonly ca?: string };
+}
+
 export interface DebianPostgres {
   /** Connection string of a database on it. */
   url(database: string): string;
@@ -33,7 +38,10 @@ export interface DebianPostgres {
 }
 
 /** Starts it on a Unix socket in a folder of its own. PostgreSQL refuses to run as root: then it runs as the account `postgres`. */
-export async function startDebianPostgres(bin: string): Promise<DebianPostgres> {
+export async function startDebianPostgres(
+  bin: string,
+  options: DebianPostgresOptions = {},
+): Promise<DebianPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'pl-pg-'));
   const account = process.getuid?.() === 0 ? await accountOf('postgres') : {};
   if (account.uid !== undefined && account.gid !== undefined) await chown(folder, account.uid, account.gid);
@@ -44,13 +52,19 @@ export async function startDebianPostgres(bin: string): Promise<DebianPostgres> 
     ['-D', data, '-U', 'prelim', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
     account,
   );
-  const server = spawn(join(bin, 'postgres'), ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-F'], {
+  const listening = options.tls ? await overTls(data, options.tls, account) : ['-c', 'listen_addresses='];
+  const server = spawn(join(bin, 'postgres'), ['-D', data, '-k', folder, ...listening, '-F'], {
     ...account,
     stdio: 'ignore',
   });
   const url = (database: string) => `postgres://prelim:x@/${database}?host=${encodeURIComponent(folder)}`;
   for (let look = 0; ; look += 1) {
-    const client = new pg.Client({ host: folder, user: 'prelim', database: 'postgres' });
+    const client = new pg.Client({
+      host: folder,
+      port: options.tls?.port ?? 5432,
+      user: 'prelim',
+      database: 'postgres',
+    });
     const isUp = await client.connect().then(
       () => true,
       () => false,
@@ -62,7 +76,18 @@ export async function startDebianPostgres(bin: string): Promise<DebianPostgres> 
   }
   return {
     url,
-    tool: async (name, args) => (await run(join(bin, name), ['-h', folder, '-U', 'prelim', ...args])).stdout,
+    tool: async (name, args) =>
+      (
+        await run(join(bin, name), [
+          '-h',
+          folder,
+          '-p',
+          String(options.tls?.port ?? 5432),
+          '-U',
+          'prelim',
+          ...args,
+        ])
+      ).stdout,
     stop: async () => {
       const ended = once(server, 'exit');
       server.kill('SIGINT');
@@ -70,6 +95,25 @@ export async function startDebianPostgres(bin: string): Promise<DebianPostgres> 
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function overTls(
+  data: string,
+  { port, cert, key, ca }: NonNullable<DebianPostgresOptions['tls']>,
+  { uid, gid }: { uid?: number; gid?: number },
+): Promise<string[]> {
+  const auth = ca ? 'trust clientcert=verify-ca' : 'trust';
+  await writeFile(join(data, 'pg_hba.conf'), `local all all trust\nhostssl all all 127.0.0.1/32 ${auth}\n`);
+  for (const [name, text] of [
+    ['server.crt', cert],
+    ['server.key', key],
+    ['ca.crt', ca ?? cert],
+  ] as const) {
+    await writeFile(join(data, name), text, { mode: 0o600 });
+    if (uid !== undefined && gid !== undefined) await chown(join(data, name), uid, gid);
+  }
+  const settings = { listen_addresses: '127.0.0.1', port, ssl: 'on', ssl_ca_file: 'ca.crt' };
+  return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
 
 async function accountOf(name: string): Promise<{ uid?: number; gid?: number }> {

@@ -5,7 +5,12 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AccessTokens, ISSUER, LOCAL_TOKEN_LIFETIME_S } from '../../src/access/access-tokens.ts';
+import {
+  AccessTokens,
+  ISSUER,
+  LOCAL_TOKEN_LIFETIME_S,
+  type TokenContent,
+} from '../../src/access/access-tokens.ts';
 import { LOCAL_CLIENT } from '../../src/access/clients.ts';
 import { parseScopes } from '../../src/access/scope.ts';
 import { signingKeyIn } from '../../src/access/signing-key.ts';
@@ -93,6 +98,11 @@ export class PrelimServer {
     this.token = await this.issue('system/*.cruds');
   }
 
+  /** Starts it and waits for nothing: for a test that asks in another way whether it is ready. */
+  launch(more: Readonly<Record<string, string>> = {}): void {
+    this.spawn(more);
+  }
+
   /** Starts it and waits for its end: for starts that are refused. Gives the exit code and what it said in this life. */
   async startAndEnd(
     more: Readonly<Record<string, string>> = {},
@@ -133,6 +143,12 @@ export class PrelimServer {
   async issue(scope: string): Promise<string> {
     const tokens = new AccessTokens(await signingKeyIn(this.folder), ISSUER, systemClock);
     return tokens.issue(LOCAL_CLIENT, parseScopes(scope), LOCAL_TOKEN_LIFETIME_S);
+  }
+
+  /** The same with a patient, roles and what else a token may say. */
+  async issueFor(content: TokenContent): Promise<string> {
+    const tokens = new AccessTokens(await signingKeyIn(this.folder), ISSUER, systemClock);
+    return (await tokens.issueFor(content, LOCAL_TOKEN_LIFETIME_S)).token;
   }
 
   /** One request with the token; `body` that is no text or bytes goes as FHIR JSON. */

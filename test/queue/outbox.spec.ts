@@ -41,7 +41,7 @@ describe.skipIf(!hasRedis)(`Bull on a real Redis${hasRedis ? '' : ' (skipped: no
       database,
       outbox,
       handlers,
-      redis.url,
+      { host: '127.0.0.1', port: Number(new URL(redis.url).port), db: 0 },
       log,
       `t${randomBytes(4).toString('hex')}`,
     );

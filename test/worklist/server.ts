@@ -3,6 +3,7 @@ import { Global, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
+import { readRoles } from '../../src/access/access-of-grant.ts';
 import { AccessTokens, ISSUER } from '../../src/access/access-tokens.ts';
 import { requireToken } from '../../src/access/require-token.ts';
 import { parseScopes } from '../../src/access/scope.ts';
@@ -61,7 +62,7 @@ export async function startWorklist(
   );
   app.useGlobalFilters(new OutcomeFilter({ error: () => undefined }));
   const tokens = new AccessTokens(await signingKeyIn(options.keys), ISSUER, systemClock);
-  requireToken(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, tokens);
+  requireToken(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, tokens, readRoles());
   await app.listen(options.port ?? 0, '127.0.0.1');
   const resources = app.get(ResourceStore, { strict: false });
   return {

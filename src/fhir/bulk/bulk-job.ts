@@ -1,4 +1,4 @@
-import type { GrantedScope } from '../access-context.ts';
+import type { Caller } from '../fhir-request.ts';
 
 /** What an export was asked for; kept with the job. */
 export interface ExportRequest {
@@ -32,8 +32,8 @@ export type BulkState = 'accepted' | 'running' | 'done' | 'failed' | 'cancelled'
 export interface BulkJob<R = ExportRequest | ImportRequest> {
   readonly id: string;
   readonly kind: 'export' | 'import';
-  readonly clientId: string;
-  readonly scopes: readonly GrantedScope[];
+  /** Whose it is, with the rights that it runs under. */
+  readonly caller: Caller;
   readonly request: R;
   /** The point in time that an export shows. */
   readonly createdAt: Date;

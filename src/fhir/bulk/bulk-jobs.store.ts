@@ -16,6 +16,7 @@ interface JobRow {
   readonly kind: 'export' | 'import';
   readonly client_id: string;
   readonly scopes: Caller['scopes'];
+  readonly rights: Omit<Caller, 'clientId' | 'scopes'> | null;
   readonly request: BulkJob['request'];
   readonly created_at: Date;
   readonly settled_after: string | null;
@@ -47,7 +48,9 @@ export class BulkJobsStore {
     const scopes = JSON.stringify(
       caller.scopes.map((one) => ({ ...one, permissions: [...one.permissions] })),
     );
-    await tx.run(INSERT, [id, kind, caller.clientId, scopes, JSON.stringify(request), createdAt]);
+    const { subject, patient, fhirUser, roles, purposeOfUse } = caller;
+    const rights = JSON.stringify({ subject, patient, fhirUser, roles, purposeOfUse });
+    await tx.run(INSERT, [id, kind, caller.clientId, scopes, JSON.stringify(request), createdAt, rights]);
   }
 
   /** Jobs of the client that are not at their end. */
@@ -62,8 +65,7 @@ export class BulkJobsStore {
     return {
       id: row.id,
       kind: row.kind,
-      clientId: row.client_id,
-      scopes: row.scopes,
+      caller: { clientId: row.client_id, scopes: row.scopes, ...row.rights },
       request: row.request as R,
       createdAt: row.created_at,
       settledAfter: row.settled_after,
@@ -134,7 +136,7 @@ export class BulkJobsStore {
 
 const INSERT = {
   name: 'bulk-insert',
-  text: `INSERT INTO bulk_job (id, kind, client_id, scopes, request, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+  text: `INSERT INTO bulk_job (id, kind, client_id, scopes, request, created_at, rights) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 };
 
 const OPEN = {
@@ -144,7 +146,7 @@ const OPEN = {
 
 const FIND = {
   name: 'bulk-find',
-  text: `SELECT id, kind, client_id, scopes, request, created_at, settled_after, state, step, position, done, failed, fault, expires_at
+  text: `SELECT id, kind, client_id, scopes, rights, request, created_at, settled_after, state, step, position, done, failed, fault, expires_at
     FROM bulk_job WHERE id = $1`,
 };
 

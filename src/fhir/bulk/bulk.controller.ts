@@ -21,8 +21,8 @@ export const BULK_PARTS = Symbol('BulkParts');
 const RETRY_AFTER_S = 2;
 
 /** What the token check leaves on a request. */
-interface Granted {
-  readonly grant?: { readonly clientId: string; readonly scopes: readonly GrantedScope[] };
+interface Vouched {
+  readonly grant?: Caller;
 }
 
 /**
@@ -136,7 +136,7 @@ export class BulkController {
     const body = parseResource(Buffer.isBuffer(request.body) ? request.body : undefined);
     const operation = bulkOperations(this.parts).find((one) => one.name === '$import');
     const headers = request.headers as Record<string, string | undefined>;
-    const access = accessOfGrant(caller.scopes);
+    const access = accessOfGrant(caller);
     const asked = { id: null, type: null, query: new URLSearchParams(), body, headers, access, caller };
     return (operation as NonNullable<typeof operation>).run(asked);
   }
@@ -144,9 +144,9 @@ export class BulkController {
   /** Throws `fhir.not-found` for what is not the caller's. */
   private async ownJob(id: string, caller: Caller): Promise<BulkJob> {
     const job = UUID.test(id) ? await this.parts.jobs.find(id) : null;
-    if (!job || job.state === 'cancelled' || job.clientId !== caller.clientId) throw notThere();
+    if (!job || job.state === 'cancelled' || !isSame(job.caller, caller)) throw notThere();
     const has = new Set(caller.scopes.map(scopeKey));
-    if (!job.scopes.every((scope) => has.has(scopeKey(scope)))) throw notThere();
+    if (!job.caller.scopes.every((scope) => has.has(scopeKey(scope)))) throw notThere();
     return job;
   }
 }
@@ -155,14 +155,21 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const notThere = (): Failure => new Failure('fhir.not-found', 'There is no such job.');
 
+/** The same client, person and patient, with the roles that the job was given. A job of before these were kept has only its client. */
+const isSame = (job: Caller, caller: Caller): boolean =>
+  job.clientId === caller.clientId &&
+  (job.subject === undefined || job.subject === caller.subject) &&
+  job.patient === caller.patient &&
+  (job.roles ?? []).every((role) => caller.roles?.includes(role));
+
 /** Everything a scope says, whatever it grows to say. */
 const scopeKey = (scope: GrantedScope): string =>
   JSON.stringify(Object.entries({ ...scope, permissions: [...scope.permissions].sort().join('') }).sort());
 
 function callerOf(request: FastifyRequest): Caller {
-  const { grant } = request as unknown as Granted;
+  const { grant } = request as unknown as Vouched;
   if (!grant) throw new Failure('auth.missing', 'Send a bearer token.');
-  return { clientId: grant.clientId, scopes: grant.scopes };
+  return grant;
 }
 
 function send(reply: FastifyReply, answer: OperationAnswer): void {

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-const access = accessOfGrant([{ context: 'system', type: '*', permissions: new Set('rs') }] as never);
+const access = accessOfGrant({ scopes: [{ context: 'system', type: '*', permissions: 'rs' }] });
 
 async function page(after: string) {
   const source = { type: 'Basic', filters: null, after, until: new Date(), since: null };

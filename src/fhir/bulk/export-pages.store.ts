@@ -3,6 +3,7 @@ import { type AccessContext, accessCondition } from '../access-context.ts';
 import { buildRow } from '../search/build-filter.ts';
 import { newBuild } from '../search/build-search.ts';
 import type { Filter } from '../search/search-query.ts';
+import { seenVersions } from '../storage/seen-versions.ts';
 import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
 
 /** Rows of one page: few enough that a stop or a cancel is heard soon. */
@@ -43,7 +44,9 @@ export async function readExportPage(
   const more = rows.length === EXPORT_PAGE_ROWS || last?.page_full === true;
   const current = rows.map(rowToStored);
   const changed = current.filter((one) => one.lastUpdated > source.until).map((one) => one.id);
-  const older = await versionsAt(sql, source.type, changed, source.until);
+  const then = await versionsAt(sql, source.type, changed, source.until);
+  const seen = await seenVersions(sql, then, access, 'search', base);
+  const older = new Map(seen.map((one) => [one.id, one]));
   const resources = current.flatMap((one): StoredResource[] => {
     const then = one.lastUpdated > source.until ? older.get(one.id) : one;
     if (!then || (source.since && then.lastUpdated < source.since)) return [];
@@ -83,16 +86,16 @@ function pageStatement(
   return [{ text }, parameters.values];
 }
 
-/** The versions that were current at the instant, by id; those that did not exist then are missing. */
+/** The versions that were current at the instant, one per id; those that did not exist then are missing. */
 async function versionsAt(
   sql: Sql,
   type: string,
   ids: readonly string[],
   at: Date,
-): Promise<Map<string, StoredResource>> {
-  if (ids.length === 0) return new Map();
+): Promise<StoredResource[]> {
+  if (ids.length === 0) return [];
   const rows = await sql.run<ResourceRow>(VERSIONS_AT, [type, ids, at]);
-  return new Map(rows.map((row) => [row.id, rowToStored(row)]));
+  return rows.map(rowToStored);
 }
 
 const VERSIONS_AT = {

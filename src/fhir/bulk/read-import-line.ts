@@ -2,6 +2,7 @@ import type { OperationOutcome, Resource } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, demandAccess } from '../access-context.ts';
 import { failureToOutcome } from '../failure-to-outcome.ts';
+import { keepLabels } from '../interactions/client-meta.ts';
 import type { ResourceWrite } from '../resource-store.ts';
 import { parseResource, RESOURCE_BYTES_MAX } from '../validate/parse-resource.ts';
 import { validateResource } from '../validate/validate-resource.ts';
@@ -38,7 +39,12 @@ export function readImportLine(line: NdjsonLine, type: string | null, access: Ac
 function writeOf(resource: Resource): ResourceWrite {
   return resource.id === undefined
     ? { kind: 'create', resource }
-    : { kind: 'update', resource: resource as Resource & { id: string }, unchanged: 'skip' };
+    : {
+        kind: 'update',
+        resource: resource as Resource & { id: string },
+        unchanged: 'skip',
+        mergeMeta: keepLabels,
+      };
 }
 
 /** One line of the error file: the same outcome that a single write would answer, with the number of the line. Holds no values. */

@@ -94,7 +94,7 @@ async function prepare(job: BulkJob<ExportRequest>, { store }: BulkParts): Promi
 
 /** The members at the point in time, so that they are the same in every slice. */
 async function readMembers(job: BulkJob, id: string, store: ResourceStore): Promise<string[]> {
-  const access = accessOfGrant(job.scopes);
+  const access = accessOfGrant(job.caller);
   const now = await store.read('Group', id, undefined, access);
   const versions =
     now && now.lastUpdated > job.createdAt
@@ -139,7 +139,7 @@ async function step(
     until: job.createdAt,
     since: since === null ? null : new Date(since),
   };
-  const page = await readExportPage(parts.database, source, accessOfGrant(job.scopes), parts.store.base);
+  const page = await readExportPage(parts.database, source, accessOfGrant(job.caller), parts.store.base);
   const lines = exportLines(page.resources, unit, {
     request: job.request,
     chunkOf: work.chunkOf,

@@ -91,7 +91,7 @@ async function importFile(
   until: number,
 ): Promise<Progress | null> {
   const handle = await openFile(job, start.position.file, parts);
-  const access = accessOfGrant(job.scopes);
+  const access = accessOfGrant(job.caller);
   const type = job.request.files[start.position.file]?.type ?? null;
   try {
     let progress: Progress = start;
@@ -264,7 +264,7 @@ function advanceOnly(
     job,
     progress,
     { writes: [], refused: [], position: progress.position },
-    accessOfGrant(job.scopes),
+    accessOfGrant(job.caller),
     parts,
   );
 }

@@ -1,4 +1,5 @@
 import type { Binary } from '@medplum/fhirtypes';
+import { noteShown } from '../../kernel/acting.ts';
 import type { FhirAnswer, FhirRequest } from '../fhir-request.ts';
 import { asksForFhirJson } from '../media-types.ts';
 import type { StoredResource } from '../stored-resource.ts';
@@ -15,7 +16,8 @@ export const wantsContent = (stored: StoredResource, request: FhirRequest): bool
  * guessed from them (nosniff), nothing in them runs (sandbox), and what is not a plain picture, PDF or text is offered for saving only.
  */
 export function answerContent(stored: StoredResource, headers: Readonly<Record<string, string>>): FhirAnswer {
-  const { contentType, data } = stored.parse<Binary>();
+  const { contentType, data, securityContext } = stored.parse<Binary>();
+  if (securityContext) noteShown(JSON.stringify({ securityContext }));
   const type = MEDIA_TYPE.test(contentType ?? '') ? String(contentType) : 'application/octet-stream';
   const isInline = INLINE.has(type.split(';')[0]?.trim().toLowerCase() ?? '');
   return {

@@ -23,7 +23,7 @@ export const capabilities: Interaction = async (_request, server) => {
 const printedFor = new WeakMap<FhirServer, { readonly changes: number; readonly text: string }>();
 
 function statement({ store, operations, offered }: FhirServer): CapabilityStatement {
-  const includes = includesByTarget();
+  const includes = includesByTarget(operations);
   return {
     resourceType: 'CapabilityStatement',
     status: 'active',
@@ -39,7 +39,7 @@ function statement({ store, operations, offered }: FhirServer): CapabilityStatem
         mode: 'server',
         ...(operations.restExtensions().length > 0 ? { extension: operations.restExtensions() } : {}),
         documentation: DOCUMENTATION,
-        security: { service: [{ coding: [SMART] }] },
+        security: operations.restSecurity() ?? { service: [{ coding: [SMART] }] },
         resource: definitions().resourceTypes.map((type) => ({
           ...resourceOf(type, operations, offered),
           ...(includes.get(type) ? { searchRevInclude: includes.get(type) as string[] } : {}),
@@ -91,6 +91,16 @@ function resourceOf(
   offered: Offered,
 ): CapabilityStatementRestResource {
   const documentation = registry.descriptionOf(type);
+  const source = registry.sourceOf(type);
+  if (source) {
+    return {
+      type: type as CapabilityStatementRestResource['type'],
+      ...supportOf(type, registry),
+      ...(documentation ? { documentation } : {}),
+      interaction: [{ code: 'read' }, { code: 'search-type' }],
+      searchParam: source.searchParameters.map(({ name, type: kind }) => ({ name, type: kind })),
+    };
+  }
   const parameters = [...searchParametersOf(type).values()];
   const references = parameters.filter((parameter) => parameter.kind === 'reference');
   const operations = registry.all().filter(({ level, type: of }) => level !== 'system' && of === type);
@@ -117,9 +127,10 @@ function resourceOf(
 }
 
 /** Which references of which types may point here: a parameter that names its targets counts for those only. */
-function includesByTarget(): ReadonlyMap<string, string[]> {
+function includesByTarget(registry: OperationRegistry): ReadonlyMap<string, string[]> {
   const found = new Map<string, string[]>();
   for (const type of definitions().resourceTypes) {
+    if (registry.sourceOf(type)) continue;
     for (const { code, kind, targets } of searchParametersOf(type).values()) {
       if (kind !== 'reference') continue;
       for (const target of targets) found.set(target, [...(found.get(target) ?? []), `${type}:${code}`]);

@@ -21,6 +21,12 @@ export function mergeMeta(sent: Meta | undefined, previous: Meta | undefined): M
   };
 }
 
+/** For what brings whole resources along, meta and all: only the labels that are there stay. */
+export function keepLabels(sent: Meta | undefined, previous: Meta | undefined): Meta | undefined {
+  if (!previous?.security?.length) return sent;
+  return { ...sent, security: union(previous.security, sent?.security) };
+}
+
 /** The resource of a create with the meta that its client may write. */
 export function withClientMeta<T extends Resource>(sent: T): T {
   if (!sent.meta?.source && !sent.meta?.tag?.some(isOwn)) return sent;

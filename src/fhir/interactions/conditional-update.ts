@@ -1,10 +1,11 @@
 import type { Resource } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
-import { demandAccess } from '../access-context.ts';
+import { type AccessContext, accessCondition, demandAccess } from '../access-context.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 import { copyWith } from '../resource-json.ts';
 import { newResourceId, type ResourceStore, type ResourceWrite } from '../resource-store.ts';
+import { SqlParameters } from '../sql-parameters.ts';
 import type { StoredResource } from '../stored-resource.ts';
 import { validateResource } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
@@ -44,6 +45,7 @@ export async function conditionalWrite(
   const match = await matchOne(store, tx, type, String(request.query), request.access);
   if (!match) {
     demandAccess(request.access, type, 'create');
+    demandOwnId(request.access, resource);
     const id = resource.id ?? newResourceId();
     return { kind: 'create', resource: withClientMeta(copyWith(resource, { id })) };
   }
@@ -53,4 +55,11 @@ export async function conditionalWrite(
     });
   }
   return updateWrite(copyWith(resource, { id: match.id }) as Resource & { id: string }, request);
+}
+
+/** An id that is taken by what the caller may not see would show itself by the refusal. */
+function demandOwnId(access: AccessContext, { resourceType, id }: Resource): void {
+  if (id === undefined || accessCondition(access, resourceType, 'update', 'r', new SqlParameters()) === null)
+    return;
+  throw new Failure('auth.scope', 'This token may not choose the id of a new resource; leave the id out.');
 }

@@ -1,5 +1,6 @@
 import { mayHaveHappened } from '../../database/connection-failure.ts';
 import type { Database, Statement, Transaction } from '../../database/database.ts';
+import { actAsServer, actingNow } from '../../kernel/acting.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { GroupCommit } from '../../kernel/group-commit.ts';
 import type { AskedWrite, ResourceStore } from '../resource-store.ts';
@@ -35,11 +36,14 @@ export const GROUP_LOCK_MS_MAX = 50;
  * wait for the disk. Each is as if it had been alone: what one is refused for happens to it only, and the answer comes after the commit.
  */
 export class GroupedWrites {
-  private readonly group = new GroupCommit<SingleWrite, Written | Failure>((items) => this.commit(items), {
-    groupsMax: GROUPS_MAX,
-    patienceMs: GROUP_LOCK_MS_MAX,
-    mayTryAlone: (error) => !mayHaveHappened(error),
-  });
+  private readonly group = new GroupCommit<SingleWrite, Written | Failure>(
+    (items) => actAsServer('fhir', () => this.commit(items)),
+    {
+      groupsMax: GROUPS_MAX,
+      patienceMs: GROUP_LOCK_MS_MAX,
+      mayTryAlone: (error) => !mayHaveHappened(error),
+    },
+  );
 
   constructor(
     private readonly database: Database,
@@ -48,7 +52,8 @@ export class GroupedWrites {
 
   /** Throws what `ResourceStore.write` throws, and `fhir.multiple-matches`. */
   async add(item: SingleWrite): Promise<Written> {
-    const outcome = await this.group.add(item, keysOf(item));
+    // The group runs for the request that began it; who asked for each of its writes must not be forgotten.
+    const outcome = await this.group.add({ ...item, acting: actingNow() }, keysOf(item));
     if (outcome instanceof Failure) throw outcome;
     return outcome;
   }

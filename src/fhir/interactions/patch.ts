@@ -62,6 +62,7 @@ export async function patchedWrite(
 
 /** SMART App Launch 2.2: a patch is an update; what is read for it is not shown by it beyond that. */
 const forUpdate = (access: AccessContext): AccessContext => ({
+  ...access,
   allows: (type) => access.allows(type, 'update'),
   condition: (type, _interaction, alias, parameters) => access.condition(type, 'update', alias, parameters),
 });

@@ -76,7 +76,8 @@ export async function runInteraction(request: FhirRequest, server: FhirServer): 
   const routes = BY_LENGTH.get(request.path.length) ?? [];
   const route = routes.find((one) => one.method === method && pathFits(one.segments, request.path));
   if (!route) return otherMethods(request, routes);
-  const answer = await route.run(request, server);
+  const source = server.operations.sourceOf(request.path[0]);
+  const answer = await (source ? source.answer({ ...request, method }) : route.run(request, server));
   return isHead && !request.sentAlone ? { ...answer, body: null } : answer;
 }
 

@@ -1,5 +1,6 @@
 import { getDataType, type InternalTypeSchema } from '@medplum/core';
 import type { Coding, Resource } from '@medplum/fhirtypes';
+import { noteShown } from '../../kernel/acting.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { pickFrom, printJson } from '../resource-json.ts';
 import type { StoredResource } from '../stored-resource.ts';
@@ -51,6 +52,7 @@ function elementsSubset(list: string, types: readonly string[], lenient: boolean
 /** The stored text, or the part of it that is wanted, marked as SUBSETTED. Parses the resource only when a part is wanted. */
 export function subsetJson(stored: StoredResource, subset: Subset | null): string {
   if (subset === null || stored.deleted) return stored.json;
+  noteShown(stored.json);
   const resource = stored.parse();
   const part = subset.kind === 'summary' ? summaryOf(resource) : pickFrom(resource, keeps(resource, subset));
   const tag = [...(resource.meta?.tag ?? []).filter((one) => one.code !== SUBSETTED.code), SUBSETTED];

@@ -57,8 +57,14 @@ async function expunge(
     const wanted = asked.versions || (asked.deleted && stored.deleted);
     const versions = wanted ? await removeVersions(tx, type, id, asked.limit) : 0;
     const gone = asked.deleted && stored.deleted && (await removeDeleted(tx, type, id));
-    if (versions > 0 || gone)
-      await store.write(tx, [{ kind: 'create', resource: auditEvent(request, clock.now()) }], FULL_ACCESS);
+    if (versions > 0 || gone) {
+      if (database.audit)
+        await database.audit.recordIn(tx, [
+          { kind: 'rest', interaction: 'destroy', action: 'D', outcome: 0, entity: `${type}/${id}` },
+        ]);
+      else
+        await store.write(tx, [{ kind: 'create', resource: auditEvent(request, clock.now()) }], FULL_ACCESS);
+    }
     return { count: versions + (gone ? 1 : 0), gone };
   });
   return answer(count, count >= asked.limit && !gone);

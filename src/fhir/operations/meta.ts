@@ -1,7 +1,7 @@
 import type { Coding, Meta, Parameters, Resource } from '@medplum/fhirtypes';
 import type { Database, Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
-import { demandAccess } from '../access-context.ts';
+import { type AccessContext, demandAccess } from '../access-context.ts';
 import { definitions } from '../definitions/definitions.ts';
 import type { Operation, OperationAnswer, OperationRequest } from '../operation-registry.ts';
 import { copyWith } from '../resource-json.ts';
@@ -24,11 +24,17 @@ export function metaOperations(type: string | null, store: ResourceStore, databa
       type,
       run: (request) => {
         // A label guards a resource: whoever takes it off must also be allowed to remove the resource itself.
-        if (labelsIn(request).security.length > 0) demandAccess(request.access, type, 'delete');
+        if (labelsIn(request).security.length > 0) demandRelabel(request.access, type);
         return change(request, store, database, removed);
       },
     },
   ];
+}
+
+function demandRelabel(access: AccessContext, type: string): void {
+  demandAccess(access, type, 'delete');
+  if (access.relabels === false)
+    throw new Failure('auth.scope', 'No role of this token may take a security label off.');
 }
 
 async function metaOf(

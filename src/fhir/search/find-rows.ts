@@ -1,4 +1,5 @@
 import { accessCondition } from '../access-context.ts';
+import type { AccessExtent } from '../access-rule.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import { type Build, buildRow, nested } from './build-filter.ts';
 import type { EntryStatistics } from './entry-statistics.ts';
@@ -47,8 +48,9 @@ export interface RowsAsked {
 /** `sets`: the far ends, as parts of the WITH clause; what is needed is put there. */
 export function findRows(on: SearchedRow, asked: RowsAsked, build: Build, sets: string[]): Way[] {
   const { filters } = asked;
-  const walk = isLimited(on, build) ? 'open' : 'walk';
-  const how = howToFind(on, asked, walk);
+  const extent = extentFor(on, build);
+  const walk = extent.size === 'part' ? 'open' : 'walk';
+  const how = howToFind(on, asked, walk, extent);
   const end = how === 'collect' ? undefined : filters.find(({ kind }) => kind === 'chain' || kind === 'has');
   if (!end) {
     const where = buildRow(on, filters, build, how !== 'collect' || filters.some(namesIds));
@@ -118,30 +120,39 @@ const WALK_CAUTION = 4;
 /** With further filters nothing is known of the order: up to this many rows are collected and looked at. */
 const COLLECTED_MAX = 5_000;
 
-function howToFind(on: SearchedRow, { filters, limit, statistics }: RowsAsked, walk: How): How {
-  if (filters.some(isSelective)) return 'collect';
-  if (filters.length === 0) return walk;
-  const sets = filters.flatMap((filter) => entriesOf(filter, on) ?? []);
+function howToFind(
+  on: SearchedRow,
+  { filters, limit, statistics }: RowsAsked,
+  walk: How,
+  extent: AccessExtent,
+): How {
+  if (extent.size === 'few' || filters.some(isSelective)) return 'collect';
+  if (filters.length === 0 && extent.sets.length === 0) return walk;
+  // What the caller's access asks of a row narrows it like a filter.
+  const sets = [...filters.flatMap((filter) => entriesOf(filter, on) ?? []), ...extent.sets];
   if (!statistics || sets.length === 0) return 'open';
   const all = statistics.rowsOf(on.type);
   const counts = sets.flatMap((entries) => statistics.rowsWith(entries) ?? []);
   // Too rare to be known: an index entry or a few.
   if (counts.length < sets.length) return 'collect';
   const found = Math.min(all, ...counts);
-  if (sets.length < filters.length) return found <= COLLECTED_MAX ? 'collect' : 'open';
+  if (sets.length < filters.length + extent.sets.length) return found <= COLLECTED_MAX ? 'collect' : 'open';
   // As if the conditions had nothing to do with each other; what is wrong with that is on the careful side.
   const matching = counts.reduce((rows, count) => rows * Math.min(1, count / all), all);
   const steps = (limit * all) / Math.max(matching, 1);
-  return WALK_CAUTION * steps < found ? walk : 'collect';
+  return WALK_CAUTION * steps < found ? (extent.sets.length > 0 ? 'walk' : walk) : 'collect';
 }
 
-/** A caller who may see part of a type only: a walk would pass all the rest, where an index may know that part. */
-function isLimited(on: SearchedRow, { access }: Build): boolean {
-  return accessCondition(access, on.type, 'search', on.alias, new SqlParameters()) !== null;
+/** How much of the type the caller may see. Where only part of it is seen, a walk would pass all the rest, where an index may know that part. */
+function extentFor(on: SearchedRow, { access }: Build): AccessExtent {
+  const known = access.extent?.(on.type, 'search');
+  if (known) return known;
+  const condition = accessCondition(access, on.type, 'search', on.alias, new SqlParameters());
+  return { size: condition === null ? 'all' : 'part', sets: [] };
 }
 
 /** The entries of which a row must have one, when the filter asks for nothing else: what its kind says is looked at, so they cannot differ. */
-function entriesOf(filter: Filter, on: SearchedRow): [readonly string[]] | null {
+export function entriesOf(filter: Filter, on: SearchedRow): [readonly string[]] | null {
   if (filter.kind === 'any') {
     const all = filter.of.map((one) => entriesOf(one, on)?.[0]);
     return all.every((entries) => entries !== undefined) ? [all.flat()] : null;

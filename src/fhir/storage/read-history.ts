@@ -1,7 +1,9 @@
 import type { Sql } from '../../database/database.ts';
+import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, type AccessInteraction, accessCondition } from '../access-context.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+import { seenVersions } from './seen-versions.ts';
 
 export interface HistoryAsked {
   /** Types whose versions are wanted. */
@@ -39,6 +41,33 @@ export interface HistoryPlace {
  * The caller must have checked that `access` allows the types at all.
  */
 export async function readVersions(
+  sql: Sql,
+  asked: HistoryAsked,
+  access: AccessContext,
+  interaction: AccessInteraction,
+  base: string,
+): Promise<StoredResource[]> {
+  const seen: StoredResource[] = [];
+  let after = asked.after;
+  for (let round = 0; round < HISTORY_ROUNDS_MAX; round++) {
+    const found = await readRound(sql, { ...asked, after }, access, interaction);
+    const last = found.at(-1);
+    if (found.length < asked.count || !last)
+      return [...seen, ...(await seenVersions(sql, found, access, interaction, base))].slice(0, asked.count);
+    seen.push(...(await seenVersions(sql, found, access, interaction, base)));
+    if (seen.length >= asked.count) return seen.slice(0, asked.count);
+    after = last;
+  }
+  throw new Failure(
+    'database.timeout',
+    'Too many versions to look through; ask for a shorter time (_since).',
+  );
+}
+
+/** A page is filled from so many readings: more means that nearly all versions are older than the caller's right to see them. */
+const HISTORY_ROUNDS_MAX = 20;
+
+async function readRound(
   sql: Sql,
   asked: HistoryAsked,
   access: AccessContext,
@@ -110,7 +139,10 @@ function conditions({ id, after, since, at }: HistoryAsked, parameters: SqlParam
   return all;
 }
 
-/** A version is shown when the caller may see the resource as it is now: superseded rows have no search entries of their own to ask. */
+/**
+ * A version is shown when the caller may see the resource as it is now, and (see `seen-versions.ts`) as it was then. Of a deleted resource nothing is shown to a caller who sees
+ * part of the type only.
+ */
 function accessConditions(
   types: readonly string[],
   access: AccessContext,
@@ -122,7 +154,7 @@ function accessConditions(
     if (condition === null) return [];
     const name = parameters.add(type, 'text');
     return [
-      `(r.type <> ${name} OR EXISTS (SELECT 1 FROM resource c WHERE c.type = r.type AND c.id = r.id AND (${condition})))`,
+      `(r.type <> ${name} OR EXISTS (SELECT 1 FROM resource c WHERE c.type = r.type AND c.id = r.id AND NOT c.deleted AND (${condition})))`,
     ];
   });
 }

@@ -2,7 +2,9 @@ import type { Sql, Statement } from '../../database/database.ts';
 import { type AccessContext, type AccessInteraction, accessCondition } from '../access-context.ts';
 import { cutToken } from '../search/index-rows.ts';
 import { SqlParameters } from '../sql-parameters.ts';
+import { prepared } from '../statement-names.ts';
 import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+import { seenVersions } from './seen-versions.ts';
 
 export interface ResourceId {
   readonly type: string;
@@ -70,17 +72,19 @@ const BY_IDENTIFIERS: Statement = {
   text: `SELECT ${COLUMNS} FROM resource r WHERE r.tokens && $1::text[] AND NOT r.deleted`,
 };
 
-/** One version, current or superseded. */
+/** One version, current or superseded; one that was superseded as far as the caller may see it as it was and as the resource is now. */
 export async function readVersion(
   sql: Sql,
   { type, id }: ResourceId,
   version: number,
   access: AccessContext,
+  base: string,
 ): Promise<StoredResource | null> {
   const where = 'r.id = $2 AND r.version = $3';
   for (const table of ['resource', 'resource_version'] as const) {
     const rows = await find(sql, `fhir-vread-${table}`, table, type, access, [id, version], where);
-    if (rows[0]) return rows[0];
+    const [found] = table === 'resource' ? rows : await seenVersions(sql, rows, access, 'read', base);
+    if (found) return found;
   }
   return null;
 }
@@ -100,6 +104,7 @@ export async function readHistory(
   { type, id }: ResourceId,
   page: HistoryPage,
   access: AccessContext,
+  base: string,
 ): Promise<StoredResource[]> {
   const where = `r.id = $2 AND r.version < $3 AND r.last_updated >= COALESCE($4::timestamptz, '-infinity')`;
   const values = [id, page.before, page.since];
@@ -114,10 +119,13 @@ export async function readHistory(
     where,
     'ORDER BY r.version DESC LIMIT $5',
   );
-  return [...current, ...older].slice(0, page.count);
+  return [...current, ...(await seenVersions(sql, older, access, 'read', base))].slice(0, page.count);
 }
 
-/** The named statements take the type as $1 and their own values from $2; an access condition adds to a copy without a name. */
+/**
+ * The named statements take the type as $1 and their own values from $2; an access condition makes a statement of another name. A caller with one is not told
+ * of deletions: what a deleted resource was can be asked of nothing.
+ */
 async function find(
   sql: Sql,
   name: string,
@@ -131,8 +139,15 @@ async function find(
 ): Promise<StoredResource[]> {
   const parameters = new SqlParameters();
   for (const value of [type, ...values]) parameters.add(value);
-  const condition = accessCondition(access, type, interaction, 'r', parameters);
-  const text = `SELECT ${COLUMNS} FROM ${table} r WHERE r.type = $1 AND ${where}${condition ? ` AND (${condition})` : ''} ${end}`;
-  const statement: Statement = condition ? { text } : { name, text };
+  const alias = table === 'resource' ? 'r' : 'c';
+  const condition = accessCondition(access, type, interaction, alias, parameters);
+  const text = `SELECT ${COLUMNS} FROM ${table} r WHERE r.type = $1 AND ${where}${condition ? ` AND ${seen(condition, alias)}` : ''} ${end}`;
+  const statement: Statement = condition ? prepared(name, text) : { name, text };
   return (await sql.run<ResourceRow>(statement, parameters.values)).map(rowToStored);
 }
+
+/** Of a superseded version (alias `r`) the current row (alias `c`) is asked first. */
+const seen = (condition: string, alias: 'r' | 'c'): string =>
+  alias === 'r'
+    ? `NOT r.deleted AND (${condition})`
+    : `EXISTS (SELECT 1 FROM resource c WHERE c.type = r.type AND c.id = r.id AND NOT c.deleted AND (${condition}))`;

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Resource } from '@medplum/fhirtypes';
+import type { Acting } from '../../kernel/acting.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { copyWith, printJson } from '../resource-json.ts';
 import { StoredResource } from '../stored-resource.ts';
@@ -32,6 +33,8 @@ export interface ResourceChange {
   readonly resource: Resource | null;
   /** The version before; absent for a create. */
   readonly previous?: Resource;
+  /** What it is a part of, when several share the transaction; left out: what runs now. */
+  acting?: Acting;
 }
 
 /** What becomes of one write. */

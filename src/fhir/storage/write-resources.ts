@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from '../../database/database.ts';
+import type { Acting } from '../../kernel/acting.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, accessCondition, demandAccess } from '../access-context.ts';
@@ -29,6 +30,8 @@ export const newResourceId = (): string => randomUUIDv7();
 export interface AskedWrite {
   readonly write: ResourceWrite;
   readonly access: AccessContext;
+  /** See `ResourceChange.acting`. */
+  readonly acting?: Acting | null;
 }
 
 export interface WriteOptions {
@@ -53,7 +56,7 @@ export async function writeResources(
   asked: readonly AskedWrite[],
   options: WriteOptions,
 ): Promise<Planned[]> {
-  const keyed = asked.map(({ write, access }) => ({ write, access, ...keyOf(write) }));
+  const keyed = asked.map((one) => ({ ...one, ...keyOf(one.write) }));
   if (new Set(keyed.map(({ key }) => key)).size !== keyed.length) {
     throw new Failure('fhir.invalid', 'One write must not change the same resource twice.');
   }
@@ -61,10 +64,15 @@ export async function writeResources(
   const current = (options.guess ? guessed(keyed, options.recent) : null) ?? (await lock(tx, keyed));
   const now = options.clock.now();
   const changes: Indexed[] = [];
-  const planned = keyed.map(({ write, id, key }) => {
+  const planned = keyed.map(({ write, access, acting, type, id, key }) => {
     const before = current.get(key) ?? null;
+    if (!before && write.kind === 'update') demandUpsert(access, type);
     const plan = planWrite(write, id, before?.stored ?? null, now);
-    if (plan.change) changes.push(indexed(plan, before, options.base));
+    if (!plan.change) return plan;
+    if (acting) plan.change.acting = acting;
+    const change = indexed(plan, before, options.base);
+    demandWritten(access, change);
+    changes.push(change);
     return plan;
   });
   for (const { statement, values } of statementsOf(changes)) {
@@ -73,6 +81,26 @@ export async function writeResources(
   }
   remember(tx, changes, options.recent);
   return planned;
+}
+
+/**
+ * Who may see part of a type only creates nothing under an id of their own choice: whether there is such a resource that they may not see, or none, has
+ * the same answer.
+ */
+function demandUpsert(access: AccessContext, type: string): void {
+  if (accessCondition(access, type, 'update', 'r', new SqlParameters()) !== null)
+    throw new Failure('fhir.not-found', 'There is no resource with this id.');
+}
+
+/** The new version must lie within the writer's rights as well: nobody moves a resource out of them, or makes one outside. */
+function demandWritten(access: AccessContext, { plan, rows }: Indexed): void {
+  const { change } = plan;
+  if (!access.admits || !change || change.interaction === 'delete') return;
+  if (access.admits(change.type, change.interaction, change.id, rows.tokens)) return;
+  throw new Failure(
+    'auth.scope',
+    'The resource would lie outside of what the token may write: another patient, or not what its scopes are limited to.',
+  );
 }
 
 function statementsOf(changes: readonly Indexed[]): Built[] {

@@ -62,15 +62,42 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
       registered,
       engine,
       tensors,
-    );
+    ).catch(async (error: unknown) => {
+      await this.audit(handoff, 8);
+      throw error;
+    });
     const warnings = verdict ? [...handoff.warnings, verdict] : handoff.warnings;
     const next: Inferred = { ...handoff, warnings, ...numbers, keyPicture: null, keySopInstanceUid: null };
-    if (!picture && !evidence) return done(next, { durable: false });
     return done(next, {
       durable: false,
-      write: (tx) =>
-        this.keep(tx, next, picture && { ...picture, file: frames[picture.slice]?.file ?? 0 }, evidence),
+      write: async (tx) => {
+        await this.audit(handoff, 0, tx);
+        if (!picture && !evidence) return next;
+        return this.keep(
+          tx,
+          next,
+          picture && { ...picture, file: frames[picture.slice]?.file ?? 0 },
+          evidence,
+        );
+      },
     });
+  }
+
+  /** A model has looked at a patient's images. */
+  private async audit(handoff: GatePassed, outcome: 0 | 8, tx?: Transaction): Promise<void> {
+    const task = await this.store.read('Task', handoff.taskId, tx);
+    await this.store.record(
+      {
+        kind: 'inference',
+        interaction: 'model-run',
+        action: 'E',
+        outcome,
+        entity: `urn:oid:${handoff.studyInstanceUid}`,
+        detail: handoff.model,
+        texts: task && !task.deleted ? [task.json] : [],
+      },
+      tx,
+    );
   }
 
   /** The tensors, or the verdict that an image cannot be decoded. */

@@ -6,10 +6,10 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { Logger } from 'pino';
+import { readTlsFiles } from '../../config/read-tls-files.ts';
 import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
 import { MllpServer } from '../../hl7/mllp-server.ts';
-import { readTlsFiles } from '../../hl7/read-tls-files.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { LOGGER } from '../../kernel/log.ts';
 import { OrderStep } from './order.step.ts';

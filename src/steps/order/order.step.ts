@@ -7,6 +7,7 @@ import { ResourceStore } from '../../fhir/resource-store.ts';
 import { type AckOutcome, acknowledgements, outcomeOfFailure } from '../../hl7/ack.ts';
 import { readMessage } from '../../hl7/codec.ts';
 import { splitBatch } from '../../hl7/split-batch.ts';
+import { actAs } from '../../kernel/acting.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { GroupCommit } from '../../kernel/group-commit.ts';
 import { fileOrders, orderKeys } from './file-order.ts';
@@ -68,6 +69,12 @@ export class OrderStep {
   }
 
   private keep(group: readonly Incoming[]): Promise<(readonly Buffer[])[]> {
+    const senders = [...new Set(group.map(senderOf))].join(', ');
+    const actor = { client: senders.slice(0, SENDERS_CHARS_MAX) };
+    return actAs({ actor: () => actor, written: 0, shown: [], ended: false }, () => this.keepAs(group));
+  }
+
+  private keepAs(group: readonly Incoming[]): Promise<(readonly Buffer[])[]> {
     return this.database.transaction(async (tx) => {
       const kept = await this.inbound.keep(tx, group);
       const fresh = group.flatMap(({ order }, at) =>
@@ -89,10 +96,26 @@ export class OrderStep {
         await this.inbound.amend(tx, one.id, answer);
         answers[at] = answer.acks;
       }
+      await this.database.audit?.recordIn(
+        tx,
+        group.map((message, at) => ({
+          kind: 'message',
+          interaction: 'hl7-in',
+          action: 'C',
+          outcome: message.order === null || filed[fresh.findIndex((one) => one.at === at)] ? 4 : 0,
+          entity: `urn:prelim:hl7:${message.key.hash.toString('hex')}`,
+          actor: { client: senderOf(message) },
+        })),
+      );
       return answers;
     });
   }
 }
+
+/** MSH-3 and MSH-4, as the audit names the client. */
+const senderOf = ({ key }: Incoming): string => `HL7 ${key.application}|${key.facility}`;
+/** Of all senders of a group. */
+const SENDERS_CHARS_MAX = 400;
 
 /** Why a message is refused for good; throws the error again when it may pass with a later try. */
 function refusal(bytes: Buffer, error: unknown): Omit<Answer, 'flags'> {

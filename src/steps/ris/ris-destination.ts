@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { readTlsFiles, type TlsFiles } from '../../config/read-tls-files.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Acknowledgement } from '../../hl7/ack.ts';
 import { MllpClient } from '../../hl7/mllp-client.ts';
-import { readTlsFiles, type TlsFiles } from '../../hl7/read-tls-files.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type RisProfile, readRisProfile } from './ris-profile.ts';
 

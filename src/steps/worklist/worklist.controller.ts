@@ -76,5 +76,5 @@ const API_HEADERS = { ...worklistHeaders(), 'cache-control': 'no-store' };
 
 function accessOf(request: FastifyRequest): AccessContext {
   if (!request.grant) throw new Failure('auth.missing', 'Send an access token: "Authorization: Bearer …".');
-  return accessOfGrant(request.grant.scopes);
+  return accessOfGrant(request.grant);
 }

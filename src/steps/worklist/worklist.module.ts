@@ -10,6 +10,8 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
+import { SETTINGS } from '../../config/settings.token.ts';
+import type { Settings } from '../../config/settings.ts';
 import { Database } from '../../database/database.ts';
 import { FhirModule } from '../../fhir/fhir.module.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
@@ -53,6 +55,7 @@ export class WorklistModule implements OnModuleInit, BeforeApplicationShutdown, 
     @Inject(WorklistNotices) private readonly notices: WorklistNotices,
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
     @Inject(WORKLIST_PAGE_FOLDER) private readonly pageFolder: string,
+    @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
   onModuleInit(): void {
@@ -61,7 +64,10 @@ export class WorklistModule implements OnModuleInit, BeforeApplicationShutdown, 
     const fastify = this.http.httpAdapter?.getInstance<FastifyInstance | undefined>();
     // Not awaited: that would make Fastify load everything now, before Nest has set its error handler.
     if (typeof fastify?.register === 'function')
-      void fastify.register(worklistPage, { folder: this.pageFolder });
+      void fastify.register(worklistPage, {
+        folder: this.pageFolder,
+        frameAncestors: this.settings.FRAME_ANCESTORS,
+      });
   }
 
   /** Open streams would keep the server from closing. */

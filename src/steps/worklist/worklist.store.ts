@@ -14,6 +14,7 @@ import { Database } from '../../database/database.ts';
 import { type AccessContext, accessCondition, demandAccess } from '../../fhir/access-context.ts';
 import { SqlParameters } from '../../fhir/sql-parameters.ts';
 import { ANALYSIS_CODE } from '../../governance/analysis-task.ts';
+import { noteShown } from '../../kernel/acting.ts';
 import { type AnalysisRecord, idOf, taskToRow } from './task-to-row.ts';
 import type { WorklistRow } from './worklist-row.ts';
 
@@ -78,7 +79,9 @@ export class WorklistStore {
     const parameters = new SqlParameters();
     const text = selectRecords(access, taskIds, parameters);
     const found = await this.database.run<FoundRow>({ text }, parameters.values);
-    return joinRecords(found.map((row) => JSON.parse(row.content) as Resource));
+    const records = joinRecords(found.map((row) => JSON.parse(row.content) as Resource));
+    for (const { task } of records) if (task.for) noteShown(JSON.stringify(task.for));
+    return records;
   }
 }
 

@@ -2,8 +2,8 @@ import type { LookupAddress } from 'node:dns';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mayConnect } from '../../kernel/check-address.ts';
 import { isListed } from '../channel/read-channel.ts';
-import { mayConnect } from './check-address.ts';
 import { type Outgoing, sendToHost } from './send-to-host.ts';
 import { secretFor, signBody } from './sign-body.ts';
 

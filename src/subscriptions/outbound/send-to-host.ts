@@ -1,9 +1,9 @@
 import { lookup as systemLookup } from 'node:dns';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP } from 'node:net';
+import { type AddressRules, checkedLookup, mayConnect } from '../../kernel/check-address.ts';
 import { Failure } from '../../kernel/errors.ts';
-import { type AddressRules, mayConnect } from './check-address.ts';
 
 export interface Outgoing {
   readonly method: 'POST' | 'PUT';
@@ -41,7 +41,7 @@ export function sendToHost(
     const request = send(url, {
       method,
       agent: false,
-      lookup: checkedLookup(lookup, rules),
+      lookup: checkedLookup(lookup, rules, notAllowed),
       headers: {},
     });
     for (const [name, value] of headers) request.appendHeader(name, value);
@@ -63,20 +63,6 @@ export function sendToHost(
     });
     request.end(body);
   });
-}
-
-/** Each answer of the name server is checked: one that is not allowed spoils them all, since any could be taken. */
-function checkedLookup(lookup: typeof systemLookup, rules: AddressRules): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, '', 0);
-      const [first] = addresses;
-      if (!first || !addresses.every(({ address }) => mayConnect(address, false, rules)))
-        return callback(notAllowed(), '', 0);
-      if (options.all) callback(null, addresses);
-      else callback(null, first.address, first.family);
-    });
-  };
 }
 
 const notAllowed = () =>

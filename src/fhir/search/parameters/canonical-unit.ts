@@ -31,7 +31,7 @@ export function canonicalUnit(code: string): CanonicalUnit | null {
 }
 
 const convertible = (code: string): boolean =>
-  code !== '' && code.length <= UNIT_CHARACTERS_MAX && !/^(\{[^}]*\})+$/.test(code);
+  code !== '' && !/\s/.test(code) && code.length <= UNIT_CHARACTERS_MAX && !/^(\{[^}]*\})+$/.test(code);
 
 /** What we use of `@lhncbc/ucum-lhc`, which comes without types. */
 interface Ucum {
@@ -58,12 +58,23 @@ const DIGITS = 15;
 
 function convert(code: string): CanonicalUnit | null {
   // Two points make a line; the third shows whether it is one.
-  const [zero, one, two] = [0, 1, 2].map((value) => baseOf(code, value));
+  const [zero, one, two] = silently(() => [0, 1, 2].map((value) => baseOf(code, value)));
   if (!zero || !one || !two) return null;
   const factor = one.value - zero.value;
   const straight = Math.abs(two.value - one.value - factor) <= Math.abs(factor) * 1e-9;
   if (!straight || factor === 0 || !Number.isFinite(factor)) return null;
   return { code: one.code, factor: decimal(factor), offset: decimal(zero.value) };
+}
+
+/** The library prints what it cannot read, and what it is asked for comes from requests: patient data could stand in our output. */
+function silently<T>(work: () => T): T {
+  const { log } = console;
+  console.log = () => undefined;
+  try {
+    return work();
+  } finally {
+    console.log = log;
+  }
 }
 
 const decimal = (value: number): string => String(Number(value.toPrecision(DIGITS)));

@@ -5,10 +5,12 @@ interface SignInProps {
   /** Why the reader is here again; null at the first visit. */
   readonly message: string | null;
   readonly signIn: (token: string) => void;
+  /** Leaves for the sign-in pages of the server. */
+  readonly useAccount: () => void;
 }
 
 /** Asks for an access token and tries it before it is kept. */
-export function SignIn({ message, signIn }: SignInProps) {
+export function SignIn({ message, signIn, useAccount }: SignInProps) {
   const [token, setToken] = useState('');
   const [fault, setFault] = useState(message);
   const [busy, setBusy] = useState(false);
@@ -35,6 +37,9 @@ export function SignIn({ message, signIn }: SignInProps) {
       <form onSubmit={submit}>
         <h1>Prelim worklist</h1>
         <p>Preliminary AI results for radiologists, most urgent first.</p>
+        <button type="button" onClick={useAccount}>
+          Use my account
+        </button>
         <label for="token">Access token</label>
         <input
           id="token"

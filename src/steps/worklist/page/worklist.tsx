@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'preact/hooks';
-import { sameStudy } from './choose-rows.ts';
+import { type RowMap, sameStudy } from './choose-rows.ts';
 import { HelpDialog } from './help-dialog.tsx';
 import { StudyDetail } from './study-detail.tsx';
 import { StudyList } from './study-list.tsx';
@@ -10,13 +10,17 @@ import { useSelection } from './use-selection.ts';
 
 interface WorklistProps {
   readonly token: string;
+  /** Logical id of the Patient that is open in the EHR: no other is shown. */
+  readonly patient: string | null;
   readonly onSignedOut: (status: number) => void;
   readonly signOut: () => void;
 }
 
 /** The page after sign-in: list left, study right. On a narrow screen one of the two. */
-export function Worklist({ token, onSignedOut, signOut }: WorklistProps) {
-  const live = useRows(token, onSignedOut);
+export function Worklist({ token, patient, onSignedOut, signOut }: WorklistProps) {
+  const all = useRows(token, onSignedOut);
+  const ofPatient = useMemo(() => rowsOf(all.rows, patient), [all.rows, patient]);
+  const live = { ...all, rows: ofPatient };
   const selection = useSelection(live.rows);
   const [help, setHelp] = useState(false);
   const [characterKeys, setCharacterKeys] = useState(true);
@@ -32,6 +36,12 @@ export function Worklist({ token, onSignedOut, signOut }: WorklistProps) {
         filterRef={selection.filterRef}
         help={() => setHelp(true)}
       />
+      {patient !== null && (
+        <p class="context" role="note">
+          Open in the EHR: {[...(ofPatient?.values() ?? [])][0]?.patient.name ?? 'a patient without analyses'}
+          . No other patient is shown.
+        </p>
+      )}
       <main class="panes">
         <section class="pane-list" aria-label="Studies">
           {rows.length === 0 && <Nothing loading={live.rows === null} filter={filter} />}
@@ -59,6 +69,11 @@ export function Worklist({ token, onSignedOut, signOut }: WorklistProps) {
       {help && <HelpDialog {...{ characterKeys, setCharacterKeys }} close={() => setHelp(false)} />}
     </div>
   );
+}
+
+function rowsOf(rows: RowMap | null, patient: string | null): RowMap | null {
+  if (rows === null || patient === null) return rows;
+  return new Map([...rows].filter(([, row]) => row.patient.id === patient));
 }
 
 function Nothing({ loading, filter }: { loading: boolean; filter: string }) {

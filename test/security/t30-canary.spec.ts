@@ -1,10 +1,13 @@
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Bundle, DiagnosticReport } from '@medplum/fhirtypes';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { orderMessage } from '../../demo/order-message.ts';
-import { redisMissing, startRedis } from '../peers/redis.ts';
-import { sendOrder } from '../peers/ris.ts';
 import {
   type FlowWorld,
   fillerOf,
@@ -17,9 +20,11 @@ import {
   stow,
   taskEnded,
   until,
-} from './flow-world.ts';
-import { headStudy, tinyStudy } from './studies.ts';
-import { makeTinyModel, TINY_MODEL } from './tiny-model.ts';
+} from '../flow/flow-world.ts';
+import { headStudy, tinyStudy } from '../flow/studies.ts';
+import { makeTinyModel, TINY_MODEL } from '../flow/tiny-model.ts';
+import { redisMissing, startRedis } from '../peers/redis.ts';
+import { sendOrder } from '../peers/ris.ts';
 
 const letters = (count: number) =>
   Array.from({ length: count }, () => String.fromCharCode(65 + randomInt(26))).join('');
@@ -35,17 +40,34 @@ const CANARY = {
 const SECRETS = [CANARY.name, CANARY.mrn, CANARY.birth, CANARY.birthIso];
 const IDENTITY = { patientName: `${CANARY.name}^CANARY`, patientId: CANARY.mrn, birthDate: CANARY.birth };
 
-describe(`a patient leaves no trace outside the record, at LOG_LEVEL=debug${redisMissing() ? ' (without Redis: none here)' : ''}`, () => {
+describe(`T30: a patient leaves no trace outside the record, at LOG_LEVEL=debug${redisMissing() ? ' (without Redis: none here)' : ''}`, () => {
   let world: FlowWorld;
   let redis: Awaited<ReturnType<typeof startRedis>> | null = null;
   let model: Awaited<ReturnType<typeof makeTinyModel>>;
   const answers: string[] = [];
+  const began = Date.now();
+  let hookUrl = '';
+  const hooked: string[] = [];
+  /** Takes what it is sent, or answers 500. */
+  const listener = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += String(chunk);
+    hooked.push(body);
+    response.statusCode = request.url?.includes('fails') ? 500 : 200;
+    response.end(request.url?.includes('fails') ? CANARY.name : '');
+  });
   beforeAll(async () => {
     redis = redisMissing() ? null : await startRedis();
     model = await makeTinyModel();
+    listener.listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const { port } = listener.address() as { port: number };
+    hookUrl = `http://127.0.0.1:${port}`;
     world = await makeWorld({
       settings: {
         LOG_LEVEL: 'debug',
+        SUBSCRIPTION_HOSTS: hookUrl.slice('http://'.length),
+        SUBSCRIPTION_NETWORKS: '127.0.0.0/8',
         PRELIM_MODELS: model.folder,
         ...(redis ? { REDIS_URL: redis.url } : {}),
       },
@@ -58,6 +80,8 @@ describe(`a patient leaves no trace outside the record, at LOG_LEVEL=debug${redi
       CREATE TRIGGER see AFTER INSERT OR UPDATE ON outbox FOR EACH ROW EXECUTE FUNCTION see_outbox();`);
   });
   afterAll(async () => {
+    listener.closeAllConnections();
+    listener.close();
     await world.close();
     await redis?.stop();
     await model.remove();
@@ -98,6 +122,34 @@ describe(`a patient leaves no trace outside the record, at LOG_LEVEL=debug${redi
     expect(JSON.stringify(found)).toContain(CANARY.birthIso);
     await outboxEmpty(world);
   }, 60_000);
+
+  it('goes to a hook that takes it and to one that does not', async () => {
+    for (const place of ['takes', 'fails']) {
+      const made = await world.server.ask('POST', '/fhir/Subscription', {
+        resourceType: 'Subscription',
+        status: 'requested',
+        reason: 'test',
+        criteria: 'Patient?active=true',
+        channel: { type: 'rest-hook', endpoint: `${hookUrl}/${place}`, payload: 'application/fhir+json' },
+      });
+      expect(made.status).toBe(201);
+      await until(
+        async () =>
+          (await world.server.ask('GET', `/fhir/Subscription/${made.body.id}`)).body.status === 'active',
+      );
+    }
+    const made = await world.server.ask('POST', '/fhir/Patient', {
+      resourceType: 'Patient',
+      active: true,
+      name: [{ family: CANARY.name }],
+      identifier: [{ system: 'urn:x', value: CANARY.mrn }],
+      birthDate: CANARY.birthIso,
+    });
+    expect(made.status).toBe(201);
+    await until(() => hooked.filter((body) => body.includes(CANARY.mrn)).length >= 2);
+    answers.push(await lookInRedis());
+    answers.push((await world.server.ask('GET', '/jobs/dead')).text);
+  }, 30_000);
 
   it('goes through every way of failing', async () => {
     const head = headStudy(IDENTITY);
@@ -166,7 +218,7 @@ describe(`a patient leaves no trace outside the record, at LOG_LEVEL=debug${redi
     answers.push(await lookInRedis());
   }, 60_000);
 
-  it.each(['server output', 'outbox', 'metrics', 'error bodies and Redis'])(
+  it.each(['server output', 'outbox', 'metrics', 'error bodies and Redis', 'files beside the archive'])(
     'and neither patient nor token is in: %s',
     async (place) => {
       const text = await textOf(place);
@@ -179,11 +231,37 @@ describe(`a patient leaves no trace outside the record, at LOG_LEVEL=debug${redi
   async function textOf(place: string): Promise<string> {
     if (place === 'server output') return world.server.output();
     if (place === 'metrics') return (await world.server.ask('GET', '/metrics')).text;
+    if (place === 'files beside the archive') return filesText();
     if (place === 'error bodies and Redis') return answers.join('\n');
     const { rows } = await world.sql.query('SELECT row FROM outbox_seen');
     return rows.map((row) => row.row as string).join('\n');
   }
+
+  /** The data folder without the archive, which is the record, and what was put into the system's folder for temporary files meanwhile. */
+  async function filesText(): Promise<string> {
+    const folder = world.server.folder;
+    const others = (await readdir(tmpdir()))
+      .filter((name) => /^(prelim|ort|onnx)/.test(name))
+      .map((name) => join(tmpdir(), name));
+    const files = (await Promise.all([folder, ...others].map((place) => readAll(place, began)))).flat();
+    return files.join('\n');
+  }
 });
+
+async function readAll(place: string, since: number): Promise<string[]> {
+  const info = await stat(place).catch(() => null);
+  if (info?.isFile())
+    return info.mtimeMs >= since && info.size < FILE_BYTES_MAX
+      ? [`${place}\n${await readFile(place, 'latin1').catch(() => '')}`]
+      : [];
+  if (!info?.isDirectory()) return [];
+  const names = (await readdir(place).catch(() => [])).filter(
+    (name) => name !== 'archive' && name !== 'postgres',
+  );
+  return (await Promise.all(names.map((name) => readAll(join(place, name), since)))).flat();
+}
+
+const FILE_BYTES_MAX = 50_000_000;
 
 const context = (text: string, secret: string) =>
   text.slice(Math.max(0, text.indexOf(secret) - 120), text.indexOf(secret) + 80);

@@ -1,4 +1,5 @@
-import { BlockList, isIP } from 'node:net';
+import type { lookup as systemLookup } from 'node:dns';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
 
 /** What may be called, beside public addresses. */
 export interface AddressRules {
@@ -7,7 +8,7 @@ export interface AddressRules {
 }
 
 /**
- * May a connection go to this address? `named`: the endpoint itself names the address, and SUBSCRIPTION_HOSTS lists it so: then it may be
+ * May a connection go to this address? `named`: the endpoint itself names the address, and the operator's list of hosts has it so: then it may be
  * private, even this machine. A *name* leads only to public addresses and to the networks that the operator gave: who can change the name
  * could else reach whatever we can. Link-local addresses (clouds keep their credentials there), multicast and "any" never.
  */
@@ -17,6 +18,27 @@ export function mayConnect(address: string, named: boolean, rules: AddressRules)
   if (LOOPBACK.check(address, family)) return named;
   if (!PRIVATE.check(address, family)) return true;
   return named || ranges(rules.networks).check(address, family);
+}
+
+/**
+ * A look-up for `http.request` that lets through only names whose every address may be called: any of them could be taken. The connection goes
+ * to an address that was checked, so a second answer of the name server changes nothing.
+ */
+export function checkedLookup(
+  lookup: typeof systemLookup,
+  rules: AddressRules,
+  notAllowed: () => Error,
+): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '', 0);
+      const [first] = addresses;
+      if (!first || !addresses.every(({ address }) => mayConnect(address, false, rules)))
+        return callback(notAllowed(), '', 0);
+      if (options.all) callback(null, addresses);
+      else callback(null, first.address, first.family);
+    });
+  };
 }
 
 /** IPv4 addresses inside IPv6 (`::ffff:10.0.0.1`) are known to BlockList as what they are. */

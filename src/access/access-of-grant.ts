@@ -1,0 +1,42 @@
+import type { AccessContext, AccessInteraction, Granted } from '../fhir/access-context.ts';
+import { type AccessExtent, type AccessRule, admits, extentOf, ruleToSql } from '../fhir/access-rule.ts';
+import { type Roles, readRoles } from './predicate/read-roles.ts';
+import { rightsFor, ruleOf, writeRuleOf } from './predicate/rules-of-grant.ts';
+
+export { type Roles, readRoles } from './predicate/read-roles.ts';
+
+/**
+ * Who may see what: one AccessContext per grant, whose condition goes on every table of every statement. A rule is worked out when a type is first asked
+ * for. Where a grant sees all of a type there is no condition at all, and its statements are those of a server without rules.
+ */
+export function accessRules(roles: Roles = readRoles()): (grant: Granted) => AccessContext {
+  return (grant) => {
+    const rules = new Map<string, { readonly rule: AccessRule; readonly extent: AccessExtent }>();
+    const of = (type: string, interaction: AccessInteraction) => {
+      const key = `${type} ${interaction}`;
+      let found = rules.get(key);
+      if (!found) {
+        const rule = ruleOf(grant, roles, type, interaction);
+        found = { rule, extent: extentOf(rule) };
+        rules.set(key, found);
+      }
+      return found;
+    };
+    return {
+      grant,
+      allows: (type, interaction) => of(type, interaction).rule.kind !== 'none',
+      condition: (type, interaction, alias, parameters) => {
+        const { rule } = of(type, interaction);
+        return rule.kind === 'all' ? null : ruleToSql(rule, alias, parameters);
+      },
+      admits: (type, interaction, id, entries) =>
+        admits(writeRuleOf(grant, roles, type, interaction), id, entries),
+      shows: (type, id, entries) => admits(of(type, 'read').rule, id, entries),
+      extent: (type, interaction) => of(type, interaction).extent,
+      relabels: grant.scopes.some((scope) => {
+        const rights = rightsFor(grant, scope, roles);
+        return rights === 'all' || rights.some(({ relabels }) => relabels);
+      }),
+    };
+  };
+}

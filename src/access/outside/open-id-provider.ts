@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto';
+import { decodeProtectedHeader, jwtVerify } from 'jose';
+import { Failure } from '../../kernel/errors.ts';
+import type { ClientKeys } from '../oauth/client-keys.ts';
+import { newSecret } from '../oauth/digest.ts';
+import { fetchJson, type JsonAnswer, type OutboundRules } from '../outbound/fetch-json.ts';
+import type { Person } from '../people/session.store.ts';
+import { type ClaimMapping, fhirUserOf, readMapping, rolesOf } from './read-claims.ts';
+
+/** The hospital's provider, as the operator describes it. */
+export interface ProviderSettings extends ClaimMapping {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string | null;
+  /** What the button says. */
+  readonly name: string;
+  readonly scope: string;
+}
+
+/** @throws Failure `config.invalid` */
+export function readProvider(text: string): ProviderSettings | null {
+  if (text.trim() === '') return null;
+  try {
+    const entry = JSON.parse(text) as Record<string, unknown>;
+    const { issuer, clientId, clientSecret, name, scope } = entry;
+    if (typeof issuer !== 'string' || !URL.canParse(issuer) || typeof clientId !== 'string')
+      throw new Error();
+    return {
+      ...readMapping(entry),
+      issuer,
+      clientId,
+      clientSecret: typeof clientSecret === 'string' ? clientSecret : null,
+      name: typeof name === 'string' ? name : new URL(issuer).host,
+      scope: typeof scope === 'string' ? scope : 'openid profile',
+    };
+  } catch {
+    throw new Failure(
+      'config.invalid',
+      'AUTH_OPENID must be a JSON object with "issuer" (a URL) and "clientId". See docs/access.md.',
+    );
+  }
+}
+
+/** What must come back with the answer, and prove itself at the token endpoint. */
+export interface SignInUnderWay {
+  readonly state: string;
+  readonly nonce: string;
+  readonly verifier: string;
+}
+
+interface Discovered {
+  readonly authorizationEndpoint: URL;
+  readonly tokenEndpoint: URL;
+  readonly jwksUri: string;
+  readonly untilMs: number;
+}
+
+const DISCOVERY_KEPT_MS = 600_000;
+const ID_TOKEN_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'RS384', 'ES384'];
+const CLOCK_SKEW_S = 30;
+
+/** Signs people in with OpenID Connect (Core 3.1, Discovery 4): code, PKCE S256, state, nonce. */
+export class OpenIdProvider {
+  private discovered: Discovered | null = null;
+
+  constructor(
+    readonly settings: ProviderSettings,
+    private readonly rules: OutboundRules,
+    private readonly keys: ClientKeys,
+    /** Our own address. */
+    private readonly baseUrl: string,
+  ) {}
+
+  /** Where the browser goes, and what to remember until it is back. `request` comes back in front of the state. */
+  async begin(request: string): Promise<{ url: string; underWay: SignInUnderWay }> {
+    const { authorizationEndpoint } = await this.discover();
+    const underWay = { state: newSecret(), nonce: newSecret(), verifier: newSecret() };
+    const url = new URL(authorizationEndpoint);
+    const parameters = {
+      response_type: 'code',
+      client_id: this.settings.clientId,
+      redirect_uri: this.redirectUri,
+      scope: this.settings.scope,
+      state: `${request}.${underWay.state}`,
+      nonce: underWay.nonce,
+      code_challenge: createHash('sha256').update(underWay.verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+    };
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+    return { url: url.href, underWay };
+  }
+
+  /**
+   * Who signed in. `iss` is what the answer names as its issuer (RFC 9207), if it does.
+   *
+   * @throws Error for anything that is not as it must be
+   */
+  async finish(code: string, iss: string | undefined, underWay: SignInUnderWay): Promise<Person> {
+    if (iss !== undefined && iss !== this.settings.issuer) throw new Error('another issuer answered');
+    const { tokenEndpoint, jwksUri } = await this.discover();
+    const answer = await this.trade(tokenEndpoint, code, underWay.verifier);
+    if (answer.status !== 200) throw new Error(`the token endpoint answered ${answer.status}`);
+    const idToken = String(answer.body['id_token']);
+    const header = decodeProtectedHeader(idToken);
+    if (!ID_TOKEN_ALGORITHMS.includes(String(header.alg))) throw new Error('algorithm');
+    const key = await this.keys.find({ jwksUri }, { ...header, alg: String(header.alg) });
+    const { payload } = await jwtVerify(idToken, key, {
+      algorithms: ID_TOKEN_ALGORITHMS,
+      issuer: this.settings.issuer,
+      audience: this.settings.clientId,
+      requiredClaims: ['sub', 'exp', 'iat', 'nonce'],
+      clockTolerance: CLOCK_SKEW_S,
+    });
+    if (payload['nonce'] !== underWay.nonce) throw new Error('another nonce');
+    if (Array.isArray(payload.aud) && payload.aud.length > 1 && payload['azp'] !== this.settings.clientId)
+      throw new Error('another party');
+    const fhirUser = fhirUserOf(payload, this.settings, `${this.baseUrl}/fhir`);
+    return {
+      subject: `${this.settings.issuer}#${payload.sub}`,
+      ...(fhirUser === undefined ? {} : { fhirUser }),
+      roles: rolesOf(payload, this.settings),
+      authTimeS: Math.floor(Date.now() / 1_000),
+    };
+  }
+
+  private get redirectUri(): string {
+    return `${this.baseUrl}/auth/open-id/callback`;
+  }
+
+  private trade(endpoint: URL, code: string, verifier: string): Promise<JsonAnswer> {
+    const { clientId, clientSecret } = this.settings;
+    const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret ?? '')}`);
+    return fetchJson(endpoint, this.rules, {
+      method: 'POST',
+      form: {
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: this.redirectUri,
+        code_verifier: verifier,
+        ...(clientSecret === null ? { client_id: clientId } : {}),
+      },
+      headers: clientSecret === null ? {} : { authorization: `Basic ${basic.toString('base64')}` },
+    });
+  }
+
+  private async discover(): Promise<Discovered> {
+    if (this.discovered && this.discovered.untilMs > Date.now()) return this.discovered;
+    const { issuer } = this.settings;
+    const place = new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
+    const { status, body } = await fetchJson(place, this.rules);
+    // Discovery 4.3: the document must be of the very issuer that was asked.
+    if (status !== 200 || body['issuer'] !== issuer) throw new Error('the provider does not describe itself');
+    this.discovered = {
+      authorizationEndpoint: new URL(String(body['authorization_endpoint'])),
+      tokenEndpoint: new URL(String(body['token_endpoint'])),
+      jwksUri: String(body['jwks_uri']),
+      untilMs: Date.now() + DISCOVERY_KEPT_MS,
+    };
+    return this.discovered;
+  }
+}

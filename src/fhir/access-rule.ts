@@ -1,0 +1,137 @@
+import type { SqlParameters } from './sql-parameters.ts';
+
+/**
+ * Which resources of one type may be seen, as a condition on the id and the index entries (`resource.tokens`) that every stored resource has.
+ * One description, two renderings: `ruleToSql` for every statement that finds rows, `admits` for a version that is about to be written.
+ */
+export type AccessRule =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'none' }
+  /** Has any of the entries. `few`: nobody has many resources with them (one patient's), so an index on them finds all. */
+  | { readonly kind: 'entries'; readonly any: readonly string[]; readonly few?: true }
+  /** Is this resource. */
+  | { readonly kind: 'id'; readonly type: string; readonly id: string }
+  /** Has an entry that begins so: refers to any Patient. */
+  | { readonly kind: 'refers'; readonly heads: readonly string[] }
+  /** Of no patient who has opted out; `heads`: the reference parameters that say whose it is; `self`: it is a Patient. */
+  | { readonly kind: 'consented'; readonly heads: readonly string[]; readonly self: boolean }
+  | { readonly kind: 'and'; readonly of: readonly AccessRule[] }
+  | { readonly kind: 'or'; readonly of: readonly AccessRule[] }
+  | { readonly kind: 'not'; readonly rule: AccessRule };
+
+export const ALL: AccessRule = { kind: 'all' };
+export const NONE: AccessRule = { kind: 'none' };
+
+export function allOf(rules: readonly AccessRule[]): AccessRule {
+  const of = distinct(rules.filter(({ kind }) => kind !== 'all'));
+  if (of.some(({ kind }) => kind === 'none')) return NONE;
+  return of.length === 0 ? ALL : of.length === 1 && of[0] ? of[0] : { kind: 'and', of };
+}
+
+/** An empty list is nothing, never everything. */
+export function anyOf(rules: readonly AccessRule[]): AccessRule {
+  const of = distinct(rules.filter(({ kind }) => kind !== 'none'));
+  if (of.some(({ kind }) => kind === 'all')) return ALL;
+  return of.length === 0 ? NONE : of.length === 1 && of[0] ? of[0] : { kind: 'or', of };
+}
+
+const distinct = (rules: readonly AccessRule[]): AccessRule[] => [
+  ...new Map(rules.map((rule) => [JSON.stringify(rule), rule])).values(),
+];
+
+/** SQL that is true for the rows the rule admits; the row (or whatever stands for one) has `type`, `id` and `tokens` under the alias. */
+export function ruleToSql(rule: AccessRule, alias: string, parameters: SqlParameters): string {
+  const list = (values: readonly string[]) => parameters.add(values, 'text[]');
+  switch (rule.kind) {
+    case 'all':
+      return 'TRUE';
+    case 'none':
+      return 'FALSE';
+    case 'entries':
+      return `${alias}.tokens && ${list(rule.any)}`;
+    case 'id':
+      return `(${alias}.type = ${parameters.name(rule.type)} AND ${alias}.id = ANY(${list([rule.id])}))`;
+    case 'refers':
+      return `EXISTS (SELECT 1 FROM unnest(${alias}.tokens) entry WHERE strpos(entry, '>Patient/') > 0 AND split_part(entry, '>Patient/', 1) = ANY(${list(rule.heads)}))`;
+    case 'consented':
+      return consented(rule, alias, parameters);
+    case 'not':
+      return `NOT (${ruleToSql(rule.rule, alias, parameters)})`;
+    case 'and':
+      return rule.of.map((one) => `(${ruleToSql(one, alias, parameters)})`).join(' AND ');
+    case 'or':
+      return rule.of.map((one) => `(${ruleToSql(one, alias, parameters)})`).join(' OR ');
+  }
+}
+
+/**
+ * Where nobody has opted out, which is asked once per statement, no row is looked into. Otherwise the patients of a row are looked up one by one: a list of all who have
+ * opted out, made for each statement, cost a read four times as much.
+ */
+function consented(
+  { heads, self }: Extract<AccessRule, { kind: 'consented' }>,
+  alias: string,
+  parameters: SqlParameters,
+): string {
+  const now = `o.starts_at <= now() AND o.ends_at > now()`;
+  const refers = heads
+    .map((head) => `starts_with(entry, ${parameters.add(`${head}>Patient/`, 'text')})`)
+    .join(' OR ');
+  const own = self
+    ? ` AND NOT EXISTS (SELECT 1 FROM access_opt_out o WHERE o.patient = ${alias}.id AND ${now})`
+    : '';
+  return `(NOT EXISTS (SELECT 1 FROM access_opt_out) OR (NOT EXISTS (SELECT 1 FROM unnest(${alias}.tokens) entry
+    JOIN access_opt_out o ON o.patient = split_part(entry, '>Patient/', 2) AND ${now} WHERE ${refers})${own}))`;
+}
+
+/** The same for a version at hand. What needs a table (`consented`) is not asked: a write shows nobody anything. */
+export function admits(rule: AccessRule, id: string, entries: ReadonlySet<string>): boolean {
+  switch (rule.kind) {
+    case 'all':
+    case 'consented':
+      return true;
+    case 'none':
+      return false;
+    case 'entries':
+      return rule.any.some((entry) => entries.has(entry));
+    case 'id':
+      return rule.id === id;
+    case 'refers':
+      return [...entries].some((entry) => rule.heads.some((head) => entry.startsWith(`${head}>Patient/`)));
+    case 'not':
+      return !admits(rule.rule, id, entries);
+    case 'and':
+      return rule.of.every((one) => admits(one, id, entries));
+    case 'or':
+      return rule.of.some((one) => admits(one, id, entries));
+  }
+}
+
+/**
+ * How much of a type a rule leaves, for the choice of a plan. `most`: it takes out a few rows. `few`: an index finds what it leaves. `part`: in between;
+ * `sets`: of each a row must have an entry.
+ */
+export interface AccessExtent {
+  readonly size: 'all' | 'most' | 'part' | 'few';
+  readonly sets: readonly (readonly string[])[];
+}
+
+export function extentOf(rule: AccessRule): AccessExtent {
+  const parts = rule.kind === 'and' ? rule.of : [rule];
+  const sets = parts.flatMap((one) => (one.kind === 'entries' ? [one.any] : []));
+  if (parts.some(isFew)) return { size: 'few', sets };
+  if (parts.every(isExclusion)) return { size: rule.kind === 'all' ? 'all' : 'most', sets };
+  // All that narrows it stands in the sets: their statistics say how much.
+  const known = parts.every((one) => one.kind === 'entries' || isExclusion(one));
+  return { size: 'part', sets: known ? sets : [] };
+}
+
+function isFew(rule: AccessRule): boolean {
+  if (rule.kind === 'id') return true;
+  if (rule.kind === 'entries') return rule.few === true;
+  if (rule.kind === 'or') return rule.of.every((one) => extentOf(one).size === 'few');
+  return false;
+}
+
+const isExclusion = ({ kind }: AccessRule): boolean =>
+  kind === 'all' || kind === 'not' || kind === 'consented';

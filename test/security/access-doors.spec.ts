@@ -1,0 +1,294 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Consent } from '@medplum/fhirtypes';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { ANALYSIS_CODE } from '../../src/governance/analysis-task.ts';
+import { dicomFile } from '../peers/dicom-file.ts';
+import {
+  AccessWorld,
+  type Ask,
+  idsIn,
+  observation,
+  person,
+  RESTRICTED,
+  VERY_RESTRICTED,
+} from './access-world.ts';
+
+/** Studies of A, of B, and one that no record knows. */
+const STUDY = { a: '1.2.826.0.1.1', b: '1.2.826.0.1.2', unknown: '1.2.826.0.1.3' };
+
+let world: AccessWorld;
+let ofA: Ask;
+
+beforeAll(async () => {
+  world = await AccessWorld.start({ STUDY_QUIET_MS: '600000' });
+  for (const id of ['a', 'b'] as const) {
+    await world.write(person(`door-${id}`, id === 'a' ? 'Alpha' : 'Beta'));
+    await world.write(observation(`door-o${id}`, `door-${id}`));
+    await world.write({
+      resourceType: 'ImagingStudy',
+      id: `door-s${id}`,
+      status: 'available',
+      subject: { reference: `Patient/door-${id}` },
+      identifier: [{ system: 'urn:dicom:uid', value: `urn:oid:${STUDY[id]}` }],
+    });
+    await world.write({
+      resourceType: 'Task',
+      id: `door-t${id}`,
+      status: 'completed',
+      intent: 'order',
+      code: { coding: [ANALYSIS_CODE] },
+      for: { reference: `Patient/door-${id}` },
+      focus: { reference: `ImagingStudy/door-s${id}` },
+    });
+  }
+  for (const uid of Object.values(STUDY)) {
+    const file = dicomFile({ study: uid, series: `${uid}.1`, sop: `${uid}.1.1` });
+    const head = '--b\r\nContent-Type: application/dicom\r\n\r\n';
+    const body = Buffer.concat([Buffer.from(head), file, Buffer.from('\r\n--b--\r\n')]);
+    const stored = await world.server.ask('POST', '/dicomweb/studies', body, {
+      'content-type': 'multipart/related; type="application/dicom"; boundary=b',
+    });
+    expect(stored.status, stored.text).toBe(200);
+  }
+  ofA = await world.patient('door-a', 'patient/*.rs');
+}, 120_000);
+afterAll(() => world?.close());
+
+describe('the archive shows the studies of the patient in context', () => {
+  it('QIDO: studies, series and instances', async () => {
+    for (const path of ['studies', 'series', 'instances', `studies/${STUDY.a}/series`]) {
+      const answer = await ofA('GET', `/dicomweb/${path}`);
+      expect(answer.status, path).toBe(200);
+      expect(
+        answer.body.map((row: Record<string, { Value: string[] }>) => row['0020000D']?.Value[0]),
+      ).toEqual([STUDY.a]);
+    }
+    for (const uid of [STUDY.b, STUDY.unknown, '1.2.3.4']) {
+      expect((await ofA('GET', `/dicomweb/studies?StudyInstanceUID=${uid}`)).status).toBe(204);
+      expect((await ofA('GET', `/dicomweb/studies/${uid}/series`)).status).toBe(204);
+    }
+    expect((await world.server.ask('GET', '/dicomweb/studies')).body).toHaveLength(3);
+  });
+
+  it('WADO: metadata and instances; the study of another is one that is not there', async () => {
+    for (const end of ['', '/metadata']) {
+      expect((await ofA('GET', `/dicomweb/studies/${STUDY.a}${end}`)).status).toBe(200);
+      const [other, none] = [
+        await ofA('GET', `/dicomweb/studies/${STUDY.b}${end}`),
+        await ofA('GET', `/dicomweb/studies/1.2.3.4${end}`),
+      ];
+      expect([other.status, none.status]).toEqual([404, 404]);
+      expect(other.text).toBe(none.text);
+      expect((await ofA('GET', `/dicomweb/studies/${STUDY.unknown}${end}`)).status).toBe(404);
+    }
+  });
+
+  it('a study whose record has a label is shown to those who see the label', async () => {
+    await world.write({
+      resourceType: 'ImagingStudy',
+      id: 'door-sa',
+      status: 'available',
+      subject: { reference: 'Patient/door-a' },
+      identifier: [{ system: 'urn:dicom:uid', value: `urn:oid:${STUDY.a}` }],
+      meta: { security: [RESTRICTED] },
+    });
+    expect((await ofA('GET', '/dicomweb/studies')).status).toBe(204);
+    const clinician = await world.as({ scope: 'user/*.rs', roles: ['clinician'] });
+    expect((await clinician('GET', '/dicomweb/studies')).body).toHaveLength(2);
+  });
+});
+
+describe('the doors beside FHIR', () => {
+  const DOORS: readonly (readonly [string, string, readonly string[]])[] = [
+    ['GET', '/dicomweb/studies', ['clinician', 'radiologist', 'integrator']],
+    ['POST', '/dicomweb/studies', ['integrator']],
+    ['GET', '/worklist/api/rows', ['clinician', 'radiologist', 'integrator']],
+    ['GET', '/metrics', ['operator', 'model-owner', 'integrator', 'auditor', 'administrator']],
+    ['GET', '/jobs', ['operator', 'administrator']],
+  ];
+  const ROLES = [
+    'clinician',
+    'radiologist',
+    'operator',
+    'model-owner',
+    'integrator',
+    'auditor',
+    'administrator',
+  ] as const;
+
+  it.each(DOORS)('%s %s is for %s and no other role', async (method, path, roles) => {
+    for (const role of ROLES) {
+      const ask = await world.as({ scope: 'user/*.cruds', roles: [role] });
+      const { status } = await ask(method, path);
+      expect(status === 403, `${role}: ${status}`).toBe(!roles.includes(role));
+    }
+  });
+
+  it('what cannot be cut to one patient is shut for scopes of a patient, and of a part', async () => {
+    for (const path of ['/metrics', '/jobs']) expect((await ofA('GET', path)).status).toBe(403);
+    const store = await world.patient('door-a', 'patient/*.cruds', { roles: ['integrator'] });
+    expect((await store('POST', '/dicomweb/studies')).status).toBe(403);
+    const part = await world.as({
+      scope: 'system/Device.rs?type=x system/Task.rs?status=ready',
+      subject: 'test-app',
+    });
+    for (const path of ['/metrics', '/jobs']) expect((await part('GET', path)).status).toBe(403);
+  });
+
+  it('a path that only looks like a door, or spells it otherwise, opens nothing', async () => {
+    const modelOwner = await world.as({ scope: 'user/*.cruds', roles: ['model-owner'] });
+    for (const path of [
+      '/dicomweb',
+      '/dicomweb/',
+      '/dicomweb//studies',
+      '/dicomweb/./studies',
+      '/dicomweb/%73tudies',
+      '/%64icomweb/studies',
+      '/DICOMWEB/studies',
+    ]) {
+      const { status } = await modelOwner('GET', path);
+      expect([403, 404], path).toContain(status);
+    }
+  });
+});
+
+describe('the worklist', () => {
+  it('shows the rows of those whose records the token may read', async () => {
+    const all = await world.server.ask('GET', '/worklist/api/rows');
+    expect(all.body.rows.map((row: { id: string }) => row.id).sort()).toEqual(['door-ta', 'door-tb']);
+    await world.write({
+      resourceType: 'Task',
+      id: 'door-tb',
+      status: 'completed',
+      intent: 'order',
+      code: { coding: [ANALYSIS_CODE] },
+      for: { reference: 'Patient/door-b' },
+      meta: { security: [VERY_RESTRICTED] },
+    });
+    const clinician = await world.as({ scope: 'user/*.rs', roles: ['clinician'] });
+    const seen = await clinician('GET', '/worklist/api/rows');
+    expect(seen.body.rows.map((row: { id: string }) => row.id)).toEqual(['door-ta']);
+    expect((await clinician('GET', '/worklist/api/rows/door-tb')).status).toBe(404);
+  });
+});
+
+describe('a WebSocket', () => {
+  it('is told of what the author of its Subscription may see, and of nothing else', async () => {
+    const author = await world.as({
+      scope: 'system/Observation.rs?category=imaging system/Subscription.cruds',
+      subject: 'test-app',
+    });
+    const made = await author('POST', 'Subscription', {
+      resourceType: 'Subscription',
+      status: 'requested',
+      reason: 'test',
+      criteria: 'Observation?code=8867-4',
+      channel: { type: 'websocket' },
+    });
+    expect(made.status).toBe(201);
+    const path = `Subscription/${made.body.id}`;
+    for (let round = 0; round < 100 && (await world.all('GET', path)).body.status !== 'active'; round++)
+      await sleep(50);
+    const token = (await author('GET', `${path}/$get-ws-binding-token`)).body.parameter[0].valueString;
+    const socket = new WebSocket(`${world.server.url.replace('http', 'ws')}/fhir/ws`);
+    const heard: string[] = [];
+    socket.on('message', (data) => heard.push(String(data)));
+    await once(socket, 'open');
+    socket.send(`bind-with-token ${token}`);
+    for (let round = 0; round < 100 && heard.length === 0; round++) await sleep(50);
+    await world.write(observation('door-lab', 'door-a', { kind: 'laboratory' }));
+    await sleep(300);
+    const before = heard.length;
+    await world.write(observation('door-img', 'door-a'));
+    for (let round = 0; round < 100 && heard.length === before; round++) await sleep(50);
+    socket.close();
+    expect(before).toBe(1);
+    expect(heard).toHaveLength(2);
+  });
+});
+
+describe('consent and break-glass', () => {
+  it('a patient who opts out is hidden from those who do not treat them, at once and at every door, and shown again', async () => {
+    const consent: Consent = {
+      resourceType: 'Consent',
+      id: 'door-consent',
+      status: 'active',
+      scope: {
+        coding: [{ system: 'http://terminology.hl7.org/CodeSystem/consentscope', code: 'patient-privacy' }],
+      },
+      category: [{ coding: [{ system: 'http://loinc.org', code: '59284-0' }] }],
+      policyRule: { text: 'opt out' },
+      patient: { reference: 'Patient/door-b' },
+      provision: { type: 'deny' },
+    };
+    // An auditor reads Provenance; one is about the patient.
+    await world.write({
+      resourceType: 'Provenance',
+      id: 'door-prov',
+      target: [{ reference: 'Patient/door-b' }],
+      recorded: '2026-01-01T00:00:00Z',
+      agent: [{ who: { display: 'RIS' } }],
+    });
+    const auditor = await world.as({ scope: 'user/*.rs', roles: ['auditor'] });
+    const clinician = await world.as({ scope: 'user/*.rs', roles: ['clinician'] });
+    const seen = async () => idsIn(await auditor('GET', 'Provenance'));
+    expect(await seen()).toEqual(['Provenance/door-prov']);
+    await world.write(consent);
+    expect(await seen()).toEqual([]);
+    expect((await auditor('GET', 'Provenance/door-prov')).status).toBe(404);
+    expect((await auditor('GET', 'Provenance/door-prov/_history/1')).status).toBe(404);
+    expect((await clinician('GET', 'Provenance/door-prov')).status).toBe(200);
+    await world.write({ ...consent, status: 'inactive' });
+    expect(await seen()).toEqual(['Provenance/door-prov']);
+  });
+
+  it('$break-glass shows one patient’s restricted record, for people with the role, for a reason', async () => {
+    await world.write({ ...observation('door-secret', 'door-b'), meta: { security: [VERY_RESTRICTED] } });
+    await world.write({ ...observation('door-secret-a', 'door-a'), meta: { security: [VERY_RESTRICTED] } });
+    const clinician = await world.as({ scope: 'user/*.rs', roles: ['clinician'] });
+    expect((await clinician('GET', 'Observation/door-secret')).status).toBe(404);
+    const body = (reason: string) => ({
+      resourceType: 'Parameters',
+      parameter: [{ name: 'reason', valueString: reason }],
+    });
+    expect((await clinician('POST', 'Patient/door-b/$break-glass', body('short'))).status).toBe(400);
+    expect(
+      (await clinician('POST', 'Patient/nobody/$break-glass', body('unconscious, needs history'))).status,
+    ).toBe(404);
+    const opened = await clinician('POST', 'Patient/door-b/$break-glass', body('unconscious, needs history'));
+    expect(opened.status).toBe(200);
+    const value = (name: string) => opened.body.parameter.find((one: { name: string }) => one.name === name);
+    expect(value('expires_in').valueInteger).toBeLessThanOrEqual(900);
+    const token = { authorization: `Bearer ${value('access_token').valueString}` };
+    const broken: Ask = (method, path, sent, headers) =>
+      world.server.ask(method, `/fhir/${path}`, sent, { ...token, ...headers });
+    expect((await broken('GET', 'Observation/door-secret')).status).toBe(200);
+    expect((await broken('GET', 'Observation/door-secret-a')).status).toBe(404);
+    expect((await broken('GET', 'Patient/door-a')).status).toBe(404);
+    expect(
+      (await broken('PUT', 'Observation/door-secret', observation('door-secret', 'door-b'))).status,
+    ).toBe(403);
+    // It opens nothing further.
+    expect(
+      (await broken('POST', 'Patient/door-b/$break-glass', body('unconscious, needs history'))).status,
+    ).toBe(403);
+  });
+
+  it.each([
+    ['a role without the right', { scope: 'user/*.rs', roles: ['auditor'] as const }],
+    ['a client alone', { scope: 'system/*.cruds', subject: 'test-app' }],
+    [
+      'a client with the role, but no person',
+      { scope: 'system/*.cruds', subject: 'test-app', roles: ['clinician'] as const },
+    ],
+  ])('%s breaks no glass', async (_, content) => {
+    const ask = await world.as(content);
+    const body = {
+      resourceType: 'Parameters',
+      parameter: [{ name: 'reason', valueString: 'because I would like to' }],
+    };
+    expect((await ask('POST', 'Patient/door-b/$break-glass', body)).status).toBe(403);
+  });
+});

@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AccessWorld, type Ask, idsIn, observation, person } from './access-world.ts';
+
+let world: AccessWorld;
+let app: Ask;
+
+beforeAll(async () => {
+  world = await AccessWorld.start();
+  await world.write(person('t21-a', 'Alpha'));
+  await world.write(person('t21-b', 'Beta'));
+  const identifier = [{ system: 'https://t21.example', value: 'B-1' }];
+  await world.write(observation('t21-b1', 't21-b', { identifier }));
+  await world.write(observation('t21-a1', 't21-a', { hasMember: [{ reference: 'Observation/t21-b1' }] }));
+  app = await world.patient('t21-a', 'patient/*.cruds', { roles: ['integrator'] });
+}, 120_000);
+afterAll(() => world?.close());
+
+/** Answers to a hidden and to an unknown id, made alike. */
+const alike = (text: string) =>
+  text
+    .replaceAll('t21-b1', 'X')
+    .replaceAll('t21-none', 'X')
+    .replaceAll('t21-b', 'X')
+    .replaceAll('t21-zero', 'X');
+
+describe('T21: what one may not see is as if it were not', () => {
+  it('a reference in what one may see stays, and leads to 404, not 403', async () => {
+    expect((await app('GET', 'Observation/t21-a1')).text).toContain('Observation/t21-b1');
+    expect((await app('GET', 'Observation/t21-b1')).status).toBe(404);
+  });
+
+  it.each([
+    ['GET', 'Observation/ID', undefined],
+    ['GET', 'Observation/ID/_history', undefined],
+    ['GET', 'Observation/ID/_history/1', undefined],
+    ['GET', 'Observation/ID/$meta', undefined],
+    ['DELETE', 'Observation/ID', undefined],
+    ['PUT', 'Observation/ID', 'resource'],
+    ['PATCH', 'Observation/ID', 'patch'],
+  ])('%s %s answers a hidden id as an unknown one', async (method, path, kind) => {
+    const of = (id: string) => {
+      const target = path.replace('ID', id);
+      if (kind === 'patch')
+        return app(method, target, JSON.stringify([{ op: 'replace', path: '/status', value: 'amended' }]), {
+          'content-type': 'application/json-patch+json',
+        });
+      return app(method, target, kind === 'resource' ? observation(id, 't21-a') : undefined);
+    };
+    const [hidden, unknown] = [await of('t21-b1'), await of('t21-none')];
+    expect(hidden.status).toBe(unknown.status);
+    expect(alike(hidden.text)).toBe(alike(unknown.text));
+    expect((await world.all('GET', 'Observation/t21-b1')).body.meta.versionId).toBe('1');
+  });
+
+  it.each([
+    ['PUT', { 'if-match': 'W/"1"' }],
+    ['PUT', { 'if-match': 'W/"9"' }],
+    ['PUT', { 'if-none-match': '*' }],
+    ['DELETE', { 'if-match': 'W/"1"' }],
+  ])('%s under %o says nothing of versions either', async (method, headers) => {
+    const of = (id: string) =>
+      app(method, `Observation/${id}`, method === 'PUT' ? observation(id, 't21-a') : undefined, headers);
+    const [hidden, unknown] = [await of('t21-b1'), await of('t21-none')];
+    expect(hidden.status).toBe(unknown.status);
+    expect(alike(hidden.text)).toBe(alike(unknown.text));
+    if (method === 'PUT') expect(hidden.status).toBe(404);
+  });
+
+  it('If-None-Exist that only a hidden resource meets is no match: a resource is made', async () => {
+    const made = await app('POST', 'Observation', observation(undefined, 't21-a'), {
+      'if-none-exist': 'identifier=https://t21.example|B-1',
+    });
+    expect(made.status).toBe(201);
+    expect(made.body.id).not.toBe('t21-b1');
+  });
+
+  it('a conditional update that only a hidden resource meets is no match, never 412', async () => {
+    const sent = observation(undefined, 't21-a', {
+      identifier: [{ system: 'https://t21.example', value: 'B-2' }],
+    });
+    await world.write({ ...observation('t21-b2', 't21-b'), identifier: sent.identifier });
+    const first = await app('PUT', 'Observation?identifier=https://t21.example|B-2', sent);
+    expect(first.status).toBe(201);
+    // Now there are two, of which the caller sees one: an update, not "several match".
+    const again = await app('PUT', 'Observation?identifier=https://t21.example|B-2', {
+      ...sent,
+      status: 'amended',
+    });
+    expect(again.status).toBe(200);
+    expect((await world.all('GET', 'Observation/t21-b2')).body.meta.versionId).toBe('1');
+  });
+
+  it('a conditional update may not choose an id, hidden or not', async () => {
+    const of = (id: string) =>
+      app('PUT', 'Observation?identifier=https://t21.example|nobody', observation(id, 't21-a'));
+    const [hidden, unknown] = [await of('t21-b1'), await of('t21-none')];
+    expect([hidden.status, unknown.status]).toEqual([403, 403]);
+    expect(alike(hidden.text)).toBe(alike(unknown.text));
+  });
+
+  it('conditional delete and patch find nothing', async () => {
+    const query = 'Observation?identifier=https://t21.example|B-1&status=final&_id=t21-b1';
+    expect((await app('DELETE', query)).status).toBe(204);
+    const patch = JSON.stringify([{ op: 'replace', path: '/status', value: 'amended' }]);
+    const type = { 'content-type': 'application/json-patch+json' };
+    expect((await app('PATCH', query, patch, type)).status).toBe(404);
+    expect((await world.all('GET', 'Observation/t21-b1')).body.meta.versionId).toBe('1');
+  });
+
+  it('a conditional reference to what is hidden matches nothing', async () => {
+    const bundle = (value: string) => ({
+      resourceType: 'Bundle',
+      type: 'transaction',
+      entry: [
+        {
+          resource: {
+            ...observation(undefined, 't21-a'),
+            hasMember: [
+              {
+                reference: `Observation?identifier=https://t21.example|${value}&_id=${value === 'B-1' ? 't21-b1' : 't21-none'}`,
+              },
+            ],
+          },
+          request: { method: 'POST', url: 'Observation' },
+        },
+      ],
+    });
+    const [hidden, unknown] = [await app('POST', '', bundle('B-1')), await app('POST', '', bundle('none'))];
+    expect(hidden.status).toBe(unknown.status);
+    expect(hidden.status).toBe(400);
+  });
+
+  it('another patient’s id in the URL of an operation or compartment is an unknown one', async () => {
+    for (const path of ['Patient/ID/$everything', 'Patient/ID', 'Patient/ID/_history']) {
+      const [hidden, unknown] = [
+        await app('GET', path.replace('ID', 't21-b')),
+        await app('GET', path.replace('ID', 't21-zero')),
+      ];
+      expect(hidden.status, path).toBe(404);
+      expect(alike(hidden.text)).toBe(alike(unknown.text));
+    }
+    expect(idsIn(await app('GET', 'Patient/t21-b/Observation'))).toEqual([]);
+  });
+});
