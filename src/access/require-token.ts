@@ -19,6 +19,7 @@ const PUBLIC: readonly RegExp[] = [
   /^\/fhir\/metadata$/,
   /^\/auth\/(token|jwks)$/,
   /^\/worklist(\/(?!api\/)[A-Za-z0-9_./-]*)?$/,
+  /^\/operator(\/[A-Za-z0-9_./-]*)?$/,
   /^\/$/,
 ];
 
@@ -57,6 +58,7 @@ function neededFor(method: string, path: string): { type: string; permission: Pe
   if (path.startsWith('/dicomweb/'))
     return { type: 'ImagingStudy', permission: method === 'POST' ? 'c' : 'r' };
   if (path.startsWith('/worklist/api/')) return { type: 'DiagnosticReport', permission: 'r' };
+  if (path.startsWith('/hl7/')) return { type: 'Communication', permission: method === 'GET' ? 'r' : 'u' };
   if (path.startsWith('/metrics')) return { type: 'Device', permission: 'r' };
   if (path.startsWith('/jobs')) return { type: 'Task', permission: method === 'GET' ? 'r' : 'u' };
   return null;
