@@ -13,6 +13,7 @@ COPY --from=build /prelim/node_modules ./node_modules
 COPY --from=build /prelim/dist ./dist
 COPY --from=build /prelim/models ./models
 COPY --from=build /prelim/protocols ./protocols
+COPY --from=build /prelim/ris-profiles ./ris-profiles
 COPY --from=build /prelim/terminology ./terminology
 COPY --from=build /prelim/fhir-profiles ./fhir-profiles
 COPY --from=build /prelim/access-roles ./access-roles

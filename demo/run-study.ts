@@ -4,7 +4,7 @@ import { dicomwebConnection } from '../src/dicomweb/dicomweb-connection.ts';
 import { storeInstances } from '../src/dicomweb/stow.ts';
 import { FlowRunner, type StepEnded } from '../src/flow/flow-runner.ts';
 import type { RunningServer } from '../src/start-server.ts';
-import { OrderListener } from '../src/steps/order/order-listener.ts';
+import { InletListener } from '../src/steps/inlet/inlet-listener.ts';
 import { fieldOf, type RisPeer, sendOrder } from '../test/peers/ris.ts';
 import type { DemoStudy } from './demo-study.ts';
 import { orderMessage } from './order-message.ts';
@@ -75,7 +75,7 @@ async function sendTheOrder({ server, timeline }: DemoParts, study: DemoStudy, t
   const controlId = `DEMO${Date.now().toString(36)}${timeline.entries.length}`.slice(0, 20).toUpperCase();
   const before = performance.now();
   const answer = await sendOrder(
-    server.app.get(OrderListener).port,
+    server.app.get(InletListener).port,
     orderMessage(study.exam, controlId, new Date()),
   );
   const code = /\rMSA\|(\w\w)/.exec(answer.toString('utf8'))?.[1] ?? 'no answer';

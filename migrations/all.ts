@@ -10,6 +10,10 @@ import { HistoryIndex1763700000009 } from './0009-history-index.ts';
 import { PacsObjects1763700000010 } from './0010-pacs.ts';
 import { Gate1763700000011 } from './0011-gate.ts';
 import { Models1763700000012 } from './0012-models.ts';
+import { Hl7Inlet1763700000013 } from './0013-hl7-inlet.ts';
+import { Hl7Destinations1763700000014 } from './0014-hl7-destinations.ts';
+import { Hl7Operations1763700000015 } from './0015-hl7-operations.ts';
+import { Filing1763700000016 } from './0016-filing.ts';
 import { Access1763700000017 } from './0017-access.ts';
 import { Compartments1763700000018 } from './0018-compartments.ts';
 import { Audit1763700000019 } from './0019-audit.ts';
@@ -29,6 +33,10 @@ export const MIGRATIONS = [
   PacsObjects1763700000010,
   Gate1763700000011,
   Models1763700000012,
+  Hl7Inlet1763700000013,
+  Hl7Destinations1763700000014,
+  Hl7Operations1763700000015,
+  Filing1763700000016,
   Access1763700000017,
   Compartments1763700000018,
   Audit1763700000019,

@@ -1,5 +1,5 @@
 /**
- * Builds the server, the search and validation tables, and the worklist page into `dist`. Does nothing when no source has changed since: so
+ * Builds the server, the search and validation tables, and the pages of worklist and operator into `dist`. Does nothing when no source has changed since: so
  * `npm start` is quick, and never runs what is old.
  */
 import { spawn } from 'node:child_process';
@@ -13,6 +13,7 @@ const SOURCES = [
   'migrations',
   'models',
   'protocols',
+  'ris-profiles',
   'demo',
   'scripts',
   'test',
@@ -20,6 +21,7 @@ const SOURCES = [
   'tsconfig.json',
   'tsconfig.build.json',
   'vite.config.ts',
+  'vite.operator.config.ts',
 ];
 const stampFile = join(root, 'dist', '.stamp');
 
@@ -29,6 +31,7 @@ if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp || proce
   await Promise.all([
     run('tsc', ['-p', 'tsconfig.build.json']),
     run('vite', ['build', '--logLevel', 'warn']),
+    run('vite', ['build', '-c', 'vite.operator.config.ts', '--logLevel', 'warn']),
   ]);
   await run('node', ['dist/scripts/build-definitions.js']);
   mkdirSync(join(root, 'dist'), { recursive: true });

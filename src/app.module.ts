@@ -21,11 +21,13 @@ import { ProcessModule } from './process.module.ts';
 import { QueueModule } from './queue/queue.module.ts';
 import { RootController } from './root.controller.ts';
 import { SeedFirstRecords } from './seed-first-records.ts';
-import { OrderModule } from './steps/order/order.module.ts';
+import { InletModule } from './steps/inlet/inlet.module.ts';
+import { MessageLogModule } from './steps/message-log/message-log.module.ts';
 import { RisModule } from './steps/ris/ris.module.ts';
 import { WorklistModule } from './steps/worklist/worklist.module.ts';
 import { SubscriptionsModule } from './subscriptions/subscriptions.module.ts';
 import { TerminologyModule } from './terminology/terminology.module.ts';
+import { WatchListenerCertificate } from './watch-listener-certificate.ts';
 
 /** The modules, lowest first. No logic. */
 @Module({})
@@ -49,13 +51,14 @@ export class AppModule {
         GovernanceModule,
         ConformanceModule,
         PacsModule,
-        OrderModule,
+        InletModule,
         WorklistModule,
         RisModule,
+        MessageLogModule,
         FlowModule,
       ],
       controllers: [RootController, HealthController, MetricsController, JobsController],
-      providers: [SeedFirstRecords, LogRisTrouble],
+      providers: [SeedFirstRecords, LogRisTrouble, WatchListenerCertificate],
     };
   }
 }

@@ -6,6 +6,7 @@ import { Database } from './database/database.ts';
 import { STUDY_SOURCE, type StudySource } from './dicom/study-source.ts';
 import { ModelRegister } from './governance/model-register.ts';
 import { Outbox } from './queue/outbox.ts';
+import { AlertWatch } from './steps/message-log/alert-watch.ts';
 import { OutboundMessageStore, type OutboundState } from './steps/ris/outbound-message.store.ts';
 
 interface Check {
@@ -27,6 +28,7 @@ export class HealthController {
     private readonly outbox: Outbox,
     private readonly models: ModelRegister,
     private readonly messages: OutboundMessageStore,
+    private readonly alerts: AlertWatch,
     @Inject(STUDY_SOURCE) private readonly source: StudySource,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
@@ -62,6 +64,7 @@ export class HealthController {
       this.modelsLoaded(),
       this.pacsAnswers(),
       this.risTakes(),
+      this.hl7IsQuiet(),
     ]);
   }
 
@@ -99,6 +102,19 @@ export class HealthController {
       if (!this.settings.DICOMWEB_URL) return { ok: true, detail: 'the embedded archive' };
       await this.source.recentStudies(1);
       return { ok: true, detail: 'answers' };
+    });
+  }
+
+  /** Kinds of alerts and how many: the page of the operator has the rest. */
+  private hl7IsQuiet(): Promise<Check> {
+    return check('hl7', async () => {
+      const kinds = (await this.alerts.now()).map((one) => one.kind);
+      const words = [...new Set(kinds)].map(
+        (kind) => `${kind} (${kinds.filter((one) => one === kind).length})`,
+      );
+      return words.length === 0
+        ? { ok: true, detail: 'no alert' }
+        : { ok: false, detail: `alerts: ${words.join(', ')}: see /operator` };
     });
   }
 

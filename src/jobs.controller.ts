@@ -37,7 +37,7 @@ export class JobsController {
           throw new Failure('job.not-dead', 'The job is no dead letter: it waits or runs.');
         throw unknownJob();
       }
-      if (job.queue === 'ris-send')
+      if (job.queue.startsWith('ris-send'))
         await this.messages.replayed(tx, (job.payload as unknown as OruStored).messageId);
       return job.queue;
     });

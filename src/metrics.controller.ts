@@ -4,6 +4,8 @@ import { Database } from './database/database.ts';
 import { FlowRunner } from './flow/flow-runner.ts';
 import { ConformanceLog } from './governance/conformance-log.ts';
 import { Outbox } from './queue/outbox.ts';
+import { AlertWatch } from './steps/message-log/alert-watch.ts';
+import { ALERT_KINDS } from './steps/message-log/find-alerts.ts';
 
 /** From a millisecond to ten minutes: a step may be an SQL statement or a 3,000-slice CT. */
 const STEP_BUCKETS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 600];
@@ -45,11 +47,29 @@ export class MetricsController implements OnModuleInit {
     registers: [this.registry],
   });
 
+  private readonly hl7Alerts = new Gauge({
+    name: 'prelim_hl7_alerts',
+    help: 'Alerts of the HL7 side that are on: unsent, unfiled, held, silent, errors, certificate, dead',
+    labelNames: ['kind'],
+    registers: [this.registry],
+  });
+  private readonly hl7Unsent = new Gauge({
+    name: 'prelim_hl7_oldest_unsent_seconds',
+    help: 'Age of the oldest result message that waits to be sent, over all destinations',
+    registers: [this.registry],
+  });
+  private readonly hl7Unfiled = new Gauge({
+    name: 'prelim_hl7_oldest_unfiled_seconds',
+    help: 'Age of the oldest message received that waits to be filed',
+    registers: [this.registry],
+  });
+
   constructor(
     private readonly database: Database,
     private readonly outbox: Outbox,
     private readonly flow: FlowRunner,
     private readonly gate: ConformanceLog,
+    private readonly alerts: AlertWatch,
   ) {}
 
   onModuleInit(): void {
@@ -70,6 +90,11 @@ export class MetricsController implements OnModuleInit {
     this.jobs.reset();
     for (const row of await this.outbox.counts(this.database))
       this.jobs.set({ queue: row.queue, state: row.state }, row.jobs);
+    const { alerts, oldestUnsentSeconds, oldestUnfiledSeconds } = await this.alerts.state();
+    for (const kind of ALERT_KINDS)
+      this.hl7Alerts.set({ kind }, alerts.filter((one) => one.kind === kind).length);
+    this.hl7Unsent.set(oldestUnsentSeconds);
+    this.hl7Unfiled.set(oldestUnfiledSeconds);
     return this.registry.metrics();
   }
 }

@@ -116,7 +116,7 @@ describe('the house is in order', () => {
 
   it('hl7-standard stays behind the codec, Bull behind the queue, dicomweb-client behind dicomweb', () => {
     const owners: Record<string, RegExp> = {
-      'hl7-standard': /^src\/hl7\//,
+      'hl7-standard': /^src\/hl7\/codec\//,
       bull: /^src\/queue\//,
       'dicomweb-client': /^src\/dicomweb\//,
     };

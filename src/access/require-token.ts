@@ -27,6 +27,7 @@ const PUBLIC: readonly RegExp[] = [
   /^\/auth\/(token|jwks|introspect|revoke)$/,
   /^\/auth\/(authorize|continue|sign-in|patient|approve|sign-out|style\.css|open-id\/(start|callback))$/,
   /^\/worklist(\/(?!api\/)[A-Za-z0-9_./-]*)?$/,
+  /^\/operator(\/[A-Za-z0-9_./-]*)?$/,
   /^\/$/,
 ];
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Failure, type FailureIssue } from '../kernel/errors.ts';
+import { HL7_OPERATION_SETTINGS } from './hl7-operation-settings.ts';
 import { type Kind, kinds } from './setting-kinds.ts';
 
 /**
@@ -191,6 +192,12 @@ export const SETTINGS = {
     means:
       'PEM file with the authorities of client certificates: senders without one are refused. Empty: none is asked for.',
   },
+  HL7_ACCESSION_FROM: {
+    kind: kinds.text,
+    default: 'IPC-1,OBR-18',
+    means:
+      'Where the accession number of an order stands: fields of IPC, ORC, OBR or ZDS, the first that is filled counts. Other places for one sender (MSH-3 or MSH-4): "IPC-1,OBR-18;EPIC=OBR-20,ORC-3".',
+  },
   RIS_URL: {
     kind: kinds.optionalUrl(['mllp:', 'mllps:']),
     default: '',
@@ -223,10 +230,17 @@ export const SETTINGS = {
     means:
       'JSON file in which the result messages for this RIS differ; see docs/interface-engineer.md. Empty: the defaults there.',
   },
+  RIS_DESTINATIONS: {
+    kind: kinds.text,
+    default: '',
+    means:
+      'JSON or YAML file with further receivers of results, each with a name, an address, a profile; see docs/interface-engineer.md. Empty: only RIS_URL.',
+  },
   HL7_SENDING_APPLICATION: { kind: kinds.text, default: 'PRELIM', means: 'MSH-3 of messages sent.' },
   HL7_SENDING_FACILITY: { kind: kinds.text, default: 'RADIOLOGY', means: 'MSH-4 of messages sent.' },
   HL7_RECEIVING_APPLICATION: { kind: kinds.text, default: 'RIS', means: 'MSH-5 of messages sent.' },
   HL7_RECEIVING_FACILITY: { kind: kinds.text, default: 'HOSPITAL', means: 'MSH-6 of messages sent.' },
+  ...HL7_OPERATION_SETTINGS,
   INFERENCE_THREADS: {
     kind: kinds.integer(0, 64),
     default: '0',

@@ -40,7 +40,7 @@ export class FlowRunner {
     const unmapped = this.steps.filter((step) => !STUDY_FLOW.some((row) => row.step === step.name));
     if (unmapped.length > 0)
       throw new Error(`Steps without a row in the flow: ${unmapped.map((step) => step.name).join(', ')}`);
-    return STUDY_FLOW.map((row) => this.handler(row));
+    return STUDY_FLOW.flatMap((row) => this.handlersOf(row));
   }
 
   /** Hears of every step that ends in this process. */
@@ -49,13 +49,18 @@ export class FlowRunner {
     return () => this.watchers.delete(watcher);
   }
 
-  private handler(row: FlowRow): JobHandler<object> {
+  private handlersOf(row: FlowRow): JobHandler<object>[] {
     const step = this.steps.find((one) => one.name === row.step);
     if (!step) throw new Error(`The flow has a row for ${row.step}, but there is no such step`);
+    return (step.queues ?? [row.step]).map((queue) => this.handler(row, step, queue));
+  }
+
+  private handler(row: FlowRow, step: AnyStep, queue: string): JobHandler<object> {
     return {
-      queue: row.step,
+      queue,
       concurrency: row.concurrency,
       attemptsMax: row.attemptsMax,
+      endsTogether: row.endsTogether ?? false,
       run: (job) => this.run(row, step, job),
       buried: (job, why, tx) => {
         tx.afterCommit(() => this.tellEnd(row, job, 'given-up', why, null));
@@ -120,7 +125,7 @@ export class FlowRunner {
 /** A job for every row that waits for this arrow. */
 export function requestsFor(arrow: Arrow, handoff: object): JobRequest<object>[] {
   return STUDY_FLOW.filter((row) => row.waitsFor === arrow).map((row) => ({
-    queue: row.step,
+    queue: row.queue?.(handoff as never) ?? row.step,
     payload: handoff,
     ...(row.lane ? { lane: row.lane(handoff as never) } : {}),
   }));

@@ -5,6 +5,8 @@ import { JobEngines } from '../queue/job-engines.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { AnalysisModule } from '../steps/analysis/analysis.module.ts';
 import { AnalysisStep } from '../steps/analysis/analysis.step.ts';
+import { FilingModule } from '../steps/filing/filing.module.ts';
+import { FilingStep } from '../steps/filing/filing.step.ts';
 import { FindingsModule } from '../steps/findings/findings.module.ts';
 import { FindingsStep } from '../steps/findings/findings.step.ts';
 import { InferenceModule } from '../steps/inference/inference.module.ts';
@@ -26,6 +28,7 @@ import { SUBSCRIPTION_HANDLERS, SubscriptionsModule } from '../subscriptions/sub
 import { type AnyStep, FlowRunner } from './flow-runner.ts';
 
 const STEPS = [
+  FilingStep,
   StudyStep,
   AnalysisStep,
   QualityStep,
@@ -41,6 +44,7 @@ const STEPS = [
 @Module({
   imports: [
     SubscriptionsModule,
+    FilingModule,
     StudyModule,
     AnalysisModule,
     QualityModule,

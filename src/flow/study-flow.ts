@@ -4,16 +4,21 @@ import type {
   FindingsCoded,
   GatePassed,
   Inferred,
+  MessageFiled,
+  MessageStored,
   OruStored,
   PacsObjectsMade,
   ReportWritten,
   StudyAvailable,
   StudySeen,
 } from '../kernel/handoffs.ts';
+import { risSendQueue } from '../kernel/handoffs.ts';
 import type { StepName } from '../steps/step.ts';
 
 /** The arrows of the way: what is handed from step to step. */
 export interface Arrows {
+  'message stored': MessageStored;
+  'message filed': MessageFiled;
   'study seen': StudySeen;
   'study available': StudyAvailable;
   'analysis requested': AnalysisRequested;
@@ -40,14 +45,20 @@ export interface FlowRow {
   readonly attemptsMax: number;
   /** Handoffs of one lane go one after the other. */
   readonly lane?: (handoff: never) => string;
+  /** Where the step has several queues; else its name. */
+  readonly queue?: (handoff: never) => string;
+  /** See `JobHandler.endsTogether`. */
+  readonly endsTogether?: boolean;
 }
 
 /**
- * THE MAP. Read it downwards: an order makes a ServiceRequest (`steps/order`, at the MLLP door, nothing waits for it); a study is seen in the
- * archive or the PACS; when it is complete its ImagingStudy is written, and the FHIR Subscriptions that match it (see
+ * THE MAP. Read it downwards: an HL7 message is stored and answered at the MLLP door (`steps/inlet`), then filed: an order makes a
+ * ServiceRequest, and nothing waits for it; a study is seen in the archive or the PACS; when it is complete its ImagingStudy is written, and the FHIR Subscriptions that match it (see
  * `flow-subscriptions.ts`) ask for an analysis, one per model; from there each row hands on to the one below.
  */
 export const STUDY_FLOW: readonly FlowRow[] = [
+  //  One at a time: messages are filed in the order in which they were answered. Trouble that passes uses up no attempts.
+  row('message stored', 'filing', 'message filed', { concurrency: 1, attemptsMax: 10 }),
   row('study seen', 'study', 'study available', { concurrency: 4, attemptsMax: 50 }),
   //  study available  ── Subscriptions ──▶  analysis requested
   row('analysis requested', 'analysis', 'analysis accepted', { concurrency: 4, attemptsMax: 10 }),
@@ -64,6 +75,8 @@ export const STUDY_FLOW: readonly FlowRow[] = [
     concurrency: 8,
     attemptsMax: 100,
     lane: (handoff: OruStored) => handoff.lane,
+    queue: (handoff: OruStored) => risSendQueue(handoff.destination),
+    endsTogether: true,
   }),
   //  Versions of a report are made in order, for each names the one before; objects of a study are stored in order.
   row('report written', 'pacs-objects', 'PACS objects made', {
@@ -82,6 +95,8 @@ interface RowOptions<A extends Arrow> {
   concurrency: number;
   attemptsMax: number;
   lane?: (handoff: Arrows[A]) => string;
+  queue?: (handoff: Arrows[A]) => string;
+  endsTogether?: boolean;
 }
 
 function row<A extends Arrow>(waitsFor: A, step: StepName, handsOn: Arrow, options: RowOptions<A>): FlowRow {

@@ -36,6 +36,8 @@ export interface AckContext {
   readonly now: Date;
   /** Own MSH-10, unique; a second answer to the same message gets `.2` added. */
   readonly controlId: string;
+  /** The header of the message, where it has been read already; null where it has none. */
+  readonly header?: MessageHeader | null;
 }
 
 /**
@@ -43,7 +45,7 @@ export interface AckContext {
  * acknowledgement (CA, CE, CR) by MSH-15 and an application acknowledgement by MSH-16, each AL, NE, ER or SU (table 0155).
  */
 export function acknowledgements(message: Buffer, outcome: AckOutcome, context: AckContext): Buffer[] {
-  const header = readHeader(message);
+  const header = context.header === undefined ? readHeader(message) : context.header;
   const accept = header?.field(15) ?? '';
   const application = header?.field(16) ?? '';
   if (accept === '' && application === '')
@@ -141,11 +143,11 @@ function buildAck(
   const of = (n: number) => header?.field(n) ?? '';
   const type = ['ACK', header?.component(9, 2) ?? '', 'ACK'].join(comp);
   const now = context.now.toISOString().replace(/[-:T]|\.\d+Z/g, '');
-  const line = (...fields: string[]) => fields.join(sep).replace(new RegExp(`\\${sep}+$`), '');
+  const line = (...fields: string[]) =>
+    fields.slice(0, fields.findLastIndex((one) => one !== '') + 1).join(sep);
   const msh = ['MSH', encoding, of(5), of(6), of(3), of(4), `${now}+0000`, '', type, context.controlId];
   msh.push(of(11) || 'P', of(12) || '2.5.1', '', '', '', '', '', of(18));
-  const unsafe = new RegExp(`[^ -~]|\\${sep}|[${encoding.replace(/[\\\]^-]/g, '\\$&')}]`, 'g');
-  const text = (outcome.text ?? '').replace(unsafe, ' ').slice(0, MSA_TEXT_MAX);
+  const text = safeText(outcome.text ?? '', sep + encoding);
   const lines = [line(...msh), line('MSA', code, of(10), text)];
   if (outcome.error) {
     const { code: number, location } = outcome.error;
@@ -153,4 +155,12 @@ function buildAck(
     lines.push(line('ERR', '', location.split('^').join(comp), names, 'E'));
   }
   return Buffer.from(`${lines.join('\r')}\r`, 'latin1');
+}
+
+/** Without the delimiters and what is not printable ASCII. */
+function safeText(text: string, delimiters: string): string {
+  const safe = [...text.slice(0, MSA_TEXT_MAX)].map((one) =>
+    one >= ' ' && one <= '~' && !delimiters.includes(one) ? one : ' ',
+  );
+  return safe.join('');
 }

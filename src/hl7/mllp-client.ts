@@ -15,6 +15,8 @@ export interface MllpClientOptions {
   readonly idleMs?: number;
   /** CA, client certificate and key for mllps://; the server is always verified unless this says otherwise. */
   readonly tls?: tls.ConnectionOptions;
+  /** Enhanced mode: CA says that the message is stored, and the answer that counts comes after it. */
+  readonly applicationAck?: boolean;
 }
 
 export const CONNECT_TIMEOUT_MS = 10_000;
@@ -137,7 +139,9 @@ export class MllpClient {
       };
       const onData = (chunk: Buffer) => {
         try {
-          const [answer, more] = decoder.push(chunk);
+          const answers = decoder.push(chunk);
+          const counting = this.options.applicationAck ? answers.filter(isNoCommit) : answers;
+          const [answer, more] = counting;
           if (more !== undefined)
             end(() => reject(new Failure('hl7.ack-unreadable', 'Two answers came to one message.')));
           else if (answer !== undefined) end(() => resolve(answer));
@@ -193,6 +197,8 @@ function check(raw: Buffer, controlId: string): Acknowledgement {
   }
   return acknowledgement;
 }
+
+const isNoCommit = (answer: Buffer): boolean => readAck(answer)?.code !== 'CA';
 
 function connectionFailure(what: string): Failure {
   return new Failure('hl7.connection', `The MLLP connection ${what}; it is tried again.`);

@@ -22,6 +22,9 @@ export class MllpFrameDecoder {
   private readonly bytesMax: number;
   private readonly onOddity: (oddity: FrameOddity, bytes: number) => void;
   private chunks: Buffer[] = [];
+  /** Where small chunks are gathered once there are many: a frame in packets of one byte must not cost an object for each. */
+  private tail: Buffer | null = null;
+  private tailLength = 0;
   private length = 0;
   private inside = false;
   /** The last byte of the frame so far is FS; the next one decides. */
@@ -35,6 +38,11 @@ export class MllpFrameDecoder {
   /** Is a frame open? */
   get isInside(): boolean {
     return this.inside;
+  }
+
+  /** Bytes of the frame that is open. */
+  get heldBytes(): number {
+    return this.length;
   }
 
   /** Is only the CR after an end block missing? */
@@ -77,8 +85,7 @@ export class MllpFrameDecoder {
     const vt = chunk.subarray(from, end).lastIndexOf(VT);
     if (vt >= 0) {
       this.onOddity('lost-end', this.length + vt);
-      this.chunks = [];
-      this.length = 0;
+      this.drop();
     }
     this.keep(chunk.subarray(vt >= 0 ? from + vt + 1 : from, end));
     if (fs < 0) return chunk.length;
@@ -108,13 +115,34 @@ export class MllpFrameDecoder {
         `A frame is longer than ${this.bytesMax} bytes; the connection is closed.`,
       );
     }
-    this.chunks.push(bytes);
+    if (bytes.length >= SMALL_CHUNK_BYTES || this.chunks.length < SMALL_CHUNKS_MAX) {
+      this.flushTail();
+      this.chunks.push(bytes);
+      return;
+    }
+    if (this.tail === null || this.tailLength + bytes.length > TAIL_BYTES) this.flushTail();
+    this.tail ??= Buffer.allocUnsafeSlow(TAIL_BYTES);
+    bytes.copy(this.tail, this.tailLength);
+    this.tailLength += bytes.length;
+  }
+
+  private flushTail(): void {
+    if (this.tail !== null) this.chunks.push(this.tail.subarray(0, this.tailLength));
+    this.tail = null;
+    this.tailLength = 0;
+  }
+
+  private drop(): void {
+    this.chunks = [];
+    this.tail = null;
+    this.tailLength = 0;
+    this.length = 0;
   }
 
   private finish(): Buffer {
+    this.flushTail();
     const body = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks, this.length);
-    this.chunks = [];
-    this.length = 0;
+    this.drop();
     this.inside = false;
     this.afterFs = false;
     return body;
@@ -132,6 +160,10 @@ export function frame(body: Buffer): Buffer {
   return Buffer.concat([START, body, END]);
 }
 
+/** The first chunks are kept as they are: a usual message comes in one or two. */
+const SMALL_CHUNKS_MAX = 16;
+const SMALL_CHUNK_BYTES = 4_096;
+const TAIL_BYTES = 65_536;
 const VT = 0x0b;
 const FS = 0x1c;
 const CR = 0x0d;

@@ -1,5 +1,6 @@
 import net from 'node:net';
 import tls from 'node:tls';
+import { ByteBudget } from './mllp/byte-budget.ts';
 import { type ConnectionEvent, type ConnectionLimits, MllpConnection } from './mllp/connection.ts';
 
 /** Gives the answers to one message: one ACK, several (enhanced mode), or none. Must not throw for a bad message. */
@@ -14,6 +15,8 @@ export interface MllpServerOptions extends Partial<ConnectionLimits> {
   /** Makes it MLLP over TLS; `requestCert` and `rejectUnauthorized` make it mutual. */
   readonly tls?: tls.TlsOptions;
   readonly connectionsMax?: number;
+  /** Bytes that all connections together may hold unanswered; beyond it large frames wait with their senders. */
+  readonly unansweredBytesMax?: number;
   readonly onEvent?: (event: ConnectionEvent) => void;
 }
 
@@ -21,6 +24,8 @@ export interface MllpServerOptions extends Partial<ConnectionLimits> {
 export const CONNECTIONS_MAX = 256;
 /** So that one machine, or what stands in its place, cannot take them all. An interface engine opens one per interface. */
 export const CONNECTIONS_PER_ADDRESS_MAX = 64;
+/** Four of the largest frames: what has been read and not stored must not fill the memory, however many send at once. */
+export const UNANSWERED_BYTES_MAX = 64 * 1024 * 1024;
 /** A TLS client that does not finish its handshake by then is gone. */
 export const HANDSHAKE_MS = 10_000;
 /** An answer in the making gets this long when the server is closed. */
@@ -33,10 +38,12 @@ export const CLOSE_GRACE_MS = 5_000;
 export class MllpServer {
   private readonly server: net.Server;
   private readonly connections = new Set<MllpConnection>();
+  private readonly budget: ByteBudget;
   /** Every TCP connection, those still in their TLS handshake too. */
   private readonly sockets = new Set<net.Socket>();
 
   constructor(private readonly options: MllpServerOptions) {
+    this.budget = new ByteBudget(options.unansweredBytesMax ?? UNANSWERED_BYTES_MAX);
     const accept = (socket: net.Socket) => this.accept(socket);
     this.server =
       options.tls === undefined
@@ -81,6 +88,11 @@ export class MllpServer {
     return this.sockets.size;
   }
 
+  /** Bytes read and not answered yet. */
+  get unansweredBytes(): number {
+    return this.budget.held;
+  }
+
   /** New certificates for new connections; open ones go on. */
   reloadTls(options: tls.SecureContextOptions): void {
     if (this.server instanceof tls.Server) this.server.setSecureContext(options);
@@ -98,7 +110,7 @@ export class MllpServer {
   }
 
   private accept(socket: net.Socket): void {
-    const connection = new MllpConnection(socket, this.options);
+    const connection = new MllpConnection(socket, this.options, this.budget);
     this.connections.add(connection);
     socket.once('close', () => this.connections.delete(connection));
   }

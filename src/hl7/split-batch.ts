@@ -1,4 +1,4 @@
-import { readHeader } from './message-header.ts';
+import { type MessageHeader, readHeader } from './message-header.ts';
 
 /**
  * The messages in one frame. A batch (FHS/BHS … BTS/FTS, chapter 2.10.3) is cut at each line that starts with MSH; everything
@@ -23,8 +23,7 @@ export function splitMessages(bytes: Buffer): Buffer[] {
 /**
  * The bytes of a message without MSH-7: a sender that repeats a message may give it a new time, and it is the same message.
  */
-export function withoutMessageTime(bytes: Buffer): Buffer {
-  const header = readHeader(bytes);
+export function withoutMessageTime(bytes: Buffer, header: MessageHeader | null = readHeader(bytes)): Buffer {
   if (header === null) return bytes;
   const separator = header.fieldSeparator.charCodeAt(0);
   let at = header.start;

@@ -101,6 +101,7 @@ export const FAILURES = {
 
   'worklist.listeners-full': { kind: 'busy', retry: true },
 
+  'hl7.listener': { kind: 'unavailable', retry: false },
   'hl7.unreadable': { kind: 'invalid', retry: false },
   'hl7.charset': { kind: 'invalid', retry: false },
   'hl7.delimiters': { kind: 'invalid', retry: false },
@@ -117,6 +118,10 @@ export const FAILURES = {
   'hl7.ack-timeout': { kind: 'timeout', retry: true },
   'hl7.ack-unreadable': { kind: 'unavailable', retry: true },
   'hl7.ack-foreign': { kind: 'unavailable', retry: true },
+  'hl7.unknown-message': { kind: 'not-found', retry: false },
+  'hl7.not-open': { kind: 'conflict', retry: false },
+  'hl7.not-held': { kind: 'conflict', retry: false },
+  'hl7.selection': { kind: 'conflict', retry: false },
 
   'terminology.unknown': { kind: 'not-found', retry: false },
   'terminology.unsupported': { kind: 'unsupported', retry: false },
@@ -127,10 +132,18 @@ export const FAILURES = {
   'job.not-dead': { kind: 'conflict', retry: false },
 
   'order.other-patient': { kind: 'conflict', retry: false },
-  'order.listener': { kind: 'unavailable', retry: false },
+  'merge.same-patient': { kind: 'conflict', retry: false },
+  'merge.reversed': { kind: 'conflict', retry: false },
+  'merge.already-merged': { kind: 'conflict', retry: false },
 
   'ris.profile': { kind: 'invalid', retry: false },
   'ris.not-sendable': { kind: 'invalid', retry: false },
+  'ris.destinations': { kind: 'invalid', retry: false },
+  'ris.unknown-message': { kind: 'not-found', retry: false },
+  'ris.unknown-destination': { kind: 'not-found', retry: false },
+  'ris.in-flight': { kind: 'conflict', retry: false },
+  'ris.newer-sent': { kind: 'conflict', retry: false },
+  'ris.final-seen': { kind: 'conflict', retry: false },
 
   'pacs.not-describable': { kind: 'invalid', retry: false },
 

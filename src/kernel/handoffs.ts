@@ -139,7 +139,14 @@ export interface ReportWritten {
   readonly versionId: number;
   /** Messages about one patient leave in order. */
   readonly patientId: string;
+  /** For this receiver of result messages only; left out: for each that wants it. */
+  readonly destination?: string;
+  /** Id of the message that a new one is asked for in place of, though the version of the report is the same. */
+  readonly rebuildOf?: string;
 }
+
+/** The queue of the step that makes result messages. */
+export const RIS_MESSAGE_QUEUE = 'ris-message';
 
 /** pacs objects → pacs store: the DICOM objects of this version of the report are made and kept. */
 export interface PacsObjectsMade {
@@ -157,4 +164,25 @@ export interface OruStored {
   readonly messageId: string;
   /** Destination and patient: one message of a lane is in flight at a time. */
   readonly lane: string;
+  /** Name of the destination; left out for the one of `RIS_URL`. */
+  readonly destination?: string;
 }
+
+/** Each named destination has a queue of its own: one that is away or held does not take the places of the others. */
+export const risSendQueue = (destination?: string): string =>
+  destination === undefined ? 'ris-send' : `ris-send@${destination}`;
+
+/** HL7 inlet → filing: messages are stored and answered. Says nothing of which: filing takes what is not filed, in order. */
+export interface MessageStored {
+  /** Instead: look whether something was written for this merged patient since. */
+  readonly retiredPatientId?: string;
+}
+
+/** Filing hands on nothing: what it writes is announced by its changes. */
+export type MessageFiled = Readonly<Record<string, never>>;
+
+/** The queue of the step that files stored messages; the inlet writes to it, with `FILING_KEY`, after they are stored. */
+export const FILING_QUEUE = 'filing';
+
+/** One job is enough for however many messages wait. */
+export const FILING_KEY = 'filing';

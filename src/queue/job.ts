@@ -45,6 +45,8 @@ export interface JobHandler<P extends object = JobPayload> {
   /** How many run at the same time in one process. */
   readonly concurrency: number;
   readonly attemptsMax: number;
+  /** Jobs in lanes that end well are ended in groups, with one commit (see `LaneEnds`); what they write must not fail for one of them alone. */
+  readonly endsTogether?: boolean;
   run(job: Job<P>): Promise<JobOutcome>;
   /** Runs in the transaction that makes a job a dead letter, whether it said so itself or its attempts are used up: the place to tell people. */
   buried?(job: Job<P>, why: string, tx: Transaction): Promise<void>;

@@ -4,6 +4,7 @@ import { actAsServer } from '../kernel/acting.ts';
 import { Failure } from '../kernel/errors.ts';
 import { promoteNext } from './claim.ts';
 import type { Job, JobHandler, JobOutcome } from './job.ts';
+import type { LaneEnds } from './lane-ends.ts';
 import { lockLane } from './lock-lane.ts';
 
 /** The first wait after a failed run; doubled each time. */
@@ -13,7 +14,8 @@ export const RETRY_DELAY_MS_MAX = 60_000;
 const REASON_CHARS_MAX = 500;
 
 export type RunEnd =
-  | { readonly kind: 'finished' }
+  /** `next`: the next of its lane, claimed already. */
+  | { readonly kind: 'finished'; readonly next?: Job }
   /** The row waits again: until then, or at once. */
   | { readonly kind: 'waits'; readonly afterMs: number }
   | { readonly kind: 'dead' }
@@ -29,7 +31,15 @@ export const runJobAsServer = (
   job: Job,
   runner: number,
   log: Logger,
-): Promise<RunEnd> => actAsServer(job.queue, () => runJob(database, handler, job, runner, log));
+  together?: Together,
+): Promise<RunEnd> => actAsServer(job.queue, () => runJob(database, handler, job, runner, log, together));
+
+/** For engines that end jobs in groups. */
+export interface Together {
+  readonly ends: LaneEnds;
+  /** Asked when the job has run: may the next of its lane have its place? */
+  readonly goOn: () => boolean;
+}
 
 /**
  * Runs one claimed job to one of its ends. Whatever the handler wants to write commits together with the end of the row, and only
@@ -41,9 +51,15 @@ export async function runJob(
   job: Job,
   runner: number,
   log: Logger,
+  together?: Together,
 ): Promise<RunEnd> {
   try {
     const outcome = await handler.run(job).catch((error: unknown) => afterError(handler, job, error, log));
+    if (together && handler.endsTogether && job.lane !== null && outcome.kind === 'done') {
+      const { write } = outcome;
+      const ended = await together.ends.end(job, job.lane, { runner, goOn: together.goOn(), write });
+      if (ended !== null) return { kind: 'finished', ...(ended.next ? { next: ended.next } : {}) };
+    }
     return await finish(database, handler, job, runner, outcome, log);
   } catch (error) {
     if (error instanceof ClaimLost) return { kind: 'lost' };

@@ -3,6 +3,7 @@ import { mayHaveHappened } from '../database/connection-failure.ts';
 import type { Database } from '../database/database.ts';
 import { claimNext, nextDueMs } from './claim.ts';
 import type { Job, JobHandler } from './job.ts';
+import { LaneEnds } from './lane-ends.ts';
 import type { JobEngine, OfferedJob, Outbox, TakenJob } from './outbox.ts';
 import { Presence } from './presence.ts';
 import { runJobAsServer } from './run-job.ts';
@@ -10,6 +11,8 @@ import { Sweep } from './sweep.ts';
 
 /** A safety net under commit and NOTIFY: rows of a runner that died, and time-outs of clocks. */
 const SWEEP_MS = 2_000;
+/** So many jobs of one lane follow each other while others wait; then these come first. */
+const LANE_IN_A_ROW_MAX = 20;
 
 interface Lane {
   readonly handler: JobHandler;
@@ -29,6 +32,7 @@ export class Runner implements JobEngine {
   private readonly queues = new Map<string, Lane>();
   private readonly presence: Presence;
   private readonly tidy: Sweep;
+  private readonly ends: LaneEnds;
   private timer: NodeJS.Timeout | null = null;
   private sweeper: NodeJS.Timeout | null = null;
   private stopping = false;
@@ -52,6 +56,7 @@ export class Runner implements JobEngine {
       });
     }
     this.tidy = new Sweep(database);
+    this.ends = new LaneEnds(database);
     this.presence = new Presence(
       database,
       (queue) => this.look(queue),
@@ -172,12 +177,24 @@ export class Runner implements JobEngine {
   }
 
   private async runOne(lane: Lane, job: Job): Promise<void> {
+    let next: Job | undefined = job;
+    for (let inARow = 1; next !== undefined; inARow += 1) next = await this.runHere(lane, next, inARow);
+  }
+
+  /** Gives the next of its lane when that is to run in its place. */
+  private async runHere(lane: Lane, job: Job, inARow: number): Promise<Job | undefined> {
     const runner = this.presence.number;
-    if (runner === null) return;
-    const end = await runJobAsServer(this.database, lane.handler, job, runner, this.log);
+    if (runner === null) return undefined;
+    const goOn = () => !this.stopping && (!lane.mayWait || inARow < LANE_IN_A_ROW_MAX);
+    const end = await runJobAsServer(this.database, lane.handler, job, runner, this.log, {
+      ends: this.ends,
+      goOn,
+    });
+    if (end.kind === 'finished') return end.next;
     if (end.kind === 'waits' && end.afterMs > 0) this.setTimer(end.afterMs);
     if (end.kind === 'waits' && end.afterMs <= 0) this.look(job.queue);
     if (end.kind === 'unwritten' && this.presence.number === runner) this.presence.renew();
+    return undefined;
   }
 
   private sweep(): void {

@@ -8,11 +8,13 @@ import type { Job } from '../queue/job.ts';
  */
 export interface Step<In extends object, Out extends object> {
   readonly name: StepName;
+  /** Its queues, where one row of the map has several: one per peer, so that a peer that is away keeps nobody else waiting. */
+  readonly queues?: readonly string[];
   run(handoff: In, job: Job<In>): Promise<StepResult<Out>>;
 }
 
 export type StepName =
-  | 'order'
+  | 'filing'
   | 'study'
   | 'analysis'
   | 'quality'

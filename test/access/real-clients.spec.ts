@@ -115,7 +115,7 @@ async function shownBy(page: Page): Promise<unknown> {
   return JSON.parse((await page.textContent('#done')) ?? 'null');
 }
 
-async function make(body: { resourceType: string } & object): Promise<string> {
+async function make(body: { resourceType: string; [element: string]: unknown }): Promise<string> {
   const answer = await server.ask('POST', `/fhir/${body.resourceType}`, body);
   expect(answer.status).toBe(201);
   return answer.body.id;

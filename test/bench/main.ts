@@ -3,6 +3,8 @@ import { benchAccess } from './access.ts';
 import { benchAudit } from './audit.ts';
 import { benchFhir } from './fhir.ts';
 import { benchGrowth } from './fhir-growth.ts';
+import { benchHl7 } from './hl7.ts';
+import { benchHl7Out } from './hl7-out.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchPixels } from './pixels.ts';
 import { benchSubscriptions } from './subscriptions.ts';
@@ -18,6 +20,8 @@ const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
   access: benchAccess,
   fhir: benchFhir,
   growth: benchGrowth,
+  hl7: benchHl7,
+  'hl7-out': benchHl7Out,
   pixels: benchPixels,
   terminology: benchTerminology,
   subscriptions: (args) => {

@@ -129,9 +129,10 @@ describe('what an operator sees', () => {
       ok: true,
       detail: expect.stringMatching(/^1 messages waiting, oldest \d+ s; last ACK/),
     });
-    await world.sql.query(
-      `UPDATE hl7_outbound SET created_at = now() - interval '6 minutes' WHERE state = 'waiting'`,
-    );
+    // The log is append-only, by a trigger: only a replica's session may make a row older than it is.
+    await world.sql.query(`SET session_replication_role = replica;
+      UPDATE hl7_outbound SET created_at = now() - interval '6 minutes' WHERE state = 'waiting';
+      SET session_replication_role = DEFAULT`);
     expect(await check('ris')).toMatchObject({ status: 200, ok: false });
     const waiting = (await world.sql.query(`SELECT id FROM outbox WHERE queue = 'ris-send'`)).rows[0].id;
     const { status, body } = await world.server.ask('POST', `/jobs/${waiting}/replay`);

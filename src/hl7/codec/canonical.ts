@@ -39,7 +39,7 @@ export function readDelimiters(field: string, encodingCharacters: string): Delim
 
 /** `text` starts with MSH. Gives segments joined and ended by CR, in delimiters `|^~\&`. */
 export function canonicalText(text: string, delimiters: Delimiters): string {
-  const [first, ...rest] = text.split(/\r\n|\r|\n/);
+  const [first, ...rest] = text.includes('\n') ? text.split(/\r\n|\r|\n/) : text.split('\r');
   const translate = isStandard(delimiters)
     ? (line: string) => line
     : (line: string) => recode(line, delimiters);
@@ -53,7 +53,9 @@ export function canonicalText(text: string, delimiters: Delimiters): string {
     if (segments.length > SEGMENTS_MAX) throw tooLarge(`more than ${SEGMENTS_MAX} segments`);
   }
   const canonical = `${segments.join('\r')}\r`;
-  if (countCells(canonical) > CELLS_MAX) throw tooLarge(`more than ${CELLS_MAX} fields and components`);
+  // Each cell but the first of a segment has its delimiter: a short text cannot hold too many.
+  if (canonical.length > CELLS_MAX && countCells(canonical) > CELLS_MAX)
+    throw tooLarge(`more than ${CELLS_MAX} fields and components`);
   return canonical;
 }
 

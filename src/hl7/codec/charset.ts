@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { Failure } from '../../kernel/errors.ts';
 
 /** Character sets that messages are written in; names of HL7 table 0211. */
@@ -10,8 +11,9 @@ export type WrittenCharset = 'UNICODE UTF-8' | '8859/1' | 'ASCII';
  */
 export function decode(bytes: Buffer, declared: string, siteDefault: string): string {
   const label = decoderLabel(declared, siteDefault);
+  if (label === 'utf-8' && isAscii(bytes)) return bytes.toString('latin1');
   try {
-    return new TextDecoder(label, { fatal: true, ignoreBOM: true }).decode(bytes);
+    return decoderOf(label).decode(bytes);
   } catch (cause) {
     throw new Failure(
       'hl7.charset',
@@ -19,6 +21,15 @@ export function decode(bytes: Buffer, declared: string, siteDefault: string): st
       { issues: [{ at: 'MSH^1^18', text: 'is not the character set of the message' }], cause },
     );
   }
+}
+
+/** Made once: making one costs more than a message does. */
+const DECODERS = new Map<string, InstanceType<typeof TextDecoder>>();
+
+function decoderOf(label: string): InstanceType<typeof TextDecoder> {
+  const known = DECODERS.get(label) ?? new TextDecoder(label, { fatal: true, ignoreBOM: true });
+  DECODERS.set(label, known);
+  return known;
 }
 
 /**

@@ -3,7 +3,7 @@ import { authorityOfSystem } from '../../hl7/assigning-authority.ts';
 import { nameOfSystem } from '../../hl7/code-system-names.ts';
 import type { Component, Repetition } from '../../hl7/codec.ts';
 import { CODE_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
-import type { RisProfile } from './ris-profile.ts';
+import type { RisProfile } from './profile-settings.ts';
 
 /** FHIR R4 data types as HL7 v2 data types, for what a result message holds. */
 

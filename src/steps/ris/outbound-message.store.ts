@@ -1,16 +1,40 @@
 import { Injectable } from '@nestjs/common';
-import { Database, type Statement, type Transaction } from '../../database/database.ts';
+import { Database, type Sql, type Statement, type Transaction } from '../../database/database.ts';
+import { BY_INDEX } from '../../queue/lane-ends.ts';
+import { MessageStarts } from './message-starts.ts';
+import type { LineIds } from './oru-input.ts';
 
-/** One message on its way out. */
+export type MessageState =
+  | 'waiting'
+  | 'acknowledged'
+  | 'rejected'
+  | 'given-up'
+  | 'dead'
+  | 'superseded'
+  | 'stopped'
+  | 'discarded'
+  | 'unmade';
+
+/** One message that is being sent. */
 export interface OutboundMessage {
   readonly id: string;
+  readonly destination: string;
+  readonly lane: string;
   readonly controlId: string;
   readonly raw: Buffer;
-  readonly state: 'waiting' | 'acknowledged' | 'rejected' | 'given-up' | 'dead';
-  /** Times it was sent, whatever came of it. */
+  readonly reportId: string;
+  /** OBR-25. */
+  readonly result: string;
+  /** Times it was sent, this one too. */
   readonly attempts: number;
   /** Times the receiver answered "try again" (AE, CE). */
   readonly errorsAnswered: number;
+}
+
+/** Why a message was not sent: its lane or its destination is held, or it is not waiting. */
+export interface NotSent {
+  readonly state: MessageState;
+  readonly held: 'lane' | 'destination' | null;
 }
 
 export interface NewMessage {
@@ -21,14 +45,76 @@ export interface NewMessage {
   readonly raw: Buffer;
   readonly reportId: string;
   readonly reportVersion: number;
+  readonly patientId: string;
   readonly messageTime: Date;
   readonly unmapped: number;
+  readonly mrn: string;
+  readonly accession: string;
+  readonly placer: string;
+  /** OBR-25. */
+  readonly result: string;
+  readonly lineIds: LineIds;
+  readonly profile: string;
+  readonly profileVersion: string;
+  /** 1, or one more for each message about the same version of the report. */
+  readonly revision: number;
+  readonly versionOf: string | null;
+  /** `unmade` or `stopped` messages are kept so that people see why nothing was sent. */
+  readonly state: 'waiting' | 'unmade' | 'stopped';
+  readonly error: string | null;
 }
 
-/** Table `hl7_outbound`: every message sent or to be sent, as bytes, with every answer. */
+/** The last message about a report to a destination, whatever became of it. */
+export interface LatestMessage {
+  readonly state: MessageState;
+  readonly reportVersion: number;
+  readonly revision: number;
+  readonly messageTime: Date;
+  /** The lane in which messages about this report still wait; null when none does. */
+  readonly openLane: string | null;
+}
+
+/** The last message about a report that the destination has, or gets before any later one. */
+export interface ToldMessage {
+  readonly id: string;
+  readonly raw: Buffer;
+  readonly lane: string;
+  readonly reportVersion: number;
+  readonly revision: number;
+  readonly patientId: string;
+  readonly result: string;
+  readonly lineIds: LineIds;
+  readonly mrn: string;
+  readonly accession: string;
+  readonly placer: string;
+}
+
+/** One try, as it ended. */
+export interface Attempt {
+  readonly startedAt: Date;
+  /** MSA-1, or `timeout`, `connection`, `unreadable`, `foreign`. */
+  readonly outcome: string;
+  readonly ack: Buffer | null;
+  /** A code, never text of the receiver: that may hold patient data. */
+  readonly error: string | null;
+}
+
+/** Tables `hl7_outbound` and `hl7_attempt`: every message sent or to be sent, as bytes, with every try and every answer. */
 @Injectable()
 export class OutboundMessageStore {
-  constructor(private readonly database: Database) {}
+  private readonly starts: MessageStarts<OutboundMessage>;
+
+  constructor(private readonly database: Database) {
+    const startAll = async (ids: string[], lanes: string[]) =>
+      database.transaction(
+        (tx) => {
+          tx.later?.(BY_INDEX);
+          return tx.run<OutboundMessage>(START, [ids, lanes]);
+        },
+        { durable: false },
+      );
+    this.starts = new MessageStarts(startAll);
+  }
 
   /** MSH-10: `P` and 13 digits or more, unique for ever. A number drawn and not used is no harm. */
   async nextControlId(): Promise<string> {
@@ -36,17 +122,19 @@ export class OutboundMessageStore {
     return `P${row!.id}`;
   }
 
-  /** Time of the last message about this report to this destination; null before the first. */
-  async lastMessageTime(destination: string, reportId: string): Promise<Date | null> {
-    const [row] = await this.database.run<{ last: Date | null }>(LAST_TIME, [destination, reportId]);
-    return row?.last ?? null;
+  /** Null before the first message about this report to the destination. */
+  async latest(destination: string, reportId: string): Promise<LatestMessage | null> {
+    const [row] = await this.database.run<LatestMessage>(LATEST, [destination, reportId]);
+    return row ?? null;
   }
 
-  async has(destination: string, reportId: string, reportVersion: number): Promise<boolean> {
-    return (await this.database.run(HAS, [destination, reportId, reportVersion])).length > 0;
+  /** What the destination was told last; null when it was told nothing. */
+  async told(destination: string, reportId: string): Promise<ToldMessage | null> {
+    const [row] = await this.database.run<ToldMessage>(TOLD, [destination, reportId]);
+    return row ?? null;
   }
 
-  /** False when this version of the report is stored for the destination already. */
+  /** False when this version of the report is stored for the destination already. Earlier messages that are still told by it are marked so. */
   async add(tx: Transaction, one: NewMessage): Promise<boolean> {
     const values = [
       one.id,
@@ -58,35 +146,77 @@ export class OutboundMessageStore {
       one.reportVersion,
       one.messageTime,
       one.unmapped,
+      one.patientId,
+      one.mrn,
+      one.accession,
+      one.placer,
+      one.result,
+      JSON.stringify(one.lineIds),
+      one.profile,
+      one.profileVersion,
+      one.revision,
+      one.versionOf,
+      one.state,
+      one.error,
     ];
     return (await tx.run(INSERT, values)).length > 0;
   }
 
-  async read(id: string): Promise<OutboundMessage | null> {
-    const [row] = await this.database.run<OutboundRow>(READ, [id]);
-    if (row === undefined) return null;
-    const { control_id: controlId, errors_answered: errorsAnswered, ...rest } = row;
-    return { ...rest, controlId, errorsAnswered };
+  /**
+   * Takes the message up for a try: from now on it counts, so that a crash before the answer shows as an attempt without one. The commit does not wait for
+   * the disk: after a crash of the database machine the same bytes go again in any case. Gives why not when it is not to be sent.
+   */
+  async start(id: string, lane: string): Promise<OutboundMessage | NotSent> {
+    const row = await this.starts.start(id, lane);
+    if (row !== null) return row;
+    const [kept] = await this.database.run<NotSent>(WHY_NOT, [id, lane]);
+    return kept ?? { state: 'discarded', held: null };
   }
 
-  /** Before the bytes leave: a crash in between shows as an attempt without an answer. */
-  async sending(id: string): Promise<void> {
-    await this.database.run(SENDING, [id]);
+  /** A try that ended without an end of the message. */
+  async failed(id: string, attempt: Attempt, answered: boolean): Promise<void> {
+    const { startedAt, outcome, ack, error } = attempt;
+    await this.database.run(FAILED, [id, startedAt, outcome, ack, error, answered]);
   }
 
-  /** `why` is a code, never text of the receiver: that may hold patient data. */
-  async failed(id: string, why: string, ack: Buffer | null): Promise<void> {
-    await this.database.run(FAILED, [id, why, ack]);
-  }
-
+  /** A try that ended the message. */
   async end(
     tx: Transaction,
     id: string,
     state: 'acknowledged' | 'rejected' | 'given-up',
-    ack: Buffer | null,
-    why: string | null,
+    attempt: Attempt,
   ): Promise<void> {
-    await tx.run(END, [id, state, ack, why]);
+    const { startedAt, outcome, ack, error } = attempt;
+    const values = [id, startedAt, outcome, ack, error, state];
+    if (tx.later) tx.later(END, values);
+    else await tx.run(END, values);
+  }
+
+  /** Until somebody releases it, nothing of this lane is sent: the receiver's answer asks for a person. */
+  async holdLane(message: Pick<OutboundMessage, 'id' | 'lane' | 'destination'>, why: string): Promise<void> {
+    await this.database.run(HOLD_LANE, [message.lane, message.destination, message.id, why]);
+  }
+
+  /**
+   * Messages that wait and that nobody has signed, of this patient or with one of these accession numbers. Until the transaction ends no message of the patient's
+   * is made beside it (see `lockFinals`).
+   */
+  async unsignedWaiting(
+    tx: Transaction,
+    patientId: string,
+    accessions: readonly string[],
+  ): Promise<{ id: string; destination: string; reportId: string }[]> {
+    return tx.run(UNSIGNED_WAITING, [patientId, accessions]);
+  }
+
+  /** Whoever makes an unsigned message and whoever stores a final report of the same patient do it one after the other. */
+  async lockFinals(tx: Transaction, patientId: string): Promise<void> {
+    await tx.run(LOCK_FINALS, [patientId]);
+  }
+
+  /** It will not be sent: `why` is a code. */
+  async stop(tx: Transaction, id: string, why: string): Promise<void> {
+    await tx.run(STOP, [id, 'stopped', why]);
   }
 
   /** Its job became a dead letter without an end of its own: it will not be sent until somebody replays the job. */
@@ -99,7 +229,7 @@ export class OutboundMessageStore {
     await tx.run(REPLAYED, [id]);
   }
 
-  /** What has not been sent, and when the receiver last acknowledged something. */
+  /** What has not been sent, and when the receivers last acknowledged something. */
   async state(): Promise<OutboundState> {
     const [row] = await this.database.run<{ waiting: number; oldest_s: number; acked_at: Date | null }>(
       STATE,
@@ -110,6 +240,11 @@ export class OutboundMessageStore {
       lastAckAt: row?.acked_at ?? null,
     };
   }
+
+  /** Is the destination held by an operator? */
+  async isHeld(destination: string, sql: Sql = this.database): Promise<boolean> {
+    return (await sql.run(DESTINATION_HELD, [destination])).length > 0;
+  }
 }
 
 export interface OutboundState {
@@ -119,49 +254,75 @@ export interface OutboundState {
   readonly lastAckAt: Date | null;
 }
 
-interface OutboundRow {
-  readonly id: string;
-  readonly control_id: string;
-  readonly raw: Buffer;
-  readonly state: OutboundMessage['state'];
-  readonly attempts: number;
-  readonly errors_answered: number;
-}
-
 const NEXT_CONTROL_ID: Statement = {
   name: 'hl7-control-id',
   text: `SELECT nextval('hl7_control_id')::text AS id`,
 };
-const LAST_TIME: Statement = {
-  name: 'hl7-outbound-last-time',
-  text: 'SELECT max(message_time) AS last FROM hl7_outbound WHERE destination = $1 AND report_id = $2',
+/** Messages of one report are few, and the unique index finds them. */
+const LATEST: Statement = {
+  name: 'hl7-outbound-latest',
+  text: `SELECT state, report_version AS "reportVersion", revision, message_time AS "messageTime",
+      (SELECT lane FROM hl7_outbound w WHERE w.destination = $1 AND w.report_id = $2 AND w.state = 'waiting'
+        ORDER BY w.message_time DESC LIMIT 1) AS "openLane"
+    FROM hl7_outbound WHERE destination = $1 AND report_id = $2
+    ORDER BY message_time DESC, created_at DESC LIMIT 1`,
 };
-const HAS: Statement = {
-  name: 'hl7-outbound-has',
-  text: 'SELECT 1 FROM hl7_outbound WHERE destination = $1 AND report_id = $2 AND report_version = $3',
+const TOLD: Statement = {
+  name: 'hl7-outbound-told',
+  text: `SELECT id, raw, lane, report_version AS "reportVersion", revision, patient_id AS "patientId", result_status AS result,
+      line_ids AS "lineIds", mrn, accession, placer
+    FROM hl7_outbound WHERE destination = $1 AND report_id = $2 AND state IN ('waiting', 'acknowledged')
+    ORDER BY message_time DESC, created_at DESC LIMIT 1`,
 };
 const INSERT: Statement = {
   name: 'hl7-outbound-insert',
-  text: `INSERT INTO hl7_outbound (id, destination, lane, control_id, raw, report_id, report_version, message_time, unmapped_letters)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT ON CONSTRAINT hl7_outbound_once DO NOTHING RETURNING id`,
+  text: `WITH added AS (
+      INSERT INTO hl7_outbound (id, destination, lane, control_id, raw, report_id, report_version, message_time,
+        unmapped_letters, patient_id, mrn, accession, placer, result_status, line_ids, profile, profile_version, revision,
+        version_of, state, last_error)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+      ON CONFLICT ON CONSTRAINT hl7_outbound_once DO NOTHING RETURNING id
+    ), told AS (
+      UPDATE hl7_outbound SET superseded_by = $1
+      WHERE destination = $2 AND report_id = $6 AND superseded_by IS NULL AND id <> $1 AND EXISTS (SELECT 1 FROM added)
+    )
+    SELECT id FROM added`,
 };
-const READ: Statement = {
-  name: 'hl7-outbound-read',
-  text: 'SELECT id, control_id, raw, state, attempts, errors_answered FROM hl7_outbound WHERE id = $1',
+const START: Statement = {
+  name: 'hl7-outbound-start',
+  text: `UPDATE hl7_outbound m SET attempts = attempts + 1, sent_at = clock_timestamp()
+    FROM unnest($1::uuid[], $2::text[]) AS asked(id, lane)
+    WHERE m.id = asked.id AND m.state = 'waiting'
+      AND NOT EXISTS (SELECT 1 FROM hl7_lane_hold h WHERE h.lane = asked.lane)
+      AND NOT EXISTS (SELECT 1 FROM hl7_destination d WHERE d.destination = m.destination)
+    RETURNING m.id, m.destination, m.lane, m.control_id AS "controlId", m.raw, m.report_id AS "reportId",
+      m.result_status AS result, m.attempts, m.errors_answered AS "errorsAnswered"`,
 };
-const SENDING: Statement = {
-  name: 'hl7-outbound-sending',
-  text: 'UPDATE hl7_outbound SET attempts = attempts + 1, sent_at = now() WHERE id = $1',
+const WHY_NOT: Statement = {
+  name: 'hl7-outbound-why-not',
+  text: `SELECT state, CASE
+      WHEN EXISTS (SELECT 1 FROM hl7_destination d WHERE d.destination = m.destination) THEN 'destination'
+      WHEN EXISTS (SELECT 1 FROM hl7_lane_hold h WHERE h.lane = $2) THEN 'lane' END AS held
+    FROM hl7_outbound m WHERE id = $1`,
 };
+const TRIED = `WITH tried AS (
+    INSERT INTO hl7_attempt (message_id, destination, attempt, started_at, outcome, ack, error)
+    SELECT id, destination, attempts, $2, $3, $4, $5 FROM hl7_outbound WHERE id = $1)`;
 const FAILED: Statement = {
   name: 'hl7-outbound-failed',
-  text: `UPDATE hl7_outbound SET last_error = $2, ack = coalesce($3, ack),
-    errors_answered = errors_answered + CASE WHEN $3::bytea IS NULL THEN 0 ELSE 1 END WHERE id = $1`,
+  text: `${TRIED}
+    UPDATE hl7_outbound SET last_error = $5, ack = coalesce($4, ack),
+      errors_answered = errors_answered + CASE WHEN $6 THEN 1 ELSE 0 END WHERE id = $1`,
 };
 const END: Statement = {
   name: 'hl7-outbound-end',
-  text: `UPDATE hl7_outbound SET state = $2, ack = coalesce($3, ack), last_error = $4,
-    acked_at = CASE WHEN $2 = 'acknowledged' THEN now() ELSE acked_at END WHERE id = $1`,
+  text: `${TRIED}
+    UPDATE hl7_outbound SET state = $6, ack = coalesce($4, ack), last_error = $5,
+      acked_at = CASE WHEN $6 = 'acknowledged' THEN now() ELSE acked_at END WHERE id = $1`,
+};
+const STOP: Statement = {
+  name: 'hl7-outbound-stop',
+  text: `UPDATE hl7_outbound SET state = $2, last_error = $3 WHERE id = $1 AND state = 'waiting' RETURNING id`,
 };
 const BURIED: Statement = {
   name: 'hl7-outbound-buried',
@@ -169,11 +330,33 @@ const BURIED: Statement = {
 };
 const REPLAYED: Statement = {
   name: 'hl7-outbound-replayed',
-  text: `UPDATE hl7_outbound SET state = 'waiting', errors_answered = 0 WHERE id = $1 AND state <> 'acknowledged'`,
+  text: `UPDATE hl7_outbound SET state = 'waiting', errors_answered = 0
+    WHERE id = $1 AND state IN ('rejected', 'given-up', 'dead')`,
 };
 const STATE: Statement = {
   name: 'hl7-outbound-state',
   text: `SELECT count(*)::int AS waiting, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest_s,
       (SELECT max(acked_at) FROM hl7_outbound) AS acked_at
     FROM hl7_outbound WHERE state = 'waiting'`,
+};
+const HOLD_LANE: Statement = {
+  name: 'hl7-outbound-hold-lane',
+  text: `INSERT INTO hl7_lane_hold (lane, destination, message_id, held_by, reason) VALUES ($1, $2, $3, 'prelim', $4)
+    ON CONFLICT (lane) DO NOTHING`,
+};
+const UNSIGNED_WAITING: Statement = {
+  name: 'hl7-outbound-unsigned-waiting',
+  text: `SELECT id, destination, report_id AS "reportId" FROM hl7_outbound
+      WHERE state = 'waiting' AND patient_id = $1 AND result_status IN ('P', 'R', 'A', 'M')
+    UNION
+    SELECT id, destination, report_id FROM hl7_outbound
+      WHERE state = 'waiting' AND accession <> '' AND accession = ANY($2) AND result_status IN ('P', 'R', 'A', 'M')`,
+};
+const LOCK_FINALS: Statement = {
+  name: 'hl7-outbound-lock-finals',
+  text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 7264))',
+};
+const DESTINATION_HELD: Statement = {
+  name: 'hl7-destination-held',
+  text: 'SELECT 1 FROM hl7_destination WHERE destination = $1',
 };

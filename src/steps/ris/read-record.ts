@@ -9,6 +9,7 @@ import type {
   Resource,
   ServiceRequest,
 } from '@medplum/fhirtypes';
+import { type AccessContext, FULL_ACCESS } from '../../fhir/access-context.ts';
 import type { ResourceId, ResourceStore } from '../../fhir/resource-store.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { OruInput } from './oru-input.ts';
@@ -20,14 +21,18 @@ export type ReportRecord = Pick<
 >;
 
 /** Reads it as it stands now. Throws `ris.not-sendable` when a part that every message needs is gone. */
-export async function readRecord(store: ResourceStore, report: DiagnosticReport): Promise<ReportRecord> {
+export async function readRecord(
+  store: ResourceStore,
+  report: DiagnosticReport,
+  access: AccessContext = FULL_ACCESS,
+): Promise<ReportRecord> {
   const parts = [report.subject, ...(report.imagingStudy ?? []), report.encounter, ...(report.basedOn ?? [])];
-  const found = await readAll<Resource>(store, [...(report.result ?? []), ...parts]);
+  const found = await readAll<Resource>(store, [...(report.result ?? []), ...parts], access);
   const first = <T extends Resource>(type: T['resourceType']) =>
     found.find((one) => one.resourceType === type) as T | undefined;
   const observations = found.filter((one) => one.resourceType === 'Observation') as Observation[];
-  const [device] = await readAll<Device>(store, [observations.find((one) => one.device)?.device]);
-  const patient = first<Patient>('Patient');
+  const [device] = await readAll<Device>(store, [observations.find((one) => one.device)?.device], access);
+  const patient = await survivor(store, first<Patient>('Patient'));
   const imagingStudy = first<ImagingStudy>('ImagingStudy');
   const encounter = first<Encounter>('Encounter');
   const serviceRequest = first<ServiceRequest>('ServiceRequest');
@@ -45,12 +50,52 @@ export async function readRecord(store: ResourceStore, report: DiagnosticReport)
   };
 }
 
+/** A report of a patient who was merged away goes out under the number of the survivor. */
+async function survivor(store: ResourceStore, patient: Patient | undefined): Promise<Patient | undefined> {
+  let found = patient;
+  for (let step = 0; step < MERGES_FOLLOWED_MAX; step += 1) {
+    const id = survivorOf(found);
+    if (id === undefined) return found;
+    const next = await store.read('Patient', id);
+    if (!next || next.deleted) return found;
+    found = next.parse<Patient>();
+  }
+  return found;
+}
+
+/** Merges that follow each other are few; more is a circle. */
+const MERGES_FOLLOWED_MAX = 10;
+
+/** Was the first patient merged into the second (ADT A40), over however many steps? */
+export async function wasMergedInto(store: ResourceStore, from: string, into: string): Promise<boolean> {
+  let id: string | undefined = from;
+  for (let step = 0; step < MERGES_FOLLOWED_MAX && id !== undefined; step += 1) {
+    if (id === into) return true;
+    id = survivorOf((await store.read('Patient', id))?.parse<Patient>());
+  }
+  return false;
+}
+
+/** Id of the patient that a report is about. */
+export const patientIdOf = (report: DiagnosticReport): string | undefined => {
+  const reference = idOf(report.subject);
+  return reference?.type === 'Patient' ? reference.id : undefined;
+};
+
+const survivorOf = (patient: Patient | undefined): string | undefined => {
+  const link = patient?.link?.find((one) => one.type === 'replaced-by');
+  return idOf(link?.other)?.id;
+};
+
 async function readAll<T extends Resource>(
   store: ResourceStore,
   references: readonly (Reference | undefined)[],
+  access: AccessContext,
 ): Promise<T[]> {
   const ids = references.flatMap((one) => idOf(one) ?? []);
-  return ids.length === 0 ? [] : (await store.readMany(ids)).map((stored) => stored.parse<T>());
+  return ids.length === 0
+    ? []
+    : (await store.readMany(ids, undefined, access)).map((stored) => stored.parse<T>());
 }
 
 function idOf(reference: Reference | undefined): ResourceId | null {

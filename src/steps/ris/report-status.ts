@@ -1,6 +1,6 @@
 import type { DiagnosticReport } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
-import type { RisProfile } from './ris-profile.ts';
+import type { RisProfile } from './profile-settings.ts';
 
 /** How a status of the report is said in a result message (tables 0123, 0085, 0038). */
 export interface ReportStatus {
@@ -19,8 +19,15 @@ export interface ReportStatus {
   readonly withResults: boolean;
 }
 
-/** Throws `ris.not-sendable` for a status that is no result yet. */
-export function reportStatus(status: DiagnosticReport['status'], profile: RisProfile): ReportStatus {
+/**
+ * Throws `ris.not-sendable` for a status that is no result yet. `correction`: the receiver has an earlier message about this report with other
+ * content, final or not.
+ */
+export function reportStatus(
+  status: DiagnosticReport['status'],
+  profile: Pick<RisProfile, 'preliminaryStatus' | 'partialStatus' | 'earlyCorrectionStatus'>,
+  correction: Correction = null,
+): ReportStatus {
   const found = STATUSES[status];
   if (found === undefined) {
     throw new Failure(
@@ -28,8 +35,21 @@ export function reportStatus(status: DiagnosticReport['status'], profile: RisPro
       'A report without a result (status registered or unknown) is not sent to the RIS.',
     );
   }
-  return found.result === 'P' ? { ...found, result: profile.preliminaryStatus } : found;
+  if (status === 'final' && correction === 'after-final') return CORRECTED;
+  if (status === 'partial' && profile.partialStatus === 'A') return { ...found, result: 'A' };
+  if (found.result !== 'P') return found;
+  const early = correction === 'before-final' && profile.earlyCorrectionStatus === 'M';
+  return { ...found, result: early ? 'M' : profile.preliminaryStatus };
 }
+
+/** What a message corrects: an earlier final one, an earlier one that was not final, or nothing. */
+export type Correction = 'after-final' | 'before-final' | null;
+
+/** OBR-25 of a result that a person has not signed. */
+export const isUnsigned = (result: string): boolean => ['P', 'R', 'A', 'M'].includes(result);
+
+/** What the first line of a message that takes a result back from the wrong patient says. */
+export const WRONG_PATIENT = 'AI RESULT ENTERED IN ERROR: WRONG PATIENT. DISREGARD EARLIER VERSIONS.';
 
 const PRELIMINARY: ReportStatus = {
   result: 'P',
@@ -75,3 +95,8 @@ const STATUSES: Readonly<Partial<Record<string, ReportStatus>>> = {
     withResults: true,
   },
 };
+
+/** Every first line there is, so that a message that is taken back can be found to have one. */
+export const BANNERS: readonly string[] = [
+  ...new Set(Object.values(STATUSES).flatMap((status) => status?.banner ?? [])),
+];

@@ -10,9 +10,10 @@ import type {
 } from '@medplum/fhirtypes';
 import { describe, expect, it } from 'vitest';
 import { readMessage } from '../../hl7/codec.ts';
+import { ED_CHARACTERS_MAX } from './default-profile.ts';
 import type { OruInput } from './oru-input.ts';
 import { reportToOru } from './report-to-oru.ts';
-import { DEFAULT_RIS_PROFILE, PDF_CHARACTERS_MAX, type RisProfile, readRisProfile } from './ris-profile.ts';
+import { DEFAULT_RIS_PROFILE, type RisProfile, readRisProfile } from './ris-profile.ts';
 
 const SYSTEM = 'https://prelim.example/fhir';
 const type = (code: string) => ({
@@ -333,7 +334,9 @@ describe('The profile of a receiver', () => {
     );
     expect(text(withPdf('JVBERi0='), { pdf: 'application^pdf' })).toContain('^application^pdf^Base64^');
     expect(text(withPdf('JVBERi0='), { pdf: 'none' })).not.toContain('|ED|');
-    expect(text(withPdf('A'.repeat(PDF_CHARACTERS_MAX + 1)))).not.toContain('|ED|');
+    const large = text(withPdf('A'.repeat(ED_CHARACTERS_MAX + 1)));
+    expect(large).not.toContain('|ED|');
+    expect(large).toContain('[A document of this report is not in this message: see the report itself.]');
   });
 
   it('writes the character set it names and counts letters that it lacks', () => {
@@ -355,13 +358,16 @@ describe('The profile of a receiver', () => {
       colour: 'red',
       sendingApplication: '',
     };
+    expect(() => readRisProfile({ timeZone: 'Mars' })).toThrow(/timeZone must be a time zone/);
     try {
       readRisProfile(faults);
       expect.unreachable();
     } catch (error) {
       expect(error).toMatchObject({ code: 'ris.profile' });
-      expect((error as { issues: { at: string }[] }).issues.map((issue) => issue.at)).toEqual(
-        Object.keys(faults),
+      expect((error as { issues: { at: string }[] }).issues.map((issue) => issue.at).sort()).toEqual(
+        Object.keys(faults)
+          .filter((name) => name !== 'timeZone')
+          .sort(),
       );
     }
   });

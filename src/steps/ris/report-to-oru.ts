@@ -1,199 +1,98 @@
-import type { Encounter, Identifier } from '@medplum/fhirtypes';
-import { STUDY_NUMBER_SYSTEMS } from '../../hl7/assigning-authority.ts';
-import { type BuiltMessage, buildMessage, type Repetition, type Row } from '../../hl7/codec.ts';
-import { dateTimeToTimestamp } from '../../hl7/timestamp.ts';
-import { referenceToXcn } from '../../hl7/xcn-reference.ts';
-import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
-import { Failure } from '../../kernel/errors.ts';
-import { codingsToCwe, conceptToCwe, identifierToCx, identifierToEi } from './fhir-to-datatype.ts';
-import type { OruInput } from './oru-input.ts';
-import { type ReportStatus, reportStatus } from './report-status.ts';
+import { type BuiltMessage, buildMessage, type Row } from '../../hl7/codec.ts';
+import { headRows, noteRow, studyNumbers } from './head-rows.ts';
+import { lineIdsOf } from './line-ids.ts';
+import { isSameContent, markChanges } from './mark-changes.ts';
+import type { LineIds, OruInput } from './oru-input.ts';
+import { overrideFields } from './override-fields.ts';
+import { type Correction, type ReportStatus, reportStatus } from './report-status.ts';
 import { resultRows } from './result-rows.ts';
+
+/** A message, and what its row in the log says of it. */
+export interface OruMessage extends BuiltMessage {
+  /** OBR-25. */
+  readonly result: string;
+  readonly lineIds: LineIds;
+  readonly mrn: string;
+  readonly accession: string;
+  readonly placer: string;
+  /** What the record has and the profile leaves out, in words without patient data. */
+  readonly leftOut: readonly string[];
+}
 
 /**
  * The record → ORU^R01 (v2.5.1 chapter 7; IHE Results Distribution RAD-128). Always the whole result, never a change:
- * a receiver that missed a version is right again with the next. Throws `ris.not-sendable` for a record that makes no message.
+ * a receiver that missed a version is right again with the next. With `previous` the letters say what changed since (table 0085: C, D), and lines keep
+ * their OBX-4. Throws `ris.not-sendable` for a record that makes no message.
  */
-export function reportToOru(input: OruInput): BuiltMessage {
-  const { profile } = input;
-  const status = reportStatus(input.report.status, profile);
-  const rows = [
-    headerRow(input),
-    patientRow(input),
-    visitRow(input),
-    orderRow(input, status),
-    requestRow(input, status),
-  ];
-  rows.push(...resultRows(input, status), noteRow(input));
-  return buildMessage(rows, {
+export function reportToOru(input: OruInput): OruMessage {
+  const { report, previous } = input;
+  const first = build(input, null);
+  const correction = correctionOf(input, first.bytes);
+  const built = correction === null ? first : build(input, correction);
+  const status = built.status;
+  const marked = markChanges(built.bytes, previous?.raw ?? null, {
+    correction: correction === 'after-final' || status.result === 'C',
+    allLines: input.profile.correctedLines === 'all',
+    withdrawn: withdrawnLetter(input, report.status === 'entered-in-error'),
+    trailingSeparator: input.profile.trailingSeparator,
+  });
+  const numbers = studyNumbers(input);
+  return {
+    bytes: marked,
+    unmapped: built.unmapped,
+    result: status.result,
+    lineIds: built.lineIds,
+    leftOut: built.leftOut,
+    ...numbers,
+  };
+}
+
+interface Built extends BuiltMessage {
+  readonly status: ReportStatus;
+  readonly lineIds: LineIds;
+  readonly leftOut: readonly string[];
+}
+
+function build(input: OruInput, correction: Correction): Built {
+  const { profile, report, observations, previous } = input;
+  const status = reportStatus(report.status, profile, correction);
+  const lineIds = lineIdsOf(observations, previous?.lineIds ?? {});
+  const { rows: results, leftOut } = resultRows(input, status, lineIds);
+  const rows: Row[] = [...headRows(input, status), ...results, noteRow(input)];
+  const message = buildMessage(overrideFields(rows, profile, templateValues(input)), {
     charset: profile.charset,
     replacement: profile.replacement,
     trailingSeparator: profile.trailingSeparator,
     finalCarriageReturn: profile.finalCarriageReturn,
   });
+  return { ...message, status, lineIds, leftOut };
 }
 
-function headerRow({ profile, controlId, now }: OruInput): Row {
+/** Does this message correct an earlier one? A final version that says the same as the last says it again, as F. */
+function correctionOf({ report, previous }: OruInput, bytes: Buffer): Correction {
+  if (previous === undefined) return null;
+  if (report.status === 'final')
+    return ['F', 'C'].includes(previous.result) && !isSameContent(bytes, previous.raw) ? 'after-final' : null;
+  if (report.status === 'preliminary') return isSameContent(bytes, previous.raw) ? null : 'before-final';
+  return null;
+}
+
+/** OBX-11 of lines that the receiver has and the record has no more; null: they are not said again. */
+function withdrawnLetter({ report, profile }: OruInput, isError: boolean): 'D' | 'W' | null {
+  if (report.status === 'cancelled' || profile.withdrawnLines === 'omit') return null;
+  return isError ? 'W' : 'D';
+}
+
+function templateValues(input: OruInput): Record<string, string> {
+  const { mrn, accession, placer } = studyNumbers(input);
+  const visit = input.encounter?.identifier?.find((one) => one.type?.coding?.[0]?.code === 'VN')?.value ?? '';
   return {
-    segment: 'MSH',
-    fields: {
-      3: profile.sendingApplication,
-      4: profile.sendingFacility,
-      5: profile.receivingApplication,
-      6: profile.receivingFacility,
-      7: dateTimeToTimestamp(now.toISOString(), profile),
-      9: ['ORU', 'R01', 'ORU_R01'],
-      10: controlId,
-      11: profile.processingId,
-      12: profile.version,
-    },
+    mrn,
+    accession,
+    placer,
+    visit,
+    filler: studyNumbers(input).filler,
+    studyUid: studyNumbers(input).studyUid,
+    reportId: input.report.id ?? '',
   };
-}
-
-/** PID-3 is the list the order came with, without numbers that belong elsewhere (social security) or were given up. */
-function patientRow({ patient, encounter, profile }: OruInput): Row {
-  const numbers =
-    patient.identifier?.filter((one) => one.use !== 'old' && !NOT_IN_PID_3.has(typeOf(one))) ?? [];
-  if (numbers.length === 0) {
-    throw new Failure(
-      'ris.not-sendable',
-      'The patient has no medical record number: a RIS could not file the result.',
-    );
-  }
-  const name = patient.name?.find((one) => one.use === 'official') ?? patient.name?.[0];
-  const [given = '', ...middle] = name?.given ?? [];
-  const account = encounter?.identifier?.find((one) => typeOf(one) === 'AN');
-  return {
-    segment: 'PID',
-    fields: {
-      1: '1',
-      3: { repetitions: numbers.map(identifierToCx) },
-      5: name
-        ? [
-            name.family ?? '',
-            given,
-            middle.join(' '),
-            name.suffix?.[0] ?? '',
-            name.prefix?.[0] ?? '',
-            '',
-            'L',
-          ]
-        : '',
-      7: dateTimeToTimestamp(patient.birthDate, profile),
-      8:
-        ({ female: 'F', male: 'M', other: 'O', unknown: 'U' } as Record<string, string>)[
-          patient.gender ?? ''
-        ] ?? '',
-      18: account ? identifierToCx(account) : '',
-    },
-  };
-}
-
-/** Receivers that read PV1 need the class, so it is always there. */
-function visitRow({ encounter }: OruInput): Row {
-  const visit = encounter?.identifier?.find((one) => typeOf(one) === 'VN');
-  const place = encounter?.location?.[0]?.location.identifier?.value;
-  return {
-    segment: 'PV1',
-    fields: {
-      1: '1',
-      2: classOf(encounter),
-      3: place?.split('^') ?? '',
-      19: visit ? identifierToCx(visit) : '',
-    },
-  };
-}
-
-function orderRow(input: OruInput, status: ReportStatus): Row {
-  return { segment: 'ORC', fields: { 1: 'RE', 2: placerOf(input), 3: fillerOf(input), 5: status.order } };
-}
-
-function requestRow(input: OruInput, status: ReportStatus): Row {
-  const { report, serviceRequest, imagingStudy, profile } = input;
-  const accession = valueOfSystem(input, STUDY_NUMBER_SYSTEMS.accession);
-  const reviewer =
-    status.result === 'F' || status.result === 'C' ? report.resultsInterpreter?.[0] : undefined;
-  return {
-    segment: 'OBR',
-    fields: {
-      1: '1',
-      2: placerOf(input),
-      3: fillerOf(input),
-      4: serviceCode(input),
-      7: dateTimeToTimestamp(imagingStudy.started ?? report.effectiveDateTime ?? report.issued, profile),
-      16: referenceToXcn(serviceRequest?.requester),
-      18: profile.accession === 'OBR-18' ? accession : '',
-      19: valueOfSystem(input, STUDY_NUMBER_SYSTEMS.requestedProcedure),
-      20:
-        profile.accession === 'OBR-20' ? accession : valueOfSystem(input, STUDY_NUMBER_SYSTEMS.scheduledStep),
-      22: dateTimeToTimestamp(input.now.toISOString(), profile),
-      24: 'RAD',
-      25: status.result,
-      31: { repetitions: serviceRequest?.reasonCode?.map((one) => conceptToCwe(one, profile)) ?? [] },
-      // Empty for the model: this is a person.
-      32: reviewer ? [{ subcomponents: [reviewer.identifier?.value ?? '', reviewer.display ?? ''] }] : '',
-    },
-  };
-}
-
-/** The order's code first, for receivers file and title by it; ours as alternate. */
-function serviceCode({ report, serviceRequest, profile }: OruInput): Repetition {
-  const ordered = serviceRequest?.code;
-  if (ordered === undefined) return conceptToCwe(report.code, profile);
-  const first = codingsToCwe(ordered.coding?.slice(0, 1) ?? [], ordered.text, profile);
-  const own = codingsToCwe(report.code.coding?.slice(0, 1) ?? [], report.code.text, profile);
-  const head = [...(first as readonly string[]), '', ''].slice(0, 3);
-  return head[0] === own[0] ? head : [...head, ...(own as readonly string[])];
-}
-
-/** The placer's number exactly as ordered. */
-function placerOf({ serviceRequest }: OruInput): Repetition {
-  return identifierToEi(serviceRequest?.identifier?.find((one) => typeOf(one) === 'PLAC'));
-}
-
-/** Our own number unless the profile says otherwise: an echo of the radiologist's could overwrite the radiologist's report. */
-function fillerOf(input: OruInput): Repetition {
-  const { report, serviceRequest, profile } = input;
-  const ordered = serviceRequest?.identifier?.find((one) => typeOf(one) === 'FILL');
-  if (profile.fillerNumber === 'order' && ordered) return identifierToEi(ordered);
-  const accession = valueOfSystem(input, STUDY_NUMBER_SYSTEMS.accession);
-  if (profile.fillerNumber === 'accession' && accession !== '') return accession;
-  const own = report.identifier?.find((one) => one.system === IDENTIFIER_SYSTEMS.filler)?.value ?? report.id;
-  if (own === undefined)
-    throw new Failure('ris.not-sendable', 'The report has neither a filler number nor an id.');
-  return [own, profile.sendingApplication];
-}
-
-/** What made it, for readers who see text only. */
-function noteRow({ device, report }: OruInput): Row {
-  const name = [
-    device.deviceName?.[0]?.name ?? report.code.text ?? 'AI model',
-    device.version?.[0]?.value ?? '',
-  ]
-    .join(' ')
-    .trim();
-  return { segment: 'NTE', fields: { 1: '1', 2: 'L', 3: `Result of software: ${name}.` } };
-}
-
-/** A number of the study: as ordered, else as the images carry it. */
-function valueOfSystem({ serviceRequest, imagingStudy }: OruInput, system: string): string {
-  const all = [...(serviceRequest?.identifier ?? []), ...(imagingStudy.identifier ?? [])];
-  const found = all.find((one) => one.system === system);
-  const typed =
-    system === STUDY_NUMBER_SYSTEMS.accession ? all.find((one) => typeOf(one) === 'ACSN') : undefined;
-  return (found ?? typed)?.value ?? '';
-}
-
-const typeOf = (identifier: Identifier): string => identifier.type?.coding?.[0]?.code ?? '';
-
-/** PID-19 and the like: not asked for, so not spread. */
-const NOT_IN_PID_3 = new Set(['SS', 'SB', 'PT']);
-
-function classOf(encounter: Encounter | undefined): string {
-  const { code = '', system = '' } = encounter?.class ?? {};
-  if (system.endsWith('v2-0004') && code !== '') return code;
-  return (
-    ({ EMER: 'E', IMP: 'I', ACUTE: 'I', NONAC: 'I', AMB: 'O', PRENC: 'P' } as Record<string, string>)[code] ??
-    'U'
-  );
 }

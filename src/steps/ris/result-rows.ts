@@ -1,103 +1,61 @@
-import type { Device, Observation, ObservationComponent, Quantity } from '@medplum/fhirtypes';
-import type { Field, Repetition, Row } from '../../hl7/codec.ts';
-import { dateTimeToTimestamp } from '../../hl7/timestamp.ts';
-import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
+import type { Observation, ObservationComponent, Quantity } from '@medplum/fhirtypes';
+import { stableUid } from '../../dicom/stable-uid.ts';
+import type { Repetition, Row } from '../../hl7/codec.ts';
+import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
+import { attachmentRows } from './attachment-rows.ts';
 import { conceptToCwe, decimalText } from './fhir-to-datatype.ts';
-import type { OruInput } from './oru-input.ts';
-import { type ReportStatus } from './report-status.ts';
-import { PDF_CHARACTERS_MAX } from './ris-profile.ts';
+import { studyNumbers } from './head-rows.ts';
+import { lineIdOf } from './line-ids.ts';
+import { obx } from './obx-row.ts';
+import type { LineIds, OruInput } from './oru-input.ts';
+import type { ReportStatus } from './report-status.ts';
+import { sectionRows } from './section-rows.ts';
 
 /**
- * The OBX segments of a result: the study, then text, then each finding. A finding's OBX share one OBX-4; ids and order follow
- * the report's `result`, so that a later version names the same lines.
+ * The OBX segments of a result: the study, then text, then each finding, then attachments and links. A finding's OBX share one OBX-4; `lineIds` has it, so
+ * that a later version names the same lines.
  */
-export function resultRows(input: OruInput, status: ReportStatus): Row[] {
-  const findings = status.withResults ? input.observations : [];
-  const coded = input.profile.codedResults ? findings : [];
-  const lines = [status.banner, ...(status.withResults ? conclusionLines(input) : [])];
-  if (!input.profile.codedResults) lines.push(...findings.map(findingText));
+export function resultRows(
+  input: OruInput,
+  status: ReportStatus,
+  lineIds: LineIds,
+): { rows: Row[]; leftOut: readonly string[] } {
+  const coded = input.profile.codedResults && status.withResults ? input.observations : [];
+  const attachments = status.withResults ? attachmentRows(input, status) : { rows: [], leftOut: [] };
   const rows = [
     ...studyRows(input),
-    ...textRows(lines, input, status),
-    ...coded.flatMap((observation, at) => findingRows(observation, String(at + 2), input, status)),
-    ...(status.withResults ? pdfRows(input, status) : []),
+    ...sectionRows(input, status),
+    ...coded.flatMap((observation, at) =>
+      findingRows(observation, lineIdOf(observation, at, lineIds), input, status),
+    ),
+    ...attachments.rows,
   ];
-  const numbered = (at: number) =>
-    String(rows.slice(0, at + 1).filter((row) => row.segment === 'OBX').length);
-  return rows.map((row, at) =>
-    row.segment === 'OBX' ? { ...row, fields: { ...row.fields, 1: numbered(at) } } : row,
-  );
+  return { rows, leftOut: attachments.leftOut };
 }
 
-interface Obx {
-  readonly type: string;
-  readonly code: Field;
-  readonly sub?: string;
-  readonly value: Field;
-  readonly units?: Field;
-  readonly range?: string;
-  readonly flag?: string;
-  readonly status: string;
-  readonly time?: string;
-  readonly device?: Device;
-}
-
-function obx(one: Obx, input: OruInput): Row {
-  return {
-    segment: 'OBX',
-    fields: {
-      2: one.type,
-      3: one.code,
-      4: one.sub ?? '',
-      5: one.value,
-      6: one.units ?? '',
-      7: one.range ?? '',
-      8: one.flag ?? '',
-      11: one.status,
-      14: dateTimeToTimestamp(one.time, input.profile),
-      ...(one.device ? deviceFields(one.device, input) : {}),
-    },
-  };
-}
-
-/** Study Instance UID with status O: it is no result and not for reading. */
+/** Identifiers of the images, with status O: they are no result and not for reading. */
 function studyRows(input: OruInput): Row[] {
-  const { studyUid } = input.profile;
-  const identifier = input.imagingStudy.identifier?.find((one) => one.system === IDENTIFIER_SYSTEMS.dicomUid);
-  if (studyUid === 'none' || identifier?.value === undefined) return [];
-  const uid = identifier.value.replace(/^urn:oid:/, '');
-  const value = studyUid === 'HD' ? ['', uid, 'ISO'] : uid;
-  return [obx({ type: studyUid, code: ['113014', 'DICOM Study', 'DCM'], value, status: 'O' }, input)];
-}
-
-function textRows(lines: readonly string[], input: OruInput, status: ReportStatus): Row[] {
-  const text = { code: sectionCode(input), sub: '1', status: status.observation, time: input.report.issued };
-  switch (input.profile.narrative) {
-    case 'TX-repetitions':
-      return [obx({ ...text, type: 'TX', value: { repetitions: lines } }, input)];
-    case 'FT':
-      return [obx({ ...text, type: 'FT', value: [{ formatted: lines.join('\\.br\\') }] }, input)];
-    case 'NTE':
-      return lines.map((line, at) => ({ segment: 'NTE', fields: { 1: String(at + 1), 2: 'L', 3: line } }));
-    default:
-      return lines.map((line) => obx({ ...text, type: 'TX', value: line }, input));
+  const { studyUid: form } = input.profile;
+  const { studyUid: uid, filler } = studyNumbers(input);
+  if (form === 'none' || uid === '') return [];
+  if (form === 'RAD-28') {
+    // Without the first line the receiver makes up a UID; with it a repeat of this message is the same object there.
+    const sr = stableUid('oru-structured-report', filler, input.controlId);
+    return [
+      obx({ type: 'HD', code: ['', 'SR Instance UID'], value: sr, status: 'O' }, input),
+      obx({ type: 'HD', code: ['', 'Study Instance UID'], sub: '1', value: uid, status: 'O' }, input),
+    ];
   }
-}
-
-/** LOINC 19005-8, or the order's code with the chapter 7 suffix for an impression. */
-function sectionCode(input: OruInput): Repetition {
-  const ordered = (input.serviceRequest?.code ?? input.report.code).coding?.[0];
-  if (input.profile.sectionCodes === 'LOINC' || ordered?.code === undefined) {
-    return ['19005-8', 'Radiology Imaging study [Impression]', 'LN'];
-  }
-  return [{ subcomponents: [ordered.code, 'IMP'] }, ordered.display ?? ''];
+  const value = form === 'HD' ? ['', uid, 'ISO'] : uid;
+  return [obx({ type: form, code: ['113014', 'DICOM Study', 'DCM'], value, status: 'O' }, input)];
 }
 
 function findingRows(observation: Observation, sub: string, input: OruInput, status: ReportStatus): Row[] {
   const { profile } = input;
   const code = conceptToCwe(observation.code, profile);
   const time = observation.effectiveDateTime ?? input.report.effectiveDateTime;
-  const shared = { sub, status: status.observation, device: input.device, ...(time ? { time } : {}) };
+  const letter = LINE_STATUSES[observation.status] ?? status.observation;
+  const shared = { sub, status: letter, device: input.device, ...(time ? { time } : {}) };
   const flag = flagOf(observation, profile.criticalFlags);
   const quantity = observation.valueQuantity;
   if (quantity?.value !== undefined) {
@@ -112,6 +70,8 @@ function findingRows(observation: Observation, sub: string, input: OruInput, sta
       ),
     ];
   }
+  if (observation.valueString !== undefined)
+    return [obx({ ...shared, type: 'TX', code, value: observation.valueString, flag }, input)];
   const presence = conceptToCwe(observation.valueCodeableConcept, profile);
   const rows = [obx({ ...shared, type: 'CWE', code, value: presence, flag }, input)];
   const score = componentOf(observation, 'score')?.valueQuantity;
@@ -124,39 +84,11 @@ function findingRows(observation: Observation, sub: string, input: OruInput, sta
   return rows;
 }
 
-/** An embedded PDF, where the report has one and the receiver takes it. */
-function pdfRows(input: OruInput, status: ReportStatus): Row[] {
-  const { pdf, sendingApplication } = input.profile;
-  const data = input.report.presentedForm?.find((form) => form.contentType === 'application/pdf')?.data;
-  if (pdf === 'none' || data === undefined || data.length > PDF_CHARACTERS_MAX) return [];
-  const value = [sendingApplication, ...pdf.split('^'), 'Base64', data];
-  const code = ['11528-7', 'Radiology Report', 'LN'];
-  return [obx({ type: 'ED', code, value, status: status.observation }, input)];
-}
-
-function deviceFields(device: Device, input: OruInput): Row['fields'] {
-  const name = device.deviceName?.[0]?.name ?? '';
-  const version = device.version?.[0]?.value ?? '';
-  const id = device.identifier?.find((one) => one.system === IDENTIFIER_SYSTEMS.model)?.value ?? '';
-  return { 17: [id, `${name} ${version}`.trim(), '99PRELIM'], 18: [id, input.profile.sendingApplication] };
-}
-
-/** The report's own words, without the sentence on its state that the banner says already, and rightly for every status. */
-const conclusionLines = (input: OruInput) =>
-  (input.report.conclusion ?? '')
-    .replace(/^Preliminary AI result\. Not reviewed by a radiologist\.\s*/i, '')
-    .split(/\r\n|\r|\n/)
-    .filter((line) => line.trim() !== '');
-
-function findingText(observation: Observation): string {
-  const name = observation.code.text ?? observation.code.coding?.[0]?.display ?? '';
-  const { valueQuantity: quantity, valueCodeableConcept: concept } = observation;
-  if (quantity?.value !== undefined)
-    return `${name}: ${quantity.comparator ?? ''}${decimalText(quantity.value)} ${quantity.code ?? ''}`.trim();
-  const score = componentOf(observation, 'score')?.valueQuantity?.value;
-  const presence = concept?.text ?? concept?.coding?.[0]?.display ?? '';
-  return `${name}: ${presence}${score === undefined ? '' : ` (score ${decimalText(score)})`}`;
-}
+/** What is said of one line whatever the report says: it was deleted, or there will be none. */
+const LINE_STATUSES: Readonly<Partial<Record<Observation['status'], string>>> = {
+  'entered-in-error': 'D',
+  cancelled: 'X',
+};
 
 const SCORE: Repetition = ['score', 'Score of the model', '99PRELIM'];
 

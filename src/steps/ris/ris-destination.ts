@@ -1,111 +1,113 @@
-import { readFileSync } from 'node:fs';
-import { readTlsFiles, type TlsFiles } from '../../config/read-tls-files.ts';
-import type { Settings } from '../../config/settings.ts';
+import { X509Certificate } from 'node:crypto';
+import type { TlsFiles } from '../../config/read-tls-files.ts';
 import type { Acknowledgement } from '../../hl7/ack.ts';
 import { MllpClient } from '../../hl7/mllp-client.ts';
-import { Failure } from '../../kernel/errors.ts';
-import { type RisProfile, readRisProfile } from './ris-profile.ts';
+import type { OutboundDestination } from '../../queue/outbound-actions.ts';
+import type { DestinationFilter } from './destination-file.ts';
+import type { ReadProfile, RisProfile } from './profile-settings.ts';
+import type { RisProfiles } from './ris-profiles.ts';
 
-export type RisSettings = Pick<
-  Settings,
-  | 'RIS_URL'
-  | 'RIS_ACK_TIMEOUT_MS'
-  | 'RIS_TLS_CA'
-  | 'RIS_TLS_CERT'
-  | 'RIS_TLS_KEY'
-  | 'RIS_PROFILE'
-  | 'HL7_SENDING_APPLICATION'
-  | 'HL7_SENDING_FACILITY'
-  | 'HL7_RECEIVING_APPLICATION'
-  | 'HL7_RECEIVING_FACILITY'
->;
+export interface DestinationPlace {
+  readonly name: string;
+  /** False for the one of `RIS_URL`, whose name is its address. */
+  readonly isNamed: boolean;
+  readonly url: URL;
+  readonly ackTimeoutMs: number;
+  readonly tls: TlsFiles | null;
+  readonly filter: DestinationFilter;
+  readonly profileName: string;
+}
+
+/** Another process may have changed the profile over FHIR: sending looks again after so long. A message is always made with the newest. */
+export const PROFILE_KEPT_MS = 2_000;
 
 /**
- * The one RIS that results go to: its address, its profile, and its connections. Each connection has one message in flight; which
+ * One receiver of results: its address, its profile, and its connections. Each connection has one message in flight; which
  * messages may go beside each other is decided by their lanes, not here.
  */
 export class RisDestination {
-  readonly profile: RisProfile;
-  private readonly tls: TlsFiles | null;
-  private readonly clients: MllpClient[] = [];
+  readonly name: string;
+  readonly isNamed: boolean;
+  readonly filter: DestinationFilter;
+  private kept: { readonly until: number; readonly profile: ReadProfile } | null = null;
+  private readonly clients = new Map<MllpClient, string>();
   private readonly free: MllpClient[] = [];
-  private readonly waiting: ((client: MllpClient) => void)[] = [];
+  private readonly waiting: (() => void)[] = [];
 
-  /** Throws `config.invalid` or `ris.profile`, which name every fault of the TLS files and of the profile. */
-  constructor(private readonly settings: RisSettings) {
-    this.tls = destinationTls(settings);
-    this.profile = readRisProfile({
-      sendingApplication: settings.HL7_SENDING_APPLICATION,
-      sendingFacility: settings.HL7_SENDING_FACILITY,
-      receivingApplication: settings.HL7_RECEIVING_APPLICATION,
-      receivingFacility: settings.HL7_RECEIVING_FACILITY,
-      ...profileFile(settings.RIS_PROFILE),
-    });
+  constructor(
+    readonly place: DestinationPlace,
+    private readonly profiles: RisProfiles,
+  ) {
+    this.name = place.name;
+    this.isNamed = place.isNamed;
+    this.filter = place.filter;
   }
 
-  /** Name of the destination in stored messages, or null when none is configured: `host:port`. */
-  get name(): string | null {
-    return this.settings.RIS_URL?.host ?? null;
+  /** As it stands in the record now: what somebody changed over FHIR holds from the next message on. */
+  async freshProfile(): Promise<ReadProfile> {
+    const profile = await this.profiles.read(this.place.profileName);
+    this.kept = { until: Date.now() + PROFILE_KEPT_MS, profile };
+    return profile;
+  }
+
+  /** As it stood a moment ago. */
+  async profile(): Promise<RisProfile> {
+    const { kept } = this;
+    return (kept !== null && Date.now() < kept.until ? kept.profile : await this.freshProfile()).profile;
   }
 
   /** Sends over the next free connection; see `MllpClient.send`. */
   async send(bytes: Buffer, controlId: string): Promise<Acknowledgement> {
-    const client = await this.take();
+    const client = await this.take(await this.profile());
     try {
       return await client.send(bytes, controlId);
     } finally {
-      const next = this.waiting.shift();
-      if (next) next(client);
-      else this.free.push(client);
+      this.free.push(client);
+      this.waiting.shift()?.();
     }
+  }
+
+  describe(): OutboundDestination {
+    const { name, place } = this;
+    const cert = place.tls?.cert;
+    return {
+      name,
+      address: place.url.href.replace(/\/$/, ''),
+      profile: place.profileName,
+      certificateEndsAt: cert === undefined ? null : new Date(new X509Certificate(cert).validTo),
+    };
   }
 
   close(): void {
-    for (const client of this.clients) client.close();
+    for (const client of this.clients.keys()) client.close();
+    this.clients.clear();
   }
 
-  private take(): Promise<MllpClient> | MllpClient {
-    const free = this.free.pop();
-    if (free) return free;
-    if (this.clients.length < this.profile.connectionsMax && this.settings.RIS_URL) {
-      const { RIS_URL: url, RIS_ACK_TIMEOUT_MS: ackTimeoutMs } = this.settings;
-      const client = new MllpClient(url, {
-        ackTimeoutMs,
-        minGapMs: this.profile.minGapMs,
-        ...(this.tls ? { tls: this.tls } : {}),
-      });
-      this.clients.push(client);
-      return client;
+  /** A connection made under other settings is closed and made anew. */
+  private async take(profile: RisProfile): Promise<MllpClient> {
+    const options = JSON.stringify([profile.minGapMs, profile.ackMode, profile.commitIsSuccess]);
+    for (;;) {
+      const free = this.free.pop();
+      if (free !== undefined && this.clients.get(free) === options) return free;
+      if (free !== undefined) {
+        free.close();
+        this.clients.delete(free);
+        continue;
+      }
+      if (this.clients.size < profile.connectionsMax) return this.open(profile, options);
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
-    return new Promise((resolve) => this.waiting.push(resolve));
   }
-}
 
-function destinationTls({ RIS_URL, RIS_TLS_CA, RIS_TLS_CERT, RIS_TLS_KEY }: RisSettings): TlsFiles | null {
-  const files = readTlsFiles({ RIS_TLS_CA, RIS_TLS_CERT, RIS_TLS_KEY });
-  if (files !== null && RIS_URL?.protocol !== 'mllps:') {
-    const text = 'must begin with mllps:// when RIS_TLS_CA, RIS_TLS_CERT or RIS_TLS_KEY is given';
-    throw new Failure('config.invalid', `RIS_URL ${text}; else results would travel in the clear.`, {
-      issues: [{ at: 'RIS_URL', text }],
+  private open(profile: RisProfile, options: string): MllpClient {
+    const { url, ackTimeoutMs, tls } = this.place;
+    const client = new MllpClient(url, {
+      ackTimeoutMs,
+      minGapMs: profile.minGapMs,
+      applicationAck: profile.ackMode === 'enhanced' && !profile.commitIsSuccess,
+      ...(tls ? { tls } : {}),
     });
-  }
-  return files;
-}
-
-/** What the file of `RIS_PROFILE` says, which goes before the settings of the same meaning; nothing when no file is named. */
-function profileFile(path: string): Record<string, unknown> {
-  if (path === '') return {};
-  const profile = parsed(path);
-  if (typeof profile === 'object' && profile !== null && !Array.isArray(profile)) return { ...profile };
-  throw new Failure('config.invalid', 'RIS_PROFILE must name a file with one JSON object.', {
-    issues: [{ at: 'RIS_PROFILE', text: 'must name a file with one JSON object' }],
-  });
-}
-
-function parsed(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    return null;
+    this.clients.set(client, options);
+    return client;
   }
 }

@@ -1,18 +1,28 @@
-import { randomUUID } from 'node:crypto';
 import type { DiagnosticReport } from '@medplum/fhirtypes';
 import { Injectable } from '@nestjs/common';
+import type { Transaction } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
+import { hasFinalReport } from '../../governance/final-reports.ts';
 import { Failure } from '../../kernel/errors.ts';
-import type { OruStored, ReportWritten } from '../../kernel/handoffs.ts';
+import {
+  type OruStored,
+  type ReportWritten,
+  RIS_MESSAGE_QUEUE,
+  risSendQueue,
+} from '../../kernel/handoffs.ts';
+import { Outbox } from '../../queue/outbox.ts';
 import { done, givenUp, type Step, type StepResult, skipped } from '../step.ts';
+import { isMeantFor } from './is-meant-for.ts';
+import { type MadeMessage, makeMessage } from './make-message.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
-import { readRecord } from './read-record.ts';
-import { reportToOru } from './report-to-oru.ts';
-import { RisDestination } from './ris-destination.ts';
+import { patientIdOf, readRecord, wasMergedInto } from './read-record.ts';
+import { isUnsigned } from './report-status.ts';
+import type { RisDestination } from './ris-destination.ts';
+import { RisDestinations } from './ris-destinations.ts';
 
 /**
- * Report → stored ORU^R01. The message says what the record says now: when a newer version was written meanwhile, that one goes out, and the
- * handoff of the newer version finds it stored.
+ * Report → stored ORU^R01, one for each receiver that wants it. The message says what the record says now: when a newer version was written meanwhile, that
+ * one goes out, and the handoff of the newer version finds it stored.
  */
 @Injectable()
 export class RisMessageStep implements Step<ReportWritten, OruStored> {
@@ -21,55 +31,83 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
   constructor(
     private readonly store: ResourceStore,
     private readonly messages: OutboundMessageStore,
-    private readonly destination: RisDestination,
+    private readonly destinations: RisDestinations,
+    private readonly outbox: Outbox,
   ) {}
 
   async run(handoff: ReportWritten): Promise<StepResult<OruStored>> {
-    const destination = this.destination.name;
-    if (destination === null) return skipped('no RIS configured');
+    const { all } = this.destinations;
+    if (handoff.destination !== undefined) {
+      const one = this.destinations.named(handoff.destination);
+      return one === null ? skipped('no such destination is configured') : this.make(handoff, one);
+    }
+    if (all.length > 1) return this.forEach(handoff, all);
+    return all[0] === undefined ? skipped('no RIS configured') : this.make(handoff, all[0]);
+  }
+
+  /** A job for each receiver, in the same lane: what one of them cannot be told is no matter of the others. */
+  private forEach(handoff: ReportWritten, all: readonly RisDestination[]): StepResult<OruStored> {
+    const jobs = all.map(({ name }) => ({
+      queue: RIS_MESSAGE_QUEUE,
+      payload: { ...handoff, destination: name },
+      lane: `oru:${handoff.patientId}`,
+    }));
+    return done<OruStored>(null, { write: (tx) => this.outbox.add(tx, jobs) });
+  }
+
+  private async make(handoff: ReportWritten, destination: RisDestination): Promise<StepResult<OruStored>> {
     const kept = await this.store.read('DiagnosticReport', handoff.diagnosticReportId);
     if (!kept || kept.deleted) return skipped('the report is gone');
-    const reportVersion = Number(kept.versionId);
+    const version = Number(kept.versionId);
+    const report = kept.parse<DiagnosticReport>();
+    const [latest, told, controlId, profile] = await Promise.all([
+      this.messages.latest(destination.name, kept.id),
+      this.messages.told(destination.name, kept.id),
+      this.messages.nextControlId(),
+      destination.freshProfile(),
+    ]);
+    const isStored = latest !== null && latest.reportVersion >= version && latest.state !== 'superseded';
+    if (isStored && handoff.rebuildOf === undefined) return skipped('this version is stored already');
+    const patientId = patientIdOf(report) ?? handoff.patientId;
+    const about = { destination: destination.name, reportId: kept.id, reportVersion: version, patientId };
+    const context = { about, latest, told, profile, controlId, versionOf: handoff.rebuildOf ?? null };
     try {
-      const [stored, record, controlId, now] = await Promise.all([
-        this.messages.has(destination, kept.id, reportVersion),
-        readRecord(this.store, kept.parse<DiagnosticReport>()),
-        this.messages.nextControlId(),
-        this.nextTime(destination, kept.id),
-      ]);
-      if (stored) return skipped('this version is stored already');
-      const { bytes, unmapped } = reportToOru({
-        ...record,
-        profile: this.destination.profile,
-        controlId,
-        now,
-      });
-      const next: OruStored = { messageId: randomUUID(), lane: `ris:${destination}:${handoff.patientId}` };
-      const { messageId: id, lane } = next;
-      const message = {
-        id,
-        destination,
-        lane,
-        controlId,
-        raw: bytes,
-        reportId: kept.id,
-        reportVersion,
-        messageTime: now,
-        unmapped,
-      };
-      const write = async (tx: Parameters<OutboundMessageStore['add']>[0]) =>
-        (await this.messages.add(tx, message)) ? next : undefined;
-      return done<OruStored>(null, { write });
+      const record = await readRecord(this.store, report);
+      if (told === null && !isMeantFor(destination.filter, record))
+        return skipped('the filter of the destination leaves this report out');
+      const moved = told !== null && told.patientId !== '' && told.patientId !== patientId;
+      const wrongPatient = moved && !(await wasMergedInto(this.store, told.patientId, patientId));
+      const takeBackId = wrongPatient ? await this.messages.nextControlId() : null;
+      const made = makeMessage({ ...context, record, takeBackId, now: new Date() });
+      return done<OruStored>(null, { write: (tx) => this.keep(tx, made, destination, record) });
     } catch (error) {
-      if (error instanceof Failure && error.code === 'ris.not-sendable') return givenUp(error.message);
-      throw error;
+      if (!(error instanceof Failure) || error.code !== 'ris.not-sendable') throw error;
+      const unmade = makeMessage({ ...context, record: null, takeBackId: null, now: new Date() });
+      return givenUp(error.message, async (tx) => void (await this.messages.add(tx, unmade.message)));
     }
   }
 
-  /** Receivers compare OBR-22 to the second, and drop a version that is not later: a second is added where needed. */
-  private async nextTime(destination: string, reportId: string): Promise<Date> {
-    const last = await this.messages.lastMessageTime(destination, reportId);
-    const now = Math.floor(Date.now() / 1000) * 1000;
-    return new Date(last === null ? now : Math.max(now, last.getTime() + 1000));
+  /** In one transaction with the end of the job: what takes an earlier message back goes first, in the same lane. */
+  private async keep(
+    tx: Transaction,
+    { message, takeBack }: MadeMessage,
+    destination: RisDestination,
+    record: Parameters<typeof hasFinalReport>[1],
+  ): Promise<OruStored | void> {
+    const named = destination.isNamed ? { destination: destination.name } : {};
+    const handoff = (one: typeof message): OruStored => ({ messageId: one.id, lane: one.lane, ...named });
+    const { preliminaryAfterFinal } = await destination.profile();
+    if (takeBack !== null && (await this.messages.add(tx, takeBack))) {
+      const queue = risSendQueue(named.destination);
+      await this.outbox.add(tx, [{ queue, payload: handoff(takeBack), lane: takeBack.lane }]);
+    }
+    if (isUnsigned(message.result) && !preliminaryAfterFinal) {
+      await this.messages.lockFinals(tx, message.patientId);
+      if (await hasFinalReport(this.store, record, tx)) {
+        await this.messages.add(tx, { ...message, state: 'stopped', error: 'ris.final-seen' });
+        return undefined;
+      }
+    }
+    return (await this.messages.add(tx, message)) ? handoff(message) : undefined;
   }
 }

@@ -1,151 +1,93 @@
+import { createHash } from 'node:crypto';
+import { Ajv, type ErrorObject } from 'ajv';
+import dcm4cheeRad28 from '../../../ris-profiles/dcm4chee-rad-28.json' with { type: 'json' };
+import iheRad128 from '../../../ris-profiles/ihe-rad-128.json' with { type: 'json' };
+import legacyText from '../../../ris-profiles/legacy-text-2.3.1.json' with { type: 'json' };
+import schema from '../../../ris-profiles/ris-profile-1.schema.json' with { type: 'json' };
 import { Failure, type FailureIssue } from '../../kernel/errors.ts';
+import { DEFAULT_RIS_PROFILE } from './default-profile.ts';
+import { overrideFaults } from './override-fields.ts';
+import type { ReadProfile, RisProfile } from './profile-settings.ts';
 
-/**
- * Everything in which real receivers of results contradict each other, as settings of one destination. The default is IHE's
- * reading where there is one.
- */
-export interface RisProfile {
-  /** MSH-3 to MSH-6: receivers route on them. */
-  readonly sendingApplication: string;
-  readonly sendingFacility: string;
-  readonly receivingApplication: string;
-  readonly receivingFacility: string;
-  readonly version: '2.3.1' | '2.4' | '2.5' | '2.5.1';
-  readonly processingId: 'P' | 'T' | 'D';
-  readonly charset: 'UNICODE UTF-8' | '8859/1' | 'ASCII';
-  /** One character for letters the character set lacks; null writes them as `\X..\`. */
-  readonly replacement: string | null;
-  /** IANA name of the zone times are written in. */
-  readonly timeZone: string;
-  /** Write `+0000` after times; some receivers refuse it. */
-  readonly zoneOffset: boolean;
-  /**
-   * OBR-3 and ORC-3. Receivers replace the result that has the same number: `order` and `accession` can overwrite the
-   * radiologist's own report, so they are only for receivers that are known not to.
-   */
-  readonly fillerNumber: 'own' | 'order' | 'accession';
-  readonly accession: 'OBR-18' | 'OBR-20' | 'none';
-  /** One HD makes dcm4chee read the whole message as RAD-28. */
-  readonly studyUid: 'ST' | 'HD' | 'none';
-  readonly narrative: 'TX-lines' | 'TX-repetitions' | 'FT' | 'NTE';
-  /** `false`: findings as lines of text, for receivers that show codes badly. */
-  readonly codedResults: boolean;
-  /** OBR-25 of a preliminary result. R is the honest word ("stored, not verified"), but makes some receivers delete earlier ones. */
-  readonly preliminaryStatus: 'P' | 'R';
-  /** OBX-3 of text: LOINC, or the order's code with the suffix `&IMP` (chapter 7). */
-  readonly sectionCodes: 'LOINC' | 'suffix';
-  readonly radlexName: 'RADLEX' | '99RADLEX';
-  /** Send AA and HH as they are; else as A and H, because they may page somebody. */
-  readonly criticalFlags: boolean;
-  /** OBX-5 of an embedded PDF; receivers compare case. */
-  readonly pdf: 'Application^PDF' | 'application^pdf' | 'none';
-  readonly trailingSeparator: boolean;
-  readonly finalCarriageReturn: boolean;
-  /** Pause between two messages, for receivers that need one. */
-  readonly minGapMs: number;
-  /** Connections beside each other; many receivers take one only. */
-  readonly connectionsMax: number;
-}
+export type { RisProfile };
+export { DEFAULT_RIS_PROFILE };
 
-/** nHapi refuses an OBX-5 longer than 65,536 characters; a larger PDF is left out. */
-export const PDF_CHARACTERS_MAX = 65_000;
-/** More connections than this are no profile but a flood. */
-export const RIS_CONNECTIONS_MAX = 32;
-
-export const DEFAULT_RIS_PROFILE: RisProfile = {
-  sendingApplication: 'PRELIM',
-  sendingFacility: 'RADIOLOGY',
-  receivingApplication: 'RIS',
-  receivingFacility: 'HOSPITAL',
-  version: '2.5.1',
-  processingId: 'P',
-  charset: 'UNICODE UTF-8',
-  replacement: null,
-  timeZone: 'UTC',
-  zoneOffset: true,
-  fillerNumber: 'own',
-  accession: 'OBR-18',
-  studyUid: 'ST',
-  narrative: 'TX-lines',
-  codedResults: true,
-  preliminaryStatus: 'P',
-  sectionCodes: 'LOINC',
-  radlexName: 'RADLEX',
-  criticalFlags: false,
-  pdf: 'Application^PDF',
-  trailingSeparator: false,
-  finalCarriageReturn: true,
-  minGapMs: 0,
-  connectionsMax: 1,
+/** Profiles that come with the server, by name; a site's own may start from one (`extends`). */
+export const READY_PROFILES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  'ihe-rad-128': iheRad128,
+  'dcm4chee-rad-28': dcm4cheeRad28,
+  'legacy-text-2.3.1': legacyText,
 };
 
-/** A profile from settings given by a person; what is left out is the default. Throws `ris.profile` that names every fault. */
-export function readRisProfile(given: Readonly<Record<string, unknown>>): RisProfile {
-  const issues: FailureIssue[] = [];
-  for (const [name, value] of Object.entries(given)) {
-    const rule = RULES[name as keyof RisProfile];
-    const wrong = rule === undefined ? 'is no setting of a RIS profile' : rule(value);
-    if (wrong !== null) issues.push({ at: name, text: wrong });
-  }
+/**
+ * A profile as a person wrote it → all settings. What it leaves out is what the ready profile it `extends` says, else `base` (the site's names), else
+ * the default. Throws `ris.profile` that names every fault with its place.
+ */
+export function readRisProfile(given: unknown, base: Readonly<Record<string, unknown>> = {}): RisProfile {
+  const {
+    $schema: _schema,
+    extends: ready,
+    ...own
+  } = (isObject(given) ? given : {}) as Record<string, unknown>;
+  const issues = [...faultsOf(given), ...faultsOf(base)];
+  const merged = { ...DEFAULT_RIS_PROFILE, ...base, ...readyOf(ready), ...own } as RisProfile;
+  if (issues.length === 0) issues.push(...overrideFaults(merged));
+  if (issues.length === 0 && !isTimeZone(merged.timeZone))
+    issues.push({ at: 'timeZone', text: 'must be a time zone such as "Europe/Berlin"' });
   if (issues.length > 0) {
     const lines = issues.map((issue) => `${issue.at} ${issue.text}`).join('; ');
     throw new Failure('ris.profile', `The RIS profile has ${issues.length} fault(s): ${lines}.`, { issues });
   }
-  return { ...DEFAULT_RIS_PROFILE, ...(given as Partial<RisProfile>) };
+  return merged;
 }
 
-/** null: the value is good; else what it must be. */
-type Rule = (value: unknown) => string | null;
+/** With its name and what identifies its content: the site's own version, if it gave one, and a hash over every setting. */
+export function nameProfile(name: string, profile: RisProfile): ReadProfile {
+  const content = JSON.stringify(Object.entries(profile).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const hash = createHash('sha256').update(content).digest('hex').slice(0, PROFILE_HASH_CHARACTERS);
+  return { name, profile, version: `${profile.profileVersion || '0'}+${hash}` };
+}
 
-const oneOf =
-  (...allowed: readonly unknown[]): Rule =>
-  (value) =>
-    allowed.includes(value) ? null : `must be one of ${allowed.map((one) => JSON.stringify(one)).join(', ')}`;
-const flag: Rule = oneOf(true, false);
-/** Longer names of applications are slips of the pen. */
-const name: Rule = (value) =>
-  typeof value === 'string' && value.length >= 1 && value.length <= 50
-    ? null
-    : 'must be a text of 1 to 50 characters';
-const integer =
-  (min: number, max: number): Rule =>
-  (value) =>
-    Number.isInteger(value) && (value as number) >= min && (value as number) <= max
-      ? null
-      : `must be a whole number from ${min} to ${max}`;
+/** Enough to tell the versions of one profile apart. */
+const PROFILE_HASH_CHARACTERS = 12;
 
-const RULES: Readonly<Record<keyof RisProfile, Rule>> = {
-  sendingApplication: name,
-  sendingFacility: name,
-  receivingApplication: name,
-  receivingFacility: name,
-  version: oneOf('2.3.1', '2.4', '2.5', '2.5.1'),
-  processingId: oneOf('P', 'T', 'D'),
-  charset: oneOf('UNICODE UTF-8', '8859/1', 'ASCII'),
-  replacement: (value) =>
-    value === null || (typeof value === 'string' && /^[ -~]$/.test(value))
-      ? null
-      : 'must be null or one ASCII character',
-  timeZone: (value) => (isTimeZone(value) ? null : 'must be a time zone such as "Europe/Berlin"'),
-  zoneOffset: flag,
-  fillerNumber: oneOf('own', 'order', 'accession'),
-  accession: oneOf('OBR-18', 'OBR-20', 'none'),
-  studyUid: oneOf('ST', 'HD', 'none'),
-  narrative: oneOf('TX-lines', 'TX-repetitions', 'FT', 'NTE'),
-  codedResults: flag,
-  preliminaryStatus: oneOf('P', 'R'),
-  sectionCodes: oneOf('LOINC', 'suffix'),
-  radlexName: oneOf('RADLEX', '99RADLEX'),
-  criticalFlags: flag,
-  pdf: oneOf('Application^PDF', 'application^pdf', 'none'),
-  trailingSeparator: flag,
-  finalCarriageReturn: flag,
-  minGapMs: integer(0, 60_000),
-  connectionsMax: integer(1, RIS_CONNECTIONS_MAX),
-};
+const validate = new Ajv({ allErrors: true, verbose: true, strict: false }).compile(schema);
 
-function isTimeZone(value: unknown): boolean {
-  if (typeof value !== 'string') return false;
+function readyOf(name: unknown): Readonly<Record<string, unknown>> {
+  const { $schema: _schema, ...settings } = READY_PROFILES[String(name)] ?? {};
+  return settings;
+}
+
+function faultsOf(value: unknown): FailureIssue[] {
+  if (validate(value)) return [];
+  return (validate.errors ?? []).flatMap((error) => toFault(error) ?? []);
+}
+
+/** In words; a value is never repeated. What only says that another rule failed is left out. */
+function toFault(error: ErrorObject): FailureIssue | null {
+  const { params, keyword, schemaPath } = error;
+  const place = error.instancePath.slice(1) || 'the profile';
+  const within = (name: string) => (error.instancePath === '' ? name : `${place}/${name}`);
+  if (/\/(oneOf|anyOf)\/\d+\//.test(schemaPath)) return null;
+  if (keyword === 'additionalProperties')
+    return { at: within(String(params['additionalProperty'])), text: 'is no setting of a RIS profile' };
+  if (keyword === 'required') return { at: within(String(params['missingProperty'])), text: 'is missing' };
+  if (keyword === 'enum') {
+    const allowed = (params['allowedValues'] as unknown[]).map((one) => JSON.stringify(one)).join(', ');
+    return { at: place, text: `must be one of ${allowed}` };
+  }
+  if (keyword === 'oneOf')
+    return { at: place, text: 'must have exactly one of set, drop, copy, constant, lookup' };
+  if (keyword === 'anyOf') return { at: place, text: 'must be null or one ASCII character' };
+  if (keyword === 'pattern' && schemaPath.includes('path'))
+    return { at: place, text: 'must be a place such as PID-3.4, OBX(2)-5 or NTE' };
+  return { at: place, text: error.message ?? keyword };
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function isTimeZone(value: string): boolean {
   try {
     new Intl.DateTimeFormat('en', { timeZone: value });
     return true;

@@ -1,31 +1,27 @@
-import { Module, type OnModuleDestroy } from '@nestjs/common';
-import { SETTINGS } from '../../config/settings.token.ts';
-import type { Settings } from '../../config/settings.ts';
+import { Module } from '@nestjs/common';
 import { FhirModule } from '../../fhir/fhir.module.ts';
+import { OruOperation } from './oru.operation.ts';
+import { OutboundActionsStore } from './outbound-actions.store.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
-import { RisDestination } from './ris-destination.ts';
+import { RisDestinations } from './ris-destinations.ts';
 import { RisMessageStep } from './ris-message.step.ts';
+import { RisProfiles } from './ris-profiles.ts';
 import { RisSendStep } from './ris-send.step.ts';
+import { StopLatePreliminaries } from './stop-late-preliminaries.ts';
 
-/** Results to the RIS by HL7 v2. */
+/** Results to the RIS and other receivers by HL7 v2. */
 @Module({
   imports: [FhirModule],
   providers: [
     OutboundMessageStore,
-    {
-      provide: RisDestination,
-      inject: [SETTINGS],
-      useFactory: (settings: Settings) => new RisDestination(settings),
-    },
+    RisProfiles,
+    RisDestinations,
+    OutboundActionsStore,
+    StopLatePreliminaries,
+    OruOperation,
     RisMessageStep,
     RisSendStep,
   ],
   exports: [OutboundMessageStore, RisMessageStep, RisSendStep],
 })
-export class RisModule implements OnModuleDestroy {
-  constructor(private readonly destination: RisDestination) {}
-
-  onModuleDestroy(): void {
-    this.destination.close();
-  }
-}
+export class RisModule {}

@@ -13,18 +13,23 @@ import { ResourceStore } from '../../fhir/resource-store.ts';
 import { acknowledgements } from '../../hl7/ack.ts';
 import { MllpServer } from '../../hl7/mllp-server.ts';
 import type { OruStored } from '../../kernel/handoffs.ts';
+import { Outbox } from '../../queue/outbox.ts';
 import type { StepResult } from '../step.ts';
+import { ERRORS_ANSWERED_MAX } from './default-profile.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
-import { RisDestination } from './ris-destination.ts';
+import { RisDestinations } from './ris-destinations.ts';
 import { RisMessageStep } from './ris-message.step.ts';
-import { ERRORS_ANSWERED_MAX, RETRY_MAX_MS, RisSendStep } from './ris-send.step.ts';
+import { RisProfiles } from './ris-profiles.ts';
+import { RETRY_MAX_MS, RisSendStep } from './ris-send.step.ts';
 
 let database: Database;
 let close: () => Promise<void>;
 let store: ResourceStore;
 let messages: OutboundMessageStore;
 let ris: RisPeer;
-let destination: RisDestination;
+let destination: RisDestinations;
+const destinationsOf = (env: NodeJS.ProcessEnv) =>
+  new RisDestinations(readSettings(env), new RisProfiles(store));
 
 beforeAll(async () => {
   ({ database, close } = await freshDatabase());
@@ -35,10 +40,10 @@ beforeAll(async () => {
 afterAll(() => close?.());
 beforeEach(async () => {
   ris = await startRis();
-  destination = new RisDestination(readSettings({ RIS_URL: ris.url.href, RIS_ACK_TIMEOUT_MS: '200' }));
+  destination = destinationsOf({ RIS_URL: ris.url.href, RIS_ACK_TIMEOUT_MS: '200' });
 });
 afterEach(async () => {
-  destination.close();
+  destination.onModuleDestroy();
   await ris.close();
 });
 
@@ -101,7 +106,7 @@ async function settle<T extends object>(result: StepResult<T>): Promise<T | null
   return (next as T | null) ?? (result.kind === 'done' ? result.next : null);
 }
 const compose = (id: string, versionId = 1) =>
-  new RisMessageStep(store, messages, destination).run({
+  new RisMessageStep(store, messages, destination, new Outbox()).run({
     diagnosticReportId: id,
     versionId,
     patientId: `p${count}`,
@@ -159,7 +164,7 @@ describe('Writing the message of a report', () => {
 
   it('does nothing where no RIS is configured or the report is gone', async () => {
     const report = await writeReport();
-    const nowhere = new RisMessageStep(store, messages, new RisDestination(readSettings({})));
+    const nowhere = new RisMessageStep(store, messages, destinationsOf({}), new Outbox());
     const handoff = { diagnosticReportId: report.id, versionId: 1, patientId: 'p' };
     expect(await nowhere.run(handoff)).toMatchObject({ kind: 'skipped', why: 'no RIS configured' });
     expect(await compose('missing')).toMatchObject({ kind: 'skipped' });
@@ -257,14 +262,16 @@ describe('The RIS as it is set', () => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
   };
-  const make = (env: NodeJS.ProcessEnv) => new RisDestination(readSettings(env));
+  const make = destinationsOf;
+  const profileOf = async (made: RisDestinations) => made.simple?.profile();
   const profile = (value: unknown) =>
     file('profile.json', typeof value === 'string' ? value : JSON.stringify(value));
 
-  it('has the profile of its file, which goes before the names in settings', () => {
+  it('has the profile of its file, which goes before the names in settings', async () => {
     const RIS_PROFILE = profile({ charset: '8859/1', narrative: 'FT', receivingApplication: 'FILE' });
-    const made = make({ RIS_PROFILE, HL7_RECEIVING_APPLICATION: 'SETTING', HL7_SENDING_FACILITY: 'HERE' });
-    expect(made.profile).toMatchObject({
+    const names = { HL7_RECEIVING_APPLICATION: 'SETTING', HL7_SENDING_FACILITY: 'HERE' };
+    const made = make({ RIS_URL: 'mllp://127.0.0.1:1', RIS_PROFILE, ...names });
+    expect(await profileOf(made)).toMatchObject({
       charset: '8859/1',
       narrative: 'FT',
       receivingApplication: 'FILE',
@@ -275,7 +282,7 @@ describe('The RIS as it is set', () => {
 
   it('is refused at start with every fault of the profile named', () => {
     const faults = () => make({ RIS_PROFILE: profile({ charset: 'EBCDIC', colour: 'red' }) });
-    expect(faults).toThrow(/2 fault\(s\): charset must be one of .*; colour is no setting/);
+    expect(faults).toThrow(/2 fault\(s\): .*charset must be one of/);
   });
 
   it.each(['[]', 'null', '{"charset":', '"x"'])('is refused when the profile is %s', (text) => {
@@ -311,8 +318,8 @@ describe('The RIS as it is set', () => {
     };
     const send = (env: NodeJS.ProcessEnv) => {
       const made = make({ RIS_URL, RIS_ACK_TIMEOUT_MS: '2000', ...env });
-      onTestFinished(() => made.close());
-      return made.send(Buffer.from('MSH|^~\\&|A|B|C|D|20260115||ORU^R01|7|P|2.5.1\r'), '7');
+      onTestFinished(() => made.onModuleDestroy());
+      return made.simple!.send(Buffer.from('MSH|^~\\&|A|B|C|D|20260115||ORU^R01|7|P|2.5.1\r'), '7');
     };
     expect(await send(tls)).toMatchObject({ code: 'AA', controlId: '7' });
     await expect(send({})).rejects.toMatchObject({ code: 'hl7.connection' });

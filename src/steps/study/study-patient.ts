@@ -23,12 +23,14 @@ export async function studyPatient(
   const patient = metadataToPatient(first);
   const number = patient.identifier?.find((identifier) => identifier.use === 'usual');
   if (number?.system && number.value) {
-    const known = (await store.findByIdentifier('Patient', number.system, number.value)).filter(
-      (stored) => !stored.deleted,
-    );
-    const [only] = known;
-    if (only && known.length === 1 && !contradicts(only.parse<Patient>(), patient))
-      return { id: only.id, create: null };
+    const known = (await store.findByIdentifier('Patient', number.system, number.value))
+      .filter((stored) => !stored.deleted)
+      .map((stored) => stored.parse<Patient>());
+    // One who was merged away has his number still, and the survivor has it as an old one: the survivor is meant.
+    const alive = known.filter((one) => !one.link?.some(({ type }) => type === 'replaced-by'));
+    const [only] = alive;
+    if (only && alive.length === 1 && !contradicts(only, patient))
+      return { id: String(only.id), create: null };
   }
   const id = number?.value
     ? stableId(

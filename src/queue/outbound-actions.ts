@@ -1,0 +1,51 @@
+import { Injectable } from '@nestjs/common';
+import type { Sql, Transaction } from '../database/database.ts';
+
+/** One receiver of result messages, as an operator sees it. */
+export interface OutboundDestination {
+  readonly name: string;
+  /** `mllp://host:port` or `mllps://host:port`. */
+  readonly address: string;
+  readonly profile: string;
+  /** When our client certificate for it ends; null without one. */
+  readonly certificateEndsAt: Date | null;
+}
+
+/** What an operator does to messages on their way out. Each is one transaction of the caller's, with whatever it notes down beside it. */
+export interface OutboundActions {
+  /**
+   * The same bytes with the same MSH-10 again, as the next of its lane. Throws `ris.unknown-message`; `ris.in-flight` when it waits already;
+   * `ris.newer-sent` when a newer version of the report was sent and `overNewer` does not say that this is known; `ris.not-sendable`
+   * when no message could be made of the record.
+   */
+  resend(tx: Transaction, messageId: string, options?: { readonly overNewer?: boolean }): Promise<void>;
+  /** A new message, with a new MSH-10, of what the record says now. It is made by a job. Throws `ris.unknown-message`. */
+  rebuild(tx: Transaction, messageId: string): Promise<void>;
+  /** It will not be sent any more. Throws `ris.unknown-message`; `ris.in-flight` when it was acknowledged or is being sent. */
+  discard(tx: Transaction, messageId: string, why: string): Promise<void>;
+  /** Nothing goes to the destination until it is released; no tries are used up. */
+  holdDestination(tx: Transaction, destination: string, by: string, reason: string): Promise<void>;
+  /** False when it was not held. */
+  releaseDestination(tx: Transaction, destination: string): Promise<boolean>;
+  holdLane(tx: Transaction, lane: string, by: string, reason: string): Promise<void>;
+  releaseLane(tx: Transaction, lane: string): Promise<boolean>;
+  destinations(): readonly OutboundDestination[];
+  /** Is this destination held now? */
+  isHeld(sql: Sql, destination: string): Promise<boolean>;
+}
+
+/** Where the step that sends offers its actions to whoever shows messages to operators: neither may know the other. */
+@Injectable()
+export class OutboundActionsHost {
+  private registered: OutboundActions | null = null;
+
+  use(actions: OutboundActions): void {
+    this.registered = actions;
+  }
+
+  /** Throws when no step that sends is loaded: a mistake in the wiring. */
+  get actions(): OutboundActions {
+    if (this.registered === null) throw new Error('No step that sends messages has registered its actions.');
+    return this.registered;
+  }
+}

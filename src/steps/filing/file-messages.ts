@@ -1,0 +1,62 @@
+import type { ResourceWrite } from '../../fhir/resource-store.ts';
+import { Failure } from '../../kernel/errors.ts';
+import type { FilingPlan } from './filing-plan.ts';
+import { type FilingGround, type Identified, OpenRecord } from './open-record.ts';
+
+/** One message: filed with what was got over, or refused for good. */
+export type Filed =
+  | { readonly kind: 'filed'; readonly flags: readonly string[] }
+  | { readonly kind: 'refused'; readonly failure: Failure };
+
+/**
+ * Files messages in their order, in the open transaction. Messages that share no number go together: all their numbers are looked up in one
+ * statement and all their changes written in one go, so that a batch takes as many round trips as its busiest patient has
+ * messages. A message that is refused changes nothing; the others are filed. Throws what may pass with a later try, and what nobody foresaw.
+ */
+export async function fileMessages(ground: FilingGround, plans: readonly FilingPlan[]): Promise<Filed[]> {
+  const filed: Filed[] = [];
+  for (const round of roundsOf(plans)) {
+    const ends = await fileRound(
+      ground,
+      round.map((at) => plans[at]!),
+    );
+    for (const [n, at] of round.entries()) filed[at] = ends[n]!;
+  }
+  return filed;
+}
+
+/** Which messages go together: each as early as it may, after all earlier ones that it shares a number with. */
+export function roundsOf(plans: readonly Pick<FilingPlan, 'keys'>[]): number[][] {
+  const rounds: number[][] = [];
+  const lastOf = new Map<string, number>();
+  for (const [at, { keys }] of plans.entries()) {
+    const round = 1 + Math.max(-1, ...keys.map((key) => lastOf.get(key) ?? -1));
+    rounds[round] ??= [];
+    rounds[round].push(at);
+    for (const key of keys) lastOf.set(key, round);
+  }
+  return rounds;
+}
+
+async function fileRound(ground: FilingGround, plans: readonly FilingPlan[]): Promise<Filed[]> {
+  const found = await ground.store.findByIdentifiers(
+    plans.flatMap(({ lookups }) => lookups),
+    ground.tx,
+  );
+  const known = found.map((stored) => stored.parse<Identified>());
+  const writes: ResourceWrite[] = [];
+  const filed: Filed[] = [];
+  for (const plan of plans) {
+    try {
+      const record = new OpenRecord(ground, known);
+      await plan.place(record);
+      writes.push(...record.writes());
+      filed.push({ kind: 'filed', flags: [...plan.flags, ...record.flags] });
+    } catch (error) {
+      if (!(error instanceof Failure) || error.retry || plan.alone) throw error;
+      filed.push({ kind: 'refused', failure: error });
+    }
+  }
+  await ground.store.write(ground.tx, writes);
+  return filed;
+}

@@ -1,0 +1,149 @@
+import type { Identifier, Resource } from '@medplum/fhirtypes';
+import type { Transaction } from '../../database/database.ts';
+import type { ResourceStore, ResourceWrite } from '../../fhir/resource-store.ts';
+import { Failure } from '../../kernel/errors.ts';
+import { stableId } from '../../kernel/stable-id.ts';
+import type { Outbox } from '../../queue/outbox.ts';
+
+export type Identified = Resource & { identifier?: Identifier[] };
+export type Kept<T extends Resource> = T & { id: string };
+
+/** Where filing happens: one transaction. */
+export interface FilingGround {
+  readonly tx: Transaction;
+  readonly store: ResourceStore;
+  readonly outbox: Outbox;
+}
+
+/**
+ * The record as one message sees it: the resources that have its numbers, and over them what it has put already. Nothing is written
+ * before the whole message was placed, so one that is refused leaves nothing.
+ */
+export class OpenRecord {
+  readonly flags: string[] = [];
+  private readonly puts = new Map<string, Kept<Resource>>();
+  private readonly flushed: Identified[] = [];
+  /** Of everything that was read; what is not in it is new. */
+  private readonly versions = new Map<string, string>();
+
+  constructor(
+    readonly ground: FilingGround,
+    private readonly known: readonly Identified[],
+  ) {
+    for (const one of known) this.remember(one);
+  }
+
+  /** Resources of the type that have the number, as they stand now. */
+  withNumber<T extends Identified>(type: T['resourceType'], number: Identifier): Kept<T>[] {
+    const newest = new Map(
+      [...this.known, ...this.flushed, ...this.puts.values()].map((one) => [keyOf(one), one]),
+    );
+    return [...newest.values()].filter(
+      (one) => one.resourceType === type && hasNumber(one, number),
+    ) as Kept<T>[];
+  }
+
+  /**
+   * The resource that has one of the numbers, the first number that is known deciding; the one that filing would have made before others,
+   * which came another way. Throws `fhir.multiple-matches`.
+   */
+  find<T extends Identified>(type: T['resourceType'], numbers: readonly Identifier[]): Kept<T> | null {
+    for (const number of numbers) {
+      const found = this.withNumber<T>(type, number);
+      const own = found.find((one) => one.id === idOf(type, number));
+      if (own) return own;
+      if (found.length > 1) throw severalHave(type);
+      if (found[0]) return found[0];
+    }
+    return null;
+  }
+
+  /** Reads a resource by its id; null when it is not there or deleted. */
+  async read<T extends Resource>(type: T['resourceType'], id: string): Promise<Kept<T> | null> {
+    const put = this.puts.get(`${type}/${id}`);
+    if (put) return put as Kept<T>;
+    const stored = await this.ground.store.read(type, id, this.ground.tx);
+    if (stored === null || stored.deleted) return null;
+    const resource = stored.parse<Kept<T>>();
+    this.remember(resource);
+    return resource;
+  }
+
+  /** Many at once, those that are there. */
+  async readMany<T extends Resource>(type: T['resourceType'], ids: readonly string[]): Promise<Kept<T>[]> {
+    if (ids.length === 0) return [];
+    const refs = ids.map((id) => ({ type, id }));
+    const all = (await this.ground.store.readMany(refs, this.ground.tx)).map((stored) =>
+      stored.parse<Kept<T>>(),
+    );
+    for (const one of all) this.remember(one);
+    return all;
+  }
+
+  private remember(one: Resource): void {
+    this.versions.set(keyOf(one), String(one.meta?.versionId));
+  }
+
+  /** The next version of a resource; the same content makes none. */
+  put(resource: Kept<Resource>): void {
+    this.puts.set(keyOf(resource), resource);
+  }
+
+  /** What was put, to be written if nobody else has changed it since it was read. */
+  writes(): ResourceWrite[] {
+    return [...this.puts.values()].map((resource) => ({
+      kind: 'update',
+      resource,
+      unchanged: 'skip',
+      ifVersion: this.versions.get(keyOf(resource)) ?? null,
+    }));
+  }
+
+  /** Writes what was put before the message is placed to its end: for one that is filed alone, whose transaction ends with it. */
+  async flush(): Promise<void> {
+    const written = await this.ground.store.write(this.ground.tx, this.writes());
+    for (const stored of written) this.versions.set(`${stored.type}/${stored.id}`, stored.versionId);
+    this.flushed.push(...(this.puts.values() as Iterable<Identified>));
+    this.puts.clear();
+  }
+}
+
+const keyOf = ({ resourceType, id }: Resource) => `${resourceType}/${id}`;
+
+/** The same number gives the same id, so that a message filed twice makes one resource. */
+export const idOf = (type: string, { system, value }: Identifier) =>
+  stableId(type, String(system), String(value));
+
+export function hasNumber(resource: Resource | { identifier?: Identifier[] }, number: Identifier): boolean {
+  const { identifier = [] } = resource as { identifier?: Identifier[] };
+  return identifier.some(({ system, value }) => system === number.system && value === number.value);
+}
+
+/** What the message says replaces, what it does not say stays; identifiers are added, never taken away. */
+export function mergeInto<T extends Identified>(known: Kept<T> | null, incoming: T, newId: string): Kept<T> {
+  if (known === null) return { ...incoming, id: newId };
+  const identifier = withNumbers(known.identifier, incoming.identifier);
+  return { ...known, ...incoming, ...(identifier.length > 0 ? { identifier } : {}), id: known.id };
+}
+
+/** The numbers of the first list, then those of the second that it lacks. */
+export function withNumbers(
+  first: readonly Identifier[] = [],
+  second: readonly Identifier[] = [],
+): Identifier[] {
+  const all = [...first];
+  for (const one of second) if (!hasNumber({ identifier: all }, one)) all.push(one);
+  return all;
+}
+
+export const keysOf = (resources: readonly Identified[]): string[] =>
+  resources.flatMap((one) =>
+    (one.identifier ?? []).map(({ system, value }) => `${one.resourceType} ${system} ${value}`),
+  );
+
+export function severalHave(type: string): Failure {
+  return new Failure(
+    'fhir.multiple-matches',
+    `Several ${type} resources have the number that was sent; mend that first.`,
+  );
+}

@@ -1,0 +1,243 @@
+import type {
+  Attachment,
+  CodeableConcept,
+  DiagnosticReport,
+  Identifier,
+  Reference,
+} from '@medplum/fhirtypes';
+import { STUDY_NUMBER_SYSTEMS } from '../../hl7/assigning-authority.ts';
+import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
+import { timestampToDateTime } from '../../hl7/timestamp.ts';
+import { xcnToReference } from '../../hl7/xcn-reference.ts';
+import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
+import { Failure } from '../../kernel/errors.ts';
+import { type Place, valuesAt } from './accession-places.ts';
+import {
+  cweToConcept,
+  eiToIdentifier,
+  mapRepetitions,
+  plain,
+  type SenderContext,
+} from './datatype-to-fhir.ts';
+import { obxToObservation, type ReportedObservation } from './obx-to-observation.ts';
+import { REPORT_STATUSES } from './result-status.ts';
+
+/** One OBR with its OBX, as resources without ids. */
+export interface ReportedResult {
+  readonly report: Omit<DiagnosticReport, 'subject' | 'result'>;
+  readonly observations: readonly { readonly key: string; readonly observation: ReportedObservation }[];
+  /** OBR-3, as its sender wrote it: by it our own results are known again. */
+  readonly filler: { readonly value: string; readonly namespace: string };
+  /** From OBX lines that name it; ''. */
+  readonly studyInstanceUid: string;
+  readonly flags: readonly string[];
+}
+
+/** ORU^R01 → its reports (v2-to-FHIR, segment maps OBR and OBX). Throws `hl7.missing` or `hl7.value`. */
+export function oruToReports(
+  message: Hl7Message,
+  context: SenderContext,
+  places: readonly Place[],
+): ReportedResult[] {
+  const groups: Group[] = [];
+  let orc: Hl7Segment | undefined;
+  for (const segment of message.segments) {
+    if (segment.name === 'ORC') orc = segment;
+    else if (segment.name === 'OBR') {
+      groups.push({ ...(orc ? { orc } : {}), obr: segment, rest: [] });
+      orc = undefined;
+    } else if (orc === undefined) groups.at(-1)?.rest.push(segment);
+  }
+  if (groups.length === 0)
+    throw wrong('hl7.missing', 'OBR', 'The message holds no report: send at least one OBR segment.');
+  return groups.map((group, at) => toResult(group, at, { ...context, places }));
+}
+
+interface Group {
+  readonly orc?: Hl7Segment;
+  readonly obr: Hl7Segment;
+  readonly rest: Hl7Segment[];
+}
+
+/** With the places where the site's accession number stands. */
+type ResultContext = SenderContext & { readonly places: readonly Place[] };
+
+function toResult({ orc, obr, rest }: Group, at: number, context: ResultContext): ReportedResult {
+  const identifier = numbersOf(orc, obr, context);
+  if (!identifier.some((one) => ['FILL', 'PLAC'].includes(one.type?.coding?.[0]?.code ?? '')))
+    throw wrong('hl7.missing', `OBR^${at + 1}^3`, 'A report has no number: send OBR-3, or OBR-2.');
+  const lines = rest.filter((segment) => segment.name === 'OBX');
+  const { status, flags } = statusOf(obr, lines, at);
+  const studyInstanceUid = lines.map(studyUidOf).find((uid) => uid !== '') ?? '';
+  const studyNumbers = studyInstanceUid
+    ? [{ system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${studyInstanceUid}` }]
+    : [];
+  const time = (text: string | undefined) => timestampToDateTime(plain(text), context.timeZone);
+  const [start, end, issued] = [time(obr.get(7)), time(obr.get(8)), instant(time(obr.get(22)))];
+  const interpreters = personsOf(obr, context);
+  const conclusion = textOf(lines.filter(isImpression));
+  const presentedForm = formsOf(lines, rest);
+  const category = plain(obr.get(24));
+  const report: ReportedResult['report'] = {
+    resourceType: 'DiagnosticReport',
+    identifier: [...identifier, ...studyNumbers],
+    status,
+    ...(category ? { category: [{ coding: [{ system: CODE_SYSTEMS.v2Diagnostic, code: category }] }] } : {}),
+    code: cweToConcept(obr.repetitions(4)[0]) ?? UNNAMED_REPORT,
+    ...(start && end ? { effectivePeriod: { start, end } } : start ? { effectiveDateTime: start } : {}),
+    ...(issued ? { issued } : {}),
+    ...(interpreters.length > 0 ? { resultsInterpreter: interpreters } : {}),
+    ...(conclusion ? { conclusion } : {}),
+    ...(presentedForm.length > 0 ? { presentedForm } : {}),
+  };
+  const filler = { value: plain(obr.get(3)) || plain(orc?.get(3)), namespace: plain(obr.get(3, 2)) };
+  return { report, observations: observationsOf(lines, context), filler, studyInstanceUid, flags };
+}
+
+const UNNAMED_REPORT: CodeableConcept = { text: 'Report' };
+
+/** Filler number first, for by it a report is known; then placer and accession, by which it finds its order. */
+function numbersOf(orc: Hl7Segment | undefined, obr: Hl7Segment, context: ResultContext): Identifier[] {
+  const number = (field: number, kind: 'placer' | 'filler', type: string) =>
+    [obr, orc].map((one) => eiToIdentifier(one?.repetitions(field)[0], kind, type, context));
+  const segments = [...(orc ? [orc] : []), obr];
+  const [accession = ''] = context.places.flatMap((place) => valuesAt(place, segments));
+  const all = [...number(3, 'filler', 'FILL'), ...number(2, 'placer', 'PLAC')].filter((one) => one !== null);
+  if (accession !== '') {
+    const type = { coding: [{ system: CODE_SYSTEMS.v2Identifier, code: 'ACSN' }] };
+    all.push({ type, system: STUDY_NUMBER_SYSTEMS.accession, value: accession });
+  }
+  return all.filter(
+    (one, at) => all.findIndex((other) => other.system === one.system && other.value === one.value) === at,
+  );
+}
+
+/**
+ * OBR-25. Where it is empty, lines that are all final or corrected make a final report; else nobody can say. A code that is no result status is
+ * refused: a report of unknown worth under a known name would be believed.
+ */
+function statusOf(
+  obr: Hl7Segment,
+  lines: readonly Hl7Segment[],
+  at: number,
+): { status: DiagnosticReport['status']; flags: string[] } {
+  const code = plain(obr.get(25)).toUpperCase();
+  if (code === '') {
+    const letters = lines.map((obx) => plain(obx.get(11)).toUpperCase());
+    const isFinal = letters.length > 0 && letters.every((letter) => ['F', 'C', 'U'].includes(letter));
+    return isFinal
+      ? { status: 'final', flags: ['status-from-lines'] }
+      : { status: 'unknown', flags: ['status-unknown'] };
+  }
+  const status = REPORT_STATUSES[code];
+  if (status) return { status, flags: [] };
+  throw wrong(
+    'hl7.value',
+    `OBR^${at + 1}^25`,
+    'OBR-25 is no result status: send P, F, C or X of table 0123.',
+  );
+}
+
+/** OBX of a Study Instance UID: 113014 of DICOM, as ST, or as HD with the UID in the second component. */
+function studyUidOf(obx: Hl7Segment): string {
+  const isStudy = plain(obx.get(3)) === '113014' || /^study instance uid$/i.test(plain(obx.text(3, 2)));
+  const uid = [plain(obx.get(5)), plain(obx.get(5, 2))].find((one) => UID.test(one)) ?? '';
+  return isStudy ? uid : '';
+}
+
+/** OBR-32: NDL, whose first component is the person with his parts as subcomponents; older senders write an XCN. */
+function personsOf(
+  obr: Hl7Segment,
+  context: SenderContext,
+): NonNullable<DiagnosticReport['resultsInterpreter']> {
+  return mapRepetitions(obr, 32, (one): Reference | null => {
+    const asXcn = plain(one.get(1, 2)) === '' && plain(one.get(1, 3)) === '';
+    if (asXcn) return xcnToReference(one, context.facility);
+    const [value, family, given] = [1, 2, 3].map((at) => plain(one.get(1, at)));
+    const display = [given, family].filter((part) => part).join(' ');
+    return { ...(value ? { identifier: { value } } : {}), ...(display ? { display } : {}) };
+  }) as NonNullable<DiagnosticReport['resultsInterpreter']>;
+}
+
+/** The same code under the same sub-id is the same line in every version of the report. */
+function observationsOf(
+  lines: readonly Hl7Segment[],
+  context: SenderContext,
+): ReportedResult['observations'] {
+  const seen = new Map<string, number>();
+  return lines.flatMap((obx) => {
+    const observation = obxToObservation(obx, context);
+    if (observation === null) return [];
+    const line = `${plain(obx.get(3))}|${plain(obx.get(3, 3))}|${plain(obx.get(4))}`;
+    const times = (seen.get(line) ?? 0) + 1;
+    seen.set(line, times);
+    return [{ key: `${line}|${times}`, observation }];
+  });
+}
+
+const TEXT_TYPES: ReadonlySet<string> = new Set(['TX', 'FT', 'ST']);
+const isText = (obx: Hl7Segment) => TEXT_TYPES.has(plain(obx.get(2)).toUpperCase());
+const isGone = (obx: Hl7Segment) => ['D', 'W', 'X'].includes(plain(obx.get(11)).toUpperCase());
+
+/** LOINC 19005-8, or the suffix IMP of chapter 7. */
+const isImpression = (obx: Hl7Segment) =>
+  plain(obx.get(3)) === '19005-8' ||
+  plain(obx.get(3, 1, 2)) === 'IMP' ||
+  /impression|conclusion/i.test(plain(obx.text(3, 2)));
+
+function textOf(lines: readonly Hl7Segment[]): string {
+  return lines
+    .filter((obx) => isText(obx) && !isGone(obx) && studyUidOf(obx) === '')
+    .flatMap((obx) => obx.repetitions(5).map((one) => one.text(1).replace(/\\\.br\\/g, '\n')))
+    .join('\n')
+    .trim();
+}
+
+/** The whole narrative as text; PDF as it came; links. */
+function formsOf(lines: readonly Hl7Segment[], rest: readonly Hl7Segment[]): Attachment[] {
+  const notes = rest
+    .filter(({ name }) => name === 'NTE')
+    .flatMap((nte) => nte.repetitions(3).map((one) => one.text(1)));
+  const text = [textOf(lines), ...notes].filter((one) => one.trim() !== '').join('\n');
+  const forms: Attachment[] = text
+    ? [{ contentType: 'text/plain; charset=utf-8', data: Buffer.from(text).toString('base64') }]
+    : [];
+  for (const obx of lines.filter((one) => !isGone(one))) {
+    const type = plain(obx.get(2)).toUpperCase();
+    const title = plain(obx.text(3, 2));
+    const named = title ? { title } : {};
+    const data = plain(obx.get(5, 5));
+    if (type === 'ED' && plain(obx.get(5, 4)).toLowerCase() === 'base64' && BASE64.test(data)) {
+      forms.push({ ...named, contentType: contentTypeOf(plain(obx.get(5, 2)), plain(obx.get(5, 3))), data });
+    }
+    const url = plain(obx.get(5));
+    if (type === 'RP' && /^https?:\/\/\S+$/i.test(url)) forms.push({ ...named, url });
+  }
+  return forms;
+}
+
+/** ED-2 and ED-3: `Application^PDF`, `application^pdf`, `IM^JPEG`. */
+function contentTypeOf(type: string, subtype: string): string {
+  const main = {
+    AP: 'application',
+    APPLICATION: 'application',
+    IM: 'image',
+    IMAGE: 'image',
+    TEXT: 'text',
+    TX: 'text',
+  };
+  const known = main[type.toUpperCase() as keyof typeof main] ?? 'application';
+  return subtype ? `${known}/${subtype.toLowerCase()}` : 'application/octet-stream';
+}
+
+/** FHIR's instant has a time and a zone, or it is left out. */
+const instant = (dateTime: string | null) => (dateTime?.includes('T') ? dateTime : null);
+
+const UID = /^(?=.{1,64}$)(0|[1-9]\d*)(\.(0|[1-9]\d*))+$/;
+const BASE64 = /^[A-Za-z0-9+/\s]+={0,2}\s*$/;
+
+function wrong(code: 'hl7.missing' | 'hl7.value', at: string, text: string): Failure {
+  return new Failure(code, text, {
+    issues: [{ at, text: code === 'hl7.missing' ? 'is missing' : 'cannot be used' }],
+  });
+}

@@ -1,0 +1,97 @@
+import { Injectable } from '@nestjs/common';
+import { Database, type Statement } from '../../database/database.ts';
+
+/** What waits for one destination. */
+export interface DestinationDepth {
+  readonly destination: string;
+  readonly waiting: number;
+  readonly lanes: number;
+  readonly oldest_s: number;
+  readonly last_ack_at: Date | null;
+}
+
+/** A lane with something in it: one patient at one destination, in order. */
+export interface LaneDepth {
+  readonly lane: string;
+  readonly destination: string;
+  readonly waiting: number;
+  readonly oldest_s: number;
+  /** The message that is next, or on its way; what follows waits for it. */
+  readonly head_id: string;
+  readonly head_control_id: string;
+  readonly head_attempts: number;
+  readonly head_error: string | null;
+  readonly head_sent_at: Date | null;
+}
+
+export interface Hold {
+  readonly destination: string;
+  /** Null: the whole destination. */
+  readonly lane: string | null;
+  readonly held_at: Date;
+  readonly held_by: string;
+  readonly reason: string;
+}
+
+/** The inbound side: what is stored and not yet filed, and what filing holds. */
+export interface FilingDepth {
+  readonly waiting: number;
+  readonly oldest_s: number;
+  readonly held: number;
+  readonly head_id: string | null;
+}
+
+export const LANES_SHOWN_MAX = 100;
+
+/** How deep the lanes are. Only rows that wait are looked at, by the index that has nothing else. */
+@Injectable()
+export class LaneStore {
+  constructor(private readonly database: Database) {}
+
+  destinations(): Promise<DestinationDepth[]> {
+    return this.database.run<DestinationDepth>(DESTINATIONS);
+  }
+
+  /** The lanes whose head has waited longest. */
+  lanes(): Promise<LaneDepth[]> {
+    return this.database.run<LaneDepth>(LANES, [LANES_SHOWN_MAX]);
+  }
+
+  holds(): Promise<Hold[]> {
+    return this.database.run<Hold>(HOLDS);
+  }
+
+  async filing(): Promise<FilingDepth> {
+    const [row] = await this.database.run<FilingDepth>(FILING);
+    return row ?? { waiting: 0, oldest_s: 0, held: 0, head_id: null };
+  }
+}
+
+/** `last_ack_at`: from the newest attempts; the index on the time of attempts is small. */
+const DESTINATIONS: Statement = {
+  name: 'hl7-lanes-destinations',
+  text: `SELECT destination, count(*)::int AS waiting, count(DISTINCT lane)::int AS lanes,
+      extract(epoch FROM now() - min(created_at))::float AS oldest_s,
+      (SELECT max(a.acked_at) FROM hl7_outbound a WHERE a.destination = m.destination AND a.created_at > now() - interval '1 day') AS last_ack_at
+    FROM hl7_outbound m WHERE m.state <> 'acknowledged' AND m.state = 'waiting' GROUP BY destination`,
+};
+const LANES: Statement = {
+  name: 'hl7-lanes',
+  text: `SELECT lane, destination, count(*)::int AS waiting, extract(epoch FROM now() - min(created_at))::float AS oldest_s,
+      (array_agg(id::text ORDER BY created_at, id))[1] AS head_id, (array_agg(control_id ORDER BY created_at, id))[1] AS head_control_id,
+      (array_agg(attempts ORDER BY created_at, id))[1] AS head_attempts, (array_agg(last_error ORDER BY created_at, id))[1] AS head_error,
+      (array_agg(sent_at ORDER BY created_at, id))[1] AS head_sent_at
+    FROM hl7_outbound WHERE state <> 'acknowledged' AND state = 'waiting' GROUP BY lane, destination ORDER BY min(created_at) LIMIT $1`,
+};
+const HOLDS: Statement = {
+  name: 'hl7-lanes-holds',
+  text: `SELECT destination, NULL AS lane, held_at, held_by, reason FROM hl7_destination
+    UNION ALL SELECT destination, lane, held_at, held_by, reason FROM hl7_lane_hold ORDER BY held_at DESC LIMIT 1000`,
+};
+const FILING: Statement = {
+  name: 'hl7-lanes-filing',
+  text: `SELECT (SELECT count(*)::int FROM hl7_inbound WHERE filing_outcome IS NULL) AS waiting,
+      coalesce((SELECT extract(epoch FROM now() - min(received_at))::float FROM hl7_inbound WHERE filing_outcome IS NULL), 0) AS oldest_s,
+      (SELECT count(*)::int FROM hl7_inbound WHERE filing_outcome NOT IN ('filed', 'refused')) AS held,
+      (SELECT id::text FROM hl7_inbound WHERE filing_outcome IS NULL ORDER BY id LIMIT 1) AS head_id`,
+};

@@ -1,0 +1,98 @@
+import { type Hl7Message, type Hl7Segment, readMessage } from '../../hl7/codec.ts';
+import { readHeader } from '../../hl7/message-header.ts';
+import { SEGMENT_NAMES } from './field-names.ts';
+import type { MessageTree, TreeField, TreeSegment } from './shown.ts';
+
+export interface TreeOptions {
+  /** Show patient data. */
+  readonly unmask: boolean;
+}
+
+/** Stands for what is masked, however long it is. */
+export const MASK = '•••';
+/** A message of thousands of segments is looked at as a file, not on a page. */
+export const SEGMENTS_SHOWN_MAX = 500;
+/** A PDF in OBX-5 has megabytes; nobody reads them here. */
+export const VALUE_CHARS_SHOWN_MAX = 2_000;
+/** No data type of the standard has more. */
+const COMPONENTS_MAX = 30;
+
+/** Bytes → tree. Never throws: what cannot be read shows its header and nothing else. */
+export function messageTree(bytes: Buffer, options: TreeOptions): MessageTree {
+  const message = tryRead(bytes);
+  if (message === null) return headerOnly(bytes);
+  const shown = message.segments.slice(0, SEGMENTS_SHOWN_MAX);
+  const segments = shown.map((segment) => toSegment(segment, message, options));
+  return {
+    segments,
+    more: message.segments.length > shown.length,
+    unreadable: false,
+    raw: segments.map(toLine),
+  };
+}
+
+function tryRead(bytes: Buffer): Hl7Message | null {
+  try {
+    return readMessage(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** May this field be seen by somebody who may not see patient data? */
+export function isShown(segment: string, field: number): boolean {
+  return Object.hasOwn(SEGMENT_NAMES, segment) && SEGMENT_NAMES[segment]?.shown.includes(field) === true;
+}
+
+function toSegment(segment: Hl7Segment, message: Hl7Message, { unmask }: TreeOptions): TreeSegment {
+  const names = Object.hasOwn(SEGMENT_NAMES, segment.name) ? SEGMENT_NAMES[segment.name] : undefined;
+  const fields: TreeField[] = [];
+  const isHeader = segment.name === 'MSH';
+  if (isHeader) {
+    for (const n of [1, 2])
+      fields.push({ n, name: names?.fields[n] ?? '', values: [[message.get('MSH', 1, n)]], masked: false });
+  }
+  for (let n = isHeader ? 3 : 1; n <= segment.lastField; n += 1) {
+    const values = segment.repetitions(n).map((repetition) => {
+      const components: string[] = [];
+      for (let c = 1; c <= COMPONENTS_MAX; c += 1) components.push(repetition.text(c));
+      while (components.length > 1 && components.at(-1) === '') components.pop();
+      return components;
+    });
+    if (values.every((components) => components.every((one) => one === ''))) continue;
+    const masked = !unmask && !isShown(segment.name, n);
+    const seen = (text: string) => (masked ? maskOf(text) : cut(text));
+    fields.push({ n, name: names?.fields[n] ?? '', values: values.map((all) => all.map(seen)), masked });
+  }
+  return { name: segment.name, title: names?.title ?? '', fields };
+}
+
+/** HL7's "delete this" (`""`) is no patient data, and explains what a message did. */
+const maskOf = (text: string) => (text === '' || text === '""' ? text : MASK);
+
+function cut(text: string): string {
+  if (text.length <= VALUE_CHARS_SHOWN_MAX) return text;
+  return `${text.slice(0, VALUE_CHARS_SHOWN_MAX)}… (${text.length} characters)`;
+}
+
+function toLine({ name, fields }: TreeSegment): string {
+  const cells: string[] = [];
+  for (const { n, values } of fields) {
+    if (name === 'MSH' && n === 1) continue;
+    cells[n - (name === 'MSH' ? 2 : 1)] = values.map((components) => components.join('^')).join('~');
+  }
+  return `${name}|${Array.from(cells, (cell) => cell ?? '').join('|')}`;
+}
+
+/** Of what the codec refuses the header may still be read; the rest could be anything. */
+function headerOnly(bytes: Buffer): MessageTree {
+  const header = readHeader(bytes);
+  const names = SEGMENT_NAMES['MSH'];
+  const fields: TreeField[] = [];
+  for (const n of header === null ? [] : (names?.shown ?? [])) {
+    const text = header?.field(n) ?? '';
+    if (text !== '') fields.push({ n, name: names?.fields[n] ?? '', values: [[cut(text)]], masked: false });
+  }
+  const segments = fields.length === 0 ? [] : [{ name: 'MSH', title: names?.title ?? '', fields }];
+  return { segments, more: true, unreadable: true, raw: [] };
+}

@@ -1,0 +1,220 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { Database, type Transaction } from '../../database/database.ts';
+import { Failure } from '../../kernel/errors.ts';
+import { FILING_KEY, FILING_QUEUE } from '../../kernel/handoffs.ts';
+import { LOGGER } from '../../kernel/log.ts';
+import { OutboundActionsHost } from '../../queue/outbound-actions.ts';
+import { Outbox } from '../../queue/outbox.ts';
+import { ActionStore } from './action.store.ts';
+import { MessageLogStore } from './message-log.store.ts';
+import type { Direction, MessageQuery } from './message-query.ts';
+
+/** What can be done to one message, by direction. */
+export const MESSAGE_ACTIONS = {
+  in: ['replay', 'discard'],
+  out: ['resend', 'rebuild', 'discard'],
+} as const satisfies Record<Direction, readonly string[]>;
+export type MessageAction = 'replay' | 'resend' | 'rebuild' | 'discard';
+
+/** Who does it and why. */
+export interface Because {
+  readonly actor: string;
+  readonly reason: string;
+  /** Resend older bytes though a newer version of the report was sent. */
+  readonly overNewer?: boolean;
+}
+
+export interface BulkCount {
+  readonly action: MessageAction;
+  readonly direction: Direction;
+  readonly count: number;
+  /** There are more than one bulk action takes; do it again afterwards. */
+  readonly more: boolean;
+  /** Names exactly what was counted. */
+  readonly token: string;
+}
+
+export interface BulkEnd {
+  readonly done: number;
+  /** Messages that had changed meanwhile: failure code → how many. */
+  readonly skipped: Readonly<Record<string, number>>;
+}
+
+/** Each message is a transaction of a few milliseconds: so many end within the patience of a person and of a proxy. */
+export const BULK_MESSAGES_MAX = 1_000;
+
+/**
+ * What an operator can do. Each deed and its line in the log are one transaction. A bulk action is counted first, then done to exactly the messages
+ * that were counted, each in a transaction of its own: what cannot be done to one of them is said and does not undo the others.
+ */
+@Injectable()
+export class OperatorActions {
+  constructor(
+    private readonly database: Database,
+    private readonly messages: MessageLogStore,
+    private readonly log: ActionStore,
+    private readonly outbound: OutboundActionsHost,
+    private readonly outbox: Outbox,
+    @Inject(LOGGER) private readonly logger: Pick<Logger, 'warn'>,
+  ) {}
+
+  async toMessage(direction: Direction, id: string, action: MessageAction, because: Because): Promise<void> {
+    await this.database.transaction((tx) => this.act(tx, direction, id, action, because));
+    if (action === 'replay') await this.callFiling();
+  }
+
+  async hold(
+    target: { destination: string; lane: string | null },
+    { actor, reason }: Because,
+  ): Promise<void> {
+    const { destination, lane } = target;
+    await this.database.transaction(async (tx) => {
+      if (lane === null) await this.outbound.actions.holdDestination(tx, destination, actor, reason);
+      else await this.outbound.actions.holdLane(tx, lane, actor, reason);
+      await this.log.note(tx, {
+        actor,
+        action: 'hold',
+        destination,
+        ...(lane === null ? {} : { lane }),
+        reason,
+      });
+    });
+    this.logger.warn({ destination, lane: lane !== null }, 'held by an operator');
+  }
+
+  /** Throws `hl7.not-held` when there is nothing to release. */
+  async release(
+    target: { destination: string; lane: string | null },
+    { actor, reason }: Because,
+  ): Promise<void> {
+    const { destination, lane } = target;
+    await this.database.transaction(async (tx) => {
+      const { actions } = this.outbound;
+      const was =
+        lane === null
+          ? await actions.releaseDestination(tx, destination)
+          : await actions.releaseLane(tx, lane);
+      if (!was) throw new Failure('hl7.not-held', 'This is not held: look at GET /hl7/lanes for what is.');
+      await this.log.note(tx, {
+        actor,
+        action: 'release',
+        destination,
+        ...(lane === null ? {} : { lane }),
+        reason,
+      });
+    });
+    this.logger.warn({ destination, lane: lane !== null }, 'released by an operator');
+  }
+
+  async count(
+    query: MessageQuery,
+    direction: Direction,
+    action: MessageAction,
+    actor: string,
+  ): Promise<BulkCount> {
+    const found = await this.messages.select(direction, query, BULK_MESSAGES_MAX + 1);
+    const messageIds = found.slice(0, BULK_MESSAGES_MAX);
+    const token = await this.log.keepSelection(actor, { action, direction, messageIds });
+    return { action, direction, count: messageIds.length, more: found.length > messageIds.length, token };
+  }
+
+  /** Throws `hl7.selection` when the token names nothing (any more). */
+  async toSelection(token: string, because: Because): Promise<BulkEnd> {
+    const selection = await this.database.transaction(async (tx) => {
+      const one = await this.log.useSelection(tx, because.actor, token);
+      if (one === null)
+        throw new Failure(
+          'hl7.selection',
+          'This count is too old, was used, or is of somebody else: count again.',
+        );
+      const detail = { messages: one.messageIds.length };
+      await this.log.note(tx, {
+        actor: because.actor,
+        action: `bulk-${one.action}`,
+        direction: one.direction,
+        reason: because.reason,
+        detail,
+      });
+      return one;
+    });
+    const skipped: Record<string, number> = {};
+    let done = 0;
+    for (const id of selection.messageIds) {
+      const action = selection.action as MessageAction;
+      const code = await this.database
+        .transaction((tx) => this.act(tx, selection.direction, id, action, because))
+        .then(() => null, codeOf);
+      if (code === null) done += 1;
+      else skipped[code] = (skipped[code] ?? 0) + 1;
+    }
+    if (selection.action === 'replay') await this.callFiling();
+    return { done, skipped };
+  }
+
+  private async act(
+    tx: Transaction,
+    direction: Direction,
+    id: string,
+    action: MessageAction,
+    because: Because,
+  ): Promise<void> {
+    const message = await this.messages.message(direction, id, tx);
+    if (message === null)
+      throw new Failure('hl7.unknown-message', 'There is no such message in the log; its time may be over.');
+    const { actor, reason } = because;
+    if (direction === 'in') await this.actOnInbound(tx, id, action);
+    else await this.actOnOutbound(tx, id, action, because);
+    const detail = {
+      status: message.status,
+      error: message.reason,
+      ...(because.overNewer ? { overNewer: true } : {}),
+    };
+    await this.log.note(tx, {
+      actor,
+      action,
+      direction,
+      messageId: id,
+      ...(message.destination === null ? {} : { destination: message.destination }),
+      ...(message.lane === null ? {} : { lane: message.lane }),
+      reason,
+      detail,
+    });
+  }
+
+  private async actOnInbound(tx: Transaction, id: string, action: MessageAction): Promise<void> {
+    const done =
+      action === 'replay'
+        ? await this.messages.fileAgain(tx, id)
+        : await this.messages.discardInbound(tx, id);
+    if (!done)
+      throw new Failure(
+        'hl7.not-open',
+        'Only a message that filing holds can be filed again or discarded: this one has ended or waits.',
+      );
+  }
+
+  private async actOnOutbound(
+    tx: Transaction,
+    id: string,
+    action: MessageAction,
+    because: Because,
+  ): Promise<void> {
+    const { actions } = this.outbound;
+    if (action === 'resend') await actions.resend(tx, id, { overNewer: because.overNewer ?? false });
+    else if (action === 'rebuild') await actions.rebuild(tx, id);
+    else await actions.discard(tx, id, because.reason);
+  }
+
+  /** After the commit; when this is lost, the sweep of the inlet makes up for it. */
+  private async callFiling(): Promise<void> {
+    await this.database
+      .transaction((tx) => this.outbox.add(tx, [{ queue: FILING_QUEUE, key: FILING_KEY, payload: {} }]))
+      .catch(() => undefined);
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof Failure && !error.retry) return error.code;
+  throw error;
+}

@@ -1,0 +1,137 @@
+import { useState } from 'preact/hooks';
+import type { BulkDone, Counted, DeadGroups } from './api.ts';
+import { SignedOut } from './api.ts';
+import type { ViewProps } from './operator.tsx';
+import { plural, sayTime } from './say.ts';
+import { usePolled } from './use-polled.ts';
+
+type Group = DeadGroups['groups'][number];
+
+const ACTIONS: Readonly<
+  Record<'in' | 'out', readonly (readonly [action: string, label: string, explain: string])[]>
+> = {
+  in: [
+    ['replay', 'File again', 'Each of them is filed anew, in the order in which they came.'],
+    ['discard', 'Discard', 'Each of them is marked as dealt with. They stay in the log.'],
+  ],
+  out: [
+    [
+      'resend',
+      'Resend same bytes',
+      'Each of them goes out again with the same control ID, oldest first. One that a newer version has followed is passed over.',
+    ],
+    ['rebuild', 'Rebuild new version', 'For each of them a new message is made of what the record says now.'],
+    ['discard', 'Discard', 'Each of them is marked as dealt with. They stay in the log.'],
+  ],
+};
+
+/** What nobody has dealt with yet, by reason. A bulk action first counts, then acts on exactly what was counted. */
+export function DeadView({ api, onSignedOut, ask }: ViewProps) {
+  const { data, fault, refresh } = usePolled('dead', (signal) => api.dead(signal), onSignedOut);
+  const [refused, setRefused] = useState<string | null>(null);
+  if (data === null) return <p class="nothing">{fault ?? 'Reading'}</p>;
+  if (data.groups.length === 0) return <p class="nothing">Nothing waits for a person.</p>;
+
+  const begin = async (group: Group, action: string, label: string, explain: string) => {
+    setRefused(null);
+    try {
+      const filter = {
+        status: group.status,
+        reason: group.reason,
+        ...(group.direction === 'out' ? { destination: group.partner } : { sender: group.partner }),
+      };
+      const counted = await api.act<Counted>('bulk/count', { direction: group.direction, action, filter });
+      const deed = {
+        title: `${label}: ${plural(counted.count, 'message')}?`,
+        explain: `${explain} It is done to exactly the ${counted.count} counted now.${counted.more ? ' There are more; repeat it afterwards.' : ''}`,
+        confirm: `${label} (${counted.count})`,
+        act: async (reason: string) =>
+          sayEnd(await api.act<BulkDone>('bulk', { token: counted.token, reason })),
+      };
+      ask(deed, refresh);
+    } catch (error) {
+      if (error instanceof SignedOut) onSignedOut(error.status);
+      else setRefused((error as Error).message);
+    }
+  };
+
+  return (
+    <>
+      <p role="alert" class="fault">
+        {refused}
+      </p>
+      <div class="scroll">
+        <table>
+          <caption>By reason, most first</caption>
+          <thead>
+            <tr>
+              <th scope="col">Reason</th>
+              <th scope="col">Status</th>
+              <th scope="col">From or to</th>
+              <th scope="col" class="number">
+                Messages
+              </th>
+              <th scope="col">Oldest</th>
+              <th scope="col">Newest</th>
+              <th scope="col">For all of them</th>
+            </tr>
+          </thead>
+          <tbody>
+            {data.groups.map((group) => (
+              <GroupRow
+                key={`${group.direction} ${group.partner} ${group.status} ${group.reason}`}
+                group={group}
+                begin={begin}
+              />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}
+
+interface GroupRowProps {
+  readonly group: Group;
+  readonly begin: (group: Group, action: string, label: string, explain: string) => Promise<void>;
+}
+
+function GroupRow({ group, begin }: GroupRowProps) {
+  return (
+    <tr>
+      <th scope="row">{group.reason}</th>
+      <td>
+        <span class="badge bad">{group.status}</span>
+      </td>
+      <td>
+        {group.direction} {group.partner}
+      </td>
+      <td class="number">
+        <a href={searchLink(group)}>{group.messages}</a>
+      </td>
+      <td class="time">{sayTime(group.oldest)}</td>
+      <td class="time">{sayTime(group.newest)}</td>
+      <td class="buttons">
+        {ACTIONS[group.direction].map(([action, label, explain]) => (
+          <button key={action} type="button" onClick={() => void begin(group, action, label, explain)}>
+            {label}
+          </button>
+        ))}
+      </td>
+    </tr>
+  );
+}
+
+function searchLink(group: Group): string {
+  const search = new URLSearchParams({
+    direction: group.direction,
+    status: group.status,
+    reason: group.reason,
+  });
+  return `#/messages?${search}`;
+}
+
+function sayEnd({ done, skipped }: BulkDone): string {
+  const left = Object.entries(skipped).map(([code, n]) => `${n} passed over (${code})`);
+  return [`Done: ${plural(done, 'message')}`, ...left].join('; ');
+}

@@ -1,0 +1,183 @@
+import type { LanesView as Lanes } from './api.ts';
+import type { ViewProps } from './operator.tsx';
+import { plural, sayAge, sayTime } from './say.ts';
+import { usePolled } from './use-polled.ts';
+import { messageLink } from './use-route.ts';
+
+type Held = { readonly at: string; readonly by: string; readonly reason: string } | null;
+
+/** Where messages wait: destinations, the lanes within them with the head that blocks, and what came in and is not filed yet. */
+export function LanesView({ api, onSignedOut, ask }: ViewProps) {
+  const { data, fault, refresh } = usePolled('lanes', (signal) => api.lanes(signal), onSignedOut);
+  if (data === null) return <p class="nothing">{fault ?? 'Reading the lanes'}</p>;
+
+  const hold = (destination: string, lane: string | null, held: Held) => {
+    const what = lane === null ? `destination ${destination}` : `one lane of ${destination}`;
+    const target = { destination, ...(lane === null ? {} : { lane }) };
+    const deed =
+      held === null
+        ? {
+            title: `Hold ${what}?`,
+            explain:
+              'Nothing more is sent there until it is released. What comes waits in order; nothing is lost and no tries are used up.',
+            confirm: 'Hold',
+            act: async (reason: string) => {
+              await api.act('holds', { ...target, reason });
+              return `Held: ${what}.`;
+            },
+          }
+        : {
+            title: `Release ${what}?`,
+            explain: 'What waits is sent now, in its order.',
+            confirm: 'Release',
+            act: async (reason: string) => {
+              await api.act('holds/release', { ...target, reason });
+              return `Released: ${what}.`;
+            },
+          };
+    ask(deed, refresh);
+  };
+  const button = (destination: string, lane: string | null, held: Held) => (
+    <button type="button" onClick={() => hold(destination, lane, held)}>
+      {held === null ? 'Hold' : 'Release'}
+      <span class="aside"> {lane === null ? destination : `lane ${lane}`}</span>
+    </button>
+  );
+
+  return (
+    <>
+      <Destinations data={data} button={button} />
+      <Heads data={data} button={button} />
+      <h3>In</h3>
+      <p>
+        {data.filing.waiting === 0
+          ? 'Nothing waits to be filed.'
+          : `${plural(data.filing.waiting, 'message')} to be filed, the oldest since ${sayAge(data.filing.oldestSeconds)}.`}{' '}
+        {data.filing.held > 0 && (
+          <a href="#/dead">{plural(data.filing.held, 'message')} could not be filed</a>
+        )}
+      </p>
+    </>
+  );
+}
+
+interface PartProps {
+  readonly data: Lanes;
+  readonly button: (destination: string, lane: string | null, held: Held) => preact.JSX.Element;
+}
+
+function Destinations({ data, button }: PartProps) {
+  if (data.destinations.length === 0) return <p class="nothing">No destination is configured.</p>;
+  return (
+    <div class="scroll">
+      <table>
+        <caption>Destinations</caption>
+        <thead>
+          <tr>
+            <th scope="col">Destination</th>
+            <th scope="col">State</th>
+            <th scope="col" class="number">
+              Waiting
+            </th>
+            <th scope="col" class="number">
+              Lanes
+            </th>
+            <th scope="col" class="number">
+              Oldest
+            </th>
+            <th scope="col">Last acknowledged</th>
+            <th scope="col">
+              <span class="aside">Do</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {data.destinations.map((one) => (
+            <tr key={one.destination}>
+              <th scope="row">
+                {one.destination}
+                {one.profile && <span class="quiet"> profile {one.profile}</span>}
+              </th>
+              <td>
+                {one.held ? <HeldSign held={one.held} /> : one.waiting === 0 ? 'nothing waits' : 'sending'}
+              </td>
+              <td class="number">{one.waiting}</td>
+              <td class="number">{one.lanes}</td>
+              <td class="number">{one.waiting === 0 ? '' : sayAge(one.oldestUnsentSeconds)}</td>
+              <td>{sayTime(one.lastAckAt)}</td>
+              <td>{button(one.destination, null, one.held)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Heads({ data, button }: PartProps) {
+  const held = data.heldEmpty.map((one) => ({ ...one, waiting: 0, oldestUnsentSeconds: 0, head: null }));
+  const lanes = [...data.lanes, ...held];
+  if (lanes.length === 0) return null;
+  return (
+    <div class="scroll">
+      <table>
+        <caption>Lanes that wait, oldest first. The head is sent before all that follows it.</caption>
+        <thead>
+          <tr>
+            <th scope="col">Lane</th>
+            <th scope="col">State</th>
+            <th scope="col" class="number">
+              Waiting
+            </th>
+            <th scope="col" class="number">
+              Head since
+            </th>
+            <th scope="col">Head</th>
+            <th scope="col" class="number">
+              Tries
+            </th>
+            <th scope="col">Last error of the head</th>
+            <th scope="col">
+              <span class="aside">Do</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {lanes.map((one) => (
+            <tr key={one.lane}>
+              <th scope="row" class="lane">
+                {one.lane}
+              </th>
+              <td>
+                {one.held ? (
+                  <HeldSign held={one.held} />
+                ) : one.head?.lastError ? (
+                  <span class="badge bad">blocked</span>
+                ) : (
+                  'waits'
+                )}
+              </td>
+              <td class="number">{one.waiting}</td>
+              <td class="number">{one.head ? sayAge(one.oldestUnsentSeconds) : ''}</td>
+              <td>{one.head && <a href={messageLink('out', one.head.id)}>{one.head.controlId}</a>}</td>
+              <td class="number">{one.head?.attempts ?? ''}</td>
+              <td>{one.head?.lastError ?? ''}</td>
+              <td>{button(one.destination, one.lane, one.held)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function HeldSign({ held }: { held: NonNullable<Held> }) {
+  return (
+    <>
+      <span class="badge bad">held</span>{' '}
+      <span class="quiet">
+        {sayTime(held.at)} by {held.by}: {held.reason}
+      </span>
+    </>
+  );
+}

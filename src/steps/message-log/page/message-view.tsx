@@ -1,0 +1,175 @@
+import { useState } from 'preact/hooks';
+import type { Deed } from './act-dialog.tsx';
+import type { Api, ShownWhole } from './api.ts';
+import { MessageHistory } from './message-history.tsx';
+import type { ViewProps } from './operator.tsx';
+import { isBad, sayBytes, sayTime } from './say.ts';
+import { TreeView } from './tree-view.tsx';
+import { POLL_MS, usePolled } from './use-polled.ts';
+
+interface MessageViewProps extends ViewProps {
+  readonly direction: string;
+  readonly id: string;
+}
+
+/** One message: what it says, what became of it, and what can be done. */
+export function MessageView({ api, onSignedOut, ask, direction, id }: MessageViewProps) {
+  const [unmask, setUnmask] = useState(false);
+  const look = (signal: AbortSignal) => api.message(direction, id, unmask, signal);
+  // Each look at patient data is logged: unmasked, the page looks once.
+  const { data, fault, refresh } = usePolled(
+    `${direction} ${id} ${unmask}`,
+    look,
+    onSignedOut,
+    unmask ? 0 : POLL_MS,
+  );
+  if (data === null) {
+    return (
+      <p class="nothing">
+        {fault ?? 'Reading the message'}{' '}
+        {fault && unmask && (
+          <button type="button" onClick={() => setUnmask(false)}>
+            Back to the masked message
+          </button>
+        )}
+      </p>
+    );
+  }
+  return (
+    <>
+      <Facts message={data} />
+      <div class="buttons">
+        {deedsFor(data, api).map((deed) => (
+          <button key={deed.confirm} type="button" onClick={() => ask(deed, refresh)}>
+            {deed.confirm}
+          </button>
+        ))}
+        <button type="button" aria-pressed={unmask} onClick={() => setUnmask(!unmask)}>
+          {unmask ? 'Mask patient data' : 'Show patient data (is logged)'}
+        </button>
+      </div>
+      <MessageHistory message={data} />
+      {data.droppedAt !== null && (
+        <p class="nothing">The bytes were dropped on {sayTime(data.droppedAt)}: their time was over.</p>
+      )}
+      {data.tree && (
+        <div class="columns">
+          <div>
+            <h3>Fields</h3>
+            <TreeView tree={data.tree} label="Fields of the message" />
+          </div>
+          <div>
+            <h3>Message</h3>
+            <Raw lines={data.tree.raw} label="Message" />
+            {data.ack && (
+              <>
+                <h3>{data.direction === 'in' ? 'Acknowledgement sent' : 'Last acknowledgement'}</h3>
+                <Raw lines={data.ack.raw} label="Acknowledgement" />
+              </>
+            )}
+          </div>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Raw({ lines, label }: { lines: readonly string[]; label: string }) {
+  return (
+    <section aria-label={label}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+      <pre tabIndex={0}>{lines.join('\n')}</pre>
+    </section>
+  );
+}
+
+function Facts({ message }: { message: ShownWhole }) {
+  const facts: readonly (readonly [string, string | null])[] = [
+    [
+      message.direction === 'in' ? 'From' : 'To',
+      message.partner + (message.peer === '' ? '' : ` (${message.peer})`),
+    ],
+    ['Type', message.type],
+    ['Control ID', message.controlId],
+    [message.direction === 'in' ? 'Received' : 'Made', sayTime(message.at)],
+    [message.direction === 'in' ? 'Filed' : 'Acknowledged', sayTime(message.endedAt)],
+    ['Reason', message.reason],
+    ['Where', message.outcome.location],
+    ['Error class', message.errorClass],
+    ['MRN', message.mrn],
+    ['Accession', message.accession],
+    ['Lane', message.lane],
+    ['Size', sayBytes(message.bytes)],
+    ['Came again', message.repeats > 0 ? `${message.repeats} times` : null],
+    ['Flags', message.flags.join(', ')],
+    [
+      'Report',
+      message.report &&
+        `${message.report.id} version ${message.report.version}, status ${message.report.resultStatus}`,
+    ],
+    ['Profile', message.report?.profile ?? null],
+  ];
+  return (
+    <dl class="facts">
+      <div>
+        <dt>Status</dt>
+        <dd>
+          <span class={isBad(message.status) ? 'badge bad' : 'badge'}>{message.status}</span>
+        </dd>
+      </div>
+      {facts
+        .filter(([, value]) => value !== null && value !== '')
+        .map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+    </dl>
+  );
+}
+
+/** What makes sense for a message in its state; the server has the last word. */
+function deedsFor(message: ShownWhole, api: Api): Deed[] {
+  const { direction, id } = message;
+  const act = (action: string, words: string) => async (reason: string, checked: boolean) => {
+    await api.act(`messages/${direction}/${id}/${action}`, {
+      reason,
+      ...(checked ? { overNewer: true } : {}),
+    });
+    return words;
+  };
+  const discard: Deed = {
+    title: 'Discard this message?',
+    explain: 'It is marked as dealt with, and nothing more is done with it. It stays in the log.',
+    confirm: 'Discard',
+    act: act('discard', 'Discarded.'),
+  };
+  if (direction === 'in') {
+    if (message.status !== 'held') return [];
+    const replay: Deed = {
+      title: 'File this message again?',
+      explain:
+        'It is filed anew, as it came. What was filed from later messages meanwhile may be overwritten by what this one says.',
+      confirm: 'File again',
+      act: act('replay', 'The message waits to be filed.'),
+    };
+    return [replay, discard];
+  }
+  const resend: Deed = {
+    title: 'Send the same bytes again?',
+    explain:
+      'The same message with the same control ID goes out again, as the next of its lane. For a receiver that lost it.',
+    confirm: 'Resend same bytes',
+    check: 'Also when a newer version of the report was sent: I know that this may overwrite it.',
+    act: act('resend', 'The same bytes wait to be sent again.'),
+  };
+  const rebuild: Deed = {
+    title: 'Make a new message?',
+    explain: 'A new message with a new control ID is made of what the record says now, and sent.',
+    confirm: 'Rebuild new version',
+    act: act('rebuild', 'A new message is being made.'),
+  };
+  const isOpen = message.status === 'waiting' || isBad(message.status);
+  return [...(message.status === 'waiting' ? [] : [resend]), rebuild, ...(isOpen ? [discard] : [])];
+}

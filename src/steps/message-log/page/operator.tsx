@@ -1,0 +1,149 @@
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { ActDialog, type Deed } from './act-dialog.tsx';
+import type { Alert, Api } from './api.ts';
+import { DeadView } from './dead-view.tsx';
+import { LanesView } from './lanes-view.tsx';
+import { LogView } from './log-view.tsx';
+import { MessageView } from './message-view.tsx';
+import { plural } from './say.ts';
+import { SearchView } from './search-view.tsx';
+import { type Polled, usePolled } from './use-polled.ts';
+import { type Route, useRoute } from './use-route.ts';
+
+export interface ViewProps {
+  readonly api: Api;
+  readonly onSignedOut: (status: number) => void;
+  /** Asks for confirmation and reason, then does it; `after` runs when it was done. */
+  readonly ask: (deed: Deed, after: () => void) => void;
+}
+
+interface OperatorProps {
+  readonly api: Api;
+  readonly onSignedOut: (status: number) => void;
+  readonly signOut: () => void;
+}
+
+const TABS: readonly (readonly [view: Route['view'], label: string])[] = [
+  ['lanes', 'Lanes'],
+  ['messages', 'Messages'],
+  ['dead', 'Dead letters'],
+  ['log', 'Log of actions'],
+];
+
+const TITLES: Readonly<Record<Route['view'], string>> = {
+  lanes: 'Lanes',
+  messages: 'Messages',
+  message: 'Message',
+  dead: 'Dead letters',
+  log: 'Log of actions',
+};
+
+/** The page after sign-in. */
+export function Operator({ api, onSignedOut, signOut }: OperatorProps) {
+  const route = useRoute();
+  const alerts = usePolled('alerts', (signal) => api.alerts(signal), onSignedOut);
+  const [deed, setDeed] = useState<{ deed: Deed; after: () => void } | null>(null);
+  const [news, setNews] = useState('');
+  const heading = useRef<HTMLHeadingElement>(null);
+  const ask = useCallback((next: Deed, after: () => void) => setDeed({ deed: next, after }), []);
+  const view: ViewProps = { api, onSignedOut, ask };
+  useEffect(() => {
+    document.title = `${TITLES[route.view]} · HL7 operator · Prelim`;
+    // Those who hear the page, and those who use the keyboard, go on where the new view begins.
+    heading.current?.focus();
+  }, [route.view, route.parts.join('/')]);
+
+  return (
+    <div class="operator">
+      <TopBar view={route.view} alerts={alerts} signOut={signOut} />
+      <AlertStrip alerts={alerts.data ?? []} />
+      <main>
+        <h2 ref={heading} tabIndex={-1}>
+          {TITLES[route.view]}
+        </h2>
+        <p role="status" class={news === '' ? 'aside' : 'news'}>
+          {news}
+        </p>
+        {route.view === 'lanes' && <LanesView {...view} />}
+        {route.view === 'messages' && (
+          <SearchView key={String(route.search)} {...view} given={route.search} />
+        )}
+        {route.view === 'message' && (
+          <MessageView
+            key={route.parts.join('/')}
+            {...view}
+            direction={route.parts[0] ?? ''}
+            id={route.parts[1] ?? ''}
+          />
+        )}
+        {route.view === 'dead' && <DeadView {...view} />}
+        {route.view === 'log' && <LogView {...view} />}
+      </main>
+      {deed && (
+        <ActDialog
+          deed={deed.deed}
+          close={() => setDeed(null)}
+          done={(words) => {
+            setDeed(null);
+            setNews(words);
+            deed.after();
+            alerts.refresh();
+          }}
+          onSignedOut={onSignedOut}
+        />
+      )}
+    </div>
+  );
+}
+
+interface TopBarProps {
+  readonly view: Route['view'];
+  readonly alerts: Polled<readonly Alert[]>;
+  readonly signOut: () => void;
+}
+
+function TopBar({ view, alerts, signOut }: TopBarProps) {
+  const live = alerts.fault === null;
+  return (
+    <header class="top">
+      <h1>HL7 operator</h1>
+      <nav aria-label="Views">
+        {TABS.map(([name, label]) => (
+          <a
+            key={name}
+            href={`#/${name}`}
+            {...(isCurrent(name, view) ? { 'aria-current': 'page' as const } : {})}
+          >
+            {label}
+          </a>
+        ))}
+        <a href="/worklist/">Worklist</a>
+      </nav>
+      <p class={live ? 'live' : 'live live-broken'} role="status">
+        {alerts.data === null && live ? 'Connecting' : live ? 'Live' : 'Not connected: what is shown is old'}
+      </p>
+      <button type="button" onClick={signOut}>
+        Sign out
+      </button>
+    </header>
+  );
+}
+
+const isCurrent = (name: Route['view'], view: Route['view']) =>
+  name === view || (name === 'messages' && view === 'message');
+
+function AlertStrip({ alerts }: { alerts: readonly Alert[] }) {
+  if (alerts.length === 0) return null;
+  return (
+    <section class="alerts" aria-label="Alerts">
+      <strong>{plural(alerts.length, 'alert')}</strong>
+      <ul>
+        {alerts.map((one) => (
+          <li key={`${one.kind} ${one.about}`}>
+            <span class="badge bad">{one.kind}</span> {one.about}: {one.text}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,233 @@
+import { useState } from 'preact/hooks';
+import type { ShownMessage } from './api.ts';
+import type { ViewProps } from './operator.tsx';
+import { isBad, sayBytes, sayTime } from './say.ts';
+import { POLL_MS, usePolled } from './use-polled.ts';
+import { messageLink } from './use-route.ts';
+
+type Filter = Readonly<Record<string, string>>;
+
+interface SearchViewProps extends ViewProps {
+  /** What the address asks for: ids and states. */
+  readonly given: URLSearchParams;
+}
+
+/** Fields of the search, by their parameter. Numbers of patients are kept out of the address, which stays in the history. */
+const FIELDS: readonly (readonly [name: string, label: string, hint: string])[] = [
+  ['controlId', 'Control ID', 'MSH-10'],
+  ['mrn', 'MRN', 'PID-3'],
+  ['accession', 'Accession', 'number'],
+  ['type', 'Type', 'ORU^R01'],
+  ['reason', 'Reason', 'code'],
+  ['sender', 'Sender', 'MSH-3:MSH-4'],
+  ['destination', 'Destination', 'name'],
+  ['lane', 'Lane', 'name'],
+];
+const DIRECTIONS = ['in', 'out'];
+const STATUSES = [
+  'waiting',
+  'filed',
+  'refused',
+  'held',
+  'acknowledged',
+  'rejected',
+  'given-up',
+  'dead',
+  'superseded',
+  'stopped',
+  'discarded',
+  'unmade',
+];
+const CLASSES = ['network', 'timeout', 'answered-error', 'answered-reject', 'answer', 'message', 'filing'];
+
+export function SearchView({ api, onSignedOut, given }: SearchViewProps) {
+  const [filter, setFilter] = useState<Filter>(() => Object.fromEntries(given));
+  const [asked, setAsked] = useState<Filter>(filter);
+  const [pages, setPages] = useState<readonly string[]>([]);
+  const after = pages.at(-1) ?? '';
+  const key = JSON.stringify([asked, after]);
+  // Only the newest page changes by itself; on an older one rows must not move under the reader.
+  const { data, fault } = usePolled(
+    key,
+    (signal) => api.search({ ...times(asked), after }, signal),
+    onSignedOut,
+    after === '' ? POLL_MS : 0,
+  );
+  const set = (name: string, value: string) => setFilter((before) => ({ ...before, [name]: value }));
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    setPages([]);
+    setAsked(filter);
+  };
+  const clear = () => {
+    setFilter({});
+    setAsked({});
+    setPages([]);
+  };
+  return (
+    <>
+      <SearchForm {...{ filter, set, submit, clear }} />
+      {data === null ? (
+        <p class="nothing">{fault ?? 'Searching'}</p>
+      ) : (
+        <MessageTable messages={data.messages} />
+      )}
+      {data !== null && fault && <p class="fault">{fault}</p>}
+      <div class="buttons">
+        {pages.length > 0 && (
+          <button type="button" onClick={() => setPages(pages.slice(0, -1))}>
+            Newer
+          </button>
+        )}
+        {data?.next && (
+          <button type="button" onClick={() => setPages([...pages, data.next ?? ''])}>
+            Older
+          </button>
+        )}
+      </div>
+    </>
+  );
+}
+
+interface SearchFormProps {
+  readonly filter: Filter;
+  readonly set: (name: string, value: string) => void;
+  readonly submit: (event: SubmitEvent) => void;
+  readonly clear: () => void;
+}
+
+function SearchForm({ filter, set, submit, clear }: SearchFormProps) {
+  return (
+    <form class="search" onSubmit={submit} aria-label="Search for messages">
+      <Choice name="direction" label="Direction" values={DIRECTIONS} filter={filter} set={set} />
+      <Choice name="status" label="Status" values={STATUSES} filter={filter} set={set} />
+      <Choice name="errorClass" label="Error class" values={CLASSES} filter={filter} set={set} />
+      {FIELDS.map(([name, label, hint]) => (
+        <label key={name}>
+          {label}
+          <input
+            name={name}
+            value={filter[name] ?? ''}
+            placeholder={hint}
+            autocomplete="off"
+            spellcheck={false}
+            onInput={(event) => set(name, event.currentTarget.value.trim())}
+          />
+        </label>
+      ))}
+      {['from', 'to'].map((name) => (
+        <label key={name}>
+          {name === 'from' ? 'From' : 'To'}
+          <input
+            name={name}
+            type="datetime-local"
+            value={filter[name] ?? ''}
+            onInput={(event) => set(name, event.currentTarget.value)}
+          />
+        </label>
+      ))}
+      <div class="buttons">
+        <button type="submit" class="primary">
+          Search
+        </button>
+        <button type="button" onClick={clear}>
+          Clear
+        </button>
+      </div>
+    </form>
+  );
+}
+
+/** The server wants times with a zone; what is typed is of the zone of the one who types. */
+function times(filter: Filter): Filter {
+  const zoned = (name: string) => {
+    const date = new Date(filter[name] ?? '');
+    return Number.isNaN(date.getTime()) ? '' : date.toISOString();
+  };
+  return { ...filter, from: zoned('from'), to: zoned('to') };
+}
+
+interface ChoiceProps {
+  readonly name: string;
+  readonly label: string;
+  readonly values: readonly string[];
+  readonly filter: Filter;
+  readonly set: (name: string, value: string) => void;
+}
+
+function Choice({ name, label, values, filter, set }: ChoiceProps) {
+  return (
+    <label>
+      {label}
+      <select
+        name={name}
+        value={filter[name] ?? ''}
+        onChange={(event) => set(name, event.currentTarget.value)}
+      >
+        <option value="">any</option>
+        {values.map((value) => (
+          <option key={value} value={value}>
+            {value}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function MessageTable({ messages }: { messages: readonly ShownMessage[] }) {
+  if (messages.length === 0) return <p class="nothing">No message fits.</p>;
+  return (
+    <div class="scroll">
+      <table>
+        <caption>Messages, newest first</caption>
+        <thead>
+          <tr>
+            {[
+              'Time',
+              '',
+              'Type',
+              'Control ID',
+              'From or to',
+              'Status',
+              'Reason',
+              'MRN',
+              'Accession',
+              'Tries',
+              'Size',
+            ].map((name) => (
+              <th key={name} scope="col" class={name === 'Tries' || name === 'Size' ? 'number' : ''}>
+                {name === '' ? <span class="aside">Direction</span> : name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {messages.map((one) => (
+            <tr key={`${one.direction} ${one.id}`}>
+              <td class="time">{sayTime(one.at)}</td>
+              <td>{one.direction}</td>
+              <td>{one.type}</td>
+              <td>
+                <a href={messageLink(one.direction, one.id)}>
+                  {one.controlId === '' ? 'none' : one.controlId}
+                </a>
+              </td>
+              <td>{one.partner}</td>
+              <td>
+                <span class={isBad(one.status) ? 'badge bad' : 'badge'}>{one.status}</span>
+              </td>
+              <td>{one.reason}</td>
+              <td>{one.mrn}</td>
+              <td>{one.accession}</td>
+              <td class="number">
+                {one.direction === 'out' ? one.attempts : one.repeats > 0 ? `+${one.repeats}` : ''}
+              </td>
+              <td class="number">{sayBytes(one.bytes)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

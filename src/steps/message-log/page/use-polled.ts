@@ -1,0 +1,59 @@
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { SignedOut } from './api.ts';
+
+export interface Polled<T> {
+  /** Null before the first answer. */
+  readonly data: T | null;
+  /** Why the last look failed; null when it did not. */
+  readonly fault: string | null;
+  /** Looks at once. */
+  readonly refresh: () => void;
+}
+
+/** How often a view looks again. A lane that blocks must be seen in seconds, not at once. */
+export const POLL_MS = 3_000;
+
+/**
+ * Looks now and then again and again while the page is seen. `key` names what is looked at: another one forgets the data. A pause of 0 looks once.
+ */
+export function usePolled<T>(
+  key: string,
+  look: (signal: AbortSignal) => Promise<T>,
+  onSignedOut: (status: number) => void,
+  pauseMs = POLL_MS,
+): Polled<T> {
+  const [state, setState] = useState<{ key: string; data: T | null; fault: string | null }>({
+    key,
+    data: null,
+    fault: null,
+  });
+  const [round, setRound] = useState(0);
+  const latest = useRef(look);
+  latest.current = look;
+  useEffect(() => {
+    const end = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const once = async () => {
+      try {
+        if (!document.hidden) {
+          const data = await latest.current(end.signal);
+          if (!end.signal.aborted) setState({ key, data, fault: null });
+        }
+      } catch (error) {
+        if (end.signal.aborted) return;
+        if (error instanceof SignedOut) return onSignedOut(error.status);
+        const fault = error instanceof TypeError ? 'The server does not answer.' : (error as Error).message;
+        setState((before) => ({ key, data: before.key === key ? before.data : null, fault }));
+      }
+      if (pauseMs > 0 && !end.signal.aborted) timer = setTimeout(once, pauseMs);
+    };
+    void once();
+    return () => {
+      end.abort();
+      clearTimeout(timer);
+    };
+  }, [key, round, pauseMs]);
+  const refresh = useCallback(() => setRound((n) => n + 1), []);
+  const current = state.key === key;
+  return { data: current ? state.data : null, fault: current ? state.fault : null, refresh };
+}

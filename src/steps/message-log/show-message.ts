@@ -1,0 +1,97 @@
+import type { LoggedAction } from './action.store.ts';
+import type { LoggedAttempt, LoggedMessage, WholeMessage } from './message-log.store.ts';
+import { errorClassOf } from './message-sql.ts';
+import { MASK, messageTree } from './message-tree.ts';
+import type { ShownAction, ShownAttempt, ShownMessage, ShownReport, ShownWhole } from './shown.ts';
+
+export function showMessage(message: LoggedMessage, unmask: boolean): ShownMessage {
+  return {
+    direction: message.direction,
+    id: message.id,
+    at: message.at.toISOString(),
+    type: message.type,
+    controlId: message.control_id,
+    partner: message.partner,
+    peer: message.peer,
+    status: message.status,
+    reason: message.reason,
+    errorClass: errorClassOf(message.direction, message.reason),
+    mrn: message.mrn === null || unmask ? message.mrn : MASK,
+    accession: message.accession,
+    bytes: message.bytes,
+    flags: message.flags,
+    repeats: message.repeats,
+    endedAt: message.ended_at?.toISOString() ?? null,
+    lane: message.lane,
+    destination: message.destination,
+    attempts: message.attempts,
+  };
+}
+
+export interface Surroundings {
+  readonly attempts: readonly LoggedAttempt[];
+  readonly versions: readonly {
+    id: string;
+    created_at: Date;
+    state: string;
+    control_id: string;
+    report_version: number;
+    revision: number;
+  }[];
+  readonly actions: readonly LoggedAction[];
+}
+
+export function showWhole(message: WholeMessage, around: Surroundings, unmask: boolean): ShownWhole {
+  const dropped = message.raw_dropped_at;
+  return {
+    ...showMessage(message, unmask),
+    masked: !unmask,
+    tree: dropped === null ? messageTree(message.raw, { unmask }) : null,
+    droppedAt: dropped?.toISOString() ?? null,
+    ack: message.ack === null || message.ack.length === 0 ? null : messageTree(message.ack, { unmask }),
+    outcome: {
+      answered: message.outcome ?? null,
+      filing: message.filing_outcome ?? null,
+      location: message.filing_location || null,
+    },
+    report: reportOf(message),
+    tries: around.attempts.map((attempt) => showAttempt(attempt, unmask)),
+    versions: around.versions.map((one) => ({
+      id: one.id,
+      at: one.created_at.toISOString(),
+      status: one.state,
+      controlId: one.control_id,
+      version: one.report_version,
+      revision: one.revision,
+    })),
+    actions: around.actions.map(showAction),
+  };
+}
+
+export function showAction(action: LoggedAction): ShownAction {
+  const { message_id: messageId, at, ...rest } = action;
+  return { ...rest, messageId, at: at.toISOString() };
+}
+
+function showAttempt(one: LoggedAttempt, unmask: boolean): ShownAttempt {
+  return {
+    attempt: one.attempt,
+    startedAt: one.started_at.toISOString(),
+    ms: Math.max(0, one.ended_at.getTime() - one.started_at.getTime()),
+    outcome: one.outcome,
+    error: one.error,
+    ack: one.ack === null || one.ack.length === 0 ? [] : messageTree(one.ack, { unmask }).raw,
+  };
+}
+
+function reportOf(message: WholeMessage): ShownReport | null {
+  if (message.report_id === undefined) return null;
+  return {
+    id: message.report_id,
+    version: message.report_version ?? 0,
+    revision: message.revision ?? 1,
+    resultStatus: message.result_status ?? '',
+    profile: [message.profile, message.profile_version].filter((one) => one).join(' '),
+    supersededBy: message.superseded_by ?? null,
+  };
+}

@@ -1,0 +1,55 @@
+import type { RisProfile } from './profile-settings.ts';
+
+/** nHapi refuses an OBX-5 longer than 65,536 characters. */
+export const ED_CHARACTERS_MAX = 65_000;
+/** AE means "try again"; a message that is answered so this often (about nine minutes) is seen to by a person. */
+export const ERRORS_ANSWERED_MAX = 25;
+
+/** IHE's reading where there is one. */
+export const DEFAULT_RIS_PROFILE: RisProfile = {
+  title: '',
+  profileVersion: '',
+  sendingApplication: 'PRELIM',
+  sendingFacility: 'RADIOLOGY',
+  receivingApplication: 'RIS',
+  receivingFacility: 'HOSPITAL',
+  version: '2.5.1',
+  processingId: 'P',
+  charset: 'UNICODE UTF-8',
+  replacement: null,
+  timeZone: 'UTC',
+  zoneOffset: true,
+  fillerNumber: 'own',
+  accession: 'OBR-18',
+  studyUid: 'ST',
+  narrative: 'TX-lines',
+  sections: ['impression'],
+  sectionCodes: 'LOINC',
+  codedResults: true,
+  preliminaryStatus: 'P',
+  partialStatus: 'P',
+  earlyCorrectionStatus: 'P',
+  wrongPatientStatus: 'X',
+  correctedLines: 'changed',
+  withdrawnLines: 'D',
+  preliminaryAfterFinal: false,
+  radlexName: 'RADLEX',
+  criticalFlags: false,
+  pdf: 'Application^PDF',
+  pictures: 'none',
+  edCharactersMax: ED_CHARACTERS_MAX,
+  reportUrl: '',
+  viewerUrl: '',
+  links: 'RP',
+  trailingSeparator: false,
+  finalCarriageReturn: true,
+  minGapMs: 0,
+  connectionsMax: 1,
+  ackMode: 'original',
+  commitIsSuccess: false,
+  onError: 'retry',
+  errorsMax: ERRORS_ANSWERED_MAX,
+  onReject: 'dead-letter',
+  tables: {},
+  overrides: [],
+};

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import type { PreviousMessage } from './oru-input.ts';
+import type { LatestMessage, NewMessage, ToldMessage } from './outbound-message.store.ts';
+import type { ReadProfile } from './profile-settings.ts';
+import type { ReportRecord } from './read-record.ts';
+import { reportToOru } from './report-to-oru.ts';
+import { takeBack } from './take-back.ts';
+
+/** What a message for one receiver is made of. */
+export interface MessageAsked {
+  readonly about: Pick<NewMessage, 'destination' | 'reportId' | 'reportVersion' | 'patientId'>;
+  readonly latest: LatestMessage | null;
+  readonly told: ToldMessage | null;
+  readonly profile: ReadProfile;
+  readonly controlId: string;
+  /** The message that was asked to be made anew; null: a new version of the report asks. */
+  readonly versionOf: string | null;
+  /** Null: the record makes no message, and that is what is kept. */
+  readonly record: ReportRecord | null;
+  /** MSH-10 of the message that takes the last one back from another patient; null when there is nothing to take back. */
+  readonly takeBackId: string | null;
+  readonly now: Date;
+}
+
+export interface MadeMessage {
+  readonly message: NewMessage;
+  /** Goes out first, in the same lane. */
+  readonly takeBack: NewMessage | null;
+}
+
+/** The message and its row in the log. Throws `ris.not-sendable`. */
+export function makeMessage(asked: MessageAsked): MadeMessage {
+  const { about, latest, told, profile, controlId, record, takeBackId } = asked;
+  const lane = latest?.openLane ?? `ris:${about.destination}:${about.patientId}`;
+  const first = laterThan(latest, asked.now);
+  const base = {
+    ...about,
+    profile: profile.name,
+    profileVersion: profile.version,
+    versionOf: asked.versionOf,
+    state: 'waiting',
+    error: null,
+  } as const;
+  const revision = latest !== null && latest.reportVersion === about.reportVersion ? latest.revision + 1 : 1;
+  if (record === null) {
+    return {
+      message: { ...base, ...NOT_MADE, id: randomUUID(), lane, controlId, messageTime: first, revision },
+      takeBack: null,
+    };
+  }
+  const taken = takeBackId !== null && told !== null ? takenBack(asked, told, takeBackId, first) : null;
+  const messageTime = taken === null ? first : new Date(first.getTime() + SECOND_MS);
+  const previous: PreviousMessage | null = taken === null ? told : null;
+  const made = reportToOru({
+    ...record,
+    profile: profile.profile,
+    controlId,
+    now: messageTime,
+    ...(previous ? { previous } : {}),
+  });
+  const { bytes: raw, unmapped, result, lineIds, mrn, accession, placer } = made;
+  const own = { raw, unmapped, result, lineIds, mrn, accession, placer, messageTime, revision };
+  return {
+    message: { ...base, ...own, id: randomUUID(), lane: taken?.lane ?? lane, controlId },
+    takeBack: taken,
+  };
+}
+
+const SECOND_MS = 1000;
+
+const NOT_MADE = {
+  raw: Buffer.alloc(0),
+  unmapped: 0,
+  result: '',
+  lineIds: {},
+  mrn: '',
+  accession: '',
+  placer: '',
+  state: 'unmade',
+  error: 'ris.not-sendable',
+} as const;
+
+/** In the lane of the message it takes back, and under its version of the report: what follows in that lane comes after it. */
+function takenBack(
+  { about, profile, versionOf }: MessageAsked,
+  told: ToldMessage,
+  controlId: string,
+  messageTime: Date,
+): NewMessage {
+  const { lane, reportVersion, patientId, lineIds, mrn, accession, placer } = told;
+  return {
+    ...about,
+    ...{ reportVersion, patientId, lineIds, mrn, accession, placer, lane, controlId, messageTime, versionOf },
+    id: randomUUID(),
+    raw: takeBack(told.raw, { controlId, now: messageTime, profile: profile.profile }),
+    unmapped: 0,
+    result: profile.profile.wrongPatientStatus,
+    profile: profile.name,
+    profileVersion: profile.version,
+    revision: told.revision + 1,
+    state: 'waiting',
+    error: null,
+  };
+}
+
+/** Receivers compare OBR-22 to the second, and drop a version that is not later: a second is added where needed. */
+function laterThan(latest: LatestMessage | null, clock: Date): Date {
+  const now = Math.floor(clock.getTime() / SECOND_MS) * SECOND_MS;
+  return new Date(latest === null ? now : Math.max(now, latest.messageTime.getTime() + SECOND_MS));
+}

@@ -1,0 +1,109 @@
+/**
+ * What changed since the message before, in letters (table 0085). Works on the text of two messages that were both written here, so with our own delimiters:
+ * fields are compared as the receiver sees them, after every override. Lines with the same OBX-3 and OBX-4 are one result: text in several lines is
+ * corrected as a whole.
+ */
+export interface MarkOptions {
+  /** The receiver has a final: what changed since is C, the rest F. */
+  readonly correction: boolean;
+  /** C on every line of a correction. */
+  readonly allLines: boolean;
+  /** OBX-11 of results that are there no more; null leaves them out. */
+  readonly withdrawn: 'D' | 'W' | null;
+  readonly trailingSeparator: boolean;
+}
+
+/** The message with OBX-11 and OBX-1 as they must be, and with lines for what was withdrawn. */
+export function markChanges(bytes: Buffer, previous: Buffer | null, options: MarkOptions): Buffer {
+  const lines = segmentsOf(bytes);
+  const comparable = previous !== null && charsetOf(previous) === charsetOf(bytes);
+  const before = comparable ? resultsOf(segmentsOf(previous)) : new Map<string, Line[]>();
+  const now = resultsOf(lines);
+  if (options.correction) {
+    for (const [key, group] of now) {
+      const changed = contentOf(group) !== contentOf(before.get(key) ?? []);
+      const letter = options.allLines || changed ? 'C' : 'F';
+      for (const line of group) if (line[11] === 'C') line[11] = letter;
+    }
+  }
+  const gone = options.withdrawn === null ? [] : withdrawn(before, now, options.withdrawn);
+  const last = lines.findLastIndex((line) => line[0] === 'OBX');
+  lines.splice(last + 1, 0, ...gone);
+  let count = 0;
+  for (const line of lines) {
+    if (line[0] !== 'OBX') continue;
+    count += 1;
+    line[1] = String(count);
+  }
+  return printed(lines, bytes, options.trailingSeparator);
+}
+
+/** Do two messages say the same results? The first line of text, which says what they are worth, does not count. */
+export function isSameContent(bytes: Buffer, previous: Buffer): boolean {
+  const [now, before] = [resultsOf(segmentsOf(bytes)), resultsOf(segmentsOf(previous))];
+  if (notesOf(bytes) !== notesOf(previous)) return false;
+  const gone = [...before].filter(([key, group]) => !now.has(key) && !group.every((one) => isGone(one)));
+  return (
+    gone.length === 0 && [...now].every(([key, group]) => bodyOf(group) === bodyOf(before.get(key) ?? []))
+  );
+}
+
+/** The fields of one segment; 0 is its name. */
+type Line = string[];
+
+const segmentsOf = (bytes: Buffer): Line[] =>
+  bytes
+    .toString('latin1')
+    .split('\r')
+    .filter((line) => line !== '')
+    .map((line) => line.split('|'));
+
+/** By OBX-3 and OBX-4, without the study UID and the like (OBX-11 O), which are no results. */
+function resultsOf(lines: readonly Line[]): Map<string, Line[]> {
+  const groups = new Map<string, Line[]>();
+  for (const line of lines) {
+    if (line[0] !== 'OBX' || line[11] === 'O') continue;
+    const key = `${line[3] ?? ''}|${line[4] ?? ''}`;
+    groups.set(key, [...(groups.get(key) ?? []), line]);
+  }
+  return groups;
+}
+
+/** Value type, value, units, range, flag. */
+const CONTENT = [2, 5, 6, 7, 8] as const;
+
+const contentOf = (group: readonly Line[]): string =>
+  group.map((line) => CONTENT.map((n) => line[n] ?? '').join('|')).join('\r');
+
+/** Without the words of the first line of text, which change with the status. */
+const bodyOf = (group: readonly Line[]): string =>
+  contentOf(group.map((line) => line.map((field, n) => (n === 5 ? field.replace(BANNER, '') : field))));
+
+/** Text that a profile writes as NTE. */
+const notesOf = (bytes: Buffer): string =>
+  segmentsOf(bytes)
+    .filter((line) => line[0] === 'NTE')
+    .map((line) => (line[3] ?? '').replace(BANNER, ''))
+    .join('\r');
+
+const BANNER = /^(PRELIMINARY|CORRECTED)? ?AI RESULT[^~]*?\.(?=~|\\\.br\\|$)/;
+
+const isGone = (line: Line): boolean => line[11] === 'D' || line[11] === 'W';
+
+/** Once withdrawn, a line is said so in every later message: a receiver that missed one is right with the next. */
+const withdrawn = (
+  before: ReadonlyMap<string, Line[]>,
+  now: ReadonlyMap<string, Line[]>,
+  letter: 'D' | 'W',
+): Line[] =>
+  [...before]
+    .filter(([key]) => !now.has(key))
+    .flatMap(([, group]) => group.map((line) => line.map((field, n) => (n === 11 ? letter : field))));
+
+/** MSH-18: MSH-1 is the separator itself, so that field n stands at n - 1. */
+const charsetOf = (bytes: Buffer): string => segmentsOf(bytes)[0]?.[17] ?? '';
+
+function printed(lines: readonly Line[], like: Buffer, trailingSeparator: boolean): Buffer {
+  const ended = lines.map((line) => line.join('|').replace(/\|+$/, '') + (trailingSeparator ? '|' : ''));
+  return Buffer.from(ended.join('\r') + (like.at(-1) === 0x0d ? '\r' : ''), 'latin1');
+}

@@ -1,0 +1,183 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import type { Sql, Transaction } from '../../database/database.ts';
+import { Failure } from '../../kernel/errors.ts';
+import {
+  type OruStored,
+  type ReportWritten,
+  RIS_MESSAGE_QUEUE,
+  risSendQueue,
+} from '../../kernel/handoffs.ts';
+import {
+  type OutboundActions,
+  OutboundActionsHost,
+  type OutboundDestination,
+} from '../../queue/outbound-actions.ts';
+import { Outbox } from '../../queue/outbox.ts';
+import { type MessageState, OutboundMessageStore } from './outbound-message.store.ts';
+import { RisDestinations } from './ris-destinations.ts';
+
+/** What operators do to messages; see `OutboundActions`. */
+@Injectable()
+export class OutboundActionsStore implements OutboundActions, OnModuleInit {
+  constructor(
+    private readonly host: OutboundActionsHost,
+    private readonly outbox: Outbox,
+    private readonly messages: OutboundMessageStore,
+    private readonly receivers: RisDestinations,
+  ) {}
+
+  onModuleInit(): void {
+    this.host.use(this);
+  }
+
+  async resend(
+    tx: Transaction,
+    messageId: string,
+    { overNewer = false }: { readonly overNewer?: boolean } = {},
+  ): Promise<void> {
+    const message = await this.find(tx, messageId);
+    if (message.state === 'unmade') throw notSendable();
+    if (message.state === 'waiting') throw inFlight('It waits to be sent already.');
+    if (message.newerSent && !overNewer)
+      throw new Failure(
+        'ris.newer-sent',
+        'A newer message about this report was sent: the older bytes would overwrite it. Rebuild instead, or confirm.',
+      );
+    await tx.run(WAIT_AGAIN, [messageId]);
+    const [dead] = await tx.run<{ id: string }>(DEAD_LETTER, [messageId]);
+    if (dead) {
+      await this.outbox.replay(tx, dead.id);
+      return;
+    }
+    const { destination } = this.handoffDestination(message.destination);
+    const payload: OruStored = {
+      messageId,
+      lane: message.lane,
+      ...(destination === undefined ? {} : { destination }),
+    };
+    await this.outbox.add(tx, [{ queue: risSendQueue(destination), payload, lane: message.lane }]);
+  }
+
+  async rebuild(tx: Transaction, messageId: string): Promise<void> {
+    const message = await this.find(tx, messageId);
+    const payload: ReportWritten = {
+      diagnosticReportId: message.reportId,
+      versionId: message.reportVersion,
+      patientId: message.patientId,
+      destination: message.destination,
+      rebuildOf: messageId,
+    };
+    await this.outbox.add(tx, [{ queue: RIS_MESSAGE_QUEUE, payload, lane: `oru:${message.patientId}` }]);
+  }
+
+  async discard(tx: Transaction, messageId: string, why: string): Promise<void> {
+    await this.find(tx, messageId);
+    const rows = await tx.run(DISCARD, [messageId, why]);
+    if (rows.length === 0) throw inFlight('It was acknowledged, or is gone already.');
+  }
+
+  async holdDestination(tx: Transaction, destination: string, by: string, reason: string): Promise<void> {
+    await tx.run(HOLD_DESTINATION, [destination, by, reason]);
+  }
+
+  async releaseDestination(tx: Transaction, destination: string): Promise<boolean> {
+    const released = await tx.run(RELEASE_DESTINATION, [destination]);
+    return released.length > 0;
+  }
+
+  async holdLane(tx: Transaction, lane: string, by: string, reason: string): Promise<void> {
+    await tx.run(HOLD_LANE, [lane, by, reason]);
+  }
+
+  async releaseLane(tx: Transaction, lane: string): Promise<boolean> {
+    const released = await tx.run(RELEASE_LANE, [lane]);
+    for (const { queue } of await tx.run<{ queue: string }>(LANE_DUE, [lane])) await tx.run(NOTIFY, [queue]);
+    return released.length > 0;
+  }
+
+  destinations(): readonly OutboundDestination[] {
+    return this.receivers.all.map((one) => one.describe());
+  }
+
+  isHeld(sql: Sql, destination: string): Promise<boolean> {
+    return this.messages.isHeld(destination, sql);
+  }
+
+  private async find(tx: Transaction, messageId: string): Promise<Found> {
+    const [message] = UUID.test(messageId) ? await tx.run<Found>(FIND, [messageId]) : [];
+    if (message === undefined)
+      throw new Failure('ris.unknown-message', 'There is no outbound message with this id.');
+    return message;
+  }
+
+  /** The queue of a message whose destination is no longer set is that of `RIS_URL`. */
+  private handoffDestination(name: string): { destination?: string } {
+    const found = this.receivers.all.find((one) => one.name === name);
+    return found?.isNamed === true ? { destination: name } : {};
+  }
+}
+
+interface Found {
+  readonly state: MessageState;
+  readonly lane: string;
+  readonly destination: string;
+  readonly reportId: string;
+  readonly reportVersion: number;
+  readonly patientId: string;
+  /** A later message about the report was sent to the same receiver. */
+  readonly newerSent: boolean;
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+const inFlight = (why: string) => new Failure('ris.in-flight', why);
+const notSendable = () =>
+  new Failure('ris.not-sendable', 'No message could be made of the record. Complete it, then rebuild.');
+
+const FIND = {
+  name: 'hl7-action-find',
+  text: `SELECT state, lane, destination, report_id AS "reportId", report_version AS "reportVersion", patient_id AS "patientId",
+      EXISTS (SELECT 1 FROM hl7_outbound n WHERE n.destination = m.destination AND n.report_id = m.report_id
+        AND n.message_time > m.message_time AND n.attempts > 0) AS "newerSent"
+    FROM hl7_outbound m WHERE id = $1 FOR UPDATE OF m`,
+};
+const WAIT_AGAIN = {
+  name: 'hl7-action-wait-again',
+  text: `UPDATE hl7_outbound SET state = 'waiting', errors_answered = 0 WHERE id = $1`,
+};
+const DEAD_LETTER = {
+  name: 'hl7-action-dead-letter',
+  text: `SELECT id FROM outbox WHERE state = 'dead' AND payload ->> 'messageId' = $1 ORDER BY id DESC LIMIT 1`,
+};
+const DISCARD = {
+  name: 'hl7-action-discard',
+  text: `UPDATE hl7_outbound SET state = 'discarded', last_error = $2
+    WHERE id = $1 AND state NOT IN ('acknowledged', 'discarded') RETURNING id`,
+};
+const HOLD_DESTINATION = {
+  name: 'hl7-action-hold-destination',
+  text: `INSERT INTO hl7_destination (destination, held_by, reason) VALUES ($1, $2, $3) ON CONFLICT (destination) DO NOTHING`,
+};
+const RELEASE_DESTINATION = {
+  name: 'hl7-action-release-destination',
+  text: 'DELETE FROM hl7_destination WHERE destination = $1 RETURNING destination',
+};
+const HOLD_LANE = {
+  name: 'hl7-action-hold-lane',
+  text: `INSERT INTO hl7_lane_hold (lane, destination, message_id, held_by, reason)
+    SELECT $1, coalesce(head.destination, ''), head.id, $2, $3
+    FROM (SELECT 1) AS one LEFT JOIN LATERAL (
+      SELECT m.id, m.destination FROM outbox o JOIN hl7_outbound m ON m.id = (o.payload ->> 'messageId')::uuid
+      WHERE o.lane = $1 AND o.state IN ('waiting', 'running') LIMIT 1) AS head ON true
+    ON CONFLICT (lane) DO NOTHING`,
+};
+const RELEASE_LANE = {
+  name: 'hl7-action-release-lane',
+  text: 'DELETE FROM hl7_lane_hold WHERE lane = $1 RETURNING lane',
+};
+/** Its head may have been told to look again in half a minute. */
+const LANE_DUE = {
+  name: 'hl7-action-lane-due',
+  text: `UPDATE outbox SET not_before = now() WHERE lane = $1 AND state = 'waiting' RETURNING queue`,
+};
+const NOTIFY = { name: 'hl7-action-notify', text: `SELECT pg_notify('outbox', $1)` };

@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { readTlsFiles, type TlsFiles } from '../../config/read-tls-files.ts';
+import { SETTINGS } from '../../config/settings.token.ts';
+import type { Settings } from '../../config/settings.ts';
+import { Failure } from '../../kernel/errors.ts';
+import { readDestinationFile } from './destination-file.ts';
+import { RisDestination } from './ris-destination.ts';
+import { RisProfiles } from './ris-profiles.ts';
+
+export type RisSettings = Pick<
+  Settings,
+  | 'RIS_URL'
+  | 'RIS_ACK_TIMEOUT_MS'
+  | 'RIS_TLS_CA'
+  | 'RIS_TLS_CERT'
+  | 'RIS_TLS_KEY'
+  | 'RIS_PROFILE'
+  | 'RIS_DESTINATIONS'
+  | 'HL7_SENDING_APPLICATION'
+  | 'HL7_SENDING_FACILITY'
+  | 'HL7_RECEIVING_APPLICATION'
+  | 'HL7_RECEIVING_FACILITY'
+>;
+
+/** Name of the profile of `RIS_URL`. */
+export const RIS_PROFILE_NAME = 'ris';
+
+/**
+ * Every receiver of results: the one of `RIS_URL`, and those of the file of `RIS_DESTINATIONS`. Throws at start, with every fault named, when an address, a TLS
+ * file or a profile cannot be used.
+ */
+@Injectable()
+export class RisDestinations implements OnModuleDestroy {
+  readonly all: readonly RisDestination[];
+
+  constructor(
+    @Inject(SETTINGS) settings: RisSettings,
+    private readonly profiles: RisProfiles,
+  ) {
+    const base = siteNames(settings);
+    profiles.keep(RIS_PROFILE_NAME, profileFile(settings.RIS_PROFILE), base);
+    const all = [...simpleDestination(settings, profiles)];
+    if (settings.RIS_DESTINATIONS !== '') {
+      for (const entry of readDestinationFile(settings.RIS_DESTINATIONS, base)) {
+        profiles.keep(entry.profileName, entry.profile, base);
+        const ackTimeoutMs = entry.ackTimeoutMs ?? settings.RIS_ACK_TIMEOUT_MS;
+        all.push(new RisDestination({ ...entry, isNamed: true, ackTimeoutMs }, profiles));
+      }
+    }
+    this.all = all;
+  }
+
+  /** Null when no destination has this name. */
+  named(name: string): RisDestination | null {
+    return this.all.find((one) => one.name === name) ?? null;
+  }
+
+  /** The one of `RIS_URL`, or null. */
+  get simple(): RisDestination | null {
+    return this.all.find((one) => !one.isNamed) ?? null;
+  }
+
+  get profileNames(): readonly string[] {
+    return this.profiles.names;
+  }
+
+  onModuleDestroy(): void {
+    for (const one of this.all) one.close();
+  }
+}
+
+const siteNames = (settings: RisSettings): Readonly<Record<string, string>> => ({
+  sendingApplication: settings.HL7_SENDING_APPLICATION,
+  sendingFacility: settings.HL7_SENDING_FACILITY,
+  receivingApplication: settings.HL7_RECEIVING_APPLICATION,
+  receivingFacility: settings.HL7_RECEIVING_FACILITY,
+});
+
+function simpleDestination(settings: RisSettings, profiles: RisProfiles): RisDestination[] {
+  const tls = simpleTls(settings);
+  const { RIS_URL: url, RIS_ACK_TIMEOUT_MS: ackTimeoutMs } = settings;
+  if (url === null) return [];
+  const place = { name: url.host, isNamed: false, url, ackTimeoutMs, tls, filter: {} };
+  return [new RisDestination({ ...place, profileName: RIS_PROFILE_NAME }, profiles)];
+}
+
+function simpleTls({ RIS_URL, RIS_TLS_CA, RIS_TLS_CERT, RIS_TLS_KEY }: RisSettings): TlsFiles | null {
+  const files = readTlsFiles({ RIS_TLS_CA, RIS_TLS_CERT, RIS_TLS_KEY });
+  if (files !== null && RIS_URL?.protocol !== 'mllps:') {
+    const text = 'must begin with mllps:// when RIS_TLS_CA, RIS_TLS_CERT or RIS_TLS_KEY is given';
+    throw new Failure('config.invalid', `RIS_URL ${text}; else results would travel in the clear.`, {
+      issues: [{ at: 'RIS_URL', text }],
+    });
+  }
+  return files;
+}
+
+/** What the file of `RIS_PROFILE` says, which goes before the settings of the same meaning; nothing when no file is named. */
+function profileFile(path: string): Record<string, unknown> {
+  if (path === '') return {};
+  const profile = parsed(path);
+  if (typeof profile === 'object' && profile !== null && !Array.isArray(profile)) return { ...profile };
+  throw new Failure('config.invalid', 'RIS_PROFILE must name a file with one JSON object.', {
+    issues: [{ at: 'RIS_PROFILE', text: 'must name a file with one JSON object' }],
+  });
+}
+
+function parsed(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,98 @@
+import type { Observation } from '@medplum/fhirtypes';
+import type { Repetition, Row } from '../../hl7/codec.ts';
+import { decimalText } from './fhir-to-datatype.ts';
+import { obx } from './obx-row.ts';
+import type { OruInput } from './oru-input.ts';
+import type { SectionName } from './profile-settings.ts';
+import type { ReportStatus } from './report-status.ts';
+
+/**
+ * The text of a result, section by section. The first line of the first section says what the result is worth: nobody may rely on the letter alone. A withdrawn
+ * result is that line and nothing else.
+ */
+export function sectionRows(input: OruInput, status: ReportStatus): Row[] {
+  const names = status.withResults ? input.profile.sections : input.profile.sections.slice(0, 1);
+  const sections = names
+    .map((name) => ({ name, lines: status.withResults ? linesOf(name, input) : [] }))
+    .filter(({ lines }, at) => at === 0 || lines.length > 0);
+  const numbered = sections.flatMap(({ name, lines }, at) =>
+    textRows(at === 0 ? [status.banner, ...lines] : lines, name, input, status),
+  );
+  let note = 0;
+  return numbered.map((row) => {
+    if (row.segment !== 'NTE') return row;
+    note += 1;
+    return { ...row, fields: { ...row.fields, 1: String(note) } };
+  });
+}
+
+function linesOf(name: SectionName, input: OruInput): string[] {
+  const { profile, observations, report } = input;
+  if (name === 'findings') return observations.filter(isSaid).map(findingText);
+  if (name === 'report') return textForm(input);
+  const lines = splitLines(
+    (report.conclusion ?? '').replace(/^Preliminary AI result\. Not reviewed by a radiologist\.\s*/i, ''),
+  );
+  // Findings that stand nowhere else are lines of the impression.
+  const elsewhere = profile.codedResults || profile.sections.includes('findings');
+  return elsewhere ? lines : [...lines, ...observations.filter(isSaid).map(findingText)];
+}
+
+/** A finding that was taken back is no line of text. */
+const isSaid = (observation: Observation): boolean =>
+  observation.status !== 'entered-in-error' && observation.status !== 'cancelled';
+
+/** The report as its author formatted it, where it has a plain text form. */
+function textForm({ report }: OruInput): string[] {
+  const form = report.presentedForm?.find((one) => /^text\/plain\b/.test(one.contentType ?? ''));
+  return form?.data === undefined ? [] : splitLines(Buffer.from(form.data, 'base64').toString('utf8'));
+}
+
+const splitLines = (text: string): string[] => text.split(/\r\n|\r|\n/).filter((line) => line.trim() !== '');
+
+function textRows(lines: readonly string[], name: SectionName, input: OruInput, status: ReportStatus): Row[] {
+  const text = {
+    code: sectionCode(name, input),
+    sub: '1',
+    status: status.observation,
+    ...(input.report.issued ? { time: input.report.issued } : {}),
+  };
+  switch (input.profile.narrative) {
+    case 'TX-repetitions':
+      return [obx({ ...text, type: 'TX', value: { repetitions: lines } }, input)];
+    case 'FT':
+      return [obx({ ...text, type: 'FT', value: [{ formatted: lines.join('\\.br\\') }] }, input)];
+    case 'NTE':
+      return lines.map((line) => ({ segment: 'NTE', fields: { 2: 'L', 3: line } }));
+    default:
+      return lines.map((line) => obx({ ...text, type: 'TX', value: line }, input));
+  }
+}
+
+/** LOINC codes of the sections; chapter 7 suffixes of the order's code; or the words of RAD-28. */
+function sectionCode(name: SectionName, { profile, serviceRequest, report }: OruInput): Repetition {
+  if (profile.sectionCodes === 'SR Text') return ['', 'SR Text'];
+  const ordered = (serviceRequest?.code ?? report.code).coding?.[0];
+  if (profile.sectionCodes === 'LOINC' || ordered?.code === undefined) return [...SECTIONS[name].loinc, 'LN'];
+  const suffix = SECTIONS[name].suffix;
+  const code = suffix === '' ? ordered.code : { subcomponents: [ordered.code, suffix] };
+  return [code, ordered.display ?? ''];
+}
+
+const SECTIONS: Readonly<Record<SectionName, { loinc: readonly [string, string]; suffix: string }>> = {
+  impression: { loinc: ['19005-8', 'Radiology Imaging study [Impression]'], suffix: 'IMP' },
+  findings: { loinc: ['18782-3', 'Radiology Study observation (narrative)'], suffix: 'GDT' },
+  report: { loinc: ['11528-7', 'Radiology Report'], suffix: '' },
+};
+
+function findingText(observation: Observation): string {
+  const name = observation.code.text ?? observation.code.coding?.[0]?.display ?? '';
+  const { valueQuantity: quantity, valueCodeableConcept: concept } = observation;
+  if (quantity?.value !== undefined)
+    return `${name}: ${quantity.comparator ?? ''}${decimalText(quantity.value)} ${quantity.code ?? ''}`.trim();
+  if (observation.valueString !== undefined) return `${name}: ${observation.valueString}`;
+  const score = observation.component?.find((one) => one.code.coding?.some(({ code }) => code === 'score'))
+    ?.valueQuantity?.value;
+  const presence = concept?.text ?? concept?.coding?.[0]?.display ?? '';
+  return `${name}: ${presence}${score === undefined ? '' : ` (score ${decimalText(score)})`}`;
+}

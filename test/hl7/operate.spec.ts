@@ -1,0 +1,432 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { splitMessages } from '../../src/hl7/split-batch.ts';
+import { messageTree } from '../../src/steps/message-log/message-tree.ts';
+import type { MessageTree, ShownMessage, ShownWhole } from '../../src/steps/message-log/shown.ts';
+import { type FreshDatabase, freshDatabase } from '../database.ts';
+import {
+  logInbound,
+  logOutbound,
+  type OperatorServer,
+  ORDER,
+  PRIVILEGED_SCOPE,
+  startOperator,
+} from './operator-server.ts';
+
+const DESTINATION = 'ris.example:2576';
+
+describe('what an operator of the HL7 side sees and does', () => {
+  let folder: string;
+  let fresh: FreshDatabase;
+  let server: OperatorServer;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'prelim-operate-'));
+    fresh = await freshDatabase();
+    server = await startOperator(fresh.database, {
+      keys: folder,
+      page: join(folder, 'nothing'),
+      settings: { RIS_URL: `mllp://${DESTINATION}` },
+    });
+  });
+  afterAll(async () => {
+    await server?.stop();
+    await fresh?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  beforeEach(async () => {
+    await fresh.database.transaction(async (tx) => {
+      await tx.run({ text: `SELECT set_config('prelim.retention', 'on', true)` });
+      await tx.run({
+        text: 'TRUNCATE hl7_inbound, hl7_outbound, hl7_attempt, hl7_action, hl7_selection, hl7_destination, hl7_lane_hold, outbox',
+      });
+    });
+  });
+
+  const list = async (search: string, scope?: string): Promise<ShownMessage[]> => {
+    const { status, body, text } = await server.get(`/hl7/messages?${search}`, scope);
+    expect([status, text.slice(0, 300)]).toEqual([200, expect.any(String)]);
+    return (body as { messages: ShownMessage[] }).messages;
+  };
+  const one = async (direction: string, id: string, search = '', scope?: string) =>
+    (await server.get(`/hl7/messages/${direction}/${id}${search}`, scope)).body as ShownWhole;
+  const actions = () =>
+    fresh.database.run<{
+      action: string;
+      actor: string;
+      reason: string;
+      message_id: string | null;
+      lane: string | null;
+    }>({
+      text: 'SELECT action, actor, reason, message_id, lane FROM hl7_action ORDER BY id',
+    });
+
+  describe('search', () => {
+    test('finds by control id, MRN, accession, type, status, reason, destination, lane and time', async () => {
+      await logInbound(fresh.database, { controlId: 'C1', mrn: 'M1', accession: 'A1', minutesAgo: 100 });
+      await logInbound(fresh.database, {
+        controlId: 'C2',
+        type: 'ADT^A08',
+        filing: 'fhir.multiple-matches',
+        minutesAgo: 50,
+      });
+      await logInbound(fresh.database, {
+        controlId: 'C3',
+        filing: 'refused',
+        outcome: 'hl7.missing',
+        minutesAgo: 40,
+      });
+      await logInbound(fresh.database, { controlId: 'C4', filing: null, minutesAgo: 30 });
+      const lost = await logOutbound(fresh.database, {
+        state: 'rejected',
+        error: 'AR 204',
+        lane: 'lane-x',
+        accession: 'A9',
+      });
+      await logOutbound(fresh.database, { state: 'acknowledged', destination: 'other:1' });
+      const ids = async (search: string) => (await list(search)).map(({ controlId }) => controlId);
+      expect(await ids('controlId=C1')).toEqual(['C1']);
+      expect(await ids('mrn=M1')).toEqual(['C1']);
+      expect(await ids('accession=A1')).toEqual(['C1']);
+      expect(await ids('direction=in&type=ADT%5EA08')).toEqual(['C2']);
+      expect(await ids('direction=in&status=held')).toEqual(['C2']);
+      expect(await ids('direction=in&status=refused,waiting')).toEqual(['C4', 'C3']);
+      expect(await ids('reason=hl7.missing')).toEqual(['C3']);
+      expect(await ids('errorClass=filing')).toEqual(['C2']);
+      expect(await ids('errorClass=answered-reject')).toEqual([lost.controlId]);
+      expect(await ids('lane=lane-x')).toEqual([lost.controlId]);
+      expect(await ids(`destination=${DESTINATION}`)).toEqual([lost.controlId]);
+      const hourAgo = new Date(Date.now() - 45 * 60_000).toISOString();
+      expect(await ids(`direction=in&from=${hourAgo}`)).toEqual(['C4', 'C3']);
+      expect(await ids(`direction=in&to=${hourAgo}`)).toEqual(['C2', 'C1']);
+    });
+
+    test('pages through both directions without losing or repeating one, also of the same microsecond', async () => {
+      for (let n = 0; n < 7; n += 1) await logInbound(fresh.database, { controlId: `I${n}`, minutesAgo: n });
+      for (let n = 0; n < 6; n += 1) await logOutbound(fresh.database, { minutesAgo: n, lane: `l${n}` });
+      await fresh.database.run({ text: `UPDATE hl7_outbound SET message_time = now()` });
+      const seen: string[] = [];
+      let after = '';
+      for (let pages = 0; pages < 20; pages += 1) {
+        const { body } = await server.get(`/hl7/messages?limit=3${after}`);
+        const { messages, next } = body as { messages: ShownMessage[]; next: string | null };
+        seen.push(...messages.map(({ id }) => id));
+        if (next === null) break;
+        after = `&after=${next}`;
+      }
+      expect(seen.length).toBe(13);
+      expect(new Set(seen).size).toBe(13);
+    });
+
+    test('what is no search is refused with every fault and without its values', async () => {
+      const { status, text } = await server.get(
+        '/hl7/messages?direction=up&from=yesterday&limit=9999&colour=red&after=Zm9v&status=happy',
+      );
+      expect(status).toBe(400);
+      for (const part of ['direction', 'from', 'limit', 'colour', 'after', 'status'])
+        expect(text).toContain(part);
+      for (const value of ['yesterday', 'happy', '9999']) expect(text).not.toContain(value);
+      expect((await server.get('/hl7/messages?controlId=a&controlId=b')).status).toBe(400);
+      expect((await server.get(`/hl7/messages?mrn=${'x'.repeat(500)}`)).status).toBe(400);
+    });
+
+    test('hostile values are values', async () => {
+      await logInbound(fresh.database, { controlId: 'C1' });
+      for (const evil of [`' OR 1=1 --`, `%'; DROP TABLE hl7_inbound; --`, '%', '_', '\\'])
+        expect(await list(`direction=in&mrn=${encodeURIComponent(evil)}`)).toEqual([]);
+      expect(await list('direction=in&controlId=C1')).toHaveLength(1);
+    });
+  });
+
+  describe('masking', () => {
+    test('names, numbers, addresses and free text are masked in list, tree, raw and acknowledgements', async () => {
+      const id = await logInbound(fresh.database, { controlId: 'C1' });
+      const out = await logOutbound(fresh.database, { attempts: 2, error: 'AE 207' });
+      const texts = [
+        (await server.get('/hl7/messages')).text,
+        (await server.get(`/hl7/messages/in/${id}`)).text,
+        (await server.get(`/hl7/messages/out/${out.id}`)).text,
+      ].join('\n');
+      for (const secret of [
+        'Zwiebelkuchen',
+        'Adelgunde',
+        '4711',
+        '19600517',
+        'Secret Street',
+        'lung',
+        'coughs',
+        'nodule',
+        'unknown',
+      ])
+        expect(texts).not.toContain(secret);
+      const shown = await one('in', id);
+      expect(shown.masked).toBe(true);
+      const obr = segment(shown.tree, 'OBR');
+      expect(obr?.title).toBe('Observation request');
+      expect(obr?.fields.find(({ n }) => n === 4)).toEqual({
+        n: 4,
+        name: 'Universal service identifier',
+        values: [['24627-2', 'CT Chest', 'LN']],
+        masked: false,
+      });
+      expect(obr?.fields.find(({ n }) => n === 13)).toMatchObject({ masked: true, values: [['•••']] });
+      expect(segment(shown.tree, 'ZZZ')?.fields.every(({ masked }) => masked)).toBe(true);
+      expect(shown.tree?.raw[1]).toBe('PID|1||•••^^^•••^•••||•••^•••||•••|•••|||•••^^•••');
+    });
+
+    test('who may read Patient sees it on request, and that is logged first; who may not is refused', async () => {
+      const id = await logInbound(fresh.database, { controlId: 'C1' });
+      expect((await server.get(`/hl7/messages/in/${id}?unmask=true`)).status).toBe(403);
+      expect((await server.get('/hl7/messages?unmask=true')).status).toBe(403);
+      expect(await actions()).toEqual([]);
+      const shown = await one('in', id, '?unmask=true', PRIVILEGED_SCOPE);
+      expect(segment(shown.tree, 'PID')?.fields.find(({ n }) => n === 5)?.values).toEqual([
+        ['Zwiebelkuchen', 'Adelgunde'],
+      ]);
+      expect((await one('in', id, '', PRIVILEGED_SCOPE)).masked).toBe(true);
+      expect((await list('mrn=4711&unmask=true', PRIVILEGED_SCOPE))[0]?.mrn).toBe('4711');
+      expect((await actions()).map(({ action, actor }) => [action, actor])).toEqual([
+        ['unmask', 'operator-1'],
+        ['unmask-list', 'operator-1'],
+      ]);
+    });
+
+    test('the bytes can be had as a file by those who may see them', async () => {
+      const id = await logInbound(fresh.database, { controlId: 'CTRL1' });
+      expect((await server.get(`/hl7/messages/in/${id}/raw`)).status).toBe(403);
+      const { text, headers } = await server.get(`/hl7/messages/in/${id}/raw`, PRIVILEGED_SCOPE);
+      expect(text).toBe(ORDER);
+      expect(headers.get('content-disposition')).toContain('attachment');
+      expect((await actions()).map(({ action }) => action)).toEqual(['download']);
+    });
+
+    test('a message that nobody can read shows its header and nothing else', async () => {
+      const id = await logInbound(fresh.database, {
+        controlId: 'BAD',
+        raw: 'MSH|^~\\&|HIS|H|P|R|20260301||ADT^A08|BAD|P|2.5.1\rpid|Zwiebelkuchen\r',
+      });
+      const shown = await one('in', id, '?unmask=true', PRIVILEGED_SCOPE);
+      expect(shown.tree?.unreadable).toBe(true);
+      expect(shown.tree?.segments.map(({ name }) => name)).toEqual(['MSH']);
+      expect(JSON.stringify(shown.tree)).not.toContain('Zwiebelkuchen');
+    });
+
+    test('no name, number or date of birth of the real messages is seen in their masked form', async () => {
+      const folder = resolve(import.meta.dirname, '../../../shared/data/hl7');
+      if (!existsSync(folder)) {
+        process.stdout.write('skipped: no shared data\n');
+        return;
+      }
+      let messages = 0;
+      for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((one) =>
+        /\.(hl7|txt)$/.test(one),
+      )) {
+        for (const bytes of splitMessages(readFileSync(join(folder, name)))) {
+          const open = messageTree(bytes, { unmask: true });
+          if (open.unreadable) continue;
+          messages += 1;
+          const masked = messageTree(bytes, { unmask: false });
+          const pid = masked.segments.find((one) => one.name === 'PID');
+          expect(pid?.fields.every(({ n, masked: hidden }) => n === 1 || hidden) ?? true, name).toBe(true);
+          for (const value of open.segments
+            .flatMap((one) => (one.name === 'PID' ? one.fields.filter(({ n }) => n === 5) : []))
+            .flatMap(({ values }) => values.flat()))
+            if (value.length > 4)
+              expect(
+                masked.raw.filter((line) => /^(PID|NTE|NK1|MRG|IN1|GT1)/.test(line)).join('\n'),
+                name,
+              ).not.toContain(value);
+        }
+      }
+      expect(messages).toBeGreaterThan(3);
+    });
+  });
+
+  test('without a token nothing is told; without the right scope, or with that of one patient, neither', async () => {
+    for (const path of ['/hl7/messages', '/hl7/lanes', '/hl7/dead', '/hl7/actions', '/hl7/alerts']) {
+      expect((await fetch(`${server.url}${path}`)).status).toBe(401);
+      expect((await server.get(path, 'system/Patient.rs')).status).toBe(403);
+      expect((await server.get(path, 'patient/*.cruds')).status).toBe(403);
+      expect((await server.get(path, 'system/Task.r')).status).toBe(200);
+    }
+    const { id } = await logOutbound(fresh.database, { state: 'rejected', error: 'AR' });
+    expect(
+      (await server.post(`/hl7/messages/out/${id}/resend`, { reason: 'x' }, 'system/Task.r')).status,
+    ).toBe(403);
+    expect(
+      (await server.post('/hl7/holds', { destination: DESTINATION, reason: 'x' }, 'patient/*.cruds')).status,
+    ).toBe(403);
+  });
+
+  describe('actions', () => {
+    test('an unknown message, a missing reason and an unknown action are refused by name', async () => {
+      const { id } = await logOutbound(fresh.database, { state: 'rejected', error: 'AR' });
+      expect((await server.post(`/hl7/messages/out/${id}/resend`, {})).text).toContain('reason');
+      expect((await server.post(`/hl7/messages/out/${id}/replay`, { reason: 'x' })).status).toBe(400);
+      expect((await server.post(`/hl7/messages/in/999/replay`, { reason: 'x' })).text).toContain(
+        'hl7.unknown-message',
+      );
+      for (const bad of ['0', '-1', 'x', '99999999999999999999', id])
+        expect((await server.get(`/hl7/messages/in/${bad}`)).status).toBe(404);
+      expect(await actions()).toEqual([]);
+    });
+
+    test('a held message is filed again, or discarded, with the deed in the log; an ended one is not', async () => {
+      const held = await logInbound(fresh.database, { controlId: 'H', filing: 'fhir.multiple-matches' });
+      const gone = await logInbound(fresh.database, { controlId: 'G', filing: 'order.other-patient' });
+      const filed = await logInbound(fresh.database, { controlId: 'F' });
+      expect(
+        (await server.post(`/hl7/messages/in/${held}/replay`, { reason: 'the patient was corrected' }))
+          .status,
+      ).toBe(200);
+      expect(
+        (await server.post(`/hl7/messages/in/${gone}/discard`, { reason: 'sent in error' })).status,
+      ).toBe(200);
+      expect((await server.post(`/hl7/messages/in/${filed}/replay`, { reason: 'x' })).text).toContain(
+        'hl7.not-open',
+      );
+      expect((await one('in', held)).status).toBe('waiting');
+      const shown = await one('in', gone);
+      expect(shown.status).toBe('discarded');
+      expect(
+        shown.actions.map(({ action, actor, reason, detail }) => ({ action, actor, reason, detail })),
+      ).toEqual([
+        {
+          action: 'discard',
+          actor: 'operator-1',
+          reason: 'sent in error',
+          detail: { status: 'held', error: 'order.other-patient' },
+        },
+      ]);
+      expect(await fresh.database.run({ text: `SELECT queue FROM outbox` })).toEqual([{ queue: 'filing' }]);
+    });
+
+    test('a destination and a lane are held and released, and the lanes show it with the head that blocks', async () => {
+      const first = await logOutbound(fresh.database, {
+        lane: 'lane-1',
+        minutesAgo: 20,
+        error: 'AE 207',
+        attempts: 3,
+      });
+      await logOutbound(fresh.database, { lane: 'lane-1', minutesAgo: 10 });
+      expect((await server.post('/hl7/holds', { destination: 'nobody', reason: 'x' })).text).toContain(
+        'ris.unknown-destination',
+      );
+      expect(
+        (await server.post('/hl7/holds', { destination: DESTINATION, reason: 'RIS upgrade' })).status,
+      ).toBe(200);
+      expect(
+        (
+          await server.post('/hl7/holds', {
+            destination: DESTINATION,
+            lane: 'lane-1',
+            reason: 'wrong patient',
+          })
+        ).status,
+      ).toBe(200);
+      const { body } = await server.get('/hl7/lanes');
+      expect(body).toMatchObject({
+        destinations: [
+          {
+            destination: DESTINATION,
+            waiting: 2,
+            lanes: 1,
+            held: { by: 'operator-1', reason: 'RIS upgrade' },
+          },
+        ],
+        lanes: [
+          {
+            lane: 'lane-1',
+            waiting: 2,
+            head: { id: first.id, controlId: first.controlId, attempts: 3, lastError: 'AE 207' },
+            held: { reason: 'wrong patient' },
+          },
+        ],
+      });
+      expect(
+        (await server.post('/hl7/holds/release', { destination: DESTINATION, reason: 'done' })).status,
+      ).toBe(200);
+      expect(
+        (await server.post('/hl7/holds/release', { destination: DESTINATION, reason: 'done' })).text,
+      ).toContain('hl7.not-held');
+      expect((await actions()).map(({ action, lane }) => [action, lane])).toEqual([
+        ['hold', null],
+        ['hold', 'lane-1'],
+        ['release', null],
+      ]);
+    });
+
+    test('dead letters are counted by reason, then dealt with in bulk: exactly those that were counted, once, by the same person', async () => {
+      for (let n = 0; n < 5; n += 1)
+        await logInbound(fresh.database, { controlId: `D${n}`, filing: 'fhir.multiple-matches' });
+      await logInbound(fresh.database, { controlId: 'E', filing: 'order.other-patient' });
+      await logOutbound(fresh.database, { state: 'dead', error: 'hl7.connection' });
+      const { body } = await server.get('/hl7/dead');
+      expect(
+        (body as { groups: { reason: string; messages: number }[] }).groups.map(({ reason, messages }) => [
+          reason,
+          messages,
+        ]),
+      ).toEqual([
+        ['fhir.multiple-matches', 5],
+        ['order.other-patient', 1],
+        ['hl7.connection', 1],
+      ]);
+      const filter = { status: 'held', reason: 'fhir.multiple-matches' };
+      const counted = (await server.post('/hl7/bulk/count', { direction: 'in', action: 'discard', filter }))
+        .body as { count: number; token: string };
+      expect(counted.count).toBe(5);
+      expect(await actions()).toEqual([]);
+      // One more comes, and one is dealt with otherwise, between the count and the deed.
+      await logInbound(fresh.database, { controlId: 'D9', filing: 'fhir.multiple-matches' });
+      await fresh.database.run({
+        text: `UPDATE hl7_inbound SET filing_outcome = 'filed' WHERE control_id = 'D0'`,
+      });
+      const { body: end } = await server.post('/hl7/bulk', { token: counted.token, reason: 'test messages' });
+      expect(end).toEqual({ done: 4, skipped: { 'hl7.not-open': 1 } });
+      expect((await list('direction=in&status=held')).map(({ controlId }) => controlId).sort()).toEqual([
+        'D9',
+        'E',
+      ]);
+      expect((await server.post('/hl7/bulk', { token: counted.token, reason: 'again' })).text).toContain(
+        'hl7.selection',
+      );
+      expect((await actions()).map(({ action }) => action)).toEqual([
+        'bulk-discard',
+        'discard',
+        'discard',
+        'discard',
+        'discard',
+      ]);
+      expect(
+        (await server.post('/hl7/bulk/count', { direction: 'in', action: 'discard', filter: {} })).status,
+      ).toBe(400);
+    });
+  });
+
+  test('the log cannot be edited or emptied, by whatever statement, but by retention', async () => {
+    const id = await logInbound(fresh.database, { controlId: 'C1', filing: 'internal' });
+    const out = await logOutbound(fresh.database, { attempts: 1 });
+    await server.post(`/hl7/messages/in/${id}/discard`, { reason: 'x' });
+    for (const text of [
+      `UPDATE hl7_action SET actor = 'somebody else'`,
+      'DELETE FROM hl7_action',
+      'TRUNCATE hl7_action',
+      `UPDATE hl7_attempt SET outcome = 'acknowledged'`,
+      'DELETE FROM hl7_attempt',
+      'DELETE FROM hl7_inbound',
+      `UPDATE hl7_inbound SET raw = 'x'`,
+      `UPDATE hl7_outbound SET raw = 'x' WHERE id = '${out.id}'`,
+      'TRUNCATE hl7_outbound',
+    ])
+      await expect(fresh.database.run({ text }), text).rejects.toThrow('append-only');
+    expect((await one('in', id)).actions).toHaveLength(1);
+  });
+});
+
+function segment(tree: MessageTree | null, name: string) {
+  return tree?.segments.find((found) => found.name === name);
+}
