@@ -1,6 +1,8 @@
-import type { ResourceWrite } from '../../fhir/resource-store.ts';
+import { FULL_ACCESS } from '../../fhir/access-context.ts';
+import type { AskedWrite } from '../../fhir/resource-store.ts';
+import type { Acting } from '../../kernel/acting.ts';
 import { Failure } from '../../kernel/errors.ts';
-import type { FilingPlan } from './filing-plan.ts';
+import type { FilingPlan, SentPlan } from './filing-plan.ts';
 import { type FilingGround, type Identified, OpenRecord } from './open-record.ts';
 
 /** One message: filed with what was got over, or refused for good. */
@@ -13,7 +15,7 @@ export type Filed =
  * statement and all their changes written in one go, so that a batch takes as many round trips as its busiest patient has
  * messages. A message that is refused changes nothing; the others are filed. Throws what may pass with a later try, and what nobody foresaw.
  */
-export async function fileMessages(ground: FilingGround, plans: readonly FilingPlan[]): Promise<Filed[]> {
+export async function fileMessages(ground: FilingGround, plans: readonly SentPlan[]): Promise<Filed[]> {
   const filed: Filed[] = [];
   for (const round of roundsOf(plans)) {
     const ends = await fileRound(
@@ -38,25 +40,31 @@ export function roundsOf(plans: readonly Pick<FilingPlan, 'keys'>[]): number[][]
   return rounds;
 }
 
-async function fileRound(ground: FilingGround, plans: readonly FilingPlan[]): Promise<Filed[]> {
+async function fileRound(ground: FilingGround, plans: readonly SentPlan[]): Promise<Filed[]> {
   const found = await ground.store.findByIdentifiers(
     plans.flatMap(({ lookups }) => lookups),
     ground.tx,
   );
   const known = found.map((stored) => stored.parse<Identified>());
-  const writes: ResourceWrite[] = [];
+  const asked: AskedWrite[] = [];
   const filed: Filed[] = [];
   for (const plan of plans) {
     try {
       const record = new OpenRecord(ground, known);
       await plan.place(record);
-      writes.push(...record.writes());
+      const acting = actingFor(plan.sender);
+      asked.push(...record.writes().map((write) => ({ write, access: FULL_ACCESS, acting })));
       filed.push({ kind: 'filed', flags: [...plan.flags, ...record.flags] });
     } catch (error) {
       if (!(error instanceof Failure) || error.retry || plan.alone) throw error;
       filed.push({ kind: 'refused', failure: error });
     }
   }
-  await ground.store.write(ground.tx, writes);
+  await ground.store.writeTogether(ground.tx, asked);
   return filed;
+}
+
+/** Who sent a message has made what is filed of it. */
+function actingFor(client: string): Acting {
+  return { actor: () => ({ client }), written: 0, shown: [], ended: false };
 }

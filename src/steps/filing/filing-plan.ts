@@ -19,3 +19,11 @@ export interface FilingPlan {
   /** Puts what the message says into the record. Throws a `Failure` when it cannot be filed; then nothing of it is. */
   place(record: OpenRecord): Promise<void>;
 }
+
+/** A plan with the name of who sent it, as the audit has it: `HL7 <MSH-3>|<MSH-4>`. */
+export interface SentPlan extends FilingPlan {
+  readonly sender: string;
+}
+
+/** As the audit names who sent a message: MSH-3 and MSH-4. */
+export const senderName = (application: string, facility: string): string => `HL7 ${application}|${facility}`;

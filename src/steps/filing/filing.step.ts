@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
+import type { AuditEntry } from '../../database/audit-sink.ts';
 import { Database, type Transaction } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { DOOR_LOAD } from '../../hl7/door-load.ts';
@@ -13,8 +14,13 @@ import { Outbox } from '../../queue/outbox.ts';
 import { done, later, type Step, type StepResult } from '../step.ts';
 import { readAccessionPlaces } from './accession-places.ts';
 import { fileMessages } from './file-messages.ts';
-import type { FilingPlan } from './filing-plan.ts';
-import { type FiledMark, InboundQueueStore, type WaitingMessage } from './inbound-queue.store.ts';
+import { type SentPlan, senderName } from './filing-plan.ts';
+import {
+  type FiledMark,
+  InboundQueueStore,
+  type MarkedMessage,
+  type WaitingMessage,
+} from './inbound-queue.store.ts';
 import { type FilingSite, messageToPlan } from './message-to-plan.ts';
 import { lookAgain } from './move-patient.ts';
 
@@ -38,7 +44,7 @@ type FilingSettings = Pick<
 
 /** A message as it was read: what to file, or why it cannot be. */
 type Read =
-  | { readonly message: WaitingMessage; readonly plan: FilingPlan; readonly failure: null }
+  | { readonly message: WaitingMessage; readonly plan: SentPlan; readonly failure: null }
   | { readonly message: WaitingMessage; readonly plan: null; readonly failure: Failure };
 
 /**
@@ -100,7 +106,7 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
           // A merge may touch anything, so it ends the batch before it and is filed by itself.
           const end = read.findIndex(({ plan }) => plan?.alone);
           if (end === 0) throw new AloneFirst();
-          await this.queue.mark(tx, await this.file(tx, end < 0 ? read : read.slice(0, end)));
+          await this.mark(tx, await this.file(tx, end < 0 ? read : read.slice(0, end)));
         },
         { durable: false },
       );
@@ -151,7 +157,7 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
         await this.database.transaction(
           async (tx) => {
             if (!(await this.queue.claim(tx, message.id))) return;
-            await this.queue.mark(tx, await this.file(tx, [this.read(message)]));
+            await this.mark(tx, await this.file(tx, [this.read(message)]));
           },
           { durable: false },
         );
@@ -171,11 +177,16 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
   private async putAside(message: WaitingMessage, failure: Failure): Promise<void> {
     await this.database.transaction(async (tx) => {
       if (await this.queue.claim(tx, message.id))
-        await this.queue.mark(tx, [this.refusal(message.id, failure, null)]);
+        await this.mark(tx, [this.refusal(message.id, failure, null)]);
     });
   }
 
-  private refusal(id: string, failure: Failure, plan: FilingPlan | null): FiledMark {
+  private async mark(tx: Transaction, marks: readonly FiledMark[]): Promise<void> {
+    const marked = await this.queue.mark(tx, marks);
+    await this.database.audit?.recordIn(tx, marked.map(auditOf));
+  }
+
+  private refusal(id: string, failure: Failure, plan: SentPlan | null): FiledMark {
     this.log.warn({ message: id, code: failure.code }, 'a message was answered and cannot be filed');
     const location = failure.issues.find((issue) => issue.at !== undefined)?.at ?? '';
     const { flags = [], mrn = null, accession = null } = plan ?? {};
@@ -190,6 +201,16 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
     });
   }
 }
+
+/** Who sent what, and whether it was taken. The resources that it changed have events of their own. */
+const auditOf = ({ application, facility, hash, outcome }: MarkedMessage): AuditEntry => ({
+  kind: 'message',
+  interaction: 'hl7-in',
+  action: 'C',
+  outcome: outcome === 'filed' ? 0 : 4,
+  entity: `urn:prelim:hl7:${hash}`,
+  actor: { client: senderName(application, facility) },
+});
 
 /** The first of the batch is to be filed alone. */
 class AloneFirst extends Error {}

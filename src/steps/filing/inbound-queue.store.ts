@@ -20,6 +20,16 @@ export interface FiledMark {
   readonly accession: string | null;
 }
 
+/** What the audit says of one. */
+export interface MarkedMessage {
+  /** MSH-3, MSH-4. */
+  readonly application: string;
+  readonly facility: string;
+  /** SHA-256 of its content. */
+  readonly hash: string;
+  readonly outcome: string;
+}
+
 /** At most so many messages are filed with one commit: more saves little, and the door in the same process waits while their writes are put together. */
 export const BATCH_MESSAGES_MAX = 48;
 /** Bounds the memory of a batch; a larger message goes alone. */
@@ -48,9 +58,10 @@ export class InboundQueueStore {
     await tx.run(LOCK);
   }
 
-  async mark(tx: Transaction, marks: readonly FiledMark[]): Promise<void> {
-    if (marks.length === 0) return;
-    await tx.run(MARK, [
+  /** Gives who sent each. */
+  async mark(tx: Transaction, marks: readonly FiledMark[]): Promise<MarkedMessage[]> {
+    if (marks.length === 0) return [];
+    return tx.run<MarkedMessage>(MARK, [
       marks.map(({ id }) => id),
       marks.map(({ outcome }) => outcome),
       marks.map(({ location }) => location),
@@ -89,5 +100,7 @@ const MARK: Statement = {
       mrn = coalesce(d.mrn, m.mrn), accession = coalesce(d.accession, m.accession)
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
       AS d(id, outcome, location, flags, mrn, accession)
-    WHERE m.id = d.id`,
+    WHERE m.id = d.id
+    RETURNING m.sending_application AS application, m.sending_facility AS facility, encode(m.content_sha256, 'hex') AS hash,
+      m.filing_outcome AS outcome`,
 };

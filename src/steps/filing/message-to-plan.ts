@@ -3,7 +3,7 @@ import { SUPPORTED_MESSAGES, SUPPORTED_TYPES_TEXT } from '../../hl7/supported-me
 import { Failure } from '../../kernel/errors.ts';
 import type { AccessionPlaces } from './accession-places.ts';
 import { plain, type SenderContext } from './datatype-to-fhir.ts';
-import type { FilingPlan } from './filing-plan.ts';
+import { type FilingPlan, type SentPlan, senderName } from './filing-plan.ts';
 import { mergePlan } from './merge-plan.ts';
 import { orderPlan } from './order-plan.ts';
 import { resultPlan } from './result-plan.ts';
@@ -22,13 +22,13 @@ export interface FilingSite {
  * Bytes of one message → what to file. Pure: nothing is looked up. Throws a `Failure` `hl7.*` that will not pass with a later try, and names
  * the place in the message.
  */
-export function messageToPlan(bytes: Buffer, site: FilingSite): FilingPlan {
+export function messageToPlan(bytes: Buffer, site: FilingSite): SentPlan {
   const message = readMessage(bytes);
   const messageType = `${message.get('MSH', 1, 9, 1)}^${message.get('MSH', 1, 9, 2)}`;
   const facility = message.get('MSH', 1, 4) || message.get('MSH', 1, 3);
   const context: SenderContext = { facility, timeZone: site.timeZone };
   const kind = Object.hasOwn(SUPPORTED_MESSAGES, messageType) ? SUPPORTED_MESSAGES[messageType] : undefined;
-  const plan = () => {
+  const plan = (): FilingPlan => {
     switch (kind) {
       case 'order':
         return orderPlan(messageType, message, context, site.accessionPlaces);
@@ -49,7 +49,8 @@ export function messageToPlan(bytes: Buffer, site: FilingSite): FilingPlan {
         );
     }
   };
-  const made = plan();
+  const sender = senderName(plain(message.get('MSH', 1, 3)), plain(message.get('MSH', 1, 4)));
+  const made = { ...plan(), sender };
   const isTest = ['T', 'D'].includes(plain(message.get('MSH', 1, 11)));
   return isTest ? { ...made, flags: [...made.flags, 'not-production'] } : made;
 }
