@@ -60,7 +60,8 @@ export function auditRequests(
       await database.audit?.record({ ...entry.about, patients: [...entry.patients], actor: acting.actor() });
       return payload;
     } catch {
-      return refuse(reply, payload, request.url);
+      // What has failed already shows nothing, and says better what is wrong.
+      return reply.statusCode >= 500 ? payload : refuse(reply, payload, request.url);
     } finally {
       acting.ended = true;
     }

@@ -104,6 +104,7 @@ class Filled {
       PORT: String(await freePort()),
       HL7_PORT: '0',
       LOG_LEVEL: 'error',
+      AUDIT: 'off',
       BULK_IMPORT_FOLDER: folder,
     });
     const filled = new Filled(growthSize(observations), server, folder, options);

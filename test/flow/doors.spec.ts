@@ -19,6 +19,7 @@ const PUBLIC: readonly RegExp[] = [
   /^POST \/auth\/(sign-in|patient|approve|sign-out)$/,
   /^GET \/auth\/jwks$/,
   /^GET \/worklist(?!\/api)/,
+  /^GET \/operator(\/|$)/,
 ];
 
 describe('the doors', () => {

@@ -5,6 +5,7 @@ import { BUSY_PER_S, DoorLoad, REST_FACTOR, REST_MS_MAX, WINDOW_MS } from '../..
 import { frame, MllpFrameDecoder } from '../../src/hl7/mllp-frame.ts';
 import {
   CONNECTIONS_MAX,
+  CONNECTIONS_PER_ADDRESS_MAX,
   MllpServer,
   type MllpServerOptions,
   UNANSWERED_BYTES_MAX,
@@ -33,8 +34,10 @@ async function startServer(options: Partial<MllpServerOptions> = {}) {
   return { server, events, port: await server.listen() };
 }
 
-function dial(port: number) {
-  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
+/** `from`: which of the machine's own addresses it comes from. */
+function dial(port: number, from = 1) {
+  const localAddress = `127.0.0.${from}`;
+  const socket = net.connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
   open.push({ close: () => socket.destroy() });
   let received = '';
   socket.on('data', (chunk) => {
@@ -110,12 +113,25 @@ describe('The limits of the MLLP server', () => {
 
   it('takes so many connections and drops what is beyond', async () => {
     const { server, port, events } = await startServer();
-    const all = Array.from({ length: CONNECTIONS_MAX }, () => dial(port));
+    const all = Array.from({ length: CONNECTIONS_MAX }, (_, at) =>
+      dial(port, 1 + Math.floor(at / CONNECTIONS_PER_ADDRESS_MAX)),
+    );
     await expect.poll(() => server.connectionCount).toBe(CONNECTIONS_MAX);
-    await dial(port).closed;
+    await dial(port, 99).closed;
     expect(events).toEqual(['refused-connection']);
     all[0]!.socket.write(frame(message('1')));
     await expect.poll(all[0]!.acks).toEqual(['AA 1']);
+  });
+
+  it('takes so many connections of one address, and others meanwhile', async () => {
+    const { server, port, events } = await startServer();
+    for (let at = 0; at < CONNECTIONS_PER_ADDRESS_MAX; at += 1) dial(port);
+    await expect.poll(() => server.connectionCount).toBe(CONNECTIONS_PER_ADDRESS_MAX);
+    await dial(port).closed;
+    expect(events).toEqual(['refused-connection']);
+    const other = dial(port, 2);
+    other.socket.write(frame(message('1')));
+    await expect.poll(other.acks).toEqual(['AA 1']);
   });
 
   it('answers a burst of 10,000 messages on one connection in order, with little read ahead', async () => {
