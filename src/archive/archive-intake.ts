@@ -14,6 +14,7 @@ import {
 } from './instance-file.ts';
 import type { InstanceRecord } from './instance-record.ts';
 import { FAILURE_REASONS, type FailureReason, type ReadInstance, readInstance } from './read-instance.ts';
+import type { ReceivingStudies } from './receiving-studies.ts';
 
 /** How it went with one instance. */
 export interface InstanceOutcome {
@@ -30,7 +31,7 @@ export type StoredListener = (tx: Transaction, studyInstanceUids: string[]) => P
 
 /**
  * Instances per transaction. Their headers are in memory until it commits (about 1 MB), and whoever waits for the study
- * sees it grow in such steps.
+ * sees it grow in such steps (`ReceivingStudies` says that it does).
  */
 export const BATCH_INSTANCES = 64;
 
@@ -47,6 +48,7 @@ export class ArchiveIntake {
   constructor(
     private readonly store: ArchiveStore,
     folder: string,
+    private readonly receiving: ReceivingStudies,
   ) {
     this.folder = resolve(folder);
   }
@@ -62,12 +64,16 @@ export class ArchiveIntake {
   async take(parts: AsyncIterable<MultipartPart>, expectedStudy: string | null): Promise<InstanceOutcome[]> {
     const outcomes: InstanceOutcome[] = [];
     let batch: Promise<Arrived>[] = [];
+    const request = this.receiving.begin();
     try {
       for await (const part of parts) {
         const file = await writeIncoming(this.folder, part.body);
         // The disk and the header are waited for together, once per batch.
         const arrived = this.examine(file, part, expectedStudy);
-        arrived.catch(() => undefined);
+        arrived.then(
+          ({ read }) => read.uids && request.bring(read.uids.studyInstanceUid),
+          () => undefined,
+        );
         batch.push(arrived);
         if (batch.length >= BATCH_INSTANCES) {
           outcomes.push(...(await this.commit(batch)));
@@ -80,6 +86,7 @@ export class ArchiveIntake {
     } catch (error) {
       throw unwritable(error) ?? error;
     } finally {
+      request.end();
       const left = await Promise.allSettled(batch);
       await discardIncoming(
         left.flatMap((entry) => (entry.status === 'fulfilled' ? [entry.value.file] : [])),

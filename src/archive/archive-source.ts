@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../kernel/clock.ts';
 import { Failure } from '../kernel/errors.ts';
 import type { ArchivePlace } from './archive.controller.ts';
 import { ArchiveStore } from './archive.store.ts';
+import type { ReceivingStudies } from './receiving-studies.ts';
 
 /** Studies of the embedded archive: metadata from the index, the files where they lie. */
 export class ArchiveSource implements StudySource {
@@ -12,6 +13,7 @@ export class ArchiveSource implements StudySource {
   constructor(
     private readonly store: ArchiveStore,
     private readonly place: ArchivePlace,
+    private readonly receiving: ReceivingStudies,
     private readonly clock: Clock = systemClock,
   ) {
     this.endpoint = place.root;
@@ -24,6 +26,10 @@ export class ArchiveSource implements StudySource {
 
   countInstances(studyInstanceUid: string): Promise<number> {
     return this.store.count(studyInstanceUid);
+  }
+
+  isGrowing(studyInstanceUid: string): boolean {
+    return this.receiving.has(studyInstanceUid);
   }
 
   async metadata(studyInstanceUid: string): Promise<readonly DicomJson[]> {

@@ -11,6 +11,7 @@ import { ArchiveIntake } from './archive-intake.ts';
 import { ArchiveSource } from './archive-source.ts';
 import { sweepIncoming } from './instance-file.ts';
 import { QidoStore } from './qido.store.ts';
+import { ReceivingStudies } from './receiving-studies.ts';
 
 /** The embedded PACS: a DICOMweb service under `/dicomweb`, files under `PRELIM_DATA/archive`, index in the database. */
 @Module({
@@ -26,15 +27,18 @@ import { QidoStore } from './qido.store.ts';
     },
     ArchiveStore,
     QidoStore,
+    ReceivingStudies,
     {
       provide: ArchiveIntake,
-      inject: [ArchiveStore, ARCHIVE_PLACE],
-      useFactory: (store: ArchiveStore, place: ArchivePlace) => new ArchiveIntake(store, place.folder),
+      inject: [ArchiveStore, ARCHIVE_PLACE, ReceivingStudies],
+      useFactory: (store: ArchiveStore, place: ArchivePlace, receiving: ReceivingStudies) =>
+        new ArchiveIntake(store, place.folder, receiving),
     },
     {
       provide: ArchiveSource,
-      inject: [ArchiveStore, ARCHIVE_PLACE],
-      useFactory: (store: ArchiveStore, place: ArchivePlace) => new ArchiveSource(store, place),
+      inject: [ArchiveStore, ARCHIVE_PLACE, ReceivingStudies],
+      useFactory: (store: ArchiveStore, place: ArchivePlace, receiving: ReceivingStudies) =>
+        new ArchiveSource(store, place, receiving),
     },
   ],
   exports: [ArchiveIntake, ArchiveSource],

@@ -9,6 +9,7 @@ import { jsonItems, jsonNumber, jsonString } from '../dicom/json-values.ts';
 import type { DicomJson } from '../dicom/study-source.ts';
 import { ArchiveIntake, BATCH_INSTANCES } from './archive-intake.ts';
 import { INCOMING_KEPT_MS, sweepIncoming } from './instance-file.ts';
+import { ReceivingStudies } from './receiving-studies.ts';
 
 let server: ArchiveServer;
 let intake: ArchiveIntake;
@@ -227,7 +228,11 @@ class ArchiveIntakeWith {
   constructor(private readonly error: Error) {}
 
   async take(file: Buffer) {
-    const own = new ArchiveIntake((intake as unknown as { store: never }).store, server.folder);
+    const own = new ArchiveIntake(
+      (intake as unknown as { store: never }).store,
+      server.folder,
+      new ReceivingStudies(),
+    );
     own.onStored(() => Promise.reject(this.error));
     async function* body() {
       yield file;

@@ -31,6 +31,8 @@ export interface StudySource {
   recentStudies(sinceHours: number): Promise<readonly SeenStudy[]>;
   /** Instances the study has now; 0 when it does not exist. */
   countInstances(studyInstanceUid: string): Promise<number>;
+  /** More of it is on its way right now, as far as this process knows. Left out: the source cannot tell. */
+  isGrowing?(studyInstanceUid: string): boolean;
   /** Every instance's data set without bulk data. */
   metadata(studyInstanceUid: string): Promise<readonly DicomJson[]>;
   /** The instances as files. Fails as a whole: no half series is given out. */

@@ -19,6 +19,14 @@ export interface QuietTimes {
   readonly lookIntervalMs: number;
 }
 
+export interface Look {
+  readonly studyInstanceUid: string;
+  readonly count: number;
+  /** Whoever sends it has not ended: however long the count stands still, it is not all there. */
+  readonly growing: boolean;
+  readonly now: Date;
+}
+
 /** The count must be found the same by so many looks in a row. */
 export const LOOKS_MIN = 2;
 
@@ -28,11 +36,11 @@ export const LOOKS_MIN = 2;
  */
 export function decideCompleteness(
   watch: StudyWatch | null,
-  look: { readonly studyInstanceUid: string; readonly count: number; readonly now: Date },
+  look: Look,
   times: QuietTimes,
 ): { readonly watch: StudyWatch; readonly waitMs: number | null } {
   const { now, count, studyInstanceUid } = look;
-  const still = watch !== null && watch.instanceCount === count;
+  const still = watch !== null && watch.instanceCount === count && !look.growing;
   const next: StudyWatch = {
     studyInstanceUid,
     instanceCount: count,

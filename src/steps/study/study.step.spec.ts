@@ -130,6 +130,19 @@ describe('study step', () => {
     });
   });
 
+  it('waits as long as its instances are still being sent, however long the count stands still', async () => {
+    await send('2.31', 2);
+    let growing = true;
+    const archive = server.get(ArchiveSource);
+    const slow = Object.assign(Object.create(archive) as StudySource, { isGrowing: () => growing });
+    for (let looks = 0; looks < 4; looks += 1) {
+      expect(await step(slow).run({ studyInstanceUid: '2.31' })).toMatchObject({ kind: 'later' });
+      now += TIMES.quietMs;
+    }
+    growing = false;
+    expect(await runToEnd('2.31', slow)).toMatchObject({ kind: 'done' });
+  });
+
   it('skips a study that did not change, and opens it again for a late series', async () => {
     expect(await runToEnd('2.1')).toMatchObject({ kind: 'skipped' });
     await send('2.1', 2, [], '2');

@@ -62,7 +62,9 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     const complete = earlier?.completedCount === count;
     if (complete && (await this.stillTheSame(earlier)))
       return skipped('nothing new since the study was complete');
-    const { watch, waitMs } = decideCompleteness(earlier, { studyInstanceUid, count, now }, this.options);
+    const growing = this.source.isGrowing?.(studyInstanceUid) ?? false;
+    const look = { studyInstanceUid, count, growing, now };
+    const { watch, waitMs } = decideCompleteness(earlier, look, this.options);
     if (!complete && waitMs !== null) {
       await this.watches.keepLook(watch);
       return later(waitMs, `the study has ${count} instances and may still grow`);
