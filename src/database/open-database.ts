@@ -82,6 +82,12 @@ const handOver = (role: string): string => `
       EXECUTE format('REVOKE ALL ON %s FROM %I', one.name, role);
       EXECUTE format('GRANT SELECT, INSERT ON %s TO %I', one.name, role);
     END LOOP;
+    FOR one IN SELECT c.oid::regclass AS name FROM pg_class c
+      WHERE c.relnamespace = current_schema()::regnamespace AND c.relname NOT LIKE 'audit\\_%'
+        AND CASE c.relkind WHEN 'S' THEN NOT has_sequence_privilege(role, c.oid, 'USAGE') ELSE false END
+    LOOP
+      EXECUTE format('GRANT USAGE, SELECT ON SEQUENCE %s TO %I', one.name, role);
+    END LOOP;
     IF NOT has_schema_privilege(role, current_schema(), 'CREATE') THEN
       EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', current_schema(), role);
     END IF;

@@ -90,20 +90,6 @@ describe('Work done in groups', () => {
     expect(await commit.add('a', [])).toBe('a!');
   });
 
-  it('gathers senders who were answered together into one group again', async () => {
-    const { groups, commit } = recorder({ gatherMs: 2 });
-    const sender = async (name: string) => {
-      for (const n of [1, 2, 3]) {
-        await commit.add(`${name}${n}`, [name]);
-        // The answer goes out and the next message comes in.
-        await new Promise((resolve) => setImmediate(resolve));
-        if (name > 'b') await new Promise((resolve) => setImmediate(resolve));
-      }
-    };
-    await Promise.all(['a', 'b', 'c', 'd'].map(sender));
-    expect(groups.map((group) => group.length)).toEqual([4, 4, 4]);
-  });
-
   it('makes no group larger than its limit', async () => {
     const { groups, commit } = recorder();
     const items = Array.from({ length: GROUP_ITEMS_MAX * 2 + 1 }, (_, at) => String(at));

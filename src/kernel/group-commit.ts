@@ -1,5 +1,4 @@
-import { setTimeout as setTimer } from 'node:timers';
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 
 /** Waiting work that is done together with others. */
 interface Waiting<T, R> {
@@ -12,11 +11,6 @@ interface Waiting<T, R> {
 export interface GroupOptions {
   /** Groups under way beside each other: what one waits for, the disk or the other side of a socket, another one can use. */
   readonly groupsMax?: number;
-  /**
-   * Senders that were answered together send again together: the first of them would make a group of its own, and the others would wait
-   * for its commit. So after a group of several the next one waits this long; after a lone item it does not.
-   */
-  readonly gatherMs?: number;
   /** A group that takes longer goes on by itself, and the next one begins: what waits for somebody else does not hold up everybody. */
   readonly patienceMs?: number;
   /** False: the group may have been done in spite of the error, so its items must not be tried again. */
@@ -39,14 +33,13 @@ export class GroupCommit<T, R> {
   private readonly underWay = new Set<string>();
   private readonly options: Required<GroupOptions>;
   private workers = 0;
-  private lastSize = 1;
 
   constructor(
     /** Does all items or none; gives one result each, in their order. */
     private readonly run: (items: readonly T[]) => Promise<readonly R[]>,
     options: GroupOptions = {},
   ) {
-    this.options = { groupsMax: 1, gatherMs: 0, patienceMs: 0, mayTryAlone: () => true, ...options };
+    this.options = { groupsMax: 1, patienceMs: 0, mayTryAlone: () => true, ...options };
   }
 
   /** Resolves when the item's group is committed. `keys` name what the item reads and writes. */
@@ -63,11 +56,9 @@ export class GroupCommit<T, R> {
   private async work(): Promise<void> {
     this.workers += 1;
     for (;;) {
-      const { gatherMs } = this.options;
-      await (gatherMs > 0 && this.lastSize > 1 ? setTimeout(gatherMs) : setImmediate());
+      await setImmediate();
       const group = this.nextGroup();
       if (group.length === 0) break;
-      this.lastSize = group.length;
       await this.within(this.runGroup(group));
     }
     this.workers -= 1;
@@ -78,7 +69,7 @@ export class GroupCommit<T, R> {
     if (patienceMs === 0) return work;
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
-      timer = setTimer(resolve, patienceMs);
+      timer = setTimeout(resolve, patienceMs);
     });
     await Promise.race([work, patience]);
     clearTimeout(timer);

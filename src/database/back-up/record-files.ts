@@ -10,11 +10,15 @@ export interface RecordFile {
 }
 
 /**
- * What of the data folder belongs to the record besides the database: keys and DICOM files. Not what is just coming in, and not the password of the
+ * What of the data folder belongs to the record besides the database: keys and DICOM files. Not what is just coming in, and not the passwords of the
  * embedded database, which belongs to that one cluster.
  */
 export const RECORD_FOLDERS = ['keys', 'archive'] as const;
-const NOT_KEPT: ReadonlySet<string> = new Set(['keys/postgres-password', 'archive/incoming']);
+const NOT_KEPT: ReadonlySet<string> = new Set([
+  'keys/postgres-password',
+  'keys/postgres-server-password',
+  'archive/incoming',
+]);
 
 /** Every plain file, folder by folder: an archive may have millions, so they are not listed before. */
 export async function* recordFiles(
