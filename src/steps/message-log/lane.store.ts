@@ -7,7 +7,6 @@ export interface DestinationDepth {
   readonly waiting: number;
   readonly lanes: number;
   readonly oldest_s: number;
-  readonly last_ack_at: Date | null;
 }
 
 /** A lane with something in it: one patient at one destination, in order. */
@@ -52,6 +51,12 @@ export class LaneStore {
     return this.database.run<DestinationDepth>(DESTINATIONS);
   }
 
+  /** When each last acknowledged something, of those that did within a day. */
+  async lastAcks(destinations: readonly string[]): Promise<Map<string, Date>> {
+    const rows = await this.database.run<{ destination: string; at: Date | null }>(LAST_ACKS, [destinations]);
+    return new Map(rows.flatMap(({ destination, at }) => (at ? [[destination, at]] : [])));
+  }
+
   /** The lanes whose head has waited longest. */
   lanes(): Promise<LaneDepth[]> {
     return this.database.run<LaneDepth>(LANES, [LANES_SHOWN_MAX]);
@@ -67,13 +72,18 @@ export class LaneStore {
   }
 }
 
-/** `last_ack_at`: from the newest attempts; the index on the time of attempts is small. */
 const DESTINATIONS: Statement = {
   name: 'hl7-lanes-destinations',
   text: `SELECT destination, count(*)::int AS waiting, count(DISTINCT lane)::int AS lanes,
-      extract(epoch FROM now() - min(created_at))::float AS oldest_s,
-      (SELECT max(a.acked_at) FROM hl7_outbound a WHERE a.destination = m.destination AND a.created_at > now() - interval '1 day') AS last_ack_at
-    FROM hl7_outbound m WHERE m.state <> 'acknowledged' AND m.state = 'waiting' GROUP BY destination`,
+      extract(epoch FROM now() - min(created_at))::float AS oldest_s
+    FROM hl7_outbound WHERE state <> 'acknowledged' AND state = 'waiting' GROUP BY destination`,
+};
+/** By the index on the time of the ACK, from its end. */
+const LAST_ACKS: Statement = {
+  name: 'hl7-lanes-last-acks',
+  text: `SELECT d.destination, (SELECT a.acked_at FROM hl7_outbound a
+      WHERE a.destination = d.destination AND a.acked_at > now() - interval '1 day' ORDER BY a.acked_at DESC LIMIT 1) AS at
+    FROM unnest($1::text[]) AS d(destination)`,
 };
 const LANES: Statement = {
   name: 'hl7-lanes',

@@ -18,23 +18,22 @@ export async function readLanes(
     ...depths.map(({ destination }) => destination),
     ...holds.map(({ destination }) => destination),
   ]);
-  const destinations = [...names]
-    .filter((name) => name !== '')
-    .sort()
-    .map((name) => {
-      const depth = depths.find((one) => one.destination === name);
-      const known = configured.find((one) => one.name === name);
-      return {
-        destination: name,
-        address: known?.address ?? null,
-        profile: known?.profile ?? null,
-        waiting: depth?.waiting ?? 0,
-        lanes: depth?.lanes ?? 0,
-        oldestUnsentSeconds: Math.round(depth?.oldest_s ?? 0),
-        lastAckAt: depth?.last_ack_at?.toISOString() ?? null,
-        held: showHold(holds.find((one) => one.destination === name && one.lane === null)),
-      };
-    });
+  const shownNames = [...names].filter((name) => name !== '').sort();
+  const lastAcks = await store.lastAcks(shownNames);
+  const destinations = shownNames.map((name) => {
+    const depth = depths.find((one) => one.destination === name);
+    const known = configured.find((one) => one.name === name);
+    return {
+      destination: name,
+      address: known?.address ?? null,
+      profile: known?.profile ?? null,
+      waiting: depth?.waiting ?? 0,
+      lanes: depth?.lanes ?? 0,
+      oldestUnsentSeconds: Math.round(depth?.oldest_s ?? 0),
+      lastAckAt: lastAcks.get(name)?.toISOString() ?? null,
+      held: showHold(holds.find((one) => one.destination === name && one.lane === null)),
+    };
+  });
   return {
     destinations,
     lanes: lanes.map((one) => ({
