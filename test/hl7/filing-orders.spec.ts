@@ -117,10 +117,10 @@ describe('A stored order', () => {
   it('files the others of a batch when one of them breaks it, and puts that one aside by name', async () => {
     const broken = `BREAK${patient}`;
     const fragile = Object.assign(Object.create(world.store) as ResourceStore, {
-      write: (...[tx, writes, ...rest]: Parameters<ResourceStore['write']>) =>
-        JSON.stringify(writes).includes(broken)
+      writeTogether: (...[tx, asked, ...rest]: Parameters<ResourceStore['writeTogether']>) =>
+        JSON.stringify(asked).includes(broken)
           ? Promise.reject(new Error('full'))
-          : world.store.write(tx, writes, ...rest),
+          : world.store.writeTogether(tx, asked, ...rest),
     });
     const own = (n: number) => omi(order('NW', String(n)), `MRN${patient}-${n}`);
     const ids = await world.keep(own(1), own(2), own(3).replace('DOE', broken), own(4));
@@ -133,7 +133,7 @@ describe('A stored order', () => {
 
   it('waits for the database, and what comes after does not overtake', async () => {
     const away = Object.assign(Object.create(world.store) as ResourceStore, {
-      write: () => Promise.reject(new Failure('database.unavailable', 'The database is away.')),
+      writeTogether: () => Promise.reject(new Failure('database.unavailable', 'The database is away.')),
     });
     const ids = await world.keep(omi(order()), omi(order('HD')));
     expect(await world.otherStep({ store: away }).run({})).toMatchObject({
@@ -150,7 +150,7 @@ describe('A stored order', () => {
     const [known] = await requests();
     let met = false;
     const busy = Object.assign(Object.create(world.store) as ResourceStore, {
-      write: async (...[tx, ...rest]: Parameters<ResourceStore['write']>) => {
+      writeTogether: async (...[tx, ...rest]: Parameters<ResourceStore['writeTogether']>) => {
         if (!met) {
           met = true;
           const { version: _, ...resource } = { ...known!, patientInstruction: 'Fasting' };
@@ -160,7 +160,7 @@ describe('A stored order', () => {
             ]),
           );
         }
-        return world.store.write(tx, ...rest);
+        return world.store.writeTogether(tx, ...rest);
       },
     });
     await world.keep(omi(order('HD')));
