@@ -46,7 +46,7 @@ export class Hl7Destinations1763700000014 implements MigrationInterface {
         reason text NOT NULL DEFAULT ''
       );
 
-      ALTER TABLE hl7_outbound SET (toast_tuple_target = 256, fillfactor = 80);
+      ALTER TABLE hl7_outbound SET (toast_tuple_target = 1024, fillfactor = 70);
       ALTER TABLE hl7_outbound
         ADD COLUMN message_type text NOT NULL DEFAULT 'ORU^R01',
         ADD COLUMN patient_id text NOT NULL DEFAULT '',

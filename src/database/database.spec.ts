@@ -75,6 +75,66 @@ describe('a transaction', () => {
     expect(await words()).toEqual([]);
   });
 
+  it.each([
+    ['on its own', false, true],
+    ['after others were put off', true, true],
+    ['without waiting for the disk', true, false],
+  ])(
+    'is over with its last statement, %s: its rows come back and all of it holds',
+    async (_, before, durable) => {
+      let told = 0;
+      const rows = await database.transaction(
+        async (tx) => {
+          if (before) tx.later?.(INSERT, [1, 'one']);
+          tx.afterCommit(() => {
+            told += 1;
+          });
+          const statement = { name: 'spec-count', text: 'SELECT count(*)::int AS n FROM word' };
+          return tx.last?.({ statement, values: [] }, { statement, values: [] });
+        },
+        { durable },
+      );
+      const counted = [{ n: before ? 1 : 0 }];
+      expect(rows).toEqual([counted, counted]);
+      expect(told).toBe(1);
+      expect(await words()).toEqual(before ? ['one'] : []);
+    },
+  );
+
+  it('whose last statement follows others that were sent, or fails, is one transaction all the same', async () => {
+    await database.transaction(async (tx) => {
+      await tx.run(INSERT, [1, 'one']);
+      await tx.last?.({ statement: INSERT, values: [2, 'two'] });
+    });
+    const failing = (sent: boolean) =>
+      database.transaction(async (tx) => {
+        if (sent) await tx.run(INSERT, [3, 'three']);
+        else tx.later?.(INSERT, [3, 'three']);
+        await tx.last?.({ statement: INSERT, values: [1, 'again'] });
+      });
+    await expect(failing(true)).rejects.toMatchObject({ code: '23505' });
+    await expect(failing(false)).rejects.toMatchObject({ code: '23505' });
+    expect(await words()).toEqual(['one', 'two']);
+  });
+
+  it('writes many rows that were put off in one statement, with nulls, times and bytes as they were', async () => {
+    const many = {
+      name: 'spec-many',
+      manyRows: true,
+      text: `INSERT INTO word (id, text, at) SELECT id, coalesce(text, encode(raw, 'escape')), at
+        FROM unnest($1::int[], $2::text[], $3::bytea[], $4::timestamptz[]) AS r(id, text, raw, at)`,
+    };
+    const at = new Date('2026-01-15T10:15:22.123Z');
+    await database.transaction(async (tx) => {
+      tx.later?.(many, [1, 'a "quoted", {odd} \\ one', null, at]);
+      tx.later?.(many, [2, null, Buffer.from('bytes'), null]);
+      tx.later?.(INSERT, [3, 'between']);
+      tx.later?.(many, [4, '', null, null]);
+    });
+    expect(await words()).toEqual(['a "quoted", {odd} \\ one', 'bytes', 'between', '']);
+    expect(await database.run({ text: 'SELECT at FROM word WHERE at IS NOT NULL' })).toEqual([{ at }]);
+  });
+
   it('that touches nothing takes no connection', async () => {
     const held = Array.from({ length: 2 }, () =>
       database.transaction((tx) => tx.run({ text: 'SELECT pg_sleep($1)' }, [0.3])),

@@ -13,6 +13,8 @@ export interface Statement {
   readonly text: string;
   /** Stopped after so long, in milliseconds, as `database.timeout`. Left out: `STATEMENT_MS_MAX` of the connection. */
   readonly timeoutMs?: number;
+  /** Written for many rows: its nth parameter is an array with the nth value of each. Those that `later` gets one after the other go as one. */
+  readonly manyRows?: boolean;
 }
 
 /** Where statements run: the pool (each on its own) or one transaction. */
@@ -26,6 +28,8 @@ export interface Transaction extends Sql {
    * there. Nothing after it sees the database without it. Absent where statements can only go one by one.
    */
   later?(statement: Statement, values?: readonly unknown[]): void;
+  /** The last statements: they go together with the commit, in one round trip. Gives the rows of each. Nothing may follow. Absent where there is no such way. */
+  last?(...statements: readonly LastStatement[]): Promise<unknown[][]>;
   /** Called once, after the commit; never when the transaction rolls back. Must not throw. */
   afterCommit(then: () => void): void;
   /**
@@ -33,6 +37,11 @@ export interface Transaction extends Sql {
    * committing, so the database may hold the commit all the same.
    */
   afterRollback(then: (uncertain: boolean) => void): void;
+}
+
+export interface LastStatement {
+  readonly statement: Statement;
+  readonly values: readonly unknown[];
 }
 
 export interface TransactionOptions {
@@ -89,12 +98,10 @@ export class Database implements Sql {
   async transaction<T>(work: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     const ends: Ends = { committed: [], rolledBack: [] };
     const open = new OpenTransaction(this.pool, options.durable ?? true);
-    let committing = false;
     let committed = false;
     let lost: Error | undefined;
     try {
       const result = await work(transactionOn(open, ends));
-      committing = true;
       await open.commit();
       committed = true;
       return result;
@@ -104,7 +111,7 @@ export class Database implements Sql {
     } finally {
       await open.release(lost);
       if (committed) for (const call of ends.committed) call();
-      else for (const call of ends.rolledBack) call(committing && lost !== undefined);
+      else for (const call of ends.rolledBack) call(open.committing && lost !== undefined);
     }
   }
 }
@@ -133,14 +140,37 @@ class OpenTransaction {
   private client: Promise<PoolClient> | null = null;
   private begun = false;
   private waiting: Bound[] = [];
+  /** The commit was sent, or is about to be. */
+  committing = false;
+  private over = false;
 
   constructor(
     private readonly pool: Pool,
     private readonly durable: boolean,
   ) {}
 
-  later(bound: Bound): void {
-    this.waiting.push(bound);
+  later({ statement, values }: Bound & { readonly statement: Statement }): void {
+    if (!statement.manyRows) {
+      this.waiting.push({ statement, values });
+      return;
+    }
+    const before = this.waiting.at(-1);
+    if (before?.statement === statement) {
+      for (const [at, value] of values.entries()) (before.values[at] as unknown[]).push(value);
+    } else this.waiting.push({ statement, values: values.map((value) => [value]) });
+  }
+
+  /** As `run` and `commit` at once. */
+  async last(bound: readonly Bound[]): Promise<unknown[][]> {
+    this.committing = true;
+    // Statements that go together without a BEGIN are one transaction.
+    const alone = !this.begun && this.durable;
+    const before = [...(alone ? [] : this.begin()), ...this.taken()];
+    const all = [...before, ...bound, ...(alone ? [] : [COMMIT])];
+    this.client ??= this.connect();
+    const rows = await asked(roundTrip(await this.client, all));
+    this.over = true;
+    return rows.slice(before.length, before.length + bound.length);
   }
 
   run(bound: Bound): Promise<unknown[]> {
@@ -148,6 +178,8 @@ class OpenTransaction {
   }
 
   async commit(): Promise<void> {
+    if (this.over) return;
+    this.committing = true;
     const rest = this.taken();
     if (!this.begun && rest.length === 0) return;
     // One statement is a transaction by itself, and waits for the disk like any other.
@@ -207,6 +239,7 @@ function transactionOn(open: OpenTransaction, ends: Ends): Transaction {
     run: async <Row>(statement: Statement, values: readonly unknown[] = []) =>
       (await open.run({ statement, values })) as Row[],
     later: (statement, values = []) => open.later({ statement, values }),
+    last: (...statements) => open.last(statements),
     afterCommit: (call) => {
       ends.committed.push(call);
     },

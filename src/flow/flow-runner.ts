@@ -61,6 +61,7 @@ export class FlowRunner {
       concurrency: row.concurrency,
       attemptsMax: row.attemptsMax,
       endsTogether: row.endsTogether ?? false,
+      ...(step.ahead ? { ahead: step.ahead } : {}),
       run: (job) => this.run(row, step, job),
       buried: (job, why, tx) => {
         tx.afterCommit(() => this.tellEnd(row, job, 'given-up', why, null));

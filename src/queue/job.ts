@@ -1,4 +1,4 @@
-import type { Transaction } from '../database/database.ts';
+import type { Statement, Transaction } from '../database/database.ts';
 
 export type { Transaction };
 
@@ -39,6 +39,14 @@ export type JobOutcome =
   /** Never: kept as a dead letter with its reason; `write` runs in the same transaction. */
   | { readonly kind: 'dead'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> };
 
+/** A round trip less for a job that starts in the place of the one before. */
+export interface Ahead {
+  /** Its values are lanes (text[]) and the number of the process; it may only touch what belongs to rows that run in these lanes under this number. */
+  readonly statement: Statement;
+  /** Gets its rows after the commit. Must not throw. A job may all the same begin without, or never. */
+  keep(rows: unknown[]): void;
+}
+
 /** Runs the jobs of one queue. May be run twice for the same job: it must come to the same end. */
 export interface JobHandler<P extends object = JobPayload> {
   readonly queue: string;
@@ -47,6 +55,8 @@ export interface JobHandler<P extends object = JobPayload> {
   readonly attemptsMax: number;
   /** Jobs in lanes that end well are ended in groups, with one commit (see `LaneEnds`); what they write must not fail for one of them alone. */
   readonly endsTogether?: boolean;
+  /** With `endsTogether`: what the next of each lane begins with, done in the transaction that ends the one before. */
+  readonly ahead?: Ahead;
   run(job: Job<P>): Promise<JobOutcome>;
   /** Runs in the transaction that makes a job a dead letter, whether it said so itself or its attempts are used up: the place to tell people. */
   buried?(job: Job<P>, why: string, tx: Transaction): Promise<void>;

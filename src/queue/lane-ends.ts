@@ -1,9 +1,12 @@
 import type { Database, Transaction } from '../database/database.ts';
 import { type ClaimedRow, toJob } from './claim.ts';
-import type { Job } from './job.ts';
+import type { Ahead, Job } from './job.ts';
 
 /** More do not make a commit cheaper; a failure undoes no more than these. */
 export const ENDS_TOGETHER_MAX = 64;
+
+/** Groups that are written beside each other: the database lets their commits wait for the disk together. */
+export const GROUPS_MAX = 2;
 
 interface Ending {
   readonly job: Job;
@@ -12,6 +15,7 @@ interface Ending {
   /** The next of the lane may start at once, in the place of this one. */
   readonly goOn: boolean;
   readonly write: ((tx: Transaction) => Promise<void>) | undefined;
+  readonly ahead: Ahead | undefined;
   readonly settle: (ended: LaneEnd | null) => void;
 }
 
@@ -22,12 +26,12 @@ export interface LaneEnd {
 
 /**
  * Ends the heads of several lanes in one transaction: while one commit waits for the disk, the next ends gather. What each wants to write is written in it, the
- * next of each lane becomes its head, and where it may go on at once it is claimed in the same statement. So a lane costs its share of three round trips and one
- * commit for each job, where by itself it would cost five and two.
+ * next of each lane becomes its head, and where it may go on at once it is claimed in the same statement. All of it goes
+ * to the database at once, so a lane costs its share of one round trip and one commit for each job, where by itself it would cost five and two.
  */
 export class LaneEnds {
   private waiting: Ending[] = [];
-  private busy = false;
+  private running = 0;
 
   constructor(private readonly database: Database) {}
 
@@ -35,16 +39,16 @@ export class LaneEnds {
   end(
     job: Job,
     lane: string,
-    { runner, goOn, write }: Pick<Ending, 'runner' | 'goOn' | 'write'>,
+    { runner, goOn, write, ahead }: Pick<Ending, 'runner' | 'goOn' | 'write' | 'ahead'>,
   ): Promise<LaneEnd | null> {
     return new Promise((settle) => {
-      this.waiting.push({ job, lane, runner, goOn, write, settle });
-      if (!this.busy) void this.work();
+      this.waiting.push({ job, lane, runner, goOn, write, ahead, settle });
+      if (this.running < GROUPS_MAX) void this.work();
     });
   }
 
   private async work(): Promise<void> {
-    this.busy = true;
+    this.running += 1;
     // Answers that came with the same look at the network end together.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.waiting.length > 0) {
@@ -54,7 +58,7 @@ export class LaneEnds {
       const next = await this.endAll(group).catch(() => null);
       for (const one of group) one.settle(next === null ? null : { next: next.get(one.lane) ?? null });
     }
-    this.busy = false;
+    this.running -= 1;
   }
 
   /** By lane. Throws when not all were ours to end: then nothing is written. */
@@ -70,10 +74,14 @@ export class LaneEnds {
         if (tx.later) tx.later(statement, values);
         else await tx.run(statement, values);
       }
-      const ended = await tx.run(FINISH_ALL, [sorted.map(({ job }) => job.id), runner]);
-      if (ended.length !== sorted.length) throw new Error('a claim was lost');
+      const ids = sorted.map(({ job }) => job.id);
+      if (tx.later) tx.later(FINISH_ALL, [ids, runner]);
+      else await tx.run(FINISH_ALL, [ids, runner]);
       for (const { write } of sorted) await write?.(tx);
-      const rows = await tx.run<ClaimedRow>(PROMOTE_ALL, [lanes, sorted.map(({ goOn }) => goOn), runner]);
+      const values = [lanes, sorted.map(({ goOn }) => goOn), runner];
+      const rows = tx.last
+        ? await promoteAndBegin(tx, values, sorted)
+        : await tx.run<ClaimedRow>(PROMOTE_ALL, values);
       return new Map(
         rows.filter((row) => row.state === 'running').map((row) => [String(row.lane), toJob(row)] as const),
       );
@@ -81,15 +89,33 @@ export class LaneEnds {
   }
 }
 
+async function promoteAndBegin(
+  tx: Transaction,
+  values: readonly unknown[],
+  sorted: readonly Ending[],
+): Promise<ClaimedRow[]> {
+  const aheads = [...new Set(sorted.flatMap(({ ahead, goOn }) => (ahead && goOn ? [ahead] : [])))];
+  const [lanes, , runner] = values;
+  const [promoted = [], ...begun] =
+    (await tx.last?.(
+      { statement: PROMOTE_ALL, values },
+      ...aheads.map(({ statement }) => ({ statement, values: [lanes, runner] })),
+    )) ?? [];
+  for (const [at, ahead] of aheads.entries()) ahead.keep(begun[at] ?? []);
+  return promoted as ClaimedRow[];
+}
+
 /**
  * A plan is kept for the life of a connection, and one that was made while the table was empty reads all of it: here the rows are always few and have an index.
  * The first of a lane is the first in its index: reading all of a long lane to sort it took most of the time there was.
+ * One plan serves groups of all sizes: left to itself the planner plans again for each, which takes twice as long as the statement.
  */
 export const BY_INDEX = {
   name: 'plan-by-index',
   text: `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
     set_config('enable_mergejoin', 'off', true),
-    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)`,
+    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
+    set_config('plan_cache_mode', 'force_generic_plan', true)`,
 };
 
 /** As `lockLane`, for several, always in the same order. */
@@ -98,9 +124,11 @@ const LOCK_LANES = {
   text: `SELECT pg_advisory_xact_lock(hashtextextended(lane, 7263)) FROM unnest($1::text[]) AS all_of(lane)`,
 };
 
+/** A division by zero where not all of them were ours to end: it undoes the transaction without a round trip to ask. */
 const FINISH_ALL = {
   name: 'outbox-finish-all',
-  text: 'DELETE FROM outbox WHERE id = ANY($1::bigint[]) AND runner = $2 AND NOT again RETURNING id',
+  text: `WITH gone AS (DELETE FROM outbox WHERE id = ANY($1::bigint[]) AND runner = $2 AND NOT again RETURNING id)
+    SELECT 1 / (count(*) = cardinality($1::bigint[]))::int FROM gone`,
 };
 
 const PROMOTE_ALL = {

@@ -57,7 +57,8 @@ export async function runJob(
     const outcome = await handler.run(job).catch((error: unknown) => afterError(handler, job, error, log));
     if (together && handler.endsTogether && job.lane !== null && outcome.kind === 'done') {
       const { write } = outcome;
-      const ended = await together.ends.end(job, job.lane, { runner, goOn: together.goOn(), write });
+      const { ahead } = handler;
+      const ended = await together.ends.end(job, job.lane, { runner, goOn: together.goOn(), write, ahead });
       if (ended !== null) return { kind: 'finished', ...(ended.next ? { next: ended.next } : {}) };
     }
     return await finish(database, handler, job, runner, outcome, log);

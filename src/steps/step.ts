@@ -1,5 +1,5 @@
 import type { Transaction } from '../database/database.ts';
-import type { Job } from '../queue/job.ts';
+import type { Ahead, Job } from '../queue/job.ts';
 
 /**
  * A step takes a handoff and says how it ended. It computes outside any transaction; what it wants to write goes into
@@ -10,6 +10,8 @@ export interface Step<In extends object, Out extends object> {
   readonly name: StepName;
   /** Its queues, where one row of the map has several: one per peer, so that a peer that is away keeps nobody else waiting. */
   readonly queues?: readonly string[];
+  /** See `JobHandler.ahead`. */
+  readonly ahead?: Ahead;
   run(handoff: In, job: Job<In>): Promise<StepResult<Out>>;
 }
 

@@ -4,7 +4,9 @@ import { benchAudit } from './audit.ts';
 import { benchFhir } from './fhir.ts';
 import { benchGrowth } from './fhir-growth.ts';
 import { benchHl7 } from './hl7.ts';
+import { benchHl7Faults } from './hl7-faults.ts';
 import { benchHl7Out } from './hl7-out.ts';
+import { benchHl7Soak } from './hl7-soak.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchPixels } from './pixels.ts';
 import { benchSubscriptions } from './subscriptions.ts';
@@ -21,7 +23,9 @@ const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
   fhir: benchFhir,
   growth: benchGrowth,
   hl7: benchHl7,
+  'hl7-faults': benchHl7Faults,
   'hl7-out': benchHl7Out,
+  'hl7-soak': benchHl7Soak,
   pixels: benchPixels,
   terminology: benchTerminology,
   subscriptions: (args) => {

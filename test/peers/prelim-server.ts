@@ -17,7 +17,11 @@ import { signingKeyIn } from '../../src/access/signing-key.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { freePort } from './redis.ts';
 
-const PROGRAM = resolve(import.meta.dirname, '../../dist/src/main.js');
+/** From the sources as from what was built of them. */
+const PROGRAM =
+  ['../../dist/src/main.js', '../../src/main.js']
+    .map((place) => resolve(import.meta.dirname, place))
+    .find((place) => existsSync(place)) ?? resolve('dist/src/main.js');
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 25_000;
 

@@ -16,7 +16,11 @@ export interface Delimiters {
   readonly subcomponent: string;
 }
 
-/** More than this is no message: a long radiology report has some 2,000 segments, and hl7-standard slows down squarely. */
+/**
+ * A long radiology report has some 2,000 segments. Taken apart by hl7-standard each costs some 6 KB, and the time grows faster than their number: 10,000 take 60 MB and
+ * 130 ms, 40,000 take 240 MB and 0.8 s in which nothing else is answered, a message of 12 MB in short lines 1 GB. So that is refused at the door, while 12 MB in
+ * one document are taken.
+ */
 export const SEGMENTS_MAX = 10_000;
 /** Fields, components, repetitions and subcomponents together; each costs hl7-standard an object. */
 export const CELLS_MAX = 500_000;

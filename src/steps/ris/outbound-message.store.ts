@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Sql, type Statement, type Transaction } from '../../database/database.ts';
-import { BY_INDEX } from '../../queue/lane-ends.ts';
-import { MessageStarts } from './message-starts.ts';
+import type { Ahead } from '../../queue/job.ts';
+import { MessageStarts, type OutboundMessage } from './message-starts.store.ts';
 import type { LineIds } from './oru-input.ts';
 
 export type MessageState =
@@ -14,22 +14,6 @@ export type MessageState =
   | 'stopped'
   | 'discarded'
   | 'unmade';
-
-/** One message that is being sent. */
-export interface OutboundMessage {
-  readonly id: string;
-  readonly destination: string;
-  readonly lane: string;
-  readonly controlId: string;
-  readonly raw: Buffer;
-  readonly reportId: string;
-  /** OBR-25. */
-  readonly result: string;
-  /** Times it was sent, this one too. */
-  readonly attempts: number;
-  /** Times the receiver answered "try again" (AE, CE). */
-  readonly errorsAnswered: number;
-}
 
 /** Why a message was not sent: its lane or its destination is held, or it is not waiting. */
 export interface NotSent {
@@ -102,18 +86,15 @@ export interface Attempt {
 /** Tables `hl7_outbound` and `hl7_attempt`: every message sent or to be sent, as bytes, with every try and every answer. */
 @Injectable()
 export class OutboundMessageStore {
-  private readonly starts: MessageStarts<OutboundMessage>;
+  private readonly starts: MessageStarts;
 
   constructor(private readonly database: Database) {
-    const startAll = async (ids: string[], lanes: string[]) =>
-      database.transaction(
-        (tx) => {
-          tx.later?.(BY_INDEX);
-          return tx.run<OutboundMessage>(START, [ids, lanes]);
-        },
-        { durable: false },
-      );
-    this.starts = new MessageStarts(startAll);
+    this.starts = new MessageStarts(database);
+  }
+
+  /** See `JobHandler.ahead`. */
+  get ahead(): Ahead {
+    return this.starts.ahead;
   }
 
   /** MSH-10: `P` and 13 digits or more, unique for ever. A number drawn and not used is no harm. */
@@ -188,8 +169,12 @@ export class OutboundMessageStore {
   ): Promise<void> {
     const { startedAt, outcome, ack, error } = attempt;
     const values = [id, startedAt, outcome, ack, error, state];
-    if (tx.later) tx.later(END, values);
-    else await tx.run(END, values);
+    if (tx.later) tx.later(END_ALL, values);
+    else
+      await tx.run(
+        END_ALL,
+        values.map((value) => [value]),
+      );
   }
 
   /** Until somebody releases it, nothing of this lane is sent: the receiver's answer asks for a person. */
@@ -288,16 +273,6 @@ const INSERT: Statement = {
     )
     SELECT id FROM added`,
 };
-const START: Statement = {
-  name: 'hl7-outbound-start',
-  text: `UPDATE hl7_outbound m SET attempts = attempts + 1, sent_at = clock_timestamp()
-    FROM unnest($1::uuid[], $2::text[]) AS asked(id, lane)
-    WHERE m.id = asked.id AND m.state = 'waiting'
-      AND NOT EXISTS (SELECT 1 FROM hl7_lane_hold h WHERE h.lane = asked.lane)
-      AND NOT EXISTS (SELECT 1 FROM hl7_destination d WHERE d.destination = m.destination)
-    RETURNING m.id, m.destination, m.lane, m.control_id AS "controlId", m.raw, m.report_id AS "reportId",
-      m.result_status AS result, m.attempts, m.errors_answered AS "errorsAnswered"`,
-};
 const WHY_NOT: Statement = {
   name: 'hl7-outbound-why-not',
   text: `SELECT state, CASE
@@ -314,11 +289,20 @@ const FAILED: Statement = {
     UPDATE hl7_outbound SET last_error = $5, ack = coalesce($4, ack),
       errors_answered = errors_answered + CASE WHEN $6 THEN 1 ELSE 0 END WHERE id = $1`,
 };
-const END: Statement = {
-  name: 'hl7-outbound-end',
-  text: `${TRIED}
-    UPDATE hl7_outbound SET state = $6, ack = coalesce($4, ack), last_error = $5,
-      acked_at = CASE WHEN $6 = 'acknowledged' THEN now() ELSE acked_at END WHERE id = $1`,
+const END_ALL: Statement = {
+  name: 'hl7-outbound-end-all',
+  manyRows: true,
+  text: `WITH ended AS (
+      SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bytea[], $5::text[], $6::text[])
+        AS e(id, started_at, outcome, answer, error, state)
+    ), changed AS (
+      UPDATE hl7_outbound m SET state = e.state, ack = coalesce(e.answer, m.ack), last_error = e.error,
+        acked_at = CASE WHEN e.state = 'acknowledged' THEN now() ELSE m.acked_at END
+      FROM ended e WHERE m.id = e.id
+      RETURNING m.id, m.destination, m.attempts, e.started_at, e.outcome, e.answer, e.error
+    )
+    INSERT INTO hl7_attempt (message_id, destination, attempt, started_at, outcome, ack, error)
+    SELECT id, destination, attempts, started_at, outcome, answer, error FROM changed`,
 };
 const STOP: Statement = {
   name: 'hl7-outbound-stop',

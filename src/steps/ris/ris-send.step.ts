@@ -3,8 +3,10 @@ import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import type { Acknowledgement } from '../../hl7/ack.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type OruStored, risSendQueue } from '../../kernel/handoffs.ts';
+import type { Ahead } from '../../queue/job.ts';
 import { done, givenUp, later, type Step, type StepResult, skipped } from '../step.ts';
-import { type Attempt, type OutboundMessage, OutboundMessageStore } from './outbound-message.store.ts';
+import type { OutboundMessage } from './message-starts.store.ts';
+import { type Attempt, OutboundMessageStore } from './outbound-message.store.ts';
 import type { RisProfile } from './profile-settings.ts';
 import { RisDestinations } from './ris-destinations.ts';
 
@@ -35,6 +37,10 @@ export class RisSendStep implements Step<OruStored, OruStored>, BeforeApplicatio
   get queues(): readonly string[] {
     const named = this.destinations.all.filter((one) => one.isNamed);
     return [risSendQueue(), ...named.map((one) => risSendQueue(one.name))];
+  }
+
+  get ahead(): Ahead {
+    return this.messages.ahead;
   }
 
   beforeApplicationShutdown(): void {
