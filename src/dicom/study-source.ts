@@ -24,6 +24,24 @@ export interface FetchedInstances {
   release(): Promise<void>;
 }
 
+/** Which studies of a patient are asked for. Dates as `YYYYMMDD`, both included. */
+export interface PatientStudiesAsked {
+  readonly patientId: string;
+  /** Issuer of Patient ID, as DICOM writes it; null when it is not known. */
+  readonly issuer: string | null;
+  /** `YYYYMMDD`; a second witness beside the number. */
+  readonly birthDate: string | null;
+  readonly modality: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface PatientStudy {
+  readonly studyInstanceUid: string;
+  /** `YYYYMMDD` */
+  readonly date: string;
+}
+
 export interface StudySource {
   /** `/dicomweb` root as others reach it, for Endpoint.address. */
   readonly endpoint: string;
@@ -31,6 +49,8 @@ export interface StudySource {
   recentStudies(sinceHours: number): Promise<readonly SeenStudy[]>;
   /** Instances the study has now; 0 when it does not exist. */
   countInstances(studyInstanceUid: string): Promise<number>;
+  /** Absent where every study is announced anyway (the embedded archive): then there is nothing to ask. */
+  studiesOfPatient?(asked: PatientStudiesAsked): Promise<readonly PatientStudy[]>;
   /** Every instance's data set without bulk data. */
   metadata(studyInstanceUid: string): Promise<readonly DicomJson[]>;
   /** The instances as files. Fails as a whole: no half series is given out. */

@@ -53,6 +53,7 @@ export const FAILURES = {
   'http.not-found': { kind: 'not-found', retry: false },
   'http.stopping': { kind: 'unavailable', retry: true },
 
+  'deidentify.key': { kind: 'invalid', retry: false },
   'dicom.multipart': { kind: 'invalid', retry: false },
   'dicom.multipart-limit': { kind: 'too-large', retry: false },
 
@@ -84,6 +85,7 @@ export const FAILURES = {
   'inference.suv': { kind: 'unsupported', retry: false },
   'inference.spacing-missing': { kind: 'invalid', retry: false },
   'inference.window-missing': { kind: 'invalid', retry: false },
+  'inference.may-not-leave': { kind: 'invalid', retry: false },
   'inference.series-too-large': { kind: 'too-large', retry: false },
   'inference.input-shape': { kind: 'invalid', retry: false },
   'inference.output-invalid': { kind: 'invalid', retry: false },

@@ -15,6 +15,7 @@ export type StepName =
   | 'order'
   | 'study'
   | 'analysis'
+  | 'priors'
   | 'quality'
   | 'inference'
   | 'findings'
