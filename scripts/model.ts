@@ -1,7 +1,9 @@
 import { Failure } from '../src/kernel/errors.ts';
 import { addModels } from './model-add.ts';
+import { deidentifyFolder } from './model-deidentify.ts';
 import { evaluateModel } from './model-evaluate.ts';
 import { listModels } from './model-list.ts';
+import { reidentifyFolder } from './model-reidentify.ts';
 import { releaseModel } from './model-release.ts';
 import { runModel } from './model-run.ts';
 
@@ -12,6 +14,10 @@ npm run model -- run <model> <dicom folder> [--pictures <folder>]
 npm run model -- evaluate <model> <folder> <labels.csv> [--out <folder>] [--label <finding>=<column>]... [--scores <file.csv>]
                                                a site's acceptance test: HTML and JSON report
 npm run model -- release <model> <shadow|pilot|live|retired> --by <who> [--reason <text>] [--without-golden]
+npm run model -- deidentify <dicom folder> <out folder> [--option <name>]... [--new-key]
+                                               files without the patient, for a model's maker
+npm run model -- reidentify <result folder> <dicom folder> <out folder>
+                                               what comes back gets its study, images and patient again
 <model>: <id>, <id>@<version>, or a folder with a manifest
 `;
 
@@ -22,6 +28,8 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
   run: runModel,
   evaluate: evaluateModel,
   release: releaseModel,
+  deidentify: deidentifyFolder,
+  reidentify: reidentifyFolder,
 };
 
 async function main(): Promise<number> {

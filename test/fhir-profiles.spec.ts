@@ -19,6 +19,7 @@ import { rejectedTask, requestedTask } from '../src/governance/analysis-task.ts'
 import type { RegisteredModel } from '../src/governance/check-model.ts';
 import type { Manifest } from '../src/governance/manifest.ts';
 import { manifestToDevice } from '../src/governance/manifest-to-device.ts';
+import { priorToExtension, recordedPriors } from '../src/governance/prior-result.ts';
 import { PRELIM } from '../src/kernel/code-systems.ts';
 import type { Finding, FindingsCoded } from '../src/kernel/handoffs.ts';
 import { findingsToRecord } from '../src/steps/report/findings-to-record.ts';
@@ -105,6 +106,32 @@ describe('what the server writes conforms to the profiles it publishes', () => {
     expect(faults(measured, 'imaging-measurement')).toEqual([]);
     for (const one of [present, absent]) expect(faults(one, 'imaging-qualitative-evaluation')).toEqual([]);
     expect(faults(measured, 'imaging-qualitative-evaluation')).not.toEqual([]);
+  });
+
+  it('a finding with the earlier results beside it, whether they are compared or not; six are one too many', () => {
+    const prior = {
+      ...{
+        observationId: 'o1',
+        taken: '2026-01-03T09:00:00Z',
+        modelVersion: '1.0.0',
+        value: 11.2,
+        unit: '%',
+      },
+      ...{ presence: null, change: 1.3, caution: null },
+    };
+    const other = { ...prior, change: null, caution: 'model-version' as const };
+    const was = { ...prior, value: null, unit: null, change: null, presence: 'absent' as const };
+    const measured = record.observations.at(-1);
+    const withPriors = (...priors: Parameters<typeof priorToExtension>[0][]) => ({
+      ...measured,
+      extension: priors.map(priorToExtension),
+    });
+    expect(faults(withPriors(prior, other, was), 'finding-observation')).toEqual([]);
+    expect(faults(withPriors(prior, other, was), 'imaging-measurement')).toEqual([]);
+    expect(recordedPriors(withPriors(prior, other, was) as Observation)).toEqual([prior, other, was]);
+    expect(faults(withPriors(prior, prior, prior, prior, prior, prior), 'finding-observation')).not.toEqual(
+      [],
+    );
   });
 
   it('the model, the analysis, its refusal, and the study', () => {

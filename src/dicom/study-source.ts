@@ -24,6 +24,24 @@ export interface FetchedInstances {
   release(): Promise<void>;
 }
 
+/** Which studies of a patient are asked for. Dates as `YYYYMMDD`, both included. */
+export interface PatientStudiesAsked {
+  readonly patientId: string;
+  /** Issuer of Patient ID, as DICOM writes it; null when it is not known. */
+  readonly issuer: string | null;
+  /** `YYYYMMDD`; a second witness beside the number. */
+  readonly birthDate: string | null;
+  readonly modality: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface PatientStudy {
+  readonly studyInstanceUid: string;
+  /** `YYYYMMDD` */
+  readonly date: string;
+}
+
 export interface StudySource {
   /** `/dicomweb` root as others reach it, for Endpoint.address. */
   readonly endpoint: string;
@@ -33,6 +51,8 @@ export interface StudySource {
   countInstances(studyInstanceUid: string): Promise<number>;
   /** More of it is on its way right now, as far as this process knows. Left out: the source cannot tell. */
   isGrowing?(studyInstanceUid: string): boolean;
+  /** Absent where every study is announced anyway (the embedded archive): then there is nothing to ask. */
+  studiesOfPatient?(asked: PatientStudiesAsked): Promise<readonly PatientStudy[]>;
   /** Every instance's data set without bulk data. */
   metadata(studyInstanceUid: string): Promise<readonly DicomJson[]>;
   /** The instances as files. Fails as a whole: no half series is given out. */

@@ -6,6 +6,8 @@ import type {
   DicomJson,
   FetchedInstances,
   LocalInstance,
+  PatientStudiesAsked,
+  PatientStudy,
   SeenStudy,
   StudySource,
 } from '../dicom/study-source.ts';
@@ -14,6 +16,7 @@ import { type Clock, systemClock } from '../kernel/clock.ts';
 import { Failure } from '../kernel/errors.ts';
 import { callDicomweb } from './dicomweb-client.ts';
 import { type DicomwebConnection, dicomwebConnection } from './dicomweb-connection.ts';
+import { queryPatientStudies } from './query-patient-studies.ts';
 import { dicomJsonRows, queryRows } from './query-rows.ts';
 import { retrieveInstances } from './retrieve-instances.ts';
 
@@ -101,6 +104,10 @@ export class DicomwebSource implements StudySource {
       fits: (row) => [studyInstanceUid, ''].includes(jsonString(row, TAG.study) ?? ''),
     });
     return rows.size;
+  }
+
+  studiesOfPatient(asked: PatientStudiesAsked): Promise<readonly PatientStudy[]> {
+    return queryPatientStudies(this.connection, asked);
   }
 
   async metadata(studyInstanceUid: string): Promise<readonly DicomJson[]> {

@@ -22,6 +22,7 @@ import { OutboundMessageStore } from '../steps/ris/outbound-message.store.ts';
 import { RisModule } from '../steps/ris/ris.module.ts';
 import { RisMessageStep } from '../steps/ris/ris-message.step.ts';
 import { RisSendStep } from '../steps/ris/ris-send.step.ts';
+import { FindPriorsStep } from '../steps/study/find-priors.ts';
 import { StudyModule } from '../steps/study/study.module.ts';
 import { StudyStep } from '../steps/study/study.step.ts';
 import { SUBSCRIPTION_HANDLERS, SubscriptionsModule } from '../subscriptions/subscriptions.module.ts';
@@ -31,6 +32,7 @@ const STEPS = [
   FilingStep,
   StudyStep,
   AnalysisStep,
+  FindPriorsStep,
   QualityStep,
   InferenceStep,
   FindingsStep,
@@ -65,7 +67,8 @@ const STEPS = [
         ...steps: AnyStep[]
       ) =>
         new FlowRunner(outbox, steps, async (tx, handoff, why, step) => {
-          await failThread(analysis, tx, handoff, why);
+          // What runs beside the way does not end the analysis.
+          if (step !== 'priors') await failThread(analysis, tx, handoff, why);
           if (step === 'ris-send') await messages.buried(tx, (handoff as OruStored).messageId);
         }),
     },

@@ -8,6 +8,7 @@ import type {
   MessageStored,
   OruStored,
   PacsObjectsMade,
+  PriorsListed,
   ReportWritten,
   StudyAvailable,
   StudySeen,
@@ -23,6 +24,7 @@ export interface Arrows {
   'study available': StudyAvailable;
   'analysis requested': AnalysisRequested;
   'analysis accepted': AnalysisAccepted;
+  'priors listed': PriorsListed;
   'gate passed': GatePassed;
   'model ran': Inferred;
   'findings coded': FindingsCoded;
@@ -63,6 +65,8 @@ export const STUDY_FLOW: readonly FlowRow[] = [
   //  study available  ── Subscriptions ──▶  analysis requested
   row('analysis requested', 'analysis', 'analysis accepted', { concurrency: 4, attemptsMax: 10 }),
   row('analysis accepted', 'quality', 'gate passed', { concurrency: 4, attemptsMax: 10 }),
+  //  Beside the way: the result does not wait for what the PACS knows of earlier studies.
+  row('analysis accepted', 'priors', 'priors listed', { concurrency: 1, attemptsMax: 3 }),
   row('gate passed', 'inference', 'model ran', { concurrency: 3, attemptsMax: 5 }),
   row('model ran', 'findings', 'findings coded', { concurrency: 4, attemptsMax: 5 }),
   row('findings coded', 'report', 'report written', { concurrency: 4, attemptsMax: 10 }),

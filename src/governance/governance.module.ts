@@ -8,6 +8,7 @@ import { INSPECT_MODEL, type InspectModel } from './inspect-model.ts';
 import { ModelRegister } from './model-register.ts';
 import { ModelReleaseStore } from './model-release.store.ts';
 import { ModelStates } from './model-states.ts';
+import { StudyContextStore } from './study-context.store.ts';
 
 /** The models this process may run: those of the project, those added by `npm run model -- add`, and those of `PRELIM_MODELS`. */
 @Module({
@@ -26,7 +27,8 @@ import { ModelStates } from './model-states.ts';
     },
     ModelReleaseStore,
     ModelStates,
+    StudyContextStore,
   ],
-  exports: [ModelRegister, ModelStates],
+  exports: [ModelRegister, ModelStates, StudyContextStore],
 })
 export class GovernanceModule {}

@@ -54,6 +54,11 @@ export type RunningEngine =
       readonly url: string;
       readonly model: string;
       readonly version?: string;
+      /**
+       * `required` (when left out): images with text in their pixels, or of kinds that often have it, are not sent. `off`: for a server of the site's own,
+       * under its own roof.
+       */
+      readonly deidentify?: 'required' | 'off';
     };
 
 /** What a study must be. A field left out is not looked at. Each field is one rule of the gate. */
@@ -88,6 +93,10 @@ export interface Fits {
   /** May two slices lie at one place? `false` is meant too where `gap_tolerance` is given. */
   readonly duplicates?: boolean;
   readonly sex?: readonly ('F' | 'M' | 'O')[];
+  /** What it means when images and record contradict each other about sex or birth date; `warn` when left out. */
+  readonly patient_mismatch?: 'warn' | 'refuse';
+  /** Codes (`system|code` or a bare code) of problems, and of reasons for an exam, for which the model was not made. */
+  readonly problems_not?: readonly string[];
   /** Which side, by Laterality or ImageLaterality; `B` both, `U` unpaired. */
   readonly laterality?: readonly ('L' | 'R' | 'B' | 'U')[];
   /** Was contrast agent given? */

@@ -30,6 +30,9 @@ export const PROFILES = {
 /** ACR actionable category (1, 2, 3) of an Observation, as valueInteger. */
 export const ACTIONABLE_EXTENSION = `${PRELIM}/StructureDefinition/actionable-category`;
 
+/** An earlier result of the same model for the same patient, beside the Observation of the new one. */
+export const PRIOR_RESULT_EXTENSION = `${PRELIM}/StructureDefinition/prior-result`;
+
 /** Where in a stored image the finding of an Observation lies. */
 export const IMAGE_REGION_EXTENSION = `${PRELIM}/StructureDefinition/image-region`;
 

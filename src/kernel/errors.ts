@@ -56,6 +56,7 @@ export const FAILURES = {
   'http.stopping': { kind: 'unavailable', retry: true },
   'http.too-many': { kind: 'busy', retry: true },
 
+  'deidentify.key': { kind: 'invalid', retry: false },
   'dicom.multipart': { kind: 'invalid', retry: false },
   'dicom.multipart-limit': { kind: 'too-large', retry: false },
 
@@ -87,6 +88,7 @@ export const FAILURES = {
   'inference.suv': { kind: 'unsupported', retry: false },
   'inference.spacing-missing': { kind: 'invalid', retry: false },
   'inference.window-missing': { kind: 'invalid', retry: false },
+  'inference.may-not-leave': { kind: 'invalid', retry: false },
   'inference.series-too-large': { kind: 'too-large', retry: false },
   'inference.input-shape': { kind: 'invalid', retry: false },
   'inference.output-invalid': { kind: 'invalid', retry: false },

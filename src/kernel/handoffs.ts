@@ -33,6 +33,11 @@ export interface AnalysisAccepted {
   readonly model: string;
 }
 
+/** priors → nobody: what the PACS has of the patient and the record has not is listed beside the study. */
+export interface PriorsListed {
+  readonly imagingStudyId: string;
+}
+
 /** quality → inference: the chosen series fits the model. */
 export interface GatePassed extends AnalysisAccepted {
   readonly seriesInstanceUid: string;

@@ -19,6 +19,7 @@ export type StepName =
   | 'filing'
   | 'study'
   | 'analysis'
+  | 'priors'
   | 'quality'
   | 'inference'
   | 'findings'

@@ -41,6 +41,7 @@ export function lateImage(study: TestStudy, view: 'PA' | 'LL'): Uint8Array {
 /** The smallest chest CT that the reference model takes: 70 slices of 256 × 256. Drawn once in about a second. */
 export function chestStudy(
   given: Partial<PhantomIdentity> = {},
+  emphysemaFraction = 0.12,
 ): TestStudy & { readonly truth: PhantomTruth } {
   const run = fresh('C');
   const options = {
@@ -50,7 +51,7 @@ export function chestStudy(
     columns: 256,
     sliceSpacingMm: 3,
     pixelSpacingMm: 1,
-    emphysemaFraction: 0.12,
+    emphysemaFraction,
   };
   const series = phantomSeries({ ...options, identity: { ...identityOf(run), ...given } });
   const files = [...series.slices()].map((slice) => phantomFile(slice.attributes, slice.stored));

@@ -8,6 +8,7 @@ import type {
   ServiceRequest,
   Task,
 } from '@medplum/fhirtypes';
+import { type PriorResult, priorToExtension } from '../../src/governance/prior-result.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PRELIM } from '../../src/kernel/code-systems.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface RecordOptions {
   readonly birthDate?: string;
   readonly exam?: string;
   readonly modality?: string;
+  /** Why it was asked for, as the order says it. */
+  readonly reason?: string;
   /** Start of the exam. */
   readonly started: Date;
   readonly status?: Task['status'];
@@ -48,6 +51,8 @@ export interface FindingOptions {
   readonly unit?: readonly [unit: string, ucum: string];
   readonly abnormal?: boolean;
   readonly actionable?: 1 | 2 | 3;
+  /** Earlier results, newest first. */
+  readonly priors?: readonly Partial<PriorResult>[];
   readonly sct?: readonly [code: string, display: string];
   readonly radlex?: readonly [code: string, display: string] | 'none';
 }
@@ -69,6 +74,17 @@ export function analysisResources(options: RecordOptions): Resource[] {
     task(options, reported),
   ];
 }
+
+const NO_PRIOR: PriorResult = {
+  observationId: 'earlier',
+  taken: '',
+  modelVersion: '1.0.0',
+  value: null,
+  unit: null,
+  presence: null,
+  change: null,
+  caution: null,
+};
 
 const PRESENCE = { present: '52101004', absent: '2667000', indeterminate: '82334004' } as const;
 
@@ -101,13 +117,14 @@ function study({ id, exam, modality, started, priority }: RecordOptions): Imagin
   };
 }
 
-function order({ id, priority }: RecordOptions): ServiceRequest {
+function order({ id, priority, reason }: RecordOptions): ServiceRequest {
   return {
     resourceType: 'ServiceRequest',
     id: `${id}-q`,
     status: 'active',
     intent: 'order',
     ...(priority ? { priority } : {}),
+    ...(reason ? { reasonCode: [{ text: reason }] } : {}),
     identifier: [
       { type: { coding: [{ system: CODE_SYSTEMS.v2Identifier, code: 'ACSN' }] }, value: `A-${id}` },
     ],
@@ -122,10 +139,11 @@ function observation(id: string, { id: analysis }: RecordOptions, finding: Findi
       : [{ code: { coding: [{ system: CODE_SYSTEMS.finding, code }] }, valueQuantity: { value } }];
   const coding = (system: string, code: readonly [string, string] | 'none' | undefined) =>
     code && code !== 'none' ? [{ system, code: code[0], display: code[1] }] : [];
-  const extension: Extension[] =
-    finding.actionable === undefined
-      ? []
-      : [{ url: `${PRELIM}/StructureDefinition/actionable-category`, valueInteger: finding.actionable }];
+  const category = `${PRELIM}/StructureDefinition/actionable-category`;
+  const extension: Extension[] = [
+    ...(finding.actionable === undefined ? [] : [{ url: category, valueInteger: finding.actionable }]),
+    ...(finding.priors ?? []).map((prior) => priorToExtension({ ...NO_PRIOR, ...prior })),
+  ];
   const answer = finding.presence;
   return {
     resourceType: 'Observation',

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { datasetToJson } from '../../dicom/dataset-to-json.ts';
 import { type DecodedPixels, decodePixels } from '../../dicom/decode-pixels.ts';
+import { pixelTextRefusal } from '../../dicom/deidentify-refusal.ts';
 import { describeVolume } from '../../dicom/describe-volume.ts';
 import type { DicomDataset } from '../../dicom/dicom-dataset.ts';
 import { modalityTransform, voiTransforms } from '../../dicom/grey-transforms.ts';
@@ -34,10 +35,10 @@ export interface StoredFile {
 
 /**
  * One Part 10 file: its stored values and what the pipeline needs of its header. Colour arrives as RGB, palettes and YBR too. Frames of
- * enhanced objects have the position, spacing and rescale of their functional groups. Throws `inference.suv` for PET, and what
- * reading and decoding throw.
+ * enhanced objects have the position, spacing and rescale of their functional groups. `leaves`: the pixels go to another server. Throws
+ * `inference.suv` for PET, `inference.may-not-leave`, and what reading and decoding throw.
  */
-export function openStoredFile(path: string, buffer: FileBuffer): StoredFile {
+export function openStoredFile(path: string, buffer: FileBuffer, leaves = false): StoredFile {
   const part10 = readPart10(buffer.read(path), { elementsMax: ELEMENTS_MAX });
   const { dataset } = part10;
   if (dataset.string(MODALITY) === 'PT') {
@@ -46,6 +47,7 @@ export function openStoredFile(path: string, buffer: FileBuffer): StoredFile {
       'The images are PET: standardized uptake values (SUV) are not computed, so no model may read them.',
     );
   }
+  if (leaves) mustBeFreeOfText(dataset);
   const frames = dataset.number(NUMBER_OF_FRAMES) ?? 1;
   // A Modality LUT Sequence in a multi-frame object would stand beside the groups; no class that is stacked here has one.
   const split = frames > 1 ? splitFrames(datasetToJson(dataset)) : null;
@@ -61,13 +63,24 @@ export function openStoredFile(path: string, buffer: FileBuffer): StoredFile {
 export async function readStoredPixels(
   path: string,
   buffer: FileBuffer = new FileBuffer(),
+  leaves = false,
 ): Promise<ReadStoredPixels> {
-  const file = openStoredFile(path, buffer);
+  const file = openStoredFile(path, buffer, leaves);
   if (file.frames === 1) return file.read(1);
   throw new Failure(
     'inference.pixels-invalid',
     'The file has several frames and the model takes one image; only models of volumes read such files.',
   );
+}
+
+/** A tensor carries what is drawn in the pixels: a name there would leave with it. */
+function mustBeFreeOfText(dataset: DicomDataset): void {
+  const verdict = pixelTextRefusal(dataset);
+  if (verdict !== null)
+    throw new Failure(
+      'inference.may-not-leave',
+      `Images that may not leave for another server: ${verdict.observed}.`,
+    );
 }
 
 /**

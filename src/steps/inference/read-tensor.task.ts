@@ -48,6 +48,8 @@ export interface ReadSlicesArgs {
   /** The rules that look at stored values. */
   readonly fits: Pick<Fits, 'histogram'>;
   readonly preview: boolean;
+  /** The pixels go to another server: what has text in it is refused. */
+  readonly leaves?: boolean;
   /** A slice of more values is refused before its memory is taken. */
   readonly sliceValuesMax: number;
 }
@@ -114,10 +116,10 @@ class FrameFiles {
   }
 
   async read(at: number): Promise<ReadStoredPixels> {
-    const { paths, frames, into, layout } = this.args;
+    const { paths, frames, into, layout, leaves } = this.args;
     const path = paths[at] ?? '';
-    if (!frames && !(into === null && isVolume(layout))) return readStoredPixels(path, this.buffer);
-    if (this.open?.path !== path) this.open = { path, file: openStoredFile(path, this.buffer) };
+    if (!frames && !(into === null && isVolume(layout))) return readStoredPixels(path, this.buffer, leaves);
+    if (this.open?.path !== path) this.open = { path, file: openStoredFile(path, this.buffer, leaves) };
     const { file } = this.open;
     if (frames) return file.read(frames[at] ?? 1);
     if (file.frames > 1) this.order = file.stackingOrder();

@@ -37,6 +37,13 @@ export function undecodableVerdict(error: unknown): GateVerdict | null {
       required: 'images that state what the model needs',
     };
   }
+  if (error instanceof Failure && error.code === 'inference.may-not-leave') {
+    return {
+      rule: 'burned-in',
+      observed: error.message.replace(/\.$/, ''),
+      required: 'no text in the pixels: they would leave for another server',
+    };
+  }
   if (!(error instanceof Failure) || error.retry || !error.code.startsWith('dicom.')) return null;
   const { message, code } = error;
   return {

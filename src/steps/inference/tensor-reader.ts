@@ -41,7 +41,7 @@ export interface ModelTensors {
 export interface ReadTensorsOptions {
   /** Part 10 files in stacking order. */
   readonly paths: readonly string[];
-  readonly manifest: Pick<Manifest, 'pixels' | 'inputs' | 'fits'>;
+  readonly manifest: Pick<Manifest, 'pixels' | 'inputs' | 'fits'> & Partial<Pick<Manifest, 'running'>>;
   /** Of one task, which reads a dozen files. */
   readonly timeLimitMs: number;
 }
@@ -169,9 +169,14 @@ function firstTask(
     into: null,
     fits: histogram ? { histogram } : {},
     preview: !isVolume(input.layout),
+    leaves: leavesDeidentified(manifest.running?.engine),
     sliceValuesMax: TENSOR_VALUES_MAX,
   };
 }
+
+/** Do the tensors go to another server, without being known to stay in the house? */
+const leavesDeidentified = (engine: Manifest['running']['engine']): boolean =>
+  engine !== undefined && engine.kind !== 'onnx' && engine.deidentify !== 'off';
 
 type Read = (args: ReadSlicesArgs) => Promise<ReadSlicesResult>;
 

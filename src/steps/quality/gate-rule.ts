@@ -14,11 +14,17 @@ export type GateRule = (images: readonly DicomJson[], fits: Fits, context: GateC
 export interface GateContext {
   /** Of the FHIR Patient: used where the images do not say. `born` as `YYYY-MM-DD`. */
   readonly patient: { readonly sex: 'F' | 'M' | 'O' | null; readonly born: string | null } | null;
+  /** Codes of active problems and of reasons for the exam, as `system|code` and bare. */
+  readonly problems: ReadonlySet<string>;
   /** How the images deviate from the imaging protocol of the site; null when they do not, or none is meant for them. */
   readonly protocolDeviation: (images: readonly DicomJson[]) => Deviation | null;
 }
 
-export const NO_CONTEXT: GateContext = { patient: null, protocolDeviation: () => null };
+export const NO_CONTEXT: GateContext = {
+  patient: null,
+  problems: new Set(),
+  protocolDeviation: () => null,
+};
 
 export interface RuleVerdict extends GateVerdict {
   readonly rule: GateRuleName;

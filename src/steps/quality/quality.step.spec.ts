@@ -14,6 +14,7 @@ import { Conformance } from '../../governance/conformance.ts';
 import { inspectAndRelease } from '../../governance/inspect-model.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import { ProtocolLibrary } from '../../governance/protocol-library.ts';
+import { StudyContextStore } from '../../governance/study-context.store.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 import type { AnalysisAccepted } from '../../kernel/handoffs.ts';
 import { QualityStep } from './quality.step.ts';
@@ -57,6 +58,7 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
       models,
       store,
       conformance,
+      new StudyContextStore(database),
     );
 
   async function putTask(status: Task['status'] = 'requested'): Promise<void> {
@@ -91,7 +93,7 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
       '00181000': { vr: 'LO', Value: ['4711'] },
     };
     const source = { metadata: async () => [image] } as Partial<StudySource> as StudySource;
-    const step = new QualityStep(source, models, store, conformance);
+    const step = new QualityStep(source, models, store, conformance, new StudyContextStore(database));
     expect(await step.run(handoff)).toMatchObject({ kind: 'done', next: { warnings: [{ rule: 'age' }] } });
     const study: ImagingStudy & { id: string } = {
       resourceType: 'ImagingStudy',
@@ -162,8 +164,8 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
     const source = {
       metadata: async () => Promise.reject(new Error('no answer')),
     } as Partial<StudySource> as StudySource;
-    await expect(new QualityStep(source, models, store, conformance).run(handoff)).rejects.toThrow(
-      'no answer',
-    );
+    await expect(
+      new QualityStep(source, models, store, conformance, new StudyContextStore(database)).run(handoff),
+    ).rejects.toThrow('no answer');
   });
 });

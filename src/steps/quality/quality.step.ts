@@ -1,4 +1,3 @@
-import type { ImagingStudy, Patient } from '@medplum/fhirtypes';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Transaction } from '../../database/database.ts';
 import { jsonString } from '../../dicom/json-values.ts';
@@ -14,8 +13,8 @@ import {
 } from '../../governance/analysis-task.ts';
 import { Conformance, type JudgedStudy } from '../../governance/conformance.ts';
 import { type Scanner, scannerOf } from '../../governance/conformance-scanner.ts';
-import type { Manifest } from '../../governance/manifest.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
+import { type PatientContext, StudyContextStore } from '../../governance/study-context.store.ts';
 import type { AnalysisAccepted, GatePassed, GateVerdict } from '../../kernel/handoffs.ts';
 import { done, refused, type Step, type StepResult, skipped } from '../step.ts';
 import { chooseSeries } from './choose-series.ts';
@@ -35,19 +34,21 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
     private readonly models: ModelRegister,
     private readonly store: ResourceStore,
     private readonly conformance: Conformance,
+    private readonly contexts: StudyContextStore,
   ) {}
 
   async run(handoff: AnalysisAccepted): Promise<StepResult<GatePassed>> {
-    const [task, metadata] = await Promise.all([
+    const [task, metadata, record] = await Promise.all([
       this.readTask(handoff.taskId),
       this.source.metadata(handoff.studyInstanceUid).then(withoutOwnObjects),
+      this.contexts.readPatient(handoff.imagingStudyId),
     ]);
     if (task === null) return skipped('the task is gone');
     if (GIVEN_UP.has(task.status)) return skipped(`the task is ${task.status}`);
     const model = this.models.get(handoff.model);
     if (model === null) return this.refuse(handoff, [NOT_LOADED], null, null);
     const judged = await this.conformance.judge(handoff.studyInstanceUid, metadata);
-    const context = await this.contextOf(handoff, model.manifest, metadata, judged);
+    const context = contextOf(record, judged);
     const choice = chooseSeries(metadata, model.manifest, context);
     const scanner = scannerOfSeries(metadata, choice.seriesInstanceUid);
     if (choice.kind === 'refused') return this.refuse(handoff, choice.refusals, judged, scanner);
@@ -67,28 +68,6 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
     return refused(refusals.map(verdictText).join('; '), (tx) =>
       this.keep(tx, taskId, judged, scanner, (kept, now) => rejectedTask(kept, refusals, now)),
     );
-  }
-
-  /** Age and sex of the FHIR Patient, read only where the model asks for them and the images do not say. */
-  private async contextOf(
-    { imagingStudyId }: AnalysisAccepted,
-    { fits }: Manifest,
-    metadata: readonly DicomJson[],
-    judged: JudgedStudy,
-  ): Promise<GateContext> {
-    const protocolDeviation = (images: readonly DicomJson[]) => judged.deviationOf(images);
-    const lacks = (...tags: string[]) =>
-      metadata.some((image) => tags.every((tag) => jsonString(image, tag) === null));
-    const asks = (fits.age_years && lacks('00101010', '00100030')) || (fits.sex && lacks('00100040'));
-    if (!asks) return { patient: null, protocolDeviation };
-    const study = await this.store.read('ImagingStudy', imagingStudyId);
-    const subject = study?.deleted === false ? study.parse<ImagingStudy>().subject.reference : undefined;
-    const id = /^Patient\/([A-Za-z0-9.-]{1,64})$/.exec(subject ?? '')?.[1];
-    const stored = id === undefined ? null : await this.store.read('Patient', id);
-    if (stored === null || stored.deleted) return { patient: null, protocolDeviation };
-    const { gender, birthDate } = stored.parse<Patient>();
-    const born = birthDate?.length === DAY_CHARACTERS ? birthDate : null;
-    return { patient: { sex: SEXES[gender ?? ''] ?? null, born }, protocolDeviation };
   }
 
   private async readTask(id: string, tx?: Transaction): Promise<AnalysisTask | null> {
@@ -112,6 +91,17 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
     const resource = change(known === null ? task : withScanner(task, known), now);
     await this.store.write(tx, [{ kind: 'update', resource, unchanged: 'skip' }]);
   }
+}
+
+/** What the EHR and the order say, as the rules read it. */
+function contextOf({ patient, problems, reasons }: PatientContext, judged: JudgedStudy): GateContext {
+  const codings = [...problems, ...reasons].flatMap(({ coding }) => coding ?? []);
+  const born = patient?.birthDate?.length === DAY_CHARACTERS ? patient.birthDate : null;
+  return {
+    patient: patient && { sex: SEXES[patient.gender ?? ''] ?? null, born },
+    problems: new Set(codings.flatMap(({ system, code }) => (code ? [code, `${system ?? ''}|${code}`] : []))),
+    protocolDeviation: (images) => judged.deviationOf(images),
+  };
 }
 
 const GIVEN_UP: ReadonlySet<string | undefined> = new Set(['cancelled', 'entered-in-error']);

@@ -341,6 +341,27 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    rule: 'geometry',
+    fits: {},
+    passes: [
+      stack([0, 1, 2], { ...CT, '00200052': '1.2', '00280030': [0.7, 0.7] }),
+      one({ '00200052': '1.2' }),
+    ],
+    refuses: [
+      [
+        [...stack([0, 1], { ...CT, '00200052': '1.2' }), ...stack([2], { ...CT, '00200052': '1.3' })],
+        '2 frames of reference',
+      ],
+      [
+        [
+          ...stack([0, 1], { ...CT, '00280030': [0.7, 0.7] }),
+          ...stack([2], { ...CT, '00280030': [0.9, 0.9] }),
+        ],
+        '2 different pixel spacings',
+      ],
+    ],
+  },
+  {
     rule: 'attributes',
     fits: { attributes: ['PatientPosition', '0018,0060'] },
     passes: [one({ '00185100': 'HFS', '00180060': 120 })],
@@ -379,11 +400,11 @@ describe.each(CASES)('the rule $rule', ({ rule, fits, passes, refuses, missing }
 });
 
 /** Rules that no field of `fits` switches on. */
-const ALWAYS = new Set<GateRuleName>(['modality', 'localizer', 'frames']);
+const ALWAYS = new Set<GateRuleName>(['modality', 'localizer', 'frames', 'geometry']);
 
-it('every rule of the headers has its cases, and the protocol has a spec of its own', () => {
+it('every rule of the headers has its cases; protocol, patient-mismatch and problem have specs of their own', () => {
   const judged = new Set<string>(CASES.map(({ rule }) => rule));
-  expect(judged.size + 1).toBe(RULES.length);
+  expect(judged.size + 3).toBe(RULES.length);
 });
 
 describe('what only some rules have', () => {
@@ -416,6 +437,44 @@ describe('what only some rules have', () => {
     expect(verdict('age', dated, { age_years: { min: 18 } }, patient)?.observed).toBe('a younger patient');
     expect(verdict('age', one({ '00101010': '040Y' }), { age_years: { min: 18 } }, patient)).toBeNull();
     expect(verdict('sex', one({ '00100040': 'M' }), { sex: ['F'] }, patient)?.observed).toBe('male');
+  });
+
+  it('warns where images and record are not of one person, and refuses where the manifest says so', () => {
+    const patient = { ...NO_CONTEXT, patient: { sex: 'F' as const, born: '1960-02-28' } };
+    const mismatch = (tags: Values, fits: Partial<Fits> = {}, context = patient as GateContext) =>
+      verdict('patient-mismatch', one(tags), fits, context);
+    expect(mismatch({ '00100040': 'F', '00100030': '19600228' })).toBeNull();
+    expect(mismatch({})).toBeNull();
+    expect(mismatch({ '00100040': 'O', '00100030': '1960' })).toBeNull();
+    expect(mismatch({ '00100040': 'M' }, {}, NO_CONTEXT)).toBeNull();
+    expect(mismatch({ '00100040': 'M', '00100030': '19600228' })).toMatchObject({
+      level: 'warn',
+      observed: 'another sex in the images than in the record',
+    });
+    const both = mismatch({ '00100040': 'M', '00100030': '19610228' }, { patient_mismatch: 'refuse' });
+    expect(both).toMatchObject({
+      level: 'refuse',
+      observed: expect.stringContaining('another sex and another birth date'),
+    });
+    expect(JSON.stringify(both)).not.toMatch(/196/);
+  });
+
+  it('refuses a patient with a problem that the manifest excludes, and does not say which', () => {
+    const of = (...codes: string[]) => ({ ...NO_CONTEXT, problems: new Set(codes) });
+    const fits = { problems_not: ['http://snomed.info/sct|49795001', 'Z90.2'] };
+    expect(verdict('problem', one({}), fits, of('http://snomed.info/sct|195967001'))).toBeNull();
+    expect(verdict('problem', one({}), {}, of('Z90.2'))).toBeNull();
+    for (const code of fits.problems_not) {
+      const found = verdict('problem', one({}), fits, of(code));
+      expect(found).toMatchObject({ level: 'refuse', rule: 'problem' });
+      expect(JSON.stringify(found)).not.toContain(code);
+    }
+  });
+
+  it('several points in time and PET values are warned of', () => {
+    const twice = [...stack([0, 1], { ...CT, '00200100': 1 }), ...stack([0, 1], { ...CT, '00200100': 2 })];
+    expect(verdict('geometry', twice, {})).toMatchObject({ level: 'warn', observed: '2 points in time' });
+    expect(verdict('geometry', stack([0, 1], { '00080060': 'PT' }), {})?.level).toBe('warn');
   });
 
   it('the protocol of the site warns or refuses as the manifest says; what is not stated only where it says so', () => {

@@ -1,4 +1,4 @@
-import { describeVolume, type GeometryFinding } from '../../dicom/describe-volume.ts';
+import { describeVolume, type GeometryFinding, type VolumeDescription } from '../../dicom/describe-volume.ts';
 import { jsonNumber } from '../../dicom/json-values.ts';
 import type { Vector } from '../../dicom/sort-slices.ts';
 import { splitFrames } from '../../dicom/split-frames.ts';
@@ -22,7 +22,7 @@ export interface Stack {
 
 /** The slices in the order of their place in space; null when one lacks a place, or lies in another plane than the rest. */
 export function stackOf(images: readonly DicomJson[]): Stack | null {
-  const { frames, sorted } = describeVolume(images);
+  const { frames, sorted } = described(images);
   const { axes, slices, unplaced, spacing } = sorted;
   if (axes === null || unplaced.length > 0) return null;
   const places = slices.map(({ location }) => location);
@@ -50,7 +50,16 @@ const PER_FRAME_GROUPS = '52009230';
 
 /** What is wrong or worth knowing about the geometry of a series, by name; see `GEOMETRY_FINDINGS`. */
 export function geometryFindings(images: readonly DicomJson[]): readonly GeometryFinding[] {
-  return describeVolume(images).findings;
+  return described(images).findings;
+}
+
+/** Several rules look at one stack: it is sorted once. */
+const DESCRIBED = new WeakMap<readonly DicomJson[], VolumeDescription>();
+
+function described(images: readonly DicomJson[]): VolumeDescription {
+  const known = DESCRIBED.get(images) ?? describeVolume(images);
+  DESCRIBED.set(images, known);
+  return known;
 }
 
 /** InstanceNumber, for an order among images that have no place in space. */

@@ -9,6 +9,7 @@ export function conclude(
   findings: readonly Finding[],
   caution: string,
   warnings: readonly GateVerdict[] = [],
+  around: { readonly reason?: string; readonly priors?: string } = {},
 ): string {
   const by = (presence: Finding['presence']) =>
     findings
@@ -19,10 +20,12 @@ export function conclude(
     .map((finding) => `${finding.label}: ${finding.value} ${readable(finding.unit)}`.trim());
   return [
     NOT_REVIEWED,
+    around.reason ? `Reason for exam: ${ended(around.reason)}` : '',
     sentence('Present', by('present')),
     sentence('Indeterminate', by('indeterminate')),
     sentence('Measured', measured),
     sentence('Looked for and not found', by('absent')),
+    around.priors ?? '',
     warned(warnings),
     caution,
   ]
@@ -33,6 +36,8 @@ export function conclude(
 /** The gate let the images pass with these: whoever reads the result must know. */
 const warned = (warnings: readonly GateVerdict[]) =>
   warnings.length > 0 ? `Image quality warnings: ${warnings.map(verdictText).join('. ')}.` : '';
+
+const ended = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 const sentence = (lead: string, items: readonly string[]) =>
   items.length > 0 ? `${lead}: ${items.join(', ')}.` : '';

@@ -1,5 +1,6 @@
 import type { CodeableConcept, Coding, Observation, Reference } from '@medplum/fhirtypes';
 import { locationToExtension } from '../../governance/image-region.ts';
+import { type PriorResult, priorToExtension } from '../../governance/prior-result.ts';
 import {
   ACTIONABLE_EXTENSION,
   CODE_SYSTEMS,
@@ -23,6 +24,8 @@ export interface ObservationContext {
   /** Acquisition time of the images, when known. */
   readonly effective: string | null;
   readonly issued: string;
+  /** Earlier results of the same finding, by its key. */
+  readonly priors: ReadonlyMap<string, readonly PriorResult[]>;
 }
 
 export const observationId = (studyInstanceUid: string, model: string, key: string) =>
@@ -40,7 +43,7 @@ export function findingToObservation(
     resourceType: 'Observation',
     id: observationId(context.studyInstanceUid, context.model, finding.key),
     meta: { profile: [PROFILES.finding] },
-    ...extensionsOf(finding),
+    ...extensionsOf(finding, context.priors.get(finding.key) ?? []),
     identifier: [
       {
         system: IDENTIFIER_SYSTEMS.analysis,
@@ -65,10 +68,14 @@ export function findingToObservation(
   };
 }
 
-function extensionsOf({ actionable, locations = [] }: Finding): Pick<Observation, 'extension'> {
+function extensionsOf(
+  { actionable, locations = [] }: Finding,
+  priors: readonly PriorResult[],
+): Pick<Observation, 'extension'> {
   const extension = [
     ...(actionable ? [{ url: ACTIONABLE_EXTENSION, valueInteger: actionable }] : []),
     ...locations.map(locationToExtension),
+    ...priors.map(priorToExtension),
   ];
   return extension.length > 0 ? { extension } : {};
 }

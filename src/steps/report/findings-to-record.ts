@@ -12,8 +12,10 @@ import { deviceId } from '../../governance/manifest-to-device.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PROFILES, RADIOLOGY_CATEGORY } from '../../kernel/code-systems.ts';
 import type { FindingsCoded } from '../../kernel/handoffs.ts';
 import { stableId } from '../../kernel/stable-id.ts';
+import { NO_PRIORS, type Priors } from './choose-priors.ts';
 import { conclude } from './conclude.ts';
 import { findingToObservation, type ObservationContext } from './finding-to-observation.ts';
+import { sayPriors } from './say-priors.ts';
 
 /** The FHIR record of one analysis; every output (ORU, SR, worklist row) is a projection of it. */
 export interface AnalysisRecord {
@@ -29,6 +31,14 @@ export interface Kept {
   id: string;
 }
 
+/** What the record knows beside the study: why the exam was asked for, and earlier results. */
+export interface Surroundings {
+  readonly reason: string | null;
+  readonly priors: Priors;
+}
+
+const NOTHING_AROUND: Surroundings = { reason: null, priors: NO_PRIORS };
+
 export const reportId = (studyInstanceUid: string, model: string) =>
   stableId('report', studyInstanceUid, model);
 
@@ -38,8 +48,9 @@ export function findingsToRecord(
   study: ImagingStudy,
   model: RegisteredModel,
   now: Date,
+  { reason, priors }: Surroundings = NOTHING_AROUND,
 ): AnalysisRecord {
-  const context = contextOf(coded, study, model, now);
+  const context = { ...contextOf(coded, study, model, now), priors: priors.byKey };
   const observations = coded.findings.map((finding) => findingToObservation(finding, context));
   const id = reportId(coded.studyInstanceUid, coded.model);
   const picture = coded.keyPicture ? pictureOf(coded, coded.keyPicture, context) : null;
@@ -65,7 +76,10 @@ export function findingsToRecord(
     result: observations.map((observation) => ({ reference: `Observation/${observation.id}` })),
     imagingStudy: [{ reference: `ImagingStudy/${study.id}` }],
     ...(picture ? { media: [{ comment: 'Key picture', link: { reference: `Media/${picture.id}` } }] } : {}),
-    conclusion: conclude(coded.findings, model.manifest.report.caution, coded.warnings),
+    conclusion: conclude(coded.findings, model.manifest.report.caution, coded.warnings, {
+      ...(reason ? { reason } : {}),
+      priors: sayPriors(coded.findings, priors),
+    }),
   };
   return {
     report,
@@ -88,7 +102,7 @@ function contextOf(
   study: ImagingStudy,
   model: RegisteredModel,
   now: Date,
-): ObservationContext {
+): Omit<ObservationContext, 'priors'> {
   return {
     studyInstanceUid: coded.studyInstanceUid,
     model: coded.model,

@@ -6,7 +6,11 @@ import { Outbox } from '../../queue/outbox.ts';
 import { announceChanges } from './announce-changes.ts';
 import { ReportStep } from './report.step.ts';
 
-@Module({ imports: [FhirModule, GovernanceModule], providers: [ReportStep], exports: [ReportStep] })
+@Module({
+  imports: [FhirModule, GovernanceModule],
+  providers: [ReportStep],
+  exports: [ReportStep],
+})
 export class ReportModule implements OnModuleInit {
   constructor(
     private readonly store: ResourceStore,

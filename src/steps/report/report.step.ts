@@ -4,10 +4,13 @@ import { ResourceStore } from '../../fhir/resource-store.ts';
 import { type AnalysisTask, completedTask } from '../../governance/analysis-task.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import { ModelStates } from '../../governance/model-states.ts';
+import { reasonForExam } from '../../governance/reason-for-exam.ts';
+import { type StudyContext, StudyContextStore } from '../../governance/study-context.store.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { FindingsCoded, ReportWritten } from '../../kernel/handoffs.ts';
 import { done, type Step, type StepResult, skipped } from '../step.ts';
+import { choosePriors, NO_PRIORS, type Priors } from './choose-priors.ts';
 import {
   type AnalysisRecord,
   analysisValue,
@@ -28,10 +31,15 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
     private readonly store: ResourceStore,
     private readonly models: ModelRegister,
     private readonly states: ModelStates,
+    private readonly contexts: StudyContextStore,
   ) {}
 
   async run(coded: FindingsCoded): Promise<StepResult<ReportWritten>> {
-    const { study, task, earlier } = await this.read(coded);
+    const keys = coded.findings.map(({ key }) => key);
+    const [{ study, task, earlier }, context] = await Promise.all([
+      this.read(coded),
+      this.contexts.read(coded.imagingStudyId, keys),
+    ]);
     if (!study || !task) return skipped('the study or its Task is gone');
     const model = this.models.get(coded.model);
     if (!model)
@@ -48,9 +56,15 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
         await this.store.write(tx, [finished(new Date())]);
       });
     }
-    const record = findingsToRecord(coded, study, model, new Date());
     // In shadow the record is written and nothing leaves: neither the RIS nor the PACS is told.
-    const leaves = await this.states.mayLeave(coded.model);
+    const [leaves, priors] = await Promise.all([
+      this.states.mayLeave(coded.model),
+      this.priors(coded, study, context),
+    ]);
+    const record = findingsToRecord(coded, study, model, new Date(), {
+      reason: reasonForExam(context.reasons, study.reasonCode),
+      priors,
+    });
     const withdrawn = earlier ? await this.withdrawn(earlier, record) : [];
     return done<ReportWritten>(null, {
       write: async (tx) => {
@@ -92,6 +106,22 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
     };
   }
 
+  /** A result whose report a person has withdrawn is none, even where its findings were left as they are. */
+  private async priors(coded: FindingsCoded, study: ImagingStudy, context: StudyContext): Promise<Priors> {
+    if (context.observations.length === 0) return NO_PRIORS;
+    const ids = context.observations.flatMap((one) => reportIdOf(one) ?? []);
+    const reports = await this.store.readMany(
+      [...new Set(ids)].map((id) => ({ type: 'DiagnosticReport', id })),
+    );
+    const standing = new Set(
+      reports
+        .filter((stored) => !stored.deleted && !WITHDRAWN.has(stored.parse<DiagnosticReport>().status))
+        .map(({ id }) => id),
+    );
+    const observations = context.observations.filter((one) => standing.has(reportIdOf(one) ?? ''));
+    return choosePriors(coded, study, { ...context, observations });
+  }
+
   /** Findings of the earlier version that the new one does not have any more: withdrawn, never deleted. */
   private async withdrawn(
     earlier: DiagnosticReport,
@@ -107,6 +137,15 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       (one) => ({ ...one.parse<Observation>(), status: 'entered-in-error' }) as Observation & Kept,
     );
   }
+}
+
+const WITHDRAWN: ReadonlySet<string> = new Set(['cancelled', 'entered-in-error']);
+
+/** The report a finding of ours belongs to: both ids follow from study and model. */
+function reportIdOf(observation: Observation): string | null {
+  const value = observation.identifier?.find(({ system }) => system === IDENTIFIER_SYSTEMS.analysis)?.value;
+  const [uid, model] = value?.split('|') ?? [];
+  return uid && model ? reportId(uid, model) : null;
 }
 
 /** Why the report that is there stays as it is: null when a new version is due. */

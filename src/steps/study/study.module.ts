@@ -11,6 +11,7 @@ import { ResourceStore } from '../../fhir/resource-store.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { LOGGER } from '../../kernel/log.ts';
 import { Outbox } from '../../queue/outbox.ts';
+import { FindPriorsStep } from './find-priors.ts';
 import { StudyStep } from './study.step.ts';
 import { StudyWatchStore } from './study-watch.store.ts';
 import { announceStored, PacsWatch } from './watch-pacs.ts';
@@ -22,6 +23,12 @@ const ARCHIVE_LOOK_INTERVAL_MS_MIN = 10_000;
   imports: [FhirModule, ArchiveModule],
   providers: [
     StudyWatchStore,
+    {
+      provide: FindPriorsStep,
+      inject: [STUDY_SOURCE, ResourceStore],
+      useFactory: (source: StudySource, store: ResourceStore) =>
+        new FindPriorsStep(source, store, systemClock),
+    },
     {
       provide: StudyStep,
       inject: [STUDY_SOURCE, ResourceStore, StudyWatchStore, SETTINGS],
@@ -56,7 +63,7 @@ const ARCHIVE_LOOK_INTERVAL_MS_MIN = 10_000;
         }),
     },
   ],
-  exports: [StudyStep],
+  exports: [StudyStep, FindPriorsStep],
 })
 export class StudyModule implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(

@@ -1,7 +1,8 @@
 import type { CodeableConcept, Observation, Quantity } from '@medplum/fhirtypes';
+import { type PriorResult, recordedPriors } from '../../governance/prior-result.ts';
 import { ACTIONABLE_EXTENSION, CODE_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
 import { shorten } from './shorten.ts';
-import type { RowCode, RowFinding } from './worklist-row.ts';
+import type { RowCode, RowFinding, RowPrior } from './worklist-row.ts';
 
 /** SNOMED CT qualifier values of a presence finding. */
 const PRESENCE: Readonly<Record<string, RowFinding['presence']>> = {
@@ -31,8 +32,19 @@ export function observationToFinding(observation: Observation): RowFinding {
     ),
     actionable: actionableOf(observation),
     codes: codesOf(observation.code),
+    priors: recordedPriors(observation).map(priorOf),
   };
 }
+
+const priorOf = ({ taken, value, unit, presence, change, caution, modelVersion }: PriorResult): RowPrior => ({
+  taken: shorten(taken) ?? '',
+  value,
+  unit: readableUnit(unit),
+  presence,
+  change,
+  caution,
+  modelVersion: shorten(modelVersion),
+});
 
 const labelOf = (code: CodeableConcept | undefined) =>
   code?.text ?? code?.coding?.find((coding) => coding.display)?.display;
@@ -51,7 +63,11 @@ function component(observation: Observation, code: string): Quantity | undefined
 
 /** UCUM's code for the Hounsfield unit is not what people read; a bare 1 is no unit at all. */
 function unitOf(quantity: Quantity | undefined): string | null {
-  const unit = shorten(quantity?.unit ?? quantity?.code);
+  return readableUnit(quantity?.unit ?? quantity?.code);
+}
+
+function readableUnit(code: string | null | undefined): string | null {
+  const unit = shorten(code ?? undefined);
   if (unit === "[hnsf'U]") return 'HU';
   return unit === '1' ? null : unit;
 }

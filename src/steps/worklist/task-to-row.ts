@@ -2,12 +2,15 @@ import type {
   DiagnosticReport,
   HumanName,
   ImagingStudy,
+  List,
   Media,
   Observation,
   Patient,
   ServiceRequest,
   Task,
 } from '@medplum/fhirtypes';
+import { recordedPriorStudies } from '../../governance/prior-studies.ts';
+import { reasonForExam } from '../../governance/reason-for-exam.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { ageAt } from './age-at.ts';
 import { observationToFinding } from './observation-to-finding.ts';
@@ -25,6 +28,8 @@ export interface AnalysisRecord {
   readonly report: DiagnosticReport | null;
   /** In the order of `DiagnosticReport.result`. */
   readonly observations: readonly Observation[];
+  /** Earlier studies that only the PACS knows. A caller without the right to it sees the row without. */
+  readonly priorStudies?: List | null;
   /** The key picture. */
   readonly media: Media | null;
 }
@@ -55,6 +60,7 @@ export function taskToRow(record: AnalysisRecord): WorklistRow {
         : null,
     warnings: (task.note ?? []).map(noteToVerdict),
     report: report?.id ? { id: report.id, status: report.status, issued: report.issued ?? null } : null,
+    priorStudies: priorStudiesOf(record),
     picture: pictureOf(record),
     requestedAt: task.authoredOn ?? null,
     finishedAt: task.executionPeriod?.end ?? null,
@@ -123,6 +129,7 @@ function examOf({ study, order, report, task }: AnalysisRecord): RowExam {
     modality: shorten(modalities.join(', ')),
     studyInstanceUid: shorten(uid?.replace(/^urn:oid:/, '')),
     since: study?.started ?? task.authoredOn ?? null,
+    reason: shorten(reasonForExam(order?.reasonCode ?? [], study?.reasonCode)),
   };
 }
 
@@ -136,6 +143,11 @@ function orderOf({ order, study }: AnalysisRecord): RowOrder {
     accession: shorten(accession?.value),
     priority: order?.priority ?? null,
   };
+}
+
+function priorStudiesOf({ priorStudies }: AnalysisRecord): WorklistRow['priorStudies'] {
+  const found = recordedPriorStudies(priorStudies ?? null);
+  return found && { ...found, studies: found.studies.flatMap((text) => shorten(text) ?? []) };
 }
 
 function modelOf(task: Task): WorklistRow['model'] {

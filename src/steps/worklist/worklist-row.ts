@@ -24,6 +24,8 @@ export interface WorklistRow {
   /** What the gate let through with a warning. */
   readonly warnings: readonly RowVerdict[];
   readonly report: { readonly id: string; readonly status: string; readonly issued: string | null } | null;
+  /** Earlier studies that the PACS has and nobody analysed; `asked` false: the PACS did not answer. null: nothing to say. */
+  readonly priorStudies: { readonly studies: readonly string[]; readonly asked: boolean } | null;
   /** Changes when the picture changes; the bytes are at `api/pictures/<row id>`. */
   readonly picture: { readonly id: string; readonly title: string | null } | null;
   readonly requestedAt: string | null;
@@ -57,6 +59,8 @@ export interface RowExam {
   readonly studyInstanceUid: string | null;
   /** Start of the exam, or the time of the request when the study does not say. ISO 8601. */
   readonly since: string | null;
+  /** Why it was asked for, by the order or else by the images. */
+  readonly reason: string | null;
 }
 
 export interface RowOrder {
@@ -82,6 +86,23 @@ export interface RowFinding {
   /** ACR actionable category. */
   readonly actionable: 1 | 2 | 3 | null;
   readonly codes: readonly RowCode[];
+  /** Earlier results of the same finding, newest first. */
+  readonly priors: readonly RowPrior[];
+}
+
+/** An earlier result of the same model for the same patient. */
+export interface RowPrior {
+  /** When its images were made. */
+  readonly taken: string;
+  readonly value: number | null;
+  readonly unit: string | null;
+  readonly presence: RowFinding['presence'];
+  /** New value minus this one; null where the two are not compared. */
+  readonly change: number | null;
+  /** Why they are not; null: they are. */
+  readonly caution: 'model-version' | 'unit' | 'laterality' | null;
+  /** Of the model that made it. */
+  readonly modelVersion: string | null;
 }
 
 export interface RowCode {

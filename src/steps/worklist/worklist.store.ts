@@ -2,6 +2,7 @@ import type {
   Binary,
   DiagnosticReport,
   ImagingStudy,
+  List,
   Media,
   Observation,
   Patient,
@@ -71,7 +72,7 @@ export class WorklistStore {
   seesAll(access: AccessContext): boolean {
     const condition = (type: string) =>
       access.condition(type, type === 'Task' ? 'search' : 'read', 'r', new SqlParameters());
-    return ['Task', ...READ_TYPES].every((type) => condition(type) === null);
+    return ['Task', ...READ_TYPES, 'List'].every((type) => condition(type) === null);
   }
 
   private async records(access: AccessContext, taskIds: readonly string[] | null): Promise<AnalysisRecord[]> {
@@ -127,7 +128,7 @@ function selectRecords(
       WHERE t.type = 'Task' AND NOT t.deleted AND t.tokens @> ARRAY[${code}] AND ${chosen} AND (${allowed('Task', 'search', 't')})
       ORDER BY t.last_updated DESC, t.id LIMIT ${ROWS_MAX + 1}
     ), near AS MATERIALIZED (
-      SELECT n.type, n.content FROM (SELECT DISTINCT ${references('task', near)}) wanted
+      SELECT n.type, n.id, n.content FROM (SELECT DISTINCT ${references('task', near)}) wanted
       JOIN resource n ON n.type = wanted.type AND n.id = wanted.id
       WHERE NOT n.deleted AND (${allowedAny(near, 'n')})
     ), far AS (
@@ -137,7 +138,9 @@ function selectRecords(
     )
     SELECT content FROM (SELECT content FROM task ORDER BY last_updated DESC) newest
     UNION ALL SELECT content FROM near
-    UNION ALL SELECT content FROM far`;
+    UNION ALL SELECT content FROM far
+    UNION ALL SELECT l.content FROM near JOIN resource l ON near.type = 'ImagingStudy' AND l.type = 'List' AND l.id = near.id
+      WHERE NOT l.deleted AND (${allowed('List', 'read', 'l')})`;
 }
 
 /** A regular expression over 500 reports took 1.5 s here; cutting at the key takes some milliseconds. */
@@ -175,6 +178,7 @@ function joinRecords(resources: readonly Resource[]): AnalysisRecord[] {
       observations: (report?.result ?? []).flatMap(
         (one) => find<Observation>('Observation', one.reference) ?? [],
       ),
+      priorStudies: study?.id ? find<List>('List', `List/${study.id}`) : null,
       media: find<Media>('Media', report?.media?.[0]?.link?.reference),
     };
   });

@@ -10,13 +10,16 @@ import { derived } from './derived.ts';
 import { duplicates } from './duplicates.ts';
 import { frames } from './frames.ts';
 import { gaps } from './gaps.ts';
+import { geometry } from './geometry.ts';
 import { kernel } from './kernel.ts';
 import { laterality } from './laterality.ts';
 import { localizer } from './localizer.ts';
 import { lossy } from './lossy.ts';
 import { modality } from './modality.ts';
 import { orientation } from './orientation.ts';
+import { patientMismatch } from './patient-mismatch.ts';
 import { photometric } from './photometric.ts';
+import { problem } from './problem.ts';
 import { procedure } from './procedure.ts';
 import { protocol } from './protocol.ts';
 import { rowsColumns } from './rows-columns.ts';
@@ -43,6 +46,8 @@ export const RULES: readonly GateRule[] = [
   view,
   age,
   sex,
+  patientMismatch,
+  problem,
   localizer,
   derived,
   secondary,
@@ -64,6 +69,7 @@ export const RULES: readonly GateRule[] = [
   gaps,
   duplicates,
   coverage,
+  geometry,
   attributes,
   protocol,
 ];

@@ -1,4 +1,5 @@
 import type { RowFinding, WorklistRow } from '../worklist-row.ts';
+import { FindingCourse } from './finding-course.tsx';
 import { absent, sayBasis, sayResult, telling } from './say-row.ts';
 
 /** All findings of a study: first what is there, large; then what was looked for and is absent. */
@@ -12,7 +13,7 @@ export function FindingList({ row }: { row: WorklistRow }) {
       {shown.length === 0 && <p class="finding-none">Nothing above its threshold.</p>}
       <ul class="findings">
         {shown.map((finding) => (
-          <FindingItem key={finding.id} finding={finding} />
+          <FindingItem key={finding.id} finding={finding} since={row.exam.since} />
         ))}
       </ul>
       {rest.length > 0 && (
@@ -20,7 +21,7 @@ export function FindingList({ row }: { row: WorklistRow }) {
           <h4>Looked for and absent</h4>
           <ul class="findings findings-absent">
             {rest.map((finding) => (
-              <FindingItem key={finding.id} finding={finding} />
+              <FindingItem key={finding.id} finding={finding} since={row.exam.since} />
             ))}
           </ul>
         </>
@@ -29,7 +30,7 @@ export function FindingList({ row }: { row: WorklistRow }) {
   );
 }
 
-function FindingItem({ finding }: { finding: RowFinding }) {
+function FindingItem({ finding, since }: { finding: RowFinding; since: string | null }) {
   const basis = sayBasis(finding);
   const accent = finding.presence === 'present' || finding.abnormal;
   return (
@@ -44,6 +45,7 @@ function FindingItem({ finding }: { finding: RowFinding }) {
           <span class="pair">ACR actionable category {finding.actionable}</span>
         )}
       </p>
+      <FindingCourse finding={finding} since={since} />
       <p class="finding-codes">
         {finding.codes.map((code) => (
           <span class="pair" key={code.system}>

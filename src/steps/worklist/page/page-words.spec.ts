@@ -15,6 +15,7 @@ const FINDING: RowFinding = {
   abnormal: false,
   actionable: null,
   codes: [],
+  priors: [],
 };
 
 function row(id: string, name: string, mrn = id): WorklistRow {
@@ -24,7 +25,14 @@ function row(id: string, name: string, mrn = id): WorklistRow {
     stage: null,
     urgency: findUrgency({ status: 'preliminary', priority: null, findings: [] }),
     patient: { id: 'p', name, mrn, sex: null, birthDate: null, age: null },
-    exam: { id: 's', description: 'XR Chest', modality: 'DX', studyInstanceUid: null, since: null },
+    exam: {
+      id: 's',
+      description: 'XR Chest',
+      modality: 'DX',
+      studyInstanceUid: null,
+      since: null,
+      reason: null,
+    },
     order: { matched: true, id: null, accession: null, priority: null },
     model: null,
     findings: [],
@@ -33,6 +41,7 @@ function row(id: string, name: string, mrn = id): WorklistRow {
     failure: null,
     warnings: [],
     report: null,
+    priorStudies: null,
     picture: null,
     requestedAt: null,
     finishedAt: null,

@@ -53,6 +53,11 @@ export function StudyDetail({
           </span>
           <span class="pair">{STATUS_WORDS[row.status]}</span>
         </p>
+        {row.exam.reason !== null && (
+          <p class="detail-exam">
+            Reason for exam: <bdi>{row.exam.reason}</bdi>
+          </p>
+        )}
         <Reasons row={row} />
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
@@ -65,6 +70,7 @@ export function StudyDetail({
           <KeyPicture row={row} token={token} onSignedOut={onSignedOut} />
           <div class="detail-words">
             <FindingList row={row} />
+            <PriorStudies row={row} />
             <OtherAnalyses others={others} select={select} />
             <RecordFacts row={row} token={token} onSignedOut={onSignedOut} />
           </div>
@@ -138,6 +144,23 @@ function Stops({ row }: { row: WorklistRow }) {
         </section>
       )}
     </>
+  );
+}
+
+/** Earlier studies that only the PACS knows: no result of them stands beside the new one. */
+function PriorStudies({ row }: { row: WorklistRow }) {
+  const { priorStudies: prior } = row;
+  if (prior === null || (prior.asked && prior.studies.length === 0)) return null;
+  return (
+    <section aria-labelledby="priors-title">
+      <h3 id="priors-title">Earlier studies, not analysed</h3>
+      {!prior.asked && <p>The PACS did not answer: it is not known whether it has earlier studies.</p>}
+      <ul>
+        {prior.studies.map((study, at) => (
+          <li key={study + String(at)}>{study}</li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

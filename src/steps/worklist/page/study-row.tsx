@@ -1,4 +1,5 @@
-import type { RowVerdict, WorklistRow } from '../worklist-row.ts';
+import type { RowFinding, RowVerdict, WorklistRow } from '../worklist-row.ts';
+import { sayChange } from './say-prior.ts';
 import {
   absent,
   STATUS_WORDS,
@@ -76,6 +77,7 @@ function RowLines({ row }: { row: WorklistRow }) {
             <bdi>{finding.label}</bdi> {sayResult(finding)}
           </b>{' '}
           <span class="line-basis">{sayShortBasis(finding)}</span>
+          <LineChange finding={finding} />
         </p>
       ))}
       {shown.length > FINDINGS_IN_LIST && <p class="line">and {shown.length - FINDINGS_IN_LIST} more</p>}
@@ -87,6 +89,11 @@ function RowLines({ row }: { row: WorklistRow }) {
       {!row.order.matched && <p class="line line-stop">No order matched</p>}
     </>
   );
+}
+
+function LineChange({ finding }: { finding: RowFinding }) {
+  const change = sayChange(finding);
+  return change === null ? null : <span class="line-change">{change}</span>;
 }
 
 export function Refusals({ verdicts }: { verdicts: readonly RowVerdict[] }) {

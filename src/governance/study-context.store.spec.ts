@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type FreshDatabase, freshDatabase } from '../../test/database.ts';
+import { StudyContextStore } from './study-context.store.ts';
+
+const STUDIES = 40_000;
+const PATIENTS = 8_000;
+
+/** Reading a table of this size from end to end takes 30 ms and more here; by the index it is one. */
+const MEDIAN_MS_MAX = 12;
+
+describe('what is read around a study, among many of other patients', () => {
+  let fresh: FreshDatabase;
+  let store: StudyContextStore;
+  beforeAll(async () => {
+    fresh = await freshDatabase();
+    store = new StudyContextStore(fresh.database);
+    const insert = (type: string, id: string, content: string, tokens: string, rows: number, date = 'NULL') =>
+      fresh.database.run({
+        text: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, main_date)
+          SELECT '${type}', ${id}, 1, now(), false, 'PUT', ${content}, ARRAY[${tokens}], ${date} FROM generate_series(1, ${rows}) g`,
+      });
+    const patient = `(g % ${PATIENTS} + 1)`;
+    const of = (type: string) => `'{"resourceType":"${type}","id":"' || g || '"}'`;
+    await insert('Patient', `'p' || g`, of('Patient'), `'Patient.identifier#' || g`, PATIENTS);
+    await insert(
+      'ImagingStudy',
+      `'s' || g`,
+      `'{"resourceType":"ImagingStudy","status":"available","started":"2026-01-03T00:00:00Z","description":"CT","series":[{"uid":"1.2"}]}'`,
+      `'ImagingStudy.subject>Patient/p' || ${patient}, 'ImagingStudy.modality@x|' || (ARRAY['CT', 'MR'])[1 + (g = ${STUDIES - 1})::int]`,
+      STUDIES,
+      `now() - g * interval '1 minute'`,
+    );
+    await insert(
+      'Observation',
+      `'o' || g`,
+      `'{"resourceType":"Observation","id":"o' || g || '"}'`,
+      `'Observation.derived-from>ImagingStudy/s' || g, 'Observation.code@https://prelim.example/fhir/CodeSystem/finding|laa'`,
+      STUDIES,
+    );
+    await insert(
+      'Condition',
+      `'c' || g`,
+      `'{"resourceType":"Condition","code":{"text":"' || g || '"}}'`,
+      `'Condition.subject>Patient/p' || ${patient}, 'Condition.clinical-status@http://terminology.hl7.org/CodeSystem/condition-clinical|active'`,
+      PATIENTS,
+    );
+    await fresh.database.run({ text: 'ANALYZE resource' });
+  }, 120_000);
+  afterAll(() => fresh.close());
+
+  const median = async (ask: (at: number) => Promise<unknown>): Promise<number> => {
+    const times: number[] = [];
+    for (let at = 1; at <= 31; at++) {
+      const start = performance.now();
+      await ask(at);
+      times.push(performance.now() - start);
+    }
+    return times.sort((a, b) => a - b)[15] ?? Number.NaN;
+  };
+
+  it('is the one patient’s, of the modality and the findings asked for', async () => {
+    const context = await store.read('s7', ['laa']);
+    expect(context.patientIds).toEqual(['p8']);
+    expect(context.studies.map(({ id }) => id).sort()).toEqual(['s16007', 's24007', 's32007', 's8007']);
+    expect(context.studies[0]).toMatchObject({ description: 'CT', series: [{ uid: '1.2' }] });
+    expect(context.observations.map(({ id }) => id).sort()).toEqual(['o16007', 'o24007', 'o32007', 'o8007']);
+    expect((await store.read('s7', ['other'])).observations).toEqual([]);
+    // One of its patient's studies is of another modality.
+    expect((await store.read(`s${STUDIES - 1 - PATIENTS}`, ['laa'])).studies).toHaveLength(3);
+    expect((await store.readPatient('s7')).problems).toEqual([{ text: '7' }]);
+    expect(await store.read('gone', ['laa'])).toEqual({
+      patientIds: [],
+      studies: [],
+      observations: [],
+      reasons: [],
+    });
+  });
+
+  it('costs what that patient has, not what the table has', async () => {
+    expect(await median((at) => store.read(`s${at * 97}`, ['laa']))).toBeLessThan(MEDIAN_MS_MAX);
+    expect(await median((at) => store.readPatient(`s${at * 97}`))).toBeLessThan(MEDIAN_MS_MAX);
+  });
+});

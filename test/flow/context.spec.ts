@@ -1,0 +1,122 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DiagnosticReport, ImagingStudy, Patient, ServiceRequest } from '@medplum/fhirtypes';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { orderMessage } from '../../demo/order-message.ts';
+import type { WorklistRow } from '../../src/steps/worklist/worklist-row.ts';
+import { fieldOf, sendOrder } from '../peers/ris.ts';
+import {
+  type FlowWorld,
+  fillerOf,
+  makeWorld,
+  messagesFor,
+  order,
+  read,
+  reportIdOf,
+  stow,
+  taskEnded,
+  until,
+} from './flow-world.ts';
+import { tinyStudy } from './studies.ts';
+import { makeTinyModel, TINY_MODEL } from './tiny-model.ts';
+
+const REASON = 'Cough for three weeks (question: pneumothorax)';
+
+describe('what order and EHR know of the patient, at the gate and in the report', () => {
+  let world: FlowWorld;
+  let model: Awaited<ReturnType<typeof makeTinyModel>>;
+  beforeAll(async () => {
+    model = await makeTinyModel();
+    const manifest = join(model.folder, TINY_MODEL, '1.0.0', 'manifest.yaml');
+    const text = await readFile(manifest, 'utf8');
+    await writeFile(
+      manifest,
+      text.replace('fits:\n', "fits:\n  problems_not: ['http://snomed.info/sct|49795001']\n"),
+    );
+    world = await makeWorld({ settings: { PRELIM_MODELS: model.folder } });
+  });
+  afterAll(async () => {
+    await world.close();
+    await model.remove();
+  });
+
+  it('the reason for the exam (OBR-31) stands in report, message and worklist, and in no log', async () => {
+    const study = tinyStudy();
+    const message = orderMessage(study.exam, `R${Date.now()}`, new Date())
+      .split('\r')
+      .map((line) =>
+        line.startsWith('OBR|') ? `${line}${'|'.repeat(31 - (line.split('|').length - 1))}^${REASON}` : line,
+      )
+      .join('\r');
+    expect(fieldOf(await sendOrder(world.server.mllpPort, message), 'MSA', 1)).toBe('AA');
+    await stow(world.server, study.files);
+    const task = await taskEnded(world, study, 'completed');
+    const report = await read<DiagnosticReport>(world, `DiagnosticReport/${reportIdOf(task)}`);
+    const request = await read<ServiceRequest>(world, String(report.basedOn?.[0]?.reference));
+    expect(request.reasonCode?.[0]?.text ?? request.reasonCode?.[0]?.coding?.[0]?.display).toBe(REASON);
+    expect(report.conclusion).toContain(`Reason for exam: ${REASON}.`);
+    await until(() => messagesFor(world, fillerOf(report)).length > 0);
+    expect(messagesFor(world, fillerOf(report))[0]?.toString()).toContain('Cough for three weeks');
+    const row = (await world.server.ask('GET', `/worklist/api/rows/${task.id}`)).body as WorklistRow;
+    expect(row.exam.reason).toBe(REASON);
+    expect(world.server.output()).not.toContain('Cough');
+  });
+
+  it('a problem that the manifest excludes refuses the next study of the patient, once it is active', async () => {
+    const first = tinyStudy({ patientId: 'PROBLEM' });
+    await order(world, first);
+    await stow(world.server, first.files);
+    const task = await taskEnded(world, first, 'completed');
+    const problem = (status: string, code: string) => ({
+      resourceType: 'Condition',
+      subject: task.for,
+      clinicalStatus: {
+        coding: [{ system: 'http://terminology.hl7.org/CodeSystem/condition-clinical', code: status }],
+      },
+      code: { coding: [{ system: 'http://snomed.info/sct', code }] },
+    });
+    for (const body of [problem('resolved', '49795001'), problem('active', '195967001')])
+      expect((await world.server.ask('POST', '/fhir/Condition', body)).status).toBe(201);
+    const second = tinyStudy({ patientId: 'PROBLEM' });
+    await order(world, second);
+    await stow(world.server, second.files);
+    await taskEnded(world, second, 'completed');
+    expect((await world.server.ask('POST', '/fhir/Condition', problem('active', '49795001'))).status).toBe(
+      201,
+    );
+    const third = tinyStudy({ patientId: 'PROBLEM' });
+    await order(world, third);
+    await stow(world.server, third.files);
+    const refused = await taskEnded(world, third, 'rejected');
+    expect(refused.statusReason?.coding?.[0]?.code).toBe('problem');
+    expect(refused.statusReason?.text).not.toContain('49795001');
+    expect(world.server.output()).not.toContain('49795001');
+  });
+
+  it('images of another sex than the record are warned of by name, in the Task, the report and the worklist', async () => {
+    // Without an issuer the number alone decides nothing: name and birth date find the Patient, and the sex is not asked.
+    const same = {
+      patientId: 'NOISSUER',
+      issuerOfPatientId: '',
+      patientName: 'SAME^PERSON',
+      birthDate: '19700101',
+    };
+    const first = tinyStudy({ ...same, sex: 'F' });
+    await stow(world.server, first.files);
+    const before = await taskEnded(world, first, 'completed');
+    const second = tinyStudy({ ...same, sex: 'M' });
+    await stow(world.server, second.files);
+    const task = await taskEnded(world, second, 'completed');
+    const study = await read<ImagingStudy>(world, String(task.focus?.reference));
+    expect(study.subject.reference).toBe(before.for?.reference);
+    expect((await read<Patient>(world, String(study.subject.reference))).gender).toBe('female');
+    const rules = task.output?.flatMap((one) => one.valueCodeableConcept?.coding?.[0]?.code ?? []);
+    expect(rules).toEqual(['patient-mismatch']);
+    const report = await read<DiagnosticReport>(world, `DiagnosticReport/${reportIdOf(task)}`);
+    expect(report.conclusion).toContain(
+      'patient-mismatch: observed another sex in the images than in the record',
+    );
+    const row = (await world.server.ask('GET', `/worklist/api/rows/${task.id}`)).body as WorklistRow;
+    expect(row.warnings.map(({ rule }) => rule)).toEqual(['patient-mismatch']);
+  });
+});
