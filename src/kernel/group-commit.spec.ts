@@ -51,13 +51,26 @@ describe('Work done in groups', () => {
   });
 
   it('begins a second group while one is under way, without the keys of the first', async () => {
-    const { groups, commit } = recorder({ groupsMax: 2 });
-    const first = [commit.add('a1', ['a']), commit.add('b1', ['b'])];
-    await vi.waitFor(() => expect(groups).toEqual([['a1', 'b1']]), { interval: 1 });
-    const rest = [commit.add('a2', ['a']), commit.add('c1', ['c']), commit.add('a3', ['a'])];
-    await vi.waitFor(() => expect(groups).toEqual([['a1', 'b1'], ['c1']]), { interval: 1 });
-    expect(await Promise.all([...first, ...rest])).toEqual(['a1!', 'b1!', 'a2!', 'c1!', 'a3!']);
-    expect(groups).toEqual([['a1', 'b1'], ['c1'], ['a2'], ['a3']]);
+    const groups: string[][] = [];
+    const ends: (() => void)[] = [];
+    const commit = new GroupCommit<string, string>(
+      async (items) => {
+        groups.push([...items]);
+        await new Promise<void>((resolve) => ends.push(resolve));
+        return items.map((item) => `${item}!`);
+      },
+      { groupsMax: 2 },
+    );
+    const all = [commit.add('a1', ['a']), commit.add('b1', ['b'])];
+    await vi.waitFor(() => expect(groups).toEqual([['a1', 'b1']]));
+    all.push(commit.add('a2', ['a']), commit.add('c1', ['c']), commit.add('a3', ['a']));
+    await vi.waitFor(() => expect(groups).toEqual([['a1', 'b1'], ['c1']]));
+    ends[0]?.();
+    await vi.waitFor(() => expect(groups).toEqual([['a1', 'b1'], ['c1'], ['a2']]));
+    ends[2]?.();
+    await vi.waitFor(() => expect(groups).toEqual([['a1', 'b1'], ['c1'], ['a2'], ['a3']]));
+    for (const end of ends) end();
+    expect(await Promise.all(all)).toEqual(['a1!', 'b1!', 'a2!', 'c1!', 'a3!']);
   });
 
   it('leaves a group that takes too long to itself, and keeps what shares a key with it waiting', async () => {
