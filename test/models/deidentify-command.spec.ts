@@ -18,7 +18,7 @@ beforeAll(async () => {
   const file = (name: string, ...more: Buffer[]) =>
     writeFile(
       join(study(), 'SMITH', name),
-      image([element(0x00100010, 'PN', 'SMITH^JOHN'), element(0x00100020, 'LO', '4711'), ...more]).dataset
+      image([element(0x00100010, 'PN', 'SMITH^JOHN'), element(0x00100020, 'LO', 'MRN-4711-Q'), ...more]).dataset
         .bytes,
     );
   for (const n of [1, 2, 3]) await file(`SMITH_${n}.dcm`, element(0x00080018, 'UI', nulPadded(`1.2.3.${n}`)));
@@ -58,7 +58,7 @@ describe.skipIf(!existsSync(PROGRAM))('npm run model -- deidentify', () => {
     const files = await written(join(folder, 'out'));
     expect(files).toHaveLength(3);
     for (const { path, bytes } of files) {
-      expect(`${path.slice(folder.length)}${bytes.toString('latin1')}`).not.toMatch(/SMITH|4711/);
+      expect(`${path.slice(folder.length)}${bytes.toString('latin1')}`).not.toMatch(/SMITH|MRN-4711/);
       const { dataset } = readPart10(bytes);
       expect(
         path.endsWith(
