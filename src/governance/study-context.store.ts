@@ -5,6 +5,8 @@ import { CODE_SYSTEMS } from '../kernel/code-systems.ts';
 
 /** Studies of one patient that are looked at, those nearest in time: a course of years, and no more work for a patient with hundreds. */
 export const NEAR_STUDIES_MAX = 40;
+/** Of those the nearest that have findings: a few more than are shown, since some may not be comparable or withdrawn. */
+export const READ_STUDIES_MAX = 8;
 /** Merges follow each other (A into B, B into C); a chain longer than this is a circle. */
 export const MERGE_STEPS_MAX = 3;
 
@@ -155,8 +157,14 @@ const SELECT_PRIORS = {
       WHERE s.id <> $1 AND s.main_date IS NOT NULL AND this.main_date IS NOT NULL
         AND (s.tokens && ARRAY(SELECT token FROM unnest(this.tokens) token WHERE starts_with(token, 'ImagingStudy.modality@'))) IS TRUE
       ORDER BY abs(extract(epoch FROM s.main_date - this.main_date)), s.id LIMIT ${NEAR_STUDIES_MAX}
+    ), read AS MATERIALIZED (
+      SELECT near.id, near.content FROM near WHERE EXISTS (
+        SELECT 1 FROM resource r
+        WHERE r.tokens @> ARRAY['Observation.derived-from>ImagingStudy/' || near.id] AND (r.tokens && $2::text[]) IS TRUE
+          AND NOT r.deleted OFFSET 0
+      ) LIMIT ${READ_STUDIES_MAX}
     ), found AS MATERIALIZED (
-      SELECT near.id AS study, o.id, o.content FROM near, LATERAL (
+      SELECT near.id AS study, o.id, o.content FROM read near, LATERAL (
         SELECT r.id, r.content FROM resource r
         WHERE r.tokens @> ARRAY['Observation.derived-from>ImagingStudy/' || near.id] AND (r.tokens && $2::text[]) IS TRUE
           AND NOT r.deleted OFFSET 0
@@ -170,7 +178,7 @@ const SELECT_PRIORS = {
           'modality', one #>> '{modality,code}', 'bodySite', one #>> '{bodySite,code}',
           'bodyText', one #>> '{bodySite,display}', 'laterality', one #>> '{laterality,code}')))
           FROM jsonb_array_elements(coalesce(study -> 'series', '[]')) one))::text
-      FROM near, LATERAL (SELECT near.content::jsonb AS study) parsed
-      WHERE near.id IN (SELECT study FROM found) AND study ->> 'status' NOT IN ('cancelled', 'entered-in-error')
+      FROM read near, LATERAL (SELECT near.content::jsonb AS study) parsed
+      WHERE study ->> 'status' NOT IN ('cancelled', 'entered-in-error')
     UNION ALL ${REASONS}`,
 };
