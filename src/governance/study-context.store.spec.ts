@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FreshDatabase, freshDatabase } from '../../test/database.ts';
-import { StudyContextStore } from './study-context.store.ts';
+import { NEAR_STUDIES_MAX, READ_STUDIES_MAX, StudyContextStore } from './study-context.store.ts';
 
 const STUDIES = 40_000;
 const PATIENTS = 8_000;
@@ -74,6 +74,31 @@ describe('what is read around a study, among many of other patients', () => {
       observations: [],
       reasons: [],
     });
+  });
+
+  it('of a patient with many studies, is the nearest that have findings', async () => {
+    const row = (type: string, id: string, tokens: string, which: string) =>
+      fresh.database.run({
+        text: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, main_date)
+          SELECT '${type}', ${id}, 1, now(), false, 'PUT', '{"id":"' || ${id} || '","started":"2026-01-03","series":[]}', ARRAY[${tokens}],
+            '2026-01-03'::timestamptz - g * interval '1 day' FROM generate_series(1, 60) g WHERE ${which}`,
+      });
+    const CODE = 'https://prelim.example/fhir/CodeSystem/finding|many';
+    await row(
+      'ImagingStudy',
+      `'m' || g`,
+      `'ImagingStudy.subject>Patient/many', 'ImagingStudy.modality@x|CT'`,
+      'true',
+    );
+    const tokens = `'Observation.derived-from>ImagingStudy/m' || g, 'Observation.code@${CODE}'`;
+    await row('Observation', `'f' || g`, tokens, 'g % 3 = 0');
+    const { studies, observations } = await store.read('m1', ['many']);
+    const nearest = Array.from({ length: READ_STUDIES_MAX }, (_, at) => 3 * (at + 1));
+    expect(studies.map(({ id }) => id).sort()).toEqual(nearest.map((n) => `m${n}`).sort());
+    expect(observations.map(({ id }) => id).sort()).toEqual(nearest.map((n) => `f${n}`).sort());
+    // Of hundreds of studies only so many are looked at.
+    await row('Observation', `'late' || g`, tokens.replaceAll('many', 'late'), `g > ${NEAR_STUDIES_MAX + 1}`);
+    expect((await store.read('m1', ['late'])).observations).toEqual([]);
   });
 
   it('costs what that patient has, not what the table has', async () => {
