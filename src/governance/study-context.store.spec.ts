@@ -80,7 +80,7 @@ describe('what is read around a study, among many of other patients', () => {
     const row = (type: string, id: string, tokens: string, which: string) =>
       fresh.database.run({
         text: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, main_date)
-          SELECT '${type}', ${id}, 1, now(), false, 'PUT', '{"id":"' || ${id} || '","started":"2026-01-03","series":[]}', ARRAY[${tokens}],
+          SELECT '${type}', ${id}, 1, now(), false, 'PUT', '{"id":"' || ${id} || '","status":"available","started":"2026-01-03","series":[]}', ARRAY[${tokens}],
             '2026-01-03'::timestamptz - g * interval '1 day' FROM generate_series(1, 60) g WHERE ${which}`,
       });
     const CODE = 'https://prelim.example/fhir/CodeSystem/finding|many';
