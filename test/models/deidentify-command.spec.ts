@@ -18,8 +18,8 @@ beforeAll(async () => {
   const file = (name: string, ...more: Buffer[]) =>
     writeFile(
       join(study(), 'SMITH', name),
-      image([element(0x00100010, 'PN', 'SMITH^JOHN'), element(0x00100020, 'LO', 'MRN-4711-Q'), ...more]).dataset
-        .bytes,
+      image([element(0x00100010, 'PN', 'SMITH^JOHN'), element(0x00100020, 'LO', 'MRN-4711-Q'), ...more])
+        .dataset.bytes,
     );
   for (const n of [1, 2, 3]) await file(`SMITH_${n}.dcm`, element(0x00080018, 'UI', nulPadded(`1.2.3.${n}`)));
   await file('SMITH_4.dcm', element(0x00280301, 'CS', 'YES'));
