@@ -97,6 +97,37 @@ describe('Work done in groups', () => {
     expect(groups).toEqual([['stuck'], ['b'], ['a2']]);
   });
 
+  it('keeps a key to one item while another of a group that failed is still tried', async () => {
+    let release = () => {};
+    const stuck = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let both = 0;
+    let most = 0;
+    const commit = new GroupCommit<string, string>(
+      async (items) => {
+        if (items.includes('a1') && items.length > 1) throw new Error('together');
+        if (items.includes('stuck')) await stuck;
+        const ofKey = items.filter((item) => item.startsWith('a')).length;
+        both += ofKey;
+        most = Math.max(most, both);
+        if (items.includes('a2')) release();
+        await new Promise((resolve) => setTimeout(resolve, items.includes('a2') ? 40 : 5));
+        both -= ofKey;
+        return items.map((item) => `${item}!`);
+      },
+      { groupsMax: 3, patienceMs: 1 },
+    );
+    const all = [
+      commit.add('a1', ['a']),
+      commit.add('stuck', ['s']),
+      commit.add('a2', ['a']),
+      commit.add('a3', ['a']),
+    ];
+    expect(await Promise.all(all)).toEqual(['a1!', 'stuck!', 'a2!', 'a3!']);
+    expect(most).toBe(1);
+  });
+
   it('goes on after a failure', async () => {
     const { commit } = recorder();
     await expect(commit.add('bad', [])).rejects.toThrow('bad');

@@ -11,7 +11,8 @@ import {
   UNANSWERED_BYTES_MAX,
 } from '../../src/hl7/mllp-server.ts';
 import { Failure } from '../../src/kernel/errors.ts';
-import { GROUP_ITEMS_MAX, GROUPS_IN_FLIGHT_MAX, GroupCommit } from '../../src/steps/inlet/group-commit.ts';
+import { GROUP_ITEMS_MAX, GroupCommit } from '../../src/kernel/group-commit.ts';
+import { GROUPS_IN_FLIGHT_MAX, INLET_GROUPS } from '../../src/steps/inlet/message-inlet.ts';
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
@@ -173,7 +174,7 @@ describe('The group commit', () => {
       groups.push([...items]);
       await new Promise((resolve) => setTimeout(resolve, 5));
       return items;
-    });
+    }, INLET_GROUPS);
     const all = Array.from({ length: 300 }, (_, at) => at);
     expect(await Promise.all(all.map((one) => group.add(one, [String(one)])))).toEqual(all);
     expect(groups.flat().toSorted((a, b) => a - b)).toEqual(all);
@@ -199,7 +200,7 @@ describe('The group commit', () => {
       order.push(...items.filter((one) => one >= 1_000));
       running -= 1;
       return items;
-    });
+    }, INLET_GROUPS);
     const keyed = Array.from({ length: 60 }, (_, at) => group.add(at, [String(at % 7)]));
     const laned = Array.from({ length: 70 }, (_, at) => group.add(1_000 + at, [`l${at}`], 0, lane));
     const free = Array.from({ length: 100 }, (_, at) => group.add(500 + at, [`f${at}`]));
@@ -215,7 +216,7 @@ describe('The group commit', () => {
       if (items.includes('away')) throw new Failure('database.unavailable', 'gone');
       if (items.includes('bad')) throw new Error('bad');
       return items;
-    });
+    }, INLET_GROUPS);
     const first = group.add('warm', ['w']);
     const some = ['a', 'bad', 'b'].map((one) => group.add(one, [one]));
     expect(await first.then(() => Promise.allSettled(some))).toMatchObject([

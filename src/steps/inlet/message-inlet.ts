@@ -6,13 +6,25 @@ import { type MessageHeader, readHeader } from '../../hl7/message-header.ts';
 import { type ScannedMessage, scanMessage } from '../../hl7/scan-message.ts';
 import { splitBatch } from '../../hl7/split-batch.ts';
 import { Failure } from '../../kernel/errors.ts';
+import { GroupCommit, type GroupOptions } from '../../kernel/group-commit.ts';
 import { checkMessage } from './check-message.ts';
 import { FilingCall } from './filing-call.ts';
-import { GroupCommit } from './group-commit.ts';
 import { columnText, type InboundMessage, InboundMessageStore, keyOf } from './inbound-message.store.ts';
 
 /** More messages in one frame are no batch but a fault or an attack: each would be a row of its own. */
 export const BATCH_MESSAGES_MAX = 10_000;
+
+/** One group is made ready while the database works on the other. */
+export const GROUPS_IN_FLIGHT_MAX = 2;
+/** Short beside a commit. */
+const GATHER_MS = 2;
+
+/** How messages share commits. What may pass with a later try (no database) has failed for all of a group: the senders keep it. */
+export const INLET_GROUPS: GroupOptions = {
+  groupsMax: GROUPS_IN_FLIGHT_MAX,
+  gatherMs: GATHER_MS,
+  mayTryAlone: (error) => !(error instanceof Failure && error.retry),
+};
 
 /**
  * Message in: bytes → a look at what can be refused at once → stored → acknowledged. Nothing is parsed or filed here: that follows, in the
@@ -21,7 +33,10 @@ export const BATCH_MESSAGES_MAX = 10_000;
  */
 @Injectable()
 export class MessageInlet {
-  private readonly group = new GroupCommit<InboundMessage, readonly Buffer[]>((group) => this.keep(group));
+  private readonly group = new GroupCommit<InboundMessage, readonly Buffer[]>(
+    (group) => this.keep(group),
+    INLET_GROUPS,
+  );
 
   constructor(
     private readonly messages: InboundMessageStore,
