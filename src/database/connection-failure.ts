@@ -53,10 +53,13 @@ export async function asked<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
+/** The database was away, or its connection was lost. */
+export const isUnavailable = (error: unknown): error is Failure =>
+  error instanceof Failure && error.code === 'database.unavailable';
+
 /** The connection was lost after a statement had left: it may have been done. */
 export function mayHaveHappened(error: unknown): boolean {
-  if (!(error instanceof Failure) || error.code !== 'database.unavailable') return false;
-  return !NEVER_TAKEN.has(codeOf(error.cause));
+  return isUnavailable(error) && !NEVER_TAKEN.has(codeOf(error.cause));
 }
 
 function isAway(error: unknown): boolean {

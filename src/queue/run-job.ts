@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { isUnavailable } from '../database/connection-failure.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { actAsServer } from '../kernel/acting.ts';
 import { Failure } from '../kernel/errors.ts';
@@ -72,7 +73,10 @@ export async function runJob(
   }
 }
 
-/** Its end could not be written either: the job waits for a minute, so that one which can never end does not take all the time there is. */
+/**
+ * Its end could not be written either. Where the database was away, nothing is wrong with the job: it waits as after any failure. Otherwise
+ * it waits for a minute, so that one which can never end does not take all the time there is.
+ */
 async function putBack(
   database: Database,
   job: Job,
@@ -85,9 +89,10 @@ async function putBack(
     { queue: job.queue, job: job.id, err: nameOf(error) },
     'the end of a job could not be written; it runs again',
   );
+  const afterMs = isUnavailable(error) ? backOff(job.attempt) : RETRY_DELAY_MS_MAX;
   try {
-    const rows = await database.run(WAIT, [job.id, runner, RETRY_DELAY_MS_MAX, reason(nameOf(error)), false]);
-    return rows.length > 0 ? { kind: 'waits', afterMs: RETRY_DELAY_MS_MAX } : { kind: 'lost' };
+    const rows = await database.run(WAIT, [job.id, runner, afterMs, reason(nameOf(error)), false]);
+    return rows.length > 0 ? { kind: 'waits', afterMs } : { kind: 'lost' };
   } catch {
     return { kind: 'unwritten' };
   }

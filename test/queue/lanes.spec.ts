@@ -2,9 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/database/database.ts';
+import { Failure } from '../../src/kernel/errors.ts';
 import { claimNext, promoteForsaken } from '../../src/queue/claim.ts';
-import type { JobHandler, JobOutcome } from '../../src/queue/job.ts';
+import type { Job, JobHandler, JobOutcome } from '../../src/queue/job.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
+import { RETRY_DELAY_MS, runJob } from '../../src/queue/run-job.ts';
 import { Runner } from '../../src/queue/runner.ts';
 import { freshDatabase } from '../database.ts';
 
@@ -248,6 +250,35 @@ describe('the runner', () => {
       text: `SELECT 1 FROM pg_stat_activity WHERE application_name = 'prelim presence' AND datname = current_database()`,
     });
     expect(presences).toHaveLength(1);
+  });
+
+  it('waits seconds, not a minute, where connections were lost at the end of a job and again at writing so', async () => {
+    await add(job(1));
+    let losses = 2;
+    const losing: Database = Object.assign(Object.create(database), {
+      transaction: (...given: Parameters<Database['transaction']>) => {
+        losses -= 1;
+        return losses >= 0 ? Promise.reject(lost()) : database.transaction(...given);
+      },
+      run: (...given: Parameters<Database['run']>) => {
+        const isEnd = given[0].name === 'outbox-wait' && losses > 0;
+        if (isEnd) losses -= 1;
+        return isEnd ? Promise.reject(lost()) : database.run(...given);
+      },
+    });
+    const lost = () => new Failure('database.unavailable', 'lost');
+    const [claimed] = await claimNext(database, 'q', 1, 1);
+    const end = await runJob(
+      losing,
+      handler(async () => undefined),
+      claimed as Job,
+      1,
+      log,
+    );
+    expect(end).toMatchObject({ kind: 'waits' });
+    expect(end.kind === 'waits' && end.afterMs).toBeLessThan(2 * RETRY_DELAY_MS);
+    expect(losses).toBe(0);
+    expect(await states()).toEqual(['1 waiting']);
   });
 
   it('refuses to replay a job whose key is taken by a newer one, and replays nothing that is not dead', async () => {
