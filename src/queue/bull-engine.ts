@@ -2,7 +2,7 @@ import Bull from 'bull';
 import type { Logger } from 'pino';
 import type { Database } from '../database/database.ts';
 import { claimOne, headOfLane, waitingRows } from './claim.ts';
-import type { JobHandler } from './job.ts';
+import type { Job, JobHandler } from './job.ts';
 import type { JobEngine, OfferedJob, Outbox } from './outbox.ts';
 import { Presence } from './presence.ts';
 import type { RedisConnection } from './redis-options.ts';
@@ -14,10 +14,7 @@ const SWEEP_MS = 2_000;
 /** Rows offered of one queue in one sweep, so that a long night's backlog does not become one huge command. */
 const SWEEP_ROWS_MAX = 1_000;
 
-/**
- * Bull's own claim on a job, renewed at half of it. Short, so that a killed worker's job comes again within seconds and not after Bull's 30 + 30 s: until
- * then Redis holds the row's id and takes no new offer of it. Nothing depends on it: the row in PostgreSQL says who may run.
- */
+/** Bull's own claim on a job, renewed at half of it. Short, so that jobs of killed workers do not stay. Nothing depends on it: the row in PostgreSQL says who may run. */
 const LOCK_MS = 3_000;
 const STALLED_LOOK_MS = 1_000;
 
@@ -87,7 +84,7 @@ export class BullEngine implements JobEngine {
       void queue
         ?.add(
           { id: job.id },
-          { jobId: job.id, delay, attempts: 1, removeOnComplete: true, removeOnFail: true },
+          { jobId: jobIdOf(job), delay, attempts: 1, removeOnComplete: true, removeOnFail: true },
         )
         .catch(() => undefined);
     }
@@ -125,15 +122,16 @@ export class BullEngine implements JobEngine {
     const job = await claimOne(this.database, id, runner);
     if (!job) return;
     const end = await runJobAsServer(this.database, handler, job, runner, this.log);
-    if (end.kind === 'waits') this.offerLater(job.id, job.queue, end.afterMs);
+    if (end.kind === 'waits') this.offerLater(job, end.afterMs);
     if (end.kind === 'unwritten' && this.presence.number === runner) this.presence.renew();
     // Only the next of this lane: to offer all that waits after each job would cost the square of the backlog.
     if (job.lane !== null) this.offer(await headOfLane(this.database, job.lane));
   }
 
   /** The finished Bull job still holds the row's id in Redis until its handler has returned; then the id is free again. */
-  private offerLater(id: string, queue: string, afterMs: number): void {
-    setTimeout(() => this.offer([{ id, queue, lane: null, notBefore: null }]), Math.max(afterMs, 20)).unref();
+  private offerLater({ id, queue, attempt }: Job, afterMs: number): void {
+    const offer = () => this.offer([{ id, queue, lane: null, notBefore: null, attempt }]);
+    setTimeout(offer, Math.max(afterMs, 20)).unref();
   }
 
   private async sweep(): Promise<void> {
@@ -154,3 +152,9 @@ export class BullEngine implements JobEngine {
     this.offer(await waitingRows(this.database, queues, SWEEP_ROWS_MAX));
   }
 }
+
+/**
+ * Redis takes an id once. With the attempt in it, a row whose worker was killed is taken again at once: its last offer lies in Redis as active until
+ * Bull finds that its lock has run out.
+ */
+const jobIdOf = ({ id, attempt }: OfferedJob): string => `${id}-${attempt}`;

@@ -59,13 +59,14 @@ export async function nextDueMs(sql: Sql, queues: readonly string[]): Promise<nu
   return row?.ms ?? null;
 }
 
-type Waiting = Pick<ClaimedRow, 'id' | 'queue' | 'lane'> & { not_before: Date };
+type Waiting = Pick<ClaimedRow, 'id' | 'queue' | 'lane' | 'attempt'> & { not_before: Date };
 
 const toOffer = (row: Waiting): OfferedJob => ({
   id: row.id,
   queue: row.queue,
   lane: row.lane,
   notBefore: row.not_before,
+  attempt: row.attempt,
 });
 
 export const toJob = (row: ClaimedRow): Job => ({
@@ -117,14 +118,14 @@ const RELEASE_ORPHANS = {
 
 const WAITING = {
   name: 'outbox-waiting',
-  text: `SELECT o.id, o.queue, o.lane, o.not_before FROM unnest($1::text[]) AS q(name) CROSS JOIN LATERAL (
-      SELECT id, queue, lane, not_before FROM outbox
+  text: `SELECT o.id, o.queue, o.lane, o.not_before, o.attempt FROM unnest($1::text[]) AS q(name) CROSS JOIN LATERAL (
+      SELECT id, queue, lane, not_before, attempt FROM outbox
       WHERE queue = q.name AND state = 'waiting' AND not_before <= now() ORDER BY priority, id LIMIT $2) o`,
 };
 
 const HEAD = {
   name: 'outbox-head',
-  text: `SELECT id, queue, lane, not_before FROM outbox WHERE lane = $1 AND state = 'waiting' AND not_before <= now()`,
+  text: `SELECT id, queue, lane, not_before, attempt FROM outbox WHERE lane = $1 AND state = 'waiting' AND not_before <= now()`,
 };
 
 const PROMOTE = {

@@ -10,6 +10,8 @@ export interface OfferedJob {
   readonly queue: string;
   readonly lane: string | null;
   readonly notBefore: Date | null;
+  /** How often it has been claimed. */
+  readonly attempt: number;
 }
 
 /** Whoever runs jobs in this process: told of rows after their commit. */
@@ -99,7 +101,9 @@ export class Outbox {
     } else {
       const notBefore = request.notBefore ?? null;
       tx.afterCommit(() =>
-        engine?.offer([{ id: row.id, queue: request.queue, lane: request.lane ?? null, notBefore }]),
+        engine?.offer([
+          { id: row.id, queue: request.queue, lane: request.lane ?? null, notBefore, attempt: 0 },
+        ]),
       );
       await tx.run(NOTIFY, [request.queue]);
     }
@@ -122,7 +126,9 @@ export class Outbox {
       .catch(sameJobIsKept);
     if (!row) return null;
     if (row.state !== 'held') {
-      tx.afterCommit(() => this.engine?.offer([{ id, queue: row.queue, lane: row.lane, notBefore: null }]));
+      tx.afterCommit(() =>
+        this.engine?.offer([{ id, queue: row.queue, lane: row.lane, notBefore: null, attempt: 0 }]),
+      );
       await tx.run(NOTIFY, [row.queue]);
     }
     return { queue: row.queue, payload: row.payload };
