@@ -6,6 +6,7 @@ export default defineConfig({
     globalSetup: ['test/postgres.setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    maxWorkers: 2,
+    // One more than the cores of the smallest machine: many tests wait for a peer, a commit or a restart.
+    maxWorkers: 3,
   },
 });
