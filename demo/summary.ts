@@ -51,7 +51,7 @@ function observationLine(observation: Observation): string {
   const without = (observation.code?.extension ?? []).map(
     (extension) => `${SYSTEMS[extension.valueUri ?? ''] ?? ''} none`,
   );
-  return `${(observation.code?.text ?? '').padEnd(32)} ${bold(quantityText(observation).padEnd(16))} ${dim([...codes, ...without].join(', '))}`;
+  return `${(observation.code?.text ?? '').padEnd(36)} ${bold(quantityText(observation).padEnd(16))} ${dim([...codes, ...without].join(', '))}`;
 }
 
 const SYSTEMS: Record<string, string> = {
