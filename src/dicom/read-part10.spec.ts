@@ -258,8 +258,8 @@ describe.skipIf(!hasSharedData)(sharedTitle('real files'), () => {
       expect(header(name)).toEqual(expected);
   });
 
-  it('the header of a 512 kB CT slice takes well under a millisecond', async () => {
+  it('the header of a 512 kB CT slice takes a moment: the pixels are not read', async () => {
     const file = sharedFile('ct-series-head-philips/01.dcm');
-    expect(await shortestMs(() => readPart10(file), 200)).toBeLessThan(0.5);
+    expect(await shortestMs(() => readPart10(file), 200)).toBeLessThan(5);
   });
 });

@@ -7,6 +7,7 @@ import { Database } from '../database/database.ts';
 import { loadDefinitions } from './definitions/definitions.ts';
 import { FhirController } from './fhir.controller.ts';
 import { OperationRegistry } from './operation-registry.ts';
+import { noteLabels } from './operations/meta.store.ts';
 import { registerOperations } from './operations/register.ts';
 import { ProfileKeeper } from './profiles/profile-keeper.ts';
 import { describeProfiles } from './published-profiles.ts';
@@ -44,6 +45,7 @@ export class FhirModule implements OnModuleInit {
   onModuleInit(): void {
     registerOperations(this.operations, this.store, this.database, this.settings);
     describeProfiles(this.operations);
+    noteLabels(this.store);
     if (this.settings.FHIR_REFERENTIAL_INTEGRITY === 'check') keepIntegrity(this.store);
     // A process without the api role has no HTTP server.
     const instance = this.host.httpAdapter?.getInstance<FastifyInstance | undefined>();

@@ -5,6 +5,8 @@ import type { Database } from '../database/database.ts';
 import { loadDefinitions } from './definitions/definitions.ts';
 import { CRITERIA_PER_STATEMENT_MAX, compileCriteria, entriesOf, matchCriteria } from './match-criteria.ts';
 import { ResourceStore } from './resource-store.ts';
+import { touches } from './search/reach.ts';
+import { indexSpans } from './span-index.ts';
 
 const BASE = 'http://127.0.0.1:8080/fhir';
 
@@ -80,7 +82,11 @@ describe('the look at the entries', () => {
       const bySql = found?.has(observation.id);
       expect([bySql, null]).toContain(answer);
       if (criteria.decidable) expect(answer).toBe(bySql);
-      const has = criteria.needs.every((entry) => entry.some((one) => entries.has(one)));
+      const has = criteria.needs.every(
+        (need) =>
+          need.entries.some((one) => entries.tokens.has(one)) ||
+          need.spans.some((span) => entries.spans.get(span.key)?.some((row) => touches(row, span))),
+      );
       if (bySql) expect(has).toBe(true);
       expect(bySql).toBe(await store.matches(database, 'Observation', observation.id, query));
     }
@@ -106,6 +112,135 @@ describe('the look at the entries', () => {
       expect(compileCriteria('Observation', query, BASE).decidable).toBe(false);
     },
   );
+});
+
+describe('the look at numbers, quantities, dates and texts', () => {
+  const PREFIXES = ['', 'eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap'];
+  const UCUM = 'http://unitsofmeasure.org';
+  const observation = (n: number, more: object): Observation & { id: string } =>
+    ({
+      ...{ resourceType: 'Observation', id: `v${n}`, status: 'final' },
+      code: { coding: [{ system: 'http://loinc.org', code: `c${n % 2}` }] },
+      ...more,
+    }) as Observation & { id: string };
+  const values = [
+    { valueQuantity: { value: 5 } },
+    { valueQuantity: { value: 5.000000000000001, unit: 'mg', system: UCUM, code: 'mg' } },
+    { valueQuantity: { value: 0.005, unit: 'gram', system: UCUM, code: 'g' } },
+    { valueQuantity: { value: 5, comparator: '>', system: UCUM, code: 'mg' } },
+    { valueQuantity: { value: 5, comparator: '<=', unit: 'points', code: '{score}' } },
+    { valueQuantity: { value: -5, unit: 'mg' } },
+    { valueSampledData: { origin: { value: 0 }, period: 1, dimensions: 1, lowerLimit: 4, upperLimit: 6 } },
+    { valueDateTime: '2024-05' },
+    { valuePeriod: { start: '2024-05-05T10:00:00+02:00' } },
+    { valuePeriod: { end: '2024-05-05' } },
+    { effectiveDateTime: '2024-05-05T10:00:00.123Z' },
+    { effectivePeriod: { start: '2020', end: '2025' } },
+    { valueString: 'Ängström' },
+    { valueString: 'ann' },
+    { valueString: 'ann\uffff x' },
+    { valueString: '\ufffd ann \u{1f600}' },
+    { component: [{ code: { coding: [{ code: 'c1' }] }, valueQuantity: { value: 5, unit: 'mg' } }] },
+    { component: [{ code: { coding: [{ code: 'c0' }] }, valueString: 'ann' }] },
+  ].map((more, n) => observation(n, more));
+  const numbers = ['5', '5.00', '0.005', '-5', '4.999999999999999', '5e0'];
+  const queries = [
+    ...PREFIXES.flatMap((prefix) => [
+      ...numbers.map((number) => `value-quantity=${prefix}${number}`),
+      ...['||mg', `|${UCUM}|mg`, '||gram', `|${UCUM}|g`, '||{score}'].map(
+        (unit) => `value-quantity=${prefix}5${unit}`,
+      ),
+      ...[
+        '2024',
+        '2024-05',
+        '2024-05-05',
+        '2024-05-05T08:00:00Z',
+        '2024-05-05T10:00:00.123Z',
+        '2025',
+      ].flatMap((date) => [`date=${prefix}${date}`, `value-date=${prefix}${date}`]),
+      `code-value-quantity=c1$${prefix}5`,
+      `component-code-value-quantity=c1$${prefix}5`,
+      `combo-code-value-quantity=c1$${prefix}5||mg`,
+    ]),
+    ...['a', 'ang', 'ann', 'ANN', 'ann\uffff', '\ufffd', 'b', '\u{1f600}'].flatMap((text) => [
+      `value-string=${encodeURIComponent(text)}`,
+      `value-string:exact=${encodeURIComponent(text)}`,
+    ]),
+    'value-string:contains=ann',
+    'component-value-quantity=5,gt100',
+    'value-quantity=gt100,lt-100',
+    'combo-value-quantity=gt4&date=gt2019',
+    '_id=v1,v3',
+    'value-quantity:missing=false',
+    '_lastUpdated=gt2020',
+  ];
+
+  it(`says no only where the SQL does, for ${queries.length} criteria and ${values.length} resources`, async () => {
+    await database.transaction((tx) =>
+      store.write(
+        tx,
+        values.map((resource) => ({ kind: 'update', resource }) as const),
+      ),
+    );
+    const ids = values.map(({ id }) => id);
+    const all = queries.map((query) => ({ criteria: compileCriteria('Observation', query, BASE), ids }));
+    const found = await matchCriteria(database, all, BASE);
+    const wrong: string[] = [];
+    let denied = 0;
+    for (const [at, { criteria }] of all.entries()) {
+      for (const resource of values) {
+        const entries = entriesOf(resource, BASE);
+        const answer = criteria.decide(entries);
+        const needed = criteria.needs.every(
+          (need) =>
+            need.entries.some((one) => entries.tokens.has(one)) ||
+            need.spans.some((span) => entries.spans.get(span.key)?.some((row) => touches(row, span))),
+        );
+        const bySql = found[at]?.has(resource.id) ?? false;
+        if (answer === false) denied += 1;
+        if (bySql && (answer === false || !needed)) wrong.push(`${criteria.query} ${resource.id}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+    // It is worth something: most of what SQL would deny is denied in memory.
+    expect(denied / (queries.length * values.length)).toBeGreaterThan(0.6);
+  });
+
+  it.each([
+    'value-quantity=gt5',
+    'date=ge2024',
+    'value-string=x',
+    '_id=a',
+    'code-value-quantity=a$5',
+    'component-value-quantity=5,gt9',
+  ])('is there for %s: it can be found among many', (query) => {
+    expect(compileCriteria('Observation', query, BASE).needs).toHaveLength(1);
+  });
+});
+
+describe('many spans', () => {
+  it('are found as a look at each would find them', () => {
+    let seed = 7;
+    const random = (below: number) => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+      return seed % below;
+    };
+    const spans = Array.from({ length: 300 }, (_, value) => {
+      const from = random(50) === 0 ? Number.NEGATIVE_INFINITY : random(1_000);
+      const to = random(3) === 0 ? Number.POSITIVE_INFINITY : from + random(100);
+      return { span: { key: 'k', from, to }, value };
+    });
+    const index = indexSpans(spans);
+    for (let n = 0; n < 200; n++) {
+      const from = random(1_100) - 50;
+      const asked = { key: 'k', from, to: from + random(30) };
+      const found: number[] = [];
+      index.touching(asked, (value) => found.push(value));
+      const expected = spans.filter(({ span }) => touches(span, asked)).map(({ value }) => value);
+      expect(found.sort((a, b) => a - b)).toEqual(expected);
+    }
+    indexSpans([]).touching({ key: 'k', from: 0, to: 1 }, () => expect.unreachable());
+  });
 });
 
 describe('many criteria', () => {

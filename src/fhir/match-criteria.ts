@@ -4,11 +4,17 @@ import { Failure } from '../kernel/errors.ts';
 import { FULL_ACCESS } from './access-context.ts';
 import { definitions } from './definitions/definitions.ts';
 import { buildRow } from './search/build-filter.ts';
+import { CodeSets } from './search/code-sets.ts';
 import { indexedRows } from './search/index-resource.ts';
 import { KINDS } from './search/kinds/all.ts';
+import { compositeParts } from './search/kinds/composite.ts';
 import { parseQuery } from './search/parse-query.ts';
+import { reachesOf, type Span, spansOf, touches } from './search/reach.ts';
+import type { ValueFilter } from './search/search-kind.ts';
 import type { Filter } from './search/search-query.ts';
 import { SqlParameters } from './sql-parameters.ts';
+
+export { CodeSets };
 
 /**
  * Criteria that are asked of every write, read once. Whether they match is said by SQL over the rows just written, the same SQL as a search's.
@@ -20,19 +26,41 @@ export interface Criteria {
   /** A search, without the type and the question mark. */
   readonly query: string;
   readonly filters: readonly Filter[];
-  /** Sets of entries: a resource that matches has one of each set at least. */
-  readonly needs: readonly (readonly string[])[];
+  /** A resource that matches meets each of these. */
+  readonly needs: readonly Need[];
   /** The entries alone always tell. */
   readonly decidable: boolean;
-  /** What the entries alone tell: match, no match, or (null) that other rows must be asked. */
-  decide(entries: ReadonlySet<string>): boolean | null;
+  /** What is in memory tells: match, no match, or (null) that SQL must be asked. */
+  decide(entries: Entries): boolean | null;
 }
 
-/** Throws `fhir.invalid` or `fhir.unsupported` when a search with these criteria would. */
-export function compileCriteria(type: string, query: string, base: string): Criteria {
+/** One of the entries, or a row that touches one of the spans. */
+export interface Need {
+  readonly entries: readonly string[];
+  readonly spans: readonly Span[];
+}
+
+/** What a resource has left in the index. */
+export interface Entries {
+  /** Its tokens, references and URIs. */
+  readonly tokens: ReadonlySet<string>;
+  /** Where its numbers, quantities, dates and texts lie, by key; worked out when it is asked for. */
+  readonly spans: ReadonlyMap<string, readonly Span[]>;
+}
+
+/**
+ * Throws `fhir.invalid` or `fhir.unsupported` when a search with these criteria would. `sets`: what value sets in them stand for; where it has
+ * open questions afterwards, they are to be looked up and the criteria compiled again.
+ */
+export function compileCriteria(
+  type: string,
+  query: string,
+  base: string,
+  sets: CodeSets = new CodeSets(),
+): Criteria {
   if (!definitions().resourceTypes.includes(type))
     throw new Failure('fhir.invalid', 'The criteria name no resource type of FHIR R4.');
-  const filters = parseQuery(type, query).searches.flatMap((search) => search.filters);
+  const filters = sets.resolve(parseQuery(type, query).searches.flatMap((search) => search.filters));
   const judges = filters.map((filter) => judge(filter, type, base));
   // Values that mean nothing (a date that is none) are found by building the SQL once.
   buildRow({ type, alias: 'r', base }, filters, newBuild(base));
@@ -51,8 +79,17 @@ export function compileCriteria(type: string, query: string, base: string): Crit
 }
 
 /** The entries of a resource, as the search index has them. Nothing is worked out again for one that was just written. */
-export const entriesOf = (resource: Resource, base: string): ReadonlySet<string> =>
-  indexedRows(resource, base).tokens;
+export function entriesOf(resource: Resource, base: string): Entries {
+  const rows = indexedRows(resource, base);
+  let spans: Entries['spans'] | null = null;
+  return {
+    tokens: rows.tokens,
+    get spans() {
+      spans ??= spansOf(String(resource.id), rows);
+      return spans;
+    },
+  };
+}
 
 export interface MatchAsked {
   readonly criteria: Criteria;
@@ -111,10 +148,10 @@ const newBuild = (base: string) => ({
   aliases: 0,
 });
 
-type Decide = (entries: ReadonlySet<string>) => boolean | null;
+type Decide = (entries: Entries) => boolean | null;
 
 interface Judge {
-  readonly needs: readonly string[] | null;
+  readonly needs: Need | null;
   readonly decidable: boolean;
   readonly decide: Decide;
 }
@@ -122,24 +159,16 @@ interface Judge {
 function judge(filter: Filter, type: string, base: string): Judge {
   if (filter.kind === 'value') {
     const entries = entriesAskedFor(filter, type, base);
-    if (!entries) return UNKNOWN;
-    return { needs: entries, decidable: true, decide: (of) => entries.some((entry) => of.has(entry)) };
+    if (entries) return byEntries(entries);
+    const spans = reachesOf(filter.value);
+    if (spans) return bySpans(spans);
+    return filter.value.parameter.kind === 'composite' ? byParts(filter.value, type, base) : UNKNOWN;
   }
-  if (filter.kind === 'any') {
-    const judges = filter.of.map((one) => judge(one, type, base));
-    const needs = judges.every((one) => one.needs) ? judges.flatMap((one) => one.needs ?? []) : null;
-    return {
-      needs,
-      decidable: judges.every((one) => one.decidable),
-      decide: (of) =>
-        not(
-          all(
-            judges.map((one) => (entries) => not(one.decide(entries))),
-            of,
-          ),
-        ),
-    };
-  }
+  if (filter.kind === 'any')
+    return anyOf(
+      filter.of.map((one) => judge(one, type, base)),
+      true,
+    );
   if (filter.kind === 'not') {
     const { decidable, decide } = judge(filter.filter, type, base);
     return { needs: null, decidable, decide: (of) => not(decide(of)) };
@@ -147,12 +176,65 @@ function judge(filter: Filter, type: string, base: string): Judge {
   return UNKNOWN;
 }
 
+const byEntries = (entries: readonly string[]): Judge => ({
+  needs: { entries, spans: [] },
+  decidable: true,
+  decide: ({ tokens }) => entries.some((entry) => tokens.has(entry)),
+});
+
+/** Rows that touch none of the spans say no; a row that does must still be looked at by SQL. */
+const bySpans = (spans: readonly Span[]): Judge => ({
+  needs: { entries: [], spans },
+  decidable: false,
+  decide: (of) =>
+    spans.some((span) => of.spans.get(span.key)?.some((row) => touches(row, span))) ? null : false,
+});
+
+/** `sure`: a yes of one is a yes of all together. */
+function anyOf(judges: readonly Judge[], sure: boolean): Judge {
+  const needs = judges.flatMap((one) => one.needs ?? []);
+  return {
+    needs:
+      needs.length < judges.length
+        ? null
+        : { entries: needs.flatMap((one) => one.entries), spans: needs.flatMap((one) => one.spans) },
+    decidable: sure && judges.every((one) => one.decidable),
+    decide: (of) => {
+      const answer = not(
+        all(
+          judges.map((one) => (entries) => not(one.decide(entries))),
+          of,
+        ),
+      );
+      return answer && !sure ? null : answer;
+    },
+  };
+}
+
+/** A composite is met where, for one of the elements it may lie in, each part is met by the resource at least. Whether by the same element, SQL says. */
+function byParts({ values, parameter }: ValueFilter, type: string, base: string): Judge {
+  const ways = values.flatMap((text) =>
+    compositeParts(parameter, text).map((parts) => {
+      const judges = parts.map((of) =>
+        anyOf(
+          of.map((value) => judge({ kind: 'value', value }, type, base)),
+          true,
+        ),
+      );
+      const decides = judges.map(({ decide }) => decide);
+      const needs = judges.find((one) => one.needs)?.needs ?? null;
+      return { needs, decidable: false, decide: (of: Entries) => all(decides, of) };
+    }),
+  );
+  return anyOf(ways, false);
+}
+
 const UNKNOWN: Judge = { needs: null, decidable: false, decide: () => null };
 
 const not = (answer: boolean | null): boolean | null => (answer === null ? null : !answer);
 
 /** One "no" decides; without one an unknown leaves it open. */
-function all(judges: readonly Decide[], entries: ReadonlySet<string>): boolean | null {
+function all(judges: readonly Decide[], entries: Entries): boolean | null {
   let answer: boolean | null = true;
   for (const decide of judges) {
     const one = decide(entries);

@@ -240,7 +240,7 @@ describe('The MLLP client', () => {
     await client.send(message('1'), '1');
     const started = performance.now();
     await client.send(message('2'), '2');
-    expect(performance.now() - started).toBeLessThan(100);
+    expect(performance.now() - started).toBeLessThan(tries[3]!);
   });
 
   it('pauses between messages when the receiver needs it', async () => {

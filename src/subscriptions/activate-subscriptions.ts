@@ -8,7 +8,7 @@ import { type Delivery, retryDelay } from './deliver-events.ts';
 import { DELIVERY_QUEUE } from './delivery-due.ts';
 import { HEARTBEAT_QUEUE } from './heartbeat.ts';
 import { knownTopics } from './known-topics.ts';
-import { readSubscription } from './read-subscription.ts';
+import { readDelivery } from './read-subscription.ts';
 import { setStatus } from './set-status.ts';
 
 interface ActivationDue {
@@ -58,7 +58,7 @@ export function activationHandler(delivery: Delivery, outbox: Outbox): JobHandle
       const kept = await resources.read('Subscription', id);
       const stored = kept && !kept.deleted ? kept.parse<Subscription>() : null;
       if (!kept || stored?.status !== 'requested') return { kind: 'done' };
-      const read = readSubscription(stored, await knownTopics(resources, database), settings);
+      const read = readDelivery(stored, await knownTopics(resources, database), settings);
       if (isTopicBased(stored)) {
         try {
           await host.send(stored, read, await store.state(id), { type: 'handshake', events: [] });

@@ -1,9 +1,10 @@
-import type { Subscription } from '@medplum/fhirtypes';
+import type { Basic, Subscription } from '@medplum/fhirtypes';
 import type { Logger } from 'pino';
-import type { Transaction } from '../database/database.ts';
+import type { Sql, Transaction } from '../database/database.ts';
+import { CodeSets } from '../fhir/match-criteria.ts';
 import type { ResourceStore } from '../fhir/resource-store.ts';
 import { Failure } from '../kernel/errors.ts';
-import { knownTopics } from './known-topics.ts';
+import { checkTopicWritten, knownTopics } from './known-topics.ts';
 import { type ReadSubscription, readSubscription, type SubscriptionSettings } from './read-subscription.ts';
 import { accessOfSubscriber } from './subscriber-access.ts';
 import type { SubscriptionRow, SubscriptionStore } from './subscription.store.ts';
@@ -26,36 +27,45 @@ interface Known {
   readonly index: WatchIndex;
   /** Time of the newest change that is in here, in ms. */
   readonly newest: number;
+  /** What the value sets in criteria stand for. */
+  readonly sets: CodeSets;
 }
 
-const NOTHING: Known = { subscriptions: new Map(), topics: new Map(), index: indexWatches([]), newest: 0 };
+const NOTHING: Omit<Known, 'sets'> = {
+  subscriptions: new Map(),
+  topics: new Map(),
+  index: indexWatches([]),
+  newest: 0,
+};
 
 /**
  * The Subscriptions that are active, read and indexed in memory: a write asks no database who might be interested. What this process writes
  * counts at once, what another one writes within `KNOWN_MS`; a look then reads only what has changed.
  */
 export class ActiveSubscriptions {
-  private known = NOTHING;
+  private known: Known = { ...NOTHING, sets: new CodeSets() };
   private knownUntil = 0;
   private wholeUntil = 0;
-  private newest = 0;
+  /** The value sets and code systems that had changed lately when the sets were looked up: `type/id/version`. */
+  private terminologySeen: ReadonlySet<string> | null = null;
+  private terminologySince = new Date(0);
   /** Changes of Subscriptions committed here. A look that began before the newest of them may have missed it. */
   private changes = 0;
   private readonly reported = new Set<string>();
 
   constructor(
     private readonly store: ResourceStore,
-    private readonly rows: Pick<SubscriptionStore, 'live' | 'changedSince' | 'authors'>,
+    private readonly rows: Pick<SubscriptionStore, 'live' | 'changedSince' | 'authors' | 'terminologySince'>,
     private readonly settings: SubscriptionSettings,
     private readonly log: Pick<Logger, 'warn'>,
     private readonly knownMs = KNOWN_MS,
   ) {}
 
-  /** Subscriptions, or topics, change in this transaction. */
-  touch(tx: Transaction, topics: boolean): void {
+  /** Subscriptions change in this transaction, perhaps with topics, or value sets and code systems. */
+  touch(tx: Transaction, { topics, terminology }: { topics: boolean; terminology: boolean }): void {
     tx.afterCommit(() => {
       this.knownUntil = 0;
-      if (topics) this.wholeUntil = 0;
+      if (topics || (terminology && this.known.sets.used)) this.wholeUntil = 0;
       this.changes += 1;
     });
   }
@@ -63,11 +73,11 @@ export class ActiveSubscriptions {
   /** `touched`: this very transaction changes one. What it sees is for itself alone: it may still be rolled back. */
   async look(tx: Transaction, touched: boolean): Promise<WatchIndex> {
     const now = Date.now();
-    if (touched) return (await this.readAll(tx)).index;
+    if (touched) return (await this.readAll(tx, this.known.sets.copy())).index;
     if (now < this.knownUntil) return this.known.index;
     const before = this.changes;
-    const whole = now >= this.wholeUntil;
-    const known = whole ? await this.readAll(tx) : await this.readChanged(tx, this.known);
+    const whole = now >= this.wholeUntil || (await this.terminologyChanged(tx));
+    const known = whole ? await this.readAll(tx, new CodeSets()) : await this.readChanged(tx, this.known);
     this.known = known;
     if (before === this.changes) {
       this.knownUntil = now + this.knownMs;
@@ -78,12 +88,37 @@ export class ActiveSubscriptions {
 
   /** Reads one that is just written, with the topics as they stand in its transaction. Throws what its author should know. */
   async read(tx: Transaction, subscription: Subscription): Promise<ReadSubscription> {
-    return readSubscription(subscription, await knownTopics(this.store, tx), this.settings);
+    const topics = await knownTopics(this.store, tx);
+    return withSets(tx, new CodeSets(), (sets) =>
+      readSubscription(subscription, topics, this.settings, sets),
+    );
   }
 
-  private async readAll(tx: Transaction): Promise<Known> {
+  /** Throws when a Basic that is just written says it is a topic and could not be followed. */
+  checkTopic(tx: Transaction, basic: Basic, base: string): Promise<void> {
+    return withSets(tx, new CodeSets(), (sets) => checkTopicWritten(basic, base, sets));
+  }
+
+  private async readAll(tx: Transaction, sets: CodeSets): Promise<Known> {
     const topics = await knownTopics(this.store, tx);
-    return this.take(tx, { ...NOTHING, topics }, await this.rows.live(tx));
+    return this.take(tx, { ...NOTHING, topics, sets }, await this.rows.live(tx));
+  }
+
+  /** Of another process, or of a command that imports; its own changes this process hears of by `touch`. Asked only where criteria go by terminology. */
+  private async terminologyChanged(tx: Transaction): Promise<boolean> {
+    if (!this.known.sets.used) {
+      this.terminologySeen = null;
+      return false;
+    }
+    const changed = await this.rows.terminologySince(tx, this.terminologySince);
+    const seen = this.terminologySeen;
+    const isNew = seen === null || changed.some(({ key }) => !seen.has(key));
+    const newest = Math.max(this.terminologySince.getTime(), ...changed.map(({ at }) => at.getTime()));
+    this.terminologySince = new Date(newest - OVERLAP_MS);
+    this.terminologySeen = new Set(
+      changed.filter(({ at }) => at > this.terminologySince).map(({ key }) => key),
+    );
+    return isNew;
   }
 
   private async readChanged(tx: Transaction, known: Known): Promise<Known> {
@@ -104,7 +139,7 @@ export class ActiveSubscriptions {
     const subscriptions = new Map(known.subscriptions);
     for (const { id, version } of rows) {
       const one = byId.get(id);
-      const read = one && this.readQuietly(one.parse(), known.topics);
+      const read = one && (await this.readQuietly(tx, one.parse(), known));
       const author = authors.get(id);
       const subscription = read && author ? { ...read, access: accessOfSubscriber(author) } : (read ?? null);
       if (one) subscriptions.set(id, { version, subscription });
@@ -113,6 +148,7 @@ export class ActiveSubscriptions {
     return {
       subscriptions,
       topics: known.topics,
+      sets: known.sets,
       newest: Math.max(known.newest, ...rows.map((row) => row.last_updated.getTime())),
       index: indexWatches([...subscriptions.values()].flatMap(({ subscription }) => subscription ?? [])),
     };
@@ -120,15 +156,18 @@ export class ActiveSubscriptions {
 
   /**
    * One that could not be stored today (its host was taken off the list, a parameter is not known any more) is passed over; it must not stop
-   * the write of a study. No SQL runs in here, so nothing that ended the transaction is caught.
+   * the write of a study. What SQL throws is not caught: it ended the transaction.
    */
-  private readQuietly(
+  private async readQuietly(
+    tx: Transaction,
     subscription: Subscription,
-    topics: ReadonlyMap<string, SubscriptionTopic>,
-  ): ReadSubscription | null {
+    { topics, sets }: Known,
+  ): Promise<ReadSubscription | null> {
     try {
-      return readSubscription(subscription, topics, this.settings);
+      return await withSets(tx, sets, () => readSubscription(subscription, topics, this.settings, sets));
     } catch (error) {
+      if (error instanceof Failure && !/^(?:fhir|subscription|terminology)\./.test(error.code)) throw error;
+      if (isOfDatabase(error)) throw error;
       this.report(subscription, error);
       return null;
     }
@@ -146,6 +185,19 @@ export class ActiveSubscriptions {
     );
   }
 }
+
+/** Reads once, and where value sets or parts of a hierarchy were named that are not known yet, looks them up and reads again. */
+async function withSets<T>(sql: Sql, sets: CodeSets, read: (sets: CodeSets) => T): Promise<T> {
+  for (;;) {
+    const result = read(sets);
+    if (sets.open.size === 0) return result;
+    await sets.fetch(sql);
+  }
+}
+
+/** An SQLSTATE: the transaction is over. */
+const isOfDatabase = (error: unknown): boolean =>
+  /^[0-9A-Z]{5}$/.test(String((error as { code?: unknown } | null)?.code));
 
 /** More broken Subscriptions than a hospital has Subscriptions; beyond it they are named again. */
 const REPORTED_MAX = 1_000;

@@ -7,7 +7,7 @@ import { isTopicBased } from './backport.ts';
 import { DELIVERY_QUEUE, type DeliveryDue } from './delivery-due.ts';
 import { knownTopics } from './known-topics.ts';
 import type { NotifyHost } from './notify-host.ts';
-import { type ReadSubscription, readSubscription, type SubscriptionSettings } from './read-subscription.ts';
+import { type ReadDelivery, readDelivery, type SubscriptionSettings } from './read-subscription.ts';
 import { setStatus } from './set-status.ts';
 import type { SubscriptionStore } from './subscription.store.ts';
 
@@ -66,7 +66,7 @@ export function deliveryHandler(delivery: Delivery): JobHandler<DeliveryDue> {
 export async function liveSubscription(
   { resources, store, database, settings }: Delivery,
   id: string,
-): Promise<{ stored: Subscription; read: ReadSubscription } | null> {
+): Promise<{ stored: Subscription; read: ReadDelivery } | null> {
   const kept = await resources.read('Subscription', id);
   if (!kept || kept.deleted) {
     await store.forget(database, id);
@@ -77,7 +77,7 @@ export async function liveSubscription(
   if (stored.end && new Date(stored.end) <= new Date()) return null;
   try {
     const topics = isTopicBased(stored) ? await knownTopics(resources, database) : NO_TOPICS;
-    const read = readSubscription(stored, topics, settings);
+    const read = readDelivery(stored, topics, settings);
     return read.channel.target.kind === 'rest-hook' ? { stored, read } : null;
   } catch (error) {
     // Its host was taken off the list, its topic is gone: its events wait for the day when that is put right.

@@ -1,5 +1,6 @@
 import type { Basic } from '@medplum/fhirtypes';
 import type { Sql } from '../database/database.ts';
+import type { CodeSets } from '../fhir/match-criteria.ts';
 import type { ResourceStore } from '../fhir/resource-store.ts';
 import { Failure } from '../kernel/errors.ts';
 import { basicToTopic, isTopic } from './topics/basic-to-topic.ts';
@@ -43,7 +44,7 @@ export async function knownTopics(
 }
 
 /** Refuses a Basic that says it is a topic and is none that this server could follow. */
-export function checkTopicWritten(basic: Basic, base: string): void {
+export function checkTopicWritten(basic: Basic, base: string, sets: CodeSets): void {
   if (!isTopic(basic)) return;
   const topic = basicToTopic(basic);
   const shipped = SHIPPED.get(topic.url);
@@ -55,5 +56,5 @@ export function checkTopicWritten(basic: Basic, base: string): void {
         issues: [{ at: 'Basic.extension', text: 'the URL belongs to a topic of the server' }],
       },
     );
-  checkTopic(topic, base);
+  checkTopic(topic, base, sets);
 }

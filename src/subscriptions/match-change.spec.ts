@@ -1,11 +1,12 @@
-import type { Patient, Subscription } from '@medplum/fhirtypes';
+import type { CodeSystem, Observation, Patient, Subscription, ValueSet } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
-import type { Database } from '../database/database.ts';
+import type { Database, Statement, Transaction } from '../database/database.ts';
 import { accessOfScopes } from '../fhir/access-context.ts';
 import { loadDefinitions } from '../fhir/definitions/definitions.ts';
 import { failureToOutcome } from '../fhir/failure-to-outcome.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
+import { registerTerminology } from '../fhir/terminology-registry.ts';
 import { makeLogger } from '../kernel/log.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { ActiveSubscriptions } from './active-subscriptions.ts';
@@ -153,5 +154,199 @@ describe('criteria that can be understood', () => {
     await database.transaction((tx) =>
       store.write(tx, [{ kind: 'delete', type: 'Subscription', id: 'odd' }]),
     );
+  });
+});
+
+const observation = (id: string, more: Partial<Observation>): Observation & { id: string } => ({
+  ...{ resourceType: 'Observation', id, status: 'final', code: { text: 'x' } },
+  ...more,
+});
+
+/** Writes, and counts what the matching asked of SQL. */
+async function asked(
+  resource: Observation & { id: string },
+): Promise<{ statements: number; criteria: number }> {
+  const counted = { statements: 0, criteria: 0 };
+  await database.transaction((tx) => {
+    const run = (statement: Statement, values?: readonly unknown[]) => {
+      const criteria = statement.text.match(/ AS at, r\.id FROM resource r /g)?.length ?? 0;
+      if (criteria > 0) counted.statements += 1;
+      counted.criteria += criteria;
+      return tx.run(statement, values);
+    };
+    return store.write(Object.assign(Object.create(tx), { run }) as Transaction, [
+      { kind: 'update', resource },
+    ]);
+  });
+  return counted;
+}
+
+describe('1,000 Subscriptions that no code tells apart', () => {
+  const mg = (value: number) => ({
+    valueQuantity: { value, unit: 'mg', system: 'http://unitsofmeasure.org', code: 'mg' },
+  });
+  beforeAll(async () => {
+    const criteria = Array.from({ length: 1_000 }, (_, n) => {
+      const at = 1_000 + n;
+      return [
+        `value-quantity=gt${at}`,
+        `value-quantity=${at}||mg`,
+        `component-value-quantity=lt-${at}`,
+        `date=ge2${String(n).padStart(3, '0')}-01-01&date=lt2${String(n).padStart(3, '0')}-02-01`,
+        `value-string=text-${n}`,
+        `_id=only-${n}`,
+        `code-value-quantity=c${n}$gt5`,
+        `value-date=lt1${String(n).padStart(3, '0')}`,
+        `status=final&value-quantity=lt-${at}`,
+        `status:not=final&value-quantity=gt${at}`,
+      ][n % 10] as string;
+    });
+    await database.transaction((tx) =>
+      store.write(
+        tx,
+        criteria.map((one, n) => ({
+          kind: 'update' as const,
+          resource: subscription(`range-${n}`, `Observation?${one}`),
+        })),
+      ),
+    );
+  });
+
+  afterAll(() =>
+    database.run({ text: `DELETE FROM resource WHERE type = 'Subscription' AND id ~ '^(range|same)-'` }),
+  );
+
+  it('cost a write that meets none of them no statement', async () => {
+    const near = {
+      ...mg(999.9),
+      effectiveDateTime: '1999-12-31',
+      component: [{ code: { text: 'x' }, ...mg(-999) }],
+    };
+    expect(await asked(observation('far', near))).toEqual({ statements: 0, criteria: 0 });
+    expect(await hooks()).toEqual([]);
+  });
+
+  it.each([
+    ['a quantity', 'q', mg(1_005.5), ['range-0']],
+    [
+      'the same quantity in another unit',
+      'q2',
+      { valueQuantity: { value: 1.001, system: 'http://unitsofmeasure.org', code: 'g' } },
+      ['range-1'],
+    ],
+    ['a component', 'c', { component: [{ code: { text: 'x' }, ...mg(-1_002.5) }] }, ['range-2']],
+    ['a date', 'd', { effectiveDateTime: '2003-01-15' }, ['range-3']],
+    ['a text', 's', { valueString: 'Text-4' }, ['range-4']],
+    ['an id', 'only-5', {}, ['range-5']],
+    ['a pair', 'p', { code: { coding: [{ code: 'c6' }] }, ...mg(7) }, ['range-6']],
+  ])(
+    'cost one that meets one by %s one statement about as many criteria as may match',
+    async (_, id, more, fired) => {
+      const work = await asked(observation(id, more));
+      expect(work.statements).toBe(1);
+      expect(work.criteria).toBeLessThanOrEqual(2);
+      expect(await hooks()).toEqual(fired);
+    },
+  );
+
+  it('are asked once where many say the same', async () => {
+    await database.transaction((tx) =>
+      store.write(
+        tx,
+        Array.from({ length: 50 }, (_, n) => ({
+          kind: 'update' as const,
+          resource: subscription(`same-${n}`, 'Observation?value-quantity=lt-100000'),
+        })),
+      ),
+    );
+    const work = await asked(observation('low', mg(-100_001)));
+    // Of the others 100 are met by it.
+    expect(work).toEqual({ statements: 3, criteria: 101 });
+    expect((await hooks()).filter((id) => id.startsWith('same-'))).toHaveLength(50);
+  });
+});
+
+describe('criteria that go by terminology', () => {
+  const members = new Map<string, string[]>();
+  let looks = 0;
+  beforeAll(() => {
+    const codes = (name: string) =>
+      members.get(name)?.map((code) => ({ system: 'http://example.org/s', code })) ?? null;
+    registerTerminology({
+      membersOf: async (name) => {
+        looks += 1;
+        return codes(name);
+      },
+      holds: async () => null,
+      below: async ({ code }) => codes(`below ${code}`),
+      above: async ({ code }) => codes(`above ${code}`),
+      subsumes: async () => null,
+    });
+    members.set('http://example.org/vs', ['a', 'b']);
+    members.set('below a', ['a', 'a1']);
+    members.set('above b', ['b', 'top']);
+  });
+  afterAll(() => registerTerminology(null));
+
+  const coded = (id: string, code: string) =>
+    observation(id, { code: { coding: [{ system: 'http://example.org/s', code }] } });
+  const firedBy = async (code: string): Promise<string[]> => {
+    await database.run({ text: 'TRUNCATE outbox, subscription_event, subscription_counter' });
+    await database.transaction((tx) =>
+      store.write(tx, [
+        { kind: 'update', resource: coded(`t-${code}-${Math.random().toString(36).slice(2)}`, code) },
+      ]),
+    );
+    return (await hooks()).filter((id) => id.startsWith('term-'));
+  };
+  const terminology = (resource: (ValueSet | CodeSystem) & { id: string }) =>
+    database.transaction((tx) => store.write(tx, [{ kind: 'update', resource }]));
+
+  it('are followed: in, not-in, below and above', async () => {
+    await write(store, subscription('term-in', 'Observation?code:in=http://example.org/vs'));
+    await write(
+      store,
+      subscription('term-not-in', 'Observation?code:not-in=http://example.org/vs&status=final'),
+    );
+    await write(store, subscription('term-below', 'Observation?code:below=http://example.org/s|a'));
+    await write(store, subscription('term-above', 'Observation?code:above=http://example.org/s|b'));
+    expect(await firedBy('a')).toEqual(['term-below', 'term-in']);
+    expect(await firedBy('a1')).toEqual(['term-below', 'term-not-in']);
+    expect(await firedBy('top')).toEqual(['term-above', 'term-not-in']);
+    const before = looks;
+    await firedBy('b');
+    expect(looks).toBe(before);
+  });
+
+  it('follow a change of a value set or a code system with its commit, here and from another process', async () => {
+    members.set('http://example.org/vs', ['c']);
+    expect(await firedBy('c')).toEqual(['term-not-in']);
+    const set = {
+      resourceType: 'ValueSet',
+      id: 'vs',
+      url: 'http://example.org/vs',
+      status: 'active',
+    } as const;
+    await terminology(set);
+    expect(await firedBy('c')).toEqual(['term-in']);
+    members.set('below a', ['c']);
+    const system = { resourceType: 'CodeSystem', id: 's', status: 'active', content: 'complete' } as const;
+    await database.transaction((tx) => behind.write(tx, [{ kind: 'update', resource: system }]));
+    expect(await firedBy('c')).toEqual(['term-below', 'term-in']);
+  });
+
+  it('are refused when they name what is not here, and are passed over and logged when it goes away', async () => {
+    await expect(
+      write(store, subscription('term-gone', 'Observation?code:in=http://example.org/nothing')),
+    ).rejects.toMatchObject({ code: 'fhir.invalid' });
+    members.delete('http://example.org/vs');
+    await terminology({
+      resourceType: 'ValueSet',
+      id: 'vs',
+      url: 'http://example.org/vs',
+      status: 'retired',
+    });
+    expect(await firedBy('c')).toEqual(['term-below']);
+    expect(logged.map(({ subscription: id }) => id).sort()).toEqual(['term-in', 'term-not-in']);
   });
 });

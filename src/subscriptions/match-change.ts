@@ -2,13 +2,18 @@ import type { Basic, Subscription } from '@medplum/fhirtypes';
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../database/database.ts';
 import { type AccessContext, demandAccess } from '../fhir/access-context.ts';
-import { type Criteria, entriesOf, type MatchAsked, matchCriteria } from '../fhir/match-criteria.ts';
+import {
+  type Criteria,
+  type Entries,
+  entriesOf,
+  type MatchAsked,
+  matchCriteria,
+} from '../fhir/match-criteria.ts';
 import { type ResourceChange, ResourceStore } from '../fhir/resource-store.ts';
 import { ANALYSIS_QUEUE, type AnalysisRequested } from '../kernel/handoffs.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { ActiveSubscriptions } from './active-subscriptions.ts';
 import { DELIVERY_QUEUE, type DeliveryDue } from './delivery-due.ts';
-import { checkTopicWritten } from './known-topics.ts';
 import { NEVER_MATCHED, type ReadSubscription } from './read-subscription.ts';
 import { authorOf, checkReach, checkStatus, readableTypes } from './subscriber-access.ts';
 import { type EventDue, SubscriptionStore } from './subscription.store.ts';
@@ -61,16 +66,17 @@ export class MatchChange {
   ): Promise<boolean> {
     let subscriptions = false;
     let topics = false;
+    let terminology = false;
     for (const change of changes) {
       if (change.type === 'Subscription') {
         subscriptions = true;
         await this.checkSubscription(tx, change, access);
       } else if (change.type === 'Basic') {
         topics = true;
-        if (change.resource) checkTopicWritten(change.resource as Basic, this.resources.base);
-      }
+        if (change.resource) await this.active.checkTopic(tx, change.resource as Basic, this.resources.base);
+      } else if (change.type === 'ValueSet' || change.type === 'CodeSystem') terminology = true;
     }
-    if (subscriptions || topics) this.active.touch(tx, topics);
+    if (subscriptions || topics || terminology) this.active.touch(tx, { topics, terminology });
     return subscriptions || topics;
   }
 
@@ -101,45 +107,43 @@ export class MatchChange {
     index: WatchIndex,
   ): Promise<Fired[]> {
     const fired: Fired[] = [];
-    const asked = new Map<Criteria, { subscription: ReadSubscription; changes: ResourceChange[] }>();
+    // What many ask in the same words is asked once.
+    const asked = new Map<string, { criteria: Criteria; ids: Set<string>; may: Fired[] }>();
     for (const change of changes) {
       for (const [subscription, criteria] of this.candidates(change, index)) {
         if (criteria === null) fired.push({ subscription, change });
         else {
-          const of = asked.get(criteria) ?? { subscription, changes: [] };
-          of.changes.push(change);
-          asked.set(criteria, of);
+          const words = `${criteria.type}?${criteria.query}`;
+          const of = asked.get(words) ?? { criteria, ids: new Set(), may: [] };
+          of.ids.add(change.id);
+          of.may.push({ subscription, change });
+          asked.set(words, of);
         }
       }
     }
-    const questions = [...asked].map(([criteria, of]) => ({
-      criteria,
-      ids: of.changes.map(({ id }) => id),
-      of,
-    }));
+    const all = [...asked.values()];
+    const questions = all.map(({ criteria, ids }): MatchAsked => ({ criteria, ids: [...ids] }));
     const answers = questions.length > 0 ? await matchCriteria(tx, questions, this.resources.base) : [];
-    questions.forEach(({ of }, at) => {
-      for (const change of of.changes)
-        if (answers[at]?.has(change.id)) fired.push({ subscription: of.subscription, change });
-    });
+    for (const [at, { may }] of all.entries())
+      fired.push(...may.filter(({ change }) => answers[at]?.has(change.id)));
     return inOrder(fired, changes);
   }
 
   /** Who may fire for this change, and what the new version must meet for it; null where nothing is left to be asked. */
   private candidates(change: ResourceChange, index: WatchIndex): [ReadSubscription, Criteria | null][] {
     const { base } = this.resources;
-    let before: ReadonlySet<string> | null | undefined;
+    let before: Entries | null | undefined;
     const previous = () => {
       if (before === undefined) before = change.previous ? entriesOf(change.previous, base) : null;
       return before;
     };
     if (change.resource === null) {
-      const entries = previous() ?? new Set();
+      const entries = previous() ?? NO_ENTRIES;
       return index
         .onDelete(change.type)
         .filter(
           ({ watch, subscription }) =>
-            watch.firesOnDelete(entries) && mayLearn(subscription, change, entries),
+            watch.firesOnDelete(entries) && mayLearn(subscription, change, entries.tokens),
         )
         .map(({ subscription }) => [subscription, null]);
     }
@@ -150,7 +154,7 @@ export class MatchChange {
       (subscription.channel.end === null || subscription.channel.end.getTime() > now);
     return index
       .among(change.type, entries)
-      .filter((candidate) => wants(candidate) && mayLearn(candidate.subscription, change, entries))
+      .filter((candidate) => wants(candidate) && mayLearn(candidate.subscription, change, entries.tokens))
       .flatMap(({ subscription, watch }): [ReadSubscription, Criteria | null][] => {
         const criteria = watch.asks(previous);
         if (criteria === null) return [];
@@ -183,6 +187,8 @@ export class MatchChange {
     await this.store.give(tx, events, new Set(sockets));
   }
 }
+
+const NO_ENTRIES: Entries = { tokens: new Set(), spans: new Map() };
 
 /** Nobody is told of what they may not see: not that it is, not that it changed. */
 const mayLearn = ({ access }: ReadSubscription, { type, id }: ResourceChange, entries: ReadonlySet<string>) =>

@@ -6,7 +6,7 @@ import { Failure } from '../kernel/errors.ts';
 import { gatherEvents } from './gather-events.ts';
 import { sendToHost } from './outbound/send-to-host.ts';
 import { SIGNATURE_HEADER, secretFor, signBody } from './outbound/sign-body.ts';
-import type { ReadSubscription } from './read-subscription.ts';
+import type { ReadDelivery } from './read-subscription.ts';
 import { accessOfSubscriber } from './subscriber-access.ts';
 import type { DeliveryState, SubscriptionEvent } from './subscription.store.ts';
 import {
@@ -38,7 +38,7 @@ export class NotifyHost {
   /** @throws Failure `subscription.not-delivered` when it was not taken: nobody there, not in time, not 2xx */
   async send(
     stored: Subscription,
-    read: ReadSubscription,
+    read: ReadDelivery,
     state: DeliveryState,
     message: Message,
   ): Promise<void> {
@@ -76,7 +76,7 @@ export class NotifyHost {
 
   private bundle(
     stored: Subscription,
-    { id, topic, channel }: ReadSubscription,
+    { id, topic, channel }: ReadDelivery,
     state: DeliveryState,
     { type }: Message,
     notified: readonly NotifiedEvent[],
@@ -97,7 +97,7 @@ export class NotifyHost {
   }
 
   private async call(
-    { channel }: ReadSubscription,
+    { channel }: ReadDelivery,
     method: 'POST' | 'PUT',
     url: URL,
     body: string,

@@ -1,19 +1,24 @@
 import type { Subscription } from '@medplum/fhirtypes';
 import type { Settings } from '../config/settings.ts';
 import type { AccessContext } from '../fhir/access-context.ts';
+import type { CodeSets } from '../fhir/match-criteria.ts';
 import { Failure } from '../kernel/errors.ts';
 import { isTopicBased } from './backport.ts';
 import { type Channel, readChannel } from './channel/read-channel.ts';
 import type { SubscriptionTopic } from './topics/subscription-topic.ts';
 import { plainWatch, topicWatches, type Watch } from './watch.ts';
 
-/** A Subscription as the matcher and the delivery need it. */
-export interface ReadSubscription {
+/** A Subscription as the delivery needs it. */
+export interface ReadDelivery {
   readonly id: string;
   /** Null: a plain R4 Subscription, whose criteria are a search. */
   readonly topic: SubscriptionTopic | null;
-  readonly watches: readonly Watch[];
   readonly channel: Channel;
+}
+
+/** And as the matcher does. */
+export interface ReadSubscription extends ReadDelivery {
+  readonly watches: readonly Watch[];
   /** What its author may see; absent: the server's own, or not looked up. */
   readonly access?: AccessContext;
 }
@@ -24,7 +29,8 @@ export type SubscriptionSettings = Pick<Settings, 'baseUrl' | 'SUBSCRIPTION_HOST
 export const NEVER_MATCHED: ReadonlySet<string> = new Set(['AuditEvent', 'Subscription']);
 
 /**
- * Reads criteria, filters and channel. `topics`: the topics that are known, by URL.
+ * Reads criteria, filters and channel. `topics`: the topics that are known, by URL. `sets`: what value sets in the criteria stand for; where it has open
+ * questions afterwards, they are to be looked up and the Subscription read again.
  *
  * @throws Failure `fhir.invalid` or `fhir.unsupported` that says what is offered
  */
@@ -32,15 +38,32 @@ export function readSubscription(
   subscription: Subscription,
   topics: ReadonlyMap<string, SubscriptionTopic>,
   settings: SubscriptionSettings,
+  sets: CodeSets,
 ): ReadSubscription {
   const base = `${settings.baseUrl}/fhir`;
   const topic = isTopicBased(subscription) ? topicOf(subscription, topics) : null;
-  const watches = topic ? topicWatches(subscription, topic, base) : [plainWatch(subscription, base)];
+  const watches = topic
+    ? topicWatches(subscription, topic, base, sets)
+    : [plainWatch(subscription, base, sets)];
   const never = watches.find(({ type }) => NEVER_MATCHED.has(type));
   if (never) throw new Failure('fhir.unsupported', `Nobody can subscribe to ${never.type}.`);
-  const type = topic ? null : (watches[0]?.type ?? null);
+  return { ...readDelivery(subscription, topics, settings), watches };
+}
+
+/**
+ * Where and how to tell, without what to listen for: that was read when the Subscription was written, and is by whoever matches.
+ *
+ * @throws Failure `fhir.invalid` or `fhir.unsupported` that says what is offered
+ */
+export function readDelivery(
+  subscription: Subscription,
+  topics: ReadonlyMap<string, SubscriptionTopic>,
+  settings: SubscriptionSettings,
+): ReadDelivery {
+  const topic = isTopicBased(subscription) ? topicOf(subscription, topics) : null;
+  const type = topic ? null : (/^[A-Za-z]+/.exec(subscription.criteria)?.[0] ?? null);
   const channel = readChannel(subscription, type, settings.baseUrl, settings.SUBSCRIPTION_HOSTS);
-  return { id: String(subscription.id), topic, watches, channel };
+  return { id: String(subscription.id), topic, channel };
 }
 
 function topicOf(

@@ -74,6 +74,11 @@ export class SubscriptionStore {
     return sql.run(CHANGED, [since]);
   }
 
+  /** Value sets and code systems that changed after `since`, each version by a key of its own. */
+  terminologySince(sql: Sql, since: Date): Promise<{ key: string; at: Date }[]> {
+    return sql.run(TERMINOLOGY_CHANGED, [since]);
+  }
+
   /** Events of a Subscription above `after`, in order. */
   async events(id: string, after: number, limit: number, until = MAX): Promise<SubscriptionEvent[]> {
     const rows = await this.database.run<EventRow>(EVENTS, [id, after, until, limit]);
@@ -173,6 +178,12 @@ const CHANGED = {
   name: 'subscription-changed',
   text: `SELECT id, version, last_updated, (${IS_LIVE}) AS live FROM resource
     WHERE type = 'Subscription' AND last_updated > $1 ORDER BY id`,
+};
+
+const TERMINOLOGY_CHANGED = {
+  name: 'subscription-terminology-changed',
+  text: `SELECT type || '/' || id || '/' || version AS key, last_updated AS at FROM resource
+    WHERE type IN ('CodeSystem', 'ValueSet') AND last_updated > $1`,
 };
 
 /** Deleting each time would cost more than a few rows too many. */

@@ -1,5 +1,5 @@
 import type { Subscription } from '@medplum/fhirtypes';
-import { type Criteria, compileCriteria } from '../fhir/match-criteria.ts';
+import { type CodeSets, type Criteria, compileCriteria, type Entries } from '../fhir/match-criteria.ts';
 import { Failure } from '../kernel/errors.ts';
 import { BACKPORT, besides } from './backport.ts';
 import type { ResourceTrigger, SubscriptionTopic, TopicInteraction } from './topics/subscription-topic.ts';
@@ -11,19 +11,19 @@ export interface Watch {
   /** What every new version that fires meets: found by its entries, before anything else is looked at. */
   readonly always: Criteria;
   /** What this new version must meet; null: it does not fire. `previous` gives the entries of the version before, null for a create. */
-  asks(previous: () => ReadonlySet<string> | null): Criteria | null;
+  asks(previous: () => Entries | null): Criteria | null;
   /** Does the deletion of a resource with these entries fire? */
-  firesOnDelete(previous: ReadonlySet<string>): boolean;
+  firesOnDelete(previous: Entries): boolean;
 }
 
 /** R4 subscription.html: criteria are a search on one type; creates and updates fire, deletions do not. */
-export function plainWatch(subscription: Subscription, base: string): Watch {
+export function plainWatch(subscription: Subscription, base: string, sets: CodeSets): Watch {
   const match = /^([A-Z][A-Za-z]{1,63})(?:\?(.*))?$/s.exec(subscription.criteria);
   if (!match?.[1])
     throw invalid(
       'Subscription.criteria must read like "ImagingStudy?status=available": one resource type and search parameters; or be the URL of a topic.',
     );
-  const criteria = compiled(match[1], match[2] ?? '', base, 'Subscription.criteria');
+  const criteria = compiled(match[1], match[2] ?? '', { base, sets, at: 'Subscription.criteria' });
   return {
     type: match[1],
     interactions: new Set(['create', 'update']),
@@ -37,7 +37,12 @@ export function plainWatch(subscription: Subscription, base: string): Watch {
  * The watches of a topic-based Subscription: one per resourceTrigger of its topic, narrowed by its filters (`backport-filter-criteria`:
  * `Type?parameter=value`; all must be met).
  */
-export function topicWatches(subscription: Subscription, topic: SubscriptionTopic, base: string): Watch[] {
+export function topicWatches(
+  subscription: Subscription,
+  topic: SubscriptionTopic,
+  base: string,
+  sets: CodeSets,
+): Watch[] {
   const filters = besides(subscription).criteria.map((extension) => {
     if (extension.url !== BACKPORT.filterCriteria || !extension.valueString)
       throw invalid(
@@ -47,40 +52,43 @@ export function topicWatches(subscription: Subscription, topic: SubscriptionTopi
   });
   return topic.resourceTrigger.map((trigger) => {
     const those = filters.filter(({ type }) => type === null || type === trigger.resource);
-    return triggerWatch(trigger, those.map(({ query }) => query).join('&'), base);
+    const filter = those.map(({ query }) => query).join('&');
+    return triggerWatch(trigger, filter, { base, sets, at: 'Subscription.criteria' });
   });
 }
 
 /** Throws when a Subscription to the topic could not be followed: its criteria are no searches, or need rows that are not kept. */
-export function checkTopic(topic: SubscriptionTopic, base: string): void {
-  for (const trigger of topic.resourceTrigger) triggerWatch(trigger, '', base, 'Basic.extension');
+export function checkTopic(topic: SubscriptionTopic, base: string, sets: CodeSets): void {
+  const from = { base, sets, at: 'Basic.extension' };
+  for (const trigger of topic.resourceTrigger) triggerWatch(trigger, '', from);
   for (const { resource, filterParameter } of topic.canFilterBy) {
     const types = resource ? [resource] : topic.resourceTrigger.map((trigger) => trigger.resource);
-    for (const type of types)
-      compiled(type, `${filterParameter}:missing=true`, base, 'Basic.extension', [filterParameter]);
+    for (const type of types) compiled(type, `${filterParameter}:missing=true`, from, [filterParameter]);
   }
 }
 
-function triggerWatch(
-  trigger: ResourceTrigger,
-  filter: string,
-  base: string,
-  at = 'Subscription.criteria',
-): Watch {
+/** With what criteria are read, and the element that they stand in. */
+interface From {
+  readonly base: string;
+  readonly sets: CodeSets;
+  readonly at: string;
+}
+
+function triggerWatch(trigger: ResourceTrigger, filter: string, from: From): Watch {
   const { resource: type, queryCriteria = {}, supportedInteraction } = trigger;
   const interactions = new Set(
     supportedInteraction.length > 0 ? supportedInteraction : (['create', 'update', 'delete'] as const),
   );
   const { previous: before, current, resultForCreate, resultForDelete, requireBoth } = queryCriteria;
-  const previous = before === undefined ? null : compiled(type, before, base, at);
-  const filterOnly = compiled(type, filter, base, at);
-  const both = compiled(type, [current ?? '', filter].filter(Boolean).join('&'), base, at);
+  const previous = before === undefined ? null : compiled(type, before, from);
+  const filterOnly = compiled(type, filter, from);
+  const both = compiled(type, [current ?? '', filter].filter(Boolean).join('&'), from);
   // The version before has left its entries only (they are worked out from its text).
   const beforeOnly = interactions.has('delete') ? [previous, filterOnly] : [previous];
   if (beforeOnly.some((criteria) => criteria && !criteria.decidable))
     throw unsupported(
       'Criteria and filters on the version before a change or deletion go by tokens, references and URIs only.',
-      at,
+      from.at,
     );
   const either = previous !== null && current !== undefined && requireBoth !== true;
   return {
@@ -128,9 +136,9 @@ function readFilter(text: string, topic: SubscriptionTopic): { type: string | nu
   return { type, query: match[2] };
 }
 
-function compiled(type: string, query: string, base: string, at: string, only?: readonly string[]): Criteria {
+function compiled(type: string, query: string, { base, sets, at }: From, only?: readonly string[]): Criteria {
   try {
-    return compileCriteria(type, query, base);
+    return compileCriteria(type, query, base, sets);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     // A parameter without `:missing` is one all the same.

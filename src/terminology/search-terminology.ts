@@ -2,6 +2,7 @@ import type { Sql } from '../database/database.ts';
 import { FULL_ACCESS } from '../fhir/access-context.ts';
 import type { SystemCode, Terminology } from '../fhir/terminology-registry.ts';
 import { Failure } from '../kernel/errors.ts';
+import { holdCodes } from './hold-codes.ts';
 import { relationOf } from './operations/subsumes.ts';
 import { ValueSetComposer } from './sets/compose-value-set.ts';
 import type { ConceptSet } from './sets/concept-set.ts';
@@ -30,6 +31,7 @@ export function searchTerminology(sources: TerminologySources): Terminology {
 
   return {
     membersOf: (valueSet, max, sql) => membersOf(sources, valueSet, max, sql),
+    holds: (valueSet, codes, sql, beside) => holdCodes(sources, valueSet, codes, sql, beside),
     below: (code, max, sql) => related(code, max, sql, (view, concept) => view.descendants(concept)),
     above: (code, max, sql) => related(code, max, sql, (view, concept) => view.ancestors(concept)),
     async subsumes(a, b, sql) {

@@ -29,7 +29,6 @@ type Canonical = CodeSystem | ValueSet | ConceptMap;
  */
 @Injectable()
 export class TerminologySources {
-  private readonly concepts: ConceptStore;
   private readonly published = new PublishedResources();
   private readonly systems = new RecentlyUsed<CodeSystemView>(SYSTEMS_KEPT_CHARACTERS_MAX);
   private readonly parsed = new RecentlyUsed<Canonical>(RESOURCES_KEPT_CHARACTERS_MAX);
@@ -37,9 +36,7 @@ export class TerminologySources {
   constructor(
     readonly store: ResourceStore,
     private readonly database: Database,
-  ) {
-    this.concepts = new ConceptStore(database);
-  }
+  ) {}
 
   /** Null: not here, or without its concepts. */
   async codeSystem(
@@ -49,7 +46,7 @@ export class TerminologySources {
   ): Promise<CodeSystemView | null> {
     const [url, version] = splitCanonical(canonical);
     for (const stored of await this.find('CodeSystem', url, version, access, sql)) {
-      const view = await this.viewOf(stored);
+      const view = await this.viewOf(stored, sql);
       if (view) return view;
     }
     const key = `published ${canonical}`;
@@ -59,7 +56,7 @@ export class TerminologySources {
 
   async codeSystemById(id: string, access: AccessContext): Promise<CodeSystemView | null> {
     const stored = await this.readAs<CodeSystem>('CodeSystem', id, access);
-    return stored && this.viewOf(stored);
+    return stored && this.viewOf(stored, this.database);
   }
 
   /** One that came with the request. */
@@ -137,13 +134,15 @@ export class TerminologySources {
   }
 
   /** A supplement has no concepts of its own; one without concepts may have been imported. */
-  private async viewOf(stored: StoredResource): Promise<CodeSystemView | null> {
+  private async viewOf(stored: StoredResource, sql: Sql): Promise<CodeSystemView | null> {
     const resource = this.parse<CodeSystem>(stored);
     if (resource.content === 'supplement') return null;
     if (resource.concept)
       return this.systems.get(keyOf(stored), stored.json.length, () => new MemoryCodeSystem(resource));
-    const imported = await this.concepts.system(resource.url ?? '', resource.version ?? null);
-    return imported && new StoredCodeSystem(this.concepts, imported, resource.name ?? imported.url);
+    // Inside a transaction its own connection is asked: one that waits for another could wait for ever.
+    const concepts = new ConceptStore(sql);
+    const imported = await concepts.system(resource.url ?? '', resource.version ?? null);
+    return imported && new StoredCodeSystem(concepts, imported, resource.name ?? imported.url);
   }
 }
 

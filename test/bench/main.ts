@@ -7,6 +7,7 @@ import { benchHl7 } from './hl7.ts';
 import { benchHl7Faults } from './hl7-faults.ts';
 import { benchHl7Out } from './hl7-out.ts';
 import { benchHl7Soak } from './hl7-soak.ts';
+import { benchImport } from './import.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchPixels } from './pixels.ts';
 import { benchSubscriptions } from './subscriptions.ts';
@@ -23,6 +24,7 @@ const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
   fhir: benchFhir,
   growth: benchGrowth,
   hl7: benchHl7,
+  import: benchImport,
   'hl7-faults': benchHl7Faults,
   'hl7-out': benchHl7Out,
   'hl7-soak': benchHl7Soak,

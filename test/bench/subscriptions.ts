@@ -47,11 +47,17 @@ const CASES: readonly Case[] = [
     ),
   },
   {
-    name: '1,000 on the type, 10 of them by a range only',
-    subscriptions: [
-      ...byEntry.slice(10),
-      ...Array.from({ length: 10 }, (_, n) => `Observation?value-quantity=gt${n + 1_000}`),
-    ],
+    name: '1,000 on the type, all by a range, a date or a text only',
+    subscriptions: Array.from(
+      { length: 1_000 },
+      (_, n) =>
+        [
+          `Observation?value-quantity=gt${n + 1_000}`,
+          `Observation?value-quantity=lt${-n}||/min`,
+          `Observation?date=gt${2030 + n}`,
+          `Observation?value-string=text-${n}`,
+        ][n % 4] as string,
+    ),
   },
 ];
 

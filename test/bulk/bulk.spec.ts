@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXPORT_PAGE_ROWS } from '../../src/fhir/bulk/export-pages.store.ts';
 import { IMPORT_READ_BYTES } from '../../src/fhir/bulk/read-lines.ts';
 import { BULK_JOBS_MAX_PER_CLIENT } from '../../src/fhir/bulk/start-job.ts';
+import { registerTerminology } from '../../src/fhir/terminology-registry.ts';
 import { type Asked, type FhirApp, startFhirApp } from './fhir-app.ts';
 
 const ASYNC = { prefer: 'respond-async' };
@@ -108,6 +109,45 @@ describe('$import', () => {
     const p1 = await app.ask('GET', 'Patient/p1');
     expect(p1.json).toMatchObject({ active: true, meta: { versionId: '2' } });
     expect((await app.ask('GET', 'Observation/bad')).status).toBe(404);
+  });
+
+  it('holds lines to the value sets of their profiles, which are asked once for all of them', async () => {
+    const asked: string[][] = [];
+    registerTerminology({
+      membersOf: async () => null,
+      below: async () => null,
+      above: async () => null,
+      subsumes: async () => null,
+      holds: async (_set, codes) => {
+        asked.push(codes.map(({ code }) => code));
+        return codes.map(({ code }) => code !== 'bad');
+      },
+    });
+    const url = 'http://example.org/bound';
+    const profile = {
+      ...{ resourceType: 'StructureDefinition', id: 'bound', url, name: 'bound', status: 'active' },
+      ...{ kind: 'resource', abstract: false, type: 'Observation', derivation: 'constraint' },
+      baseDefinition: 'http://hl7.org/fhir/StructureDefinition/Observation',
+      differential: {
+        element: [
+          { id: 'Observation', path: 'Observation' },
+          {
+            id: 'Observation.code',
+            path: 'Observation.code',
+            binding: { strength: 'required', valueSet: 'http://example.org/set' },
+          },
+        ],
+      },
+    };
+    expect((await app.ask('PUT', 'StructureDefinition/bound', profile)).status).toBe(201);
+    const coded = (id: string, code: string) => ({
+      ...{ resourceType: 'Observation', id, status: 'final', meta: { profile: [url] } },
+      code: { coding: [{ system: 'http://example.org/s', code }] },
+    });
+    const done = await importLines(['one', 'two', 'bad', 'two'].map((code, n) => coded(`coded-${n}`, code)));
+    registerTerminology(null);
+    expect(done.json.extension).toEqual({ imported: 3, refused: 1 });
+    expect(asked).toEqual([['one', 'two', 'bad']]);
   });
 
   it('makes no new version of what is stored already: a file may be imported twice', async () => {

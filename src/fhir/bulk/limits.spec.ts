@@ -9,6 +9,7 @@ import { GROUP_MEMBERS_MAX, membersOf } from './export-units.ts';
 import { TYPE_FILTERS_MAX } from './read-export-request.ts';
 import { IMPORT_BATCH_BYTES, IMPORT_BATCH_LINES, IMPORT_READ_BYTES, readLines } from './read-lines.ts';
 import { EXPORT_FILE_BYTES, writeLines } from './run-export.ts';
+import { IMPORT_WRITE_LINES, inWrites } from './run-import.ts';
 import { IMPORT_FILES_MAX } from './start-job.ts';
 
 let folder: string;
@@ -137,4 +138,14 @@ describe('what is refused before anything is begun', () => {
     const parameter = Array.from({ length: IMPORT_FILES_MAX + 1 }, () => input);
     expect((await app.ask('POST', '$import', { resourceType: 'Parameters', parameter })).status).toBe(400);
   });
+});
+
+it('a batch is written a hundred resources at once, in order, and no resource twice in one write', () => {
+  const update = (id: string) => ({ kind: 'update', resource: { resourceType: 'Patient', id } }) as const;
+  const plain = Array.from({ length: IMPORT_WRITE_LINES * 2 + 1 }, (_, n) => update(`p${n}`));
+  expect(inWrites(plain).map((group) => group.length)).toEqual([IMPORT_WRITE_LINES, IMPORT_WRITE_LINES, 1]);
+  expect(inWrites(plain).flat()).toEqual(plain);
+  expect(inWrites([update('a'), update('b'), update('a'), update('b')]).map((group) => group.length)).toEqual(
+    [2, 2],
+  );
 });

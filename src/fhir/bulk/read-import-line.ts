@@ -4,8 +4,9 @@ import { type AccessContext, demandAccess } from '../access-context.ts';
 import { failureToOutcome } from '../failure-to-outcome.ts';
 import { keepLabels } from '../interactions/client-meta.ts';
 import type { ResourceWrite } from '../resource-store.ts';
+import type { BoundCodes } from '../validate/bound-codes.ts';
 import { parseResource, RESOURCE_BYTES_MAX } from '../validate/parse-resource.ts';
-import { validateResource } from '../validate/validate-resource.ts';
+import { findIssues, refuse } from '../validate/validate-resource.ts';
 import type { NdjsonLine } from './read-lines.ts';
 
 /** What a line comes to. Null: it is blank. */
@@ -16,9 +17,15 @@ const NOT_IMPORTED: ReadonlySet<string> = new Set(['AuditEvent', 'Bundle', 'Para
 
 /**
  * Reads and validates one line as a create or an update would read its body. A resource with an id keeps it, and becomes the next version where
- * there is one already; what is stored in the same form is left as it is, so that a file can be imported twice.
+ * there is one already; what is stored in the same form is left as it is, so that a file can be imported twice. Where `codes` has open questions
+ * afterwards that it had not before, the line has to be read again with their answers.
  */
-export function readImportLine(line: NdjsonLine, type: string | null, access: AccessContext): ReadLine {
+export function readImportLine(
+  line: NdjsonLine,
+  type: string | null,
+  access: AccessContext,
+  codes: BoundCodes,
+): ReadLine {
   if (line.bytes?.length === 0 || (line.bytes?.length === 1 && line.bytes[0] === 0x0d)) return null;
   try {
     if (line.bytes === null)
@@ -29,7 +36,7 @@ export function readImportLine(line: NdjsonLine, type: string | null, access: Ac
     if (NOT_IMPORTED.has(resource.resourceType))
       throw new Failure('fhir.unsupported', 'Resources of this type are not imported.');
     demandAccess(access, resource.resourceType, resource.id === undefined ? 'create' : 'update');
-    validateResource(resource);
+    refuse(resource, findIssues(resource, [], codes));
     return { write: writeOf(resource) };
   } catch (error) {
     return { refused: refusal(error, line.number) };

@@ -7,7 +7,7 @@ import { copyWith } from '../resource-json.ts';
 import { newResourceId, type ResourceStore, type ResourceWrite } from '../resource-store.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import type { StoredResource } from '../stored-resource.ts';
-import { validateResource } from '../validate/validate-resource.ts';
+import { validateWrite } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
 import { resourceOf } from './body-resource.ts';
 import { withClientMeta } from './client-meta.ts';
@@ -24,7 +24,7 @@ export const conditionalUpdate: Interaction = async (request, server) => {
   const type = typeOf(request);
   demandAccess(request.access, type, 'update');
   const resource = resourceOf(request, type);
-  validateResource(resource);
+  await validateWrite(resource, server.database);
   const { store } = server;
   const stored = await writeOnce(server, async (tx) => {
     const write = await conditionalWrite(resource, request, tx, store);

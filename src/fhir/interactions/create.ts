@@ -3,7 +3,7 @@ import { demandAccess } from '../access-context.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 import { copyWith } from '../resource-json.ts';
 import type { StoredResource } from '../stored-resource.ts';
-import { validateResource } from '../validate/validate-resource.ts';
+import { validateWrite } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
 import { resourceOf } from './body-resource.ts';
 import { withClientMeta } from './client-meta.ts';
@@ -20,7 +20,7 @@ export const create: Interaction = async (request, server) => {
   const type = typeOf(request);
   demandAccess(request.access, type, 'create');
   const resource = withClientMeta(withoutId(resourceOf(request, type)));
-  validateResource(resource);
+  await validateWrite(resource, server.database);
   const { stored, created } = await createUnless(resource, request, server);
   return answerWrite(stored, created ? 201 : 200, request, server.store.base);
 };

@@ -6,7 +6,7 @@ import type { FhirRequest } from '../fhir-request.ts';
 import { parseJson } from '../resource-json.ts';
 import type { ResourceWrite } from '../resource-store.ts';
 import type { StoredResource } from '../stored-resource.ts';
-import { validateResource } from '../validate/validate-resource.ts';
+import { validateWrite } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
 import { ifMatch } from './if-match.ts';
 import { type FhirServer, type Interaction, typeAndIdOf } from './interaction.ts';
@@ -56,7 +56,7 @@ export async function patchedWrite(
   // Parsed anew: what is stored is shared, and a patch that fails half way leaves a torn resource.
   const resource = parseJson(current.json) as Resource & { id: string };
   change(resource);
-  validateResource(resource);
+  await validateWrite(resource, tx);
   return { kind: 'update', resource, ifVersion: current.versionId };
 }
 

@@ -1,9 +1,10 @@
 import type { BundleEntry, Resource } from '@medplum/fhirtypes';
+import type { Sql } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 import { copyWith } from '../resource-json.ts';
 import { newResourceId } from '../resource-store.ts';
-import { validateResource } from '../validate/validate-resource.ts';
+import { validateWrite } from '../validate/validate-resource.ts';
 import { identifiedResourceOf, resourceOf } from './body-resource.ts';
 import { entryRequest } from './bundle-entry.ts';
 import { withClientMeta } from './client-meta.ts';
@@ -31,20 +32,20 @@ export interface Step {
 }
 
 /** Reads and validates an entry. No lock is held meanwhile. Throws what the interaction sent alone would throw. */
-export function stepOf(entry: BundleEntry, outer: FhirRequest, at: number): Step {
+export async function stepOf(entry: BundleEntry, outer: FhirRequest, at: number, sql: Sql): Promise<Step> {
   const request = entryRequest(entry, outer);
   const fullUrl = typeof entry.fullUrl === 'string' ? entry.fullUrl : null;
   const common = { ...NOTHING, at, request, fullUrl };
   switch (request.method) {
     case 'POST':
-      return createStep(request, common);
+      return createStep(request, common, sql);
     case 'PUT': {
       const target = targetOf(request);
       const resource =
         target.id === null
           ? resourceOf(request, target.type)
           : identifiedResourceOf(request, target.type, target.id);
-      return { ...common, ...target, kind: 'update', resource, links: validated(resource) };
+      return { ...common, ...target, kind: 'update', resource, links: await validated(resource, sql) };
     }
     case 'PATCH':
       return { ...common, ...targetOf(request), kind: 'patch', change: patchOf(request) };
@@ -64,7 +65,7 @@ const NOTHING = {
   change: null,
 };
 
-function createStep(request: FhirRequest, common: Omit<Step, 'kind'>): Step {
+async function createStep(request: FhirRequest, common: Omit<Step, 'kind'>, sql: Sql): Promise<Step> {
   const type = typeOf(request);
   if (request.path.length !== 1 || request.query.size > 0) {
     throw new Failure(
@@ -75,7 +76,7 @@ function createStep(request: FhirRequest, common: Omit<Step, 'kind'>): Step {
   const id = newResourceId();
   const resource = copyWith(withClientMeta(resourceOf(request, type)), { id });
   const criteria = request.headers['if-none-exist'] ?? null;
-  return { ...common, kind: 'create', type, id, criteria, resource, links: validated(resource) };
+  return { ...common, kind: 'create', type, id, criteria, resource, links: await validated(resource, sql) };
 }
 
 /** `Patient/1`, or `Patient?identifier=…`. */
@@ -87,8 +88,8 @@ function targetOf(request: FhirRequest): Pick<Step, 'type' | 'id' | 'criteria'> 
   throw new Failure('fhir.invalid', 'PUT, PATCH and DELETE take Type/id, or Type?criteria.');
 }
 
-function validated(resource: Resource): Set<string> {
+async function validated(resource: Resource, sql: Sql): Promise<Set<string>> {
   const links = conditionalReferencesOf(resource);
-  validateResource(links.size > 0 ? withPlainReferences(resource) : resource);
+  await validateWrite(links.size > 0 ? withPlainReferences(resource) : resource, sql);
   return links;
 }

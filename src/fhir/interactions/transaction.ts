@@ -17,7 +17,8 @@ export async function transaction(
   server: FhirServer,
 ): Promise<FhirAnswer> {
   const steps: Step[] = [];
-  for (const [at, entry] of entries.entries()) steps.push(await naming(at, () => stepOf(entry, request, at)));
+  for (const [at, entry] of entries.entries())
+    steps.push(await naming(at, () => stepOf(entry, request, at, server.database)));
   checkFullUrls(steps);
   const answers = await writeOnce(server, (tx) =>
     runSteps(steps, { tx, server, access: request.access, naming }),

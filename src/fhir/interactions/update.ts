@@ -2,7 +2,7 @@ import type { Resource } from '@medplum/fhirtypes';
 import { demandAccess } from '../access-context.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 import type { ResourceWrite } from '../resource-store.ts';
-import { validateResource } from '../validate/validate-resource.ts';
+import { validateWrite } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
 import { identifiedResourceOf } from './body-resource.ts';
 import { mergeMeta } from './client-meta.ts';
@@ -17,7 +17,7 @@ export const update: Interaction = async (request, server) => {
   const { type, id } = typeAndIdOf(request);
   demandAccess(request.access, type, 'update');
   const resource = identifiedResourceOf(request, type, id);
-  validateResource(resource);
+  await validateWrite(resource, server.database);
   const write = updateWrite(resource, request);
   const { stored } = await server.writes.add({ write, access: request.access });
   return answerWrite(stored, stored.versionId === '1' ? 201 : 200, request, server.store.base);

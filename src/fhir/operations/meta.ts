@@ -7,7 +7,7 @@ import type { Operation, OperationAnswer, OperationRequest } from '../operation-
 import { copyWith } from '../resource-json.ts';
 import type { ResourceStore } from '../resource-store.ts';
 import { validateResource } from '../validate/validate-resource.ts';
-import { type MetaRow, readMetaInUse } from './meta.store.ts';
+import { readMetaInUse } from './meta.store.ts';
 import { parametersOf } from './read-parameters.ts';
 
 /** R4 resource-operation-meta.html, -meta-add.html, -meta-delete.html for one type (`$meta` for the whole system with type null). */
@@ -59,8 +59,9 @@ async function metaInUse(
   const types = (type === null ? definitions().resourceTypes : [type]).filter((one) =>
     access.allows(one, 'search'),
   );
-  const rows = types.length === 0 ? [] : await readMetaInUse(database, types, access, store.base);
-  return answer(rows.reduce<Labels>((all, row) => union(all, labelsOfRow(row)), NONE));
+  if (types.length === 0) return answer(NONE);
+  // The same tag on resources of several types is one.
+  return answer(union(NONE, await readMetaInUse(database, types, access, store.base)));
 }
 
 async function change(
@@ -108,12 +109,6 @@ function labelsIn(request: OperationRequest): Labels {
 
 const labelsOf = ({ profile = [], tag = [], security = [] }: Meta): Labels => ({ profile, tag, security });
 
-const labelsOfRow = ({ profile, tag, security }: MetaRow): Labels => ({
-  profile: profile ?? [],
-  tag: tag ?? [],
-  security: security ?? [],
-});
-
 /** R4 resource.html#meta: a coding is known by system and code; its display and version do not make another. */
 const keyOf = (coding: Coding): string => `${coding.system ?? ''}|${coding.code ?? ''}`;
 
@@ -121,8 +116,9 @@ const added = (old: Labels, given: Labels): Labels => union(old, given);
 
 function union(a: Labels, b: Labels): Labels {
   const codings = (first: readonly Coding[], second: readonly Coding[]): Coding[] => {
-    const have = new Set(first.map(keyOf));
-    return [...first, ...second.filter((one) => !have.has(keyOf(one)))];
+    const all = new Map(first.map((one) => [keyOf(one), one]));
+    for (const one of second) if (!all.has(keyOf(one))) all.set(keyOf(one), one);
+    return [...all.values()];
   };
   return {
     profile: [...new Set([...a.profile, ...b.profile])],

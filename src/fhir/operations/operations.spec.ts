@@ -1,10 +1,13 @@
 import type { AuditEvent, Resource } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FhirApp, startFhirApp } from '../../../test/bulk/fhir-app.ts';
+import { rowsRead } from '../../../test/rows-read.ts';
+import { FULL_ACCESS } from '../access-context.ts';
 import { validateResource } from '../validate/validate-resource.ts';
 import { EVERYTHING_ENTRIES_MAX, REFERRED_MAX } from './everything.ts';
 import { EXPUNGE_VERSIONS_MAX } from './expunge.store.ts';
 import { auditEvent } from './expunge.ts';
+import { BY_INDEX, inUse, PROBED_ROWS } from './meta.store.ts';
 
 let app: FhirApp;
 beforeAll(async () => {
@@ -240,6 +243,36 @@ describe('$meta, $meta-add, $meta-delete', () => {
     }
     const other = await app.ask('GET', '$meta', undefined, { 'x-scope': 'system/Patient.rs' });
     expect(other.json.parameter[0].valueMeta).toEqual({});
+  });
+
+  it('is told from one resource per label, whatever the number of resources', async () => {
+    const code = (n: number) => ({ tag: [{ system: 'http://example.org/tags', code: `t${n}` }] });
+    for (const n of [1, 2]) {
+      const media = { resourceType: 'Media', status: 'completed', content: { title: 'x' }, meta: code(n) };
+      expect((await app.ask('PUT', `Media/m${n}`, { ...media, id: `m${n}` })).status).toBe(201);
+    }
+    // Thousands have one of the tags, and thousands none.
+    await app.database.run({
+      text: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens)
+        SELECT 'Media', 'x' || g, 1, now(), false, 'PUT', '{"resourceType":"Media"}',
+          CASE g % 2 WHEN 0 THEN ARRAY['Media._tag@http://example.org/tags|t1'] ELSE ARRAY['Media.status#completed'] END
+        FROM generate_series(1, 6000) g`,
+    });
+    await app.database.run({ text: 'ANALYZE resource' });
+    const { json } = await app.ask('GET', 'Media/$meta');
+    expect(json.parameter[0].valueMeta).toEqual({ tag: [code(1).tag[0], code(2).tag[0]] });
+    const labels = [1, 2].map((n) => ({ type: 'Media', entry: `Media._tag@http://example.org/tags|t${n}` }));
+    const { text, values } = inUse(labels, FULL_ACCESS, 'http://127.0.0.1:8080/fhir');
+    const rows = await app.database.transaction(async (tx) => {
+      await tx.run(BY_INDEX);
+      return rowsRead(tx, text, values);
+    });
+    expect(rows).toBeLessThan(labels.length * (2 * PROBED_ROWS + 10));
+    // What nobody has any more is not named, though it was noted.
+    await app.ask('DELETE', 'Media/m2');
+    const after = await app.ask('GET', 'Media/$meta');
+    expect(after.json.parameter[0].valueMeta.tag).toEqual(code(1).tag);
+    await app.database.run({ text: `DELETE FROM resource WHERE type = 'Media'` });
   });
 
   it('takes a security label off only for those who may delete the resource', async () => {

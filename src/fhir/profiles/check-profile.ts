@@ -1,3 +1,4 @@
+import { type BoundCodes, codesOf, UNASKED } from '../validate/bound-codes.ts';
 import { checkBinding } from '../validate/check-bindings.ts';
 import type { InvariantScope, JsonObject } from '../validate/invariant.ts';
 import { typeNode } from '../validate/type-node.ts';
@@ -5,7 +6,7 @@ import type { ValidationIssue } from '../validate/validation-issue.ts';
 import { type Item, itemsOf } from './items.ts';
 import { inSlice } from './match-slice.ts';
 import { matchesPattern, sameValue } from './match-value.ts';
-import type { FindProfile, Profile, Rule } from './rule.ts';
+import type { Binding, FindProfile, Profile, Rule } from './rule.ts';
 
 /**
  * R4 profiling.html: what a profile demands beyond the base definition, asked of a resource that has passed that one. Gives every fault with its
@@ -18,9 +19,10 @@ export function checkProfile(
   at: string,
   profile: Profile,
   find: FindProfile,
+  codes: BoundCodes = UNASKED,
 ): ValidationIssue[] {
   const type = typeof resource['resourceType'] === 'string' ? resource['resourceType'] : 'Extension';
-  const check: Check = { issues: [], profile: profile.url, find, resource, running: new Set() };
+  const check: Check = { issues: [], profile: profile.url, find, codes, resource, running: new Set() };
   if (type !== profile.type) {
     tell(check, 'structure', 'The profile is for another type of resource.', at);
     return check.issues;
@@ -33,6 +35,7 @@ interface Check {
   readonly issues: ValidationIssue[];
   readonly profile: string;
   readonly find: FindProfile;
+  readonly codes: BoundCodes;
   readonly resource: JsonObject;
   /** `place profile` being checked: definitions may refer to each other in a circle. */
   readonly running: Set<string>;
@@ -64,12 +67,39 @@ function checkItem(rule: Rule, item: Item, check: Check): void {
     tell(check, 'value', 'The value is not the one the profile fixes.', item.at);
   if (rule.pattern !== undefined && !matchesPattern(item.value, rule.pattern))
     tell(check, 'value', 'The value lacks what the profile demands.', item.at);
-  if (rule.set && item.value !== undefined && !checkBinding(item.value, item.type, rule.set))
-    tell(check, 'code-invalid', 'The code is not in the value set that the profile requires.', item.at);
+  if (rule.binding && item.value !== undefined) checkBound(rule.binding, item, check);
   if (rule.maxLength !== undefined && typeof item.value === 'string' && item.value.length > rule.maxLength)
     tell(check, 'too-long', `At most ${rule.maxLength} characters are allowed.`, item.at);
   checkInvariants(rule, item, check);
   for (const child of rule.children.values()) checkElement(child, item, check);
+}
+
+/** R4 terminologies.html#strength. A code that no required set has is a fault; the rest is told. */
+function checkBound(binding: Binding, item: Item, check: Check): void {
+  const { strength, valueSet } = binding;
+  const held = heldBy(binding, item, check.codes);
+  if (held === true || held === undefined) return;
+  if (held === null) {
+    const text = `Whether the code is in the value set ${valueSet} cannot be told here; load it, and the code systems it draws on.`;
+    tell(check, 'not-found', text, item.at, 'warning');
+  } else if (strength === 'required') {
+    tell(check, 'code-invalid', 'The code is not in the value set that the profile requires.', item.at);
+  } else {
+    const text = `The code is not in the value set ${valueSet}; take one of it where one fits.`;
+    tell(check, 'code-invalid', text, item.at, 'warning');
+  }
+}
+
+/** Null: it cannot be told. Undefined: nobody was asked. */
+function heldBy(
+  { set, strength, valueSet }: Binding,
+  { value, type }: Item,
+  codes: BoundCodes,
+): boolean | null | undefined {
+  if (strength === 'extensible' && !codes.extensible) return undefined;
+  if (set) return checkBinding(value, type, set);
+  const asked = codesOf(value, type);
+  return asked === null ? true : codes.anyIn(valueSet, asked);
 }
 
 /** An element of an object: how many, each of them, and the slices they fall into. */
@@ -98,6 +128,7 @@ function checkSlices(rule: Rule, items: readonly Item[], at: string, check: Chec
   const scope = {
     find: check.find,
     conforms: (item: Item, profile: string) => conforms(item, profile, check),
+    isBound: (item: Item, binding: Binding) => heldBy(binding, item, check.codes) === true,
     resolve: (reference: string) => resolve(reference, check.resource),
   };
   const members = new Map<Rule, Item[]>(rule.slices.map((slice) => [slice, []]));

@@ -106,10 +106,9 @@ function apply(
 }
 
 function bind({ binding }: ElementDefinition, rule: Rule, sources: ProfileSources): void {
-  if (binding?.strength !== 'required' || !binding.valueSet) return;
-  rule.valueSet = binding.valueSet;
-  const set = sources.valueSet(binding.valueSet);
-  if (set) rule.set = set;
+  const { strength, valueSet } = binding ?? {};
+  if (!valueSet || (strength !== 'required' && strength !== 'extensible')) return;
+  rule.binding = { strength, valueSet, set: sources.valueSet(valueSet) };
 }
 
 function typesOf(
@@ -198,7 +197,7 @@ function prune(rule: Rule): boolean {
     rule.types === undefined &&
     rule.fixed === undefined &&
     rule.pattern === undefined &&
-    rule.set === undefined &&
+    rule.binding === undefined &&
     rule.maxLength === undefined
   );
 }

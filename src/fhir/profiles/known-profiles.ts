@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { CodeSystem, StructureDefinition, ValueSet } from '@medplum/fhirtypes';
 import { definitions, type RequiredSet, requiredSet } from '../definitions/definitions.ts';
 import { expandValueSet } from '../definitions/expand-required-sets.ts';
+import type { TerminologySource } from '../terminology-registry.ts';
 import { compileProfile } from './compile-profile.ts';
 import type { Profile } from './rule.ts';
 import { trimDefinition } from './trim-definition.ts';
@@ -16,13 +17,16 @@ interface Known {
  * The profiles this process validates against: those of packages, those stored over FHIR, those of R4 itself, the
  * first that has the URL. Compiled when they are first used.
  */
-export class KnownProfiles {
+export class KnownProfiles implements TerminologySource {
   /** What a profile that nobody knows is: a warning, or an error. */
   unknownProfiles: 'accept' | 'refuse' = 'accept';
   private readonly packaged = new Map<string, Known>();
   private readonly stored = new Map<string, Known>();
   private readonly compiled = new Map<string, Profile | null>();
   private readonly valueSets = new Map<string, RequiredSet>();
+  /** Terminology of packages, for value sets that cannot be listed from the package alone. */
+  private readonly packagedSets = new Map<string, ValueSet>();
+  private readonly packagedSystems = new Map<string, CodeSystem>();
 
   /** By canonical URL, with or without `|version`; of another version than asked it is not known. */
   readonly find = (canonical: string): Profile | null => {
@@ -65,11 +69,28 @@ export class KnownProfiles {
         this.packaged.set(resource.url, { definition: trimDefinition(resource), trusted: true });
     }
     const terminology = resources.filter((one) => one.resourceType !== 'StructureDefinition');
-    for (const { url, resourceType } of terminology) {
-      const codes = url && resourceType === 'ValueSet' ? expandValueSet(url, terminology) : null;
-      if (url && codes) this.valueSets.set(url, requiredSet(codes));
+    for (const resource of terminology) {
+      const { url } = resource;
+      if (!url) continue;
+      if (resource.resourceType === 'CodeSystem') this.packagedSystems.set(url, resource);
+      else {
+        const codes = expandValueSet(url, terminology);
+        if (codes) this.valueSets.set(url, requiredSet(codes));
+        this.packagedSets.set(url, resource);
+      }
     }
     this.compiled.clear();
+  }
+
+  /** A value set of a package; null when no package has it. */
+  valueSet(url: string): ValueSet | null {
+    return this.packagedSets.get(url) ?? null;
+  }
+
+  /** A code system of a package with its concepts; null when no package has it. */
+  codeSystem(url: string): CodeSystem | null {
+    const system = this.packagedSystems.get(url);
+    return system?.concept ? system : null;
   }
 
   private definition(url: string): Known | null {
@@ -84,7 +105,7 @@ export class KnownProfiles {
     try {
       return compileProfile(known.definition, {
         find: this.find,
-        valueSet: (canonical) => this.valueSet(canonical),
+        valueSet: (canonical) => this.members(canonical),
         trusted: known.trusted,
       });
     } catch {
@@ -93,7 +114,7 @@ export class KnownProfiles {
     }
   }
 
-  private valueSet(canonical: string): RequiredSet | null {
+  private members(canonical: string): RequiredSet | null {
     const url = canonical.replace(/\|.*$/, '');
     return definitions().requiredSets.get(url) ?? this.valueSets.get(url) ?? null;
   }

@@ -1,13 +1,14 @@
-import { checkBinding } from '../validate/check-bindings.ts';
 import type { JsonObject } from '../validate/invariant.ts';
 import { type Item, itemsOf } from './items.ts';
 import { matchesPattern, sameValue } from './match-value.ts';
-import type { FindProfile, Rule, Slicing } from './rule.ts';
+import type { Binding, FindProfile, Rule, Slicing } from './rule.ts';
 
 /** What deciding on a slice may need beyond the value: other profiles, and whether a value conforms to one. */
 export interface SliceScope {
   readonly find: FindProfile;
   conforms(item: Item, profile: string): boolean;
+  /** Is a code of the item in the value set? What cannot be told is no. */
+  isBound(item: Item, binding: Binding): boolean;
   /** What a reference points to inside the same document; null when that is not known. */
   resolve(reference: string): Item | null;
 }
@@ -140,9 +141,9 @@ function expectationOf(slice: Rule, steps: readonly string[], scope: SliceScope)
         const patterns = valuesIn(rule.pattern, rest);
         if (patterns.length > 0) return (item) => patterns.some((one) => matchesPattern(item.value, one));
       }
-      if (rest.length === 0 && rule.set) {
-        const { set } = rule;
-        return (item) => hasCode(item.value) && checkBinding(item.value, item.type, set);
+      if (rest.length === 0 && rule.binding?.strength === 'required') {
+        const { binding } = rule;
+        return (item) => hasCode(item.value) && scope.isBound(item, binding);
       }
     }
   }

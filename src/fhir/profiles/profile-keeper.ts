@@ -10,6 +10,7 @@ import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
 import { Database } from '../../database/database.ts';
 import { ResourceStore } from '../resource-store.ts';
+import { knownCodes } from '../validate/bound-codes.ts';
 import { knownProfiles } from './known-profiles.ts';
 import { ownPackageFolder, readPackage } from './package-folder.ts';
 import { readDefinitions } from './profile.store.ts';
@@ -50,6 +51,8 @@ export class ProfileKeeper implements OnModuleInit, OnApplicationBootstrap, OnMo
       );
     }
     this.store.onChange(async (tx, changes) => {
+      if (changes.some(({ type }) => type === 'ValueSet' || type === 'CodeSystem'))
+        tx.afterCommit(() => knownCodes.forget());
       for (const change of changes) {
         if (change.type !== 'StructureDefinition') continue;
         const definition = change.resource as StructureDefinition | null;

@@ -13,14 +13,21 @@ export interface Rule {
   types?: Map<string, TypeRule>;
   fixed?: unknown;
   pattern?: unknown;
-  /** Canonical of a value set that binds it as required. */
-  valueSet?: string;
-  set?: RequiredSet;
+  binding?: Binding;
   maxLength?: number;
   invariants: Invariant[];
   slicing?: Slicing;
   readonly slices: Rule[];
   readonly children: Map<string, Rule>;
+}
+
+/** R4 terminologies.html#strength; the weaker strengths demand nothing. */
+export interface Binding {
+  readonly strength: 'required' | 'extensible';
+  /** Canonical of the value set. */
+  readonly valueSet: string;
+  /** Its members, where they are held in memory; null: terminology knows them, or nobody. */
+  readonly set: RequiredSet | null;
 }
 
 export interface TypeRule {

@@ -29,8 +29,8 @@ function trimElement(element: ElementDefinition): ElementDefinition {
   if (base) trimmed['base'] = { min: base.min, max: base.max };
   if (type)
     trimmed['type'] = type.map(({ code, profile, targetProfile }) => ({ code, profile, targetProfile }));
-  if (binding?.strength === 'required')
-    trimmed['binding'] = { strength: 'required', valueSet: binding.valueSet };
+  if (binding?.strength === 'required' || binding?.strength === 'extensible')
+    trimmed['binding'] = { strength: binding.strength, valueSet: binding.valueSet };
   const own = constraint?.filter((one) => !REPEATED.test(one.key ?? ''));
   if (own && own.length > 0)
     trimmed['constraint'] = own.map(({ key, severity, human, expression, source }) => ({

@@ -28,8 +28,8 @@ beforeAll(async () => {
 });
 afterAll(() => close());
 
-/** R4's two of the text search, the named query, and `near`: not offered. */
-const NOT_OFFERED = new Set(['_text', '_content', '_query', 'near']);
+/** R4's two of the text search, and the named query: not offered. */
+const NOT_OFFERED = new Set(['_text', '_content', '_query']);
 
 describe('all search parameters of R4', () => {
   it('are there, for every type', () => {
@@ -57,6 +57,7 @@ describe('all search parameters of R4', () => {
     number: '1',
     quantity: '1',
     uri: 'http://x/y',
+    special: '1|2|3|km',
   };
 
   it('can be asked, with every modifier they say they have', async () => {

@@ -147,6 +147,5 @@ const NOT_OFFERED: Readonly<Record<string, string>> = {
   _list: 'read the List and ask by _id.',
   _containedType: 'contained resources are not searched.',
   _score: 'matches have no rank.',
-  near: 'distances are not searched; ask by address, or by the ids of the places.',
   _type: 'a search of one type has its type in the URL.',
 };

@@ -77,9 +77,9 @@ async function withCodes(filter: ValueFilter, sql: Sql): Promise<ValueFilter> {
   if (!terminology) throw new Failure('fhir.unsupported', `${name} needs terminology, and none is loaded.`);
   const all = new Set<string>();
   for (const value of filter.values) {
-    const codes = await codesOf(value, filter.modifier, name, terminology, sql);
+    const codes = await codesAsked(value, filter, terminology, sql);
     if (!codes) throw new Failure('fhir.invalid', `${name} names what is not loaded here; see ${WHERE}.`);
-    for (const { system, code } of codes) all.add(`${escaped(system)}|${escaped(code)}`);
+    for (const one of valuesOfCodes(codes)) all.add(one);
     if (codes.length > RESOLVED_CODES_MAX || all.size > RESOLVED_CODES_MAX) {
       throw new Failure(
         'fhir.invalid',
@@ -92,13 +92,18 @@ async function withCodes(filter: ValueFilter, sql: Sql): Promise<ValueFilter> {
 
 const WHERE = 'ValueSet and CodeSystem of this server';
 
-function codesOf(
+/** As values of a token parameter. */
+export const valuesOfCodes = (codes: readonly SystemCode[]): string[] =>
+  codes.map(({ system, code }) => `${escaped(system)}|${escaped(code)}`);
+
+/** What one value of `:in`, `:above` or `:below` stands for; null: nothing that is here. Throws `fhir.invalid` for a value that names no code. */
+export function codesAsked(
   value: string,
-  modifier: string | null,
-  name: string,
+  { modifier, parameter }: ValueFilter,
   terminology: Terminology,
   sql: Sql,
 ): Promise<readonly SystemCode[] | null> {
+  const name = `${parameter.code}:${modifier}`;
   if (modifier === 'in') return terminology.membersOf(unescaped(value), RESOLVED_CODES_MAX, sql);
   const [system, code, ...more] = splitValue(value, '|').map(unescaped);
   if (!system || !code || more.length > 0) {

@@ -21,7 +21,9 @@ export type ParameterKind =
   | 'number'
   | 'quantity'
   | 'uri'
-  | 'composite';
+  | 'composite'
+  /** Location's `near`; R4 has no other that is offered. */
+  | 'special';
 
 /** A search parameter of one resource type. */
 export interface SearchParameter {
@@ -114,6 +116,7 @@ const KINDS: ReadonlySet<string> = new Set([
   'quantity',
   'uri',
   'composite',
+  'special',
 ]);
 
 /** Answered by columns of the row or by own code in `build-search.ts`: FHIRPath finds nothing under `Resource`. */

@@ -4,9 +4,10 @@ import { Failure } from '../../kernel/errors.ts';
 import { demandAccess } from '../access-context.ts';
 import type { Operation, OperationAnswer, OperationRequest } from '../operation-registry.ts';
 import type { ResourceStore } from '../resource-store.ts';
+import { AskedCodes, knownCodes } from './bound-codes.ts';
 import { ISSUES_MAX } from './check-elements.ts';
 import { mayBeDeleted } from './keep-integrity.ts';
-import { findIssues } from './validate-resource.ts';
+import { findIssuesAsking } from './validate-resource.ts';
 import type { ValidationIssue } from './validation-issue.ts';
 
 export interface ValidateOptions {
@@ -62,16 +63,20 @@ async function validate(
       );
     if (!stored) throw new Failure('fhir.not-found', 'There is no resource with this id.');
     if (stored.deleted) throw new Failure('fhir.deleted', 'The resource was deleted.');
-    return answer(findIssues(stored.parse(), profiles));
+    return answer(await contentIssues(stored.parse(), profiles, sql));
   }
   const { resource } = asked;
   if (resource.resourceType !== type)
     return answer([error('invalid', 'The resource is of another type than the URL.', 'resourceType')]);
   return answer([
     ...modeIssues(mode, resource, request, stored?.deleted === false),
-    ...findIssues(resource, profiles),
+    ...(await contentIssues(resource, profiles, sql)),
   ]);
 }
+
+/** Extensible bindings too. */
+const contentIssues = (resource: Resource, profiles: readonly string[], sql: Sql) =>
+  findIssuesAsking(resource, profiles, new AskedCodes(knownCodes, true), sql);
 
 function readAsked(type: string, { body, query }: OperationRequest): Asked {
   const wrapped =

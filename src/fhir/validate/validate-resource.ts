@@ -1,7 +1,9 @@
 import type { Resource } from '@medplum/fhirtypes';
+import type { Sql } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { checkProfile } from '../profiles/check-profile.ts';
 import { knownProfiles } from '../profiles/known-profiles.ts';
+import { AskedCodes, type BoundCodes, knownCodes, ROUNDS_MAX, UNASKED } from './bound-codes.ts';
 import { ISSUES_MAX, type ProfileClaim, walkElements } from './check-elements.ts';
 import type { JsonObject } from './invariant.ts';
 import type { ValidationIssue } from './validation-issue.ts';
@@ -11,7 +13,36 @@ import type { ValidationIssue } from './validation-issue.ts';
  * extensions, as far as they are known. Throws one `fhir.validation` that names all faults by their place, never by their value.
  */
 export function validateResource(resource: Resource): void {
-  const issues = findIssues(resource).filter((issue) => issue.severity === 'error');
+  refuse(resource, findIssues(resource));
+}
+
+/**
+ * The same for a write, with the codes that profiles bind to value sets which only terminology knows. It is asked where a profile binds
+ * so and the code was not met lately; all other writes wait for nothing.
+ */
+export async function validateWrite(resource: Resource, sql: Sql): Promise<void> {
+  const codes = new AskedCodes(knownCodes, false);
+  refuse(resource, await findIssuesAsking(resource, [], codes, sql));
+}
+
+/** As `findIssues`; what `codes` does not know yet is asked of terminology. */
+export async function findIssuesAsking(
+  resource: Resource,
+  profiles: readonly string[],
+  codes: AskedCodes,
+  sql: Sql,
+): Promise<ValidationIssue[]> {
+  for (let round = 1; ; round++) {
+    const issues = findIssues(resource, profiles, codes);
+    // With an answer an item may fall into another slice, whose bindings were not met before.
+    if (codes.open.size === 0 || round === ROUNDS_MAX) return issues;
+    await codes.answer(sql, knownProfiles);
+  }
+}
+
+/** Throws when there are errors among the issues. */
+export function refuse(resource: Resource, found: readonly ValidationIssue[]): void {
+  const issues = found.filter((issue) => issue.severity === 'error');
   if (issues.length === 0) return;
   throw new Failure(
     'fhir.validation',
@@ -24,29 +55,33 @@ export function validateResource(resource: Resource): void {
  * Everything there is to say, warnings too. Never throws. `profiles`: canonical URLs to hold the resource against besides those it claims; one
  * that is not known is an error there, as it was asked for.
  */
-export function findIssues(resource: Resource, profiles: readonly string[] = []): ValidationIssue[] {
+export function findIssues(
+  resource: Resource,
+  profiles: readonly string[] = [],
+  codes: BoundCodes = UNASKED,
+): ValidationIssue[] {
   const { issues, claims } = walkElements(resource);
   // Profiles are asked only of what has the shape of its type.
   if (issues.length > 0) return issues;
-  for (const claim of claims) issues.push(...claimIssues(claim));
+  for (const claim of claims) issues.push(...claimIssues(claim, codes));
   const object = resource as unknown as JsonObject;
   const claimed = new Set(resource.meta?.profile);
   for (const url of profiles) {
     const profile = knownProfiles.find(url);
     if (!profile) issues.push(unknown(resource.resourceType, 'error'));
     else if (!claimed.has(url))
-      issues.push(...checkProfile(object, resource.resourceType, profile, knownProfiles.find));
+      issues.push(...checkProfile(object, resource.resourceType, profile, knownProfiles.find, codes));
   }
   return issues;
 }
 
 const CORE = 'http://hl7.org/fhir/StructureDefinition/';
 
-function claimIssues({ kind, object, url, at }: ProfileClaim): ValidationIssue[] {
+function claimIssues({ kind, object, url, at }: ProfileClaim, codes: BoundCodes): ValidationIssue[] {
   const profile = knownProfiles.find(url);
   if (kind === 'extension')
-    return profile?.type === 'Extension' ? checkProfile(object, at, profile, knownProfiles.find) : [];
-  if (profile) return checkProfile(object, at, profile, knownProfiles.find);
+    return profile?.type === 'Extension' ? checkProfile(object, at, profile, knownProfiles.find, codes) : [];
+  if (profile) return checkProfile(object, at, profile, knownProfiles.find, codes);
   // The base definition itself may be claimed; it has been held already.
   if (url === `${CORE}${String(object['resourceType'])}`) return [];
   return [unknown(`${at}.meta.profile`, knownProfiles.unknownProfiles === 'refuse' ? 'error' : 'warning')];

@@ -172,7 +172,7 @@ describe('texts of a verdict', () => {
     const start = performance.now();
     noteToVerdict({ text: 'observed '.repeat(100_000) });
     noteToVerdict({ text: `a${'-a'.repeat(100_000)}` });
-    expect(performance.now() - start).toBeLessThan(100);
+    expect(performance.now() - start).toBeLessThan(2_000);
   });
 });
 

@@ -251,6 +251,17 @@ describe('a file that makes no sense', () => {
     ['array.json', '[]', 'JSON'],
     ['patient.json', '{"resourceType":"Patient","concept":[{"code":"1"}]}', 'not a CodeSystem'],
     ['twice.json', system([{ code: 'a' }, { code: 'a' }]), 'more than once'],
+    [
+      'LoincUniversalLabOrders.csv',
+      'LOINC_NUM,LONG_COMMON_NAME,ORDER_OBS\n1-8,Acyclovir,Order\n',
+      'no column',
+    ],
+    [
+      'Loinc.csv',
+      'LOINC_NUM,COMPONENT,LONG_COMMON_NAME,STATUS,VersionLastChanged\n"1-8,Acyclovir,x,ACTIVE,2.70\n',
+      'a quote is open',
+    ],
+    ['table.csv', 'code;name\n1;x\n', 'names neither'],
     ['empty.json', system([]), 'no concepts'],
     ['no-code.json', system([{ display: 'x' }]), 'no code'],
     [

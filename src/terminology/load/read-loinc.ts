@@ -1,5 +1,6 @@
-import { parse } from 'csv-parse';
+import { CsvError, parse } from 'csv-parse';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
+import { Failure } from '../../kernel/errors.ts';
 import type { PropertyType } from '../systems/code-system-view.ts';
 import type { SourceFile } from './source-files.ts';
 import type { ReadTerminology } from './staging.ts';
@@ -9,6 +10,7 @@ export function readLoinc(file: SourceFile): ReadTerminology {
   return async (into) => {
     let latest = '';
     for await (const row of csvRows(file)) {
+      demandColumns(row);
       const { LOINC_NUM: code = '', LONG_COMMON_NAME: display, STATUS: status = '' } = row;
       if (code === '') continue;
       const inactive = status === 'DEPRECATED';
@@ -42,6 +44,18 @@ export function readLoinc(file: SourceFile): ReadTerminology {
   };
 }
 
+/** Other tables of the release have LOINC_NUM too, for a part of the codes: taken for the whole they would replace it. */
+function demandColumns(row: Readonly<Record<string, string>>): void {
+  const missing = NEEDED.filter((column) => !(column in row));
+  if (missing.length > 0)
+    throw new Failure(
+      'terminology.import',
+      `The table has no column ${missing.join(', ')}. Give LoincTable/Loinc.csv of the release.`,
+    );
+}
+
+const NEEDED = ['LOINC_NUM', 'COMPONENT', 'LONG_COMMON_NAME', 'STATUS', 'VersionLastChanged'];
+
 /** A row of a CSV file with names in its first line (RFC 4180); all values are text. */
 export async function* csvRows(file: SourceFile): AsyncGenerator<Record<string, string>> {
   const parser = parse({
@@ -52,7 +66,18 @@ export async function* csvRows(file: SourceFile): AsyncGenerator<Record<string, 
   });
   const bytes = await file.bytes();
   bytes.on('error', (error) => parser.destroy(error));
-  yield* bytes.pipe(parser) as AsyncIterable<Record<string, string>>;
+  try {
+    yield* bytes.pipe(parser) as AsyncIterable<Record<string, string>>;
+  } catch (cause) {
+    if (!(cause instanceof CsvError)) throw cause;
+    // The library's own words repeat what stands in the file.
+    const line = Number(cause['lines']);
+    throw new Failure(
+      'terminology.import',
+      `The table cannot be read${line > 0 ? ` near line ${line}` : ''}: a quote is open or misplaced. Check that the file is complete.`,
+      { cause },
+    );
+  }
 }
 
 /** The longest rows have texts of some thousand characters; more is a quote that never ends. */

@@ -34,6 +34,8 @@ export const LISTED_CODES_MAX = 200_000;
 export class ValueSetComposer {
   /** Names that a value set gives to concepts in place of the code system's. */
   readonly displays = new Map<CodeSystemView, Map<number, ValueSetComposeIncludeConcept>>();
+  /** Code systems that are here in part only and were not listed code by code: of what they lack nobody can say whether it is in. */
+  readonly inPart = new Set<string>();
   private readonly views = new Map<string, Promise<CodeSystemView | null>>();
   private readonly listed = new Map<string, ListedCodes>();
   private readonly composed = new Map<string, Selection>();
@@ -95,6 +97,7 @@ export class ValueSetComposer {
         'terminology.unknown',
         'A code system is not here, so its concepts cannot be selected. Import it, or list the codes.',
       );
+    if (!view.complete) this.inPart.add(view.url);
     return new Map([[view, filter ? await selectByFilters(view, filter) : ConceptSet.all(view.size)]]);
   }
 

@@ -1,4 +1,4 @@
-import type { Database, Statement, Transaction } from '../../database/database.ts';
+import type { Sql, Statement, Transaction } from '../../database/database.ts';
 import { IMPORT_TABLES } from './import-tables.ts';
 
 /** An imported code system: a row of `terminology_system`. */
@@ -36,48 +36,48 @@ export type ListKind = 'w' | 'p' | 'd' | 'c' | 's';
 
 /** Tables `terminology_*`: the concepts of imported code systems. Who may see them was decided where their CodeSystem was found. */
 export class ConceptStore {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly sql: Sql) {}
 
   /** The version asked for, or without one the version imported last. */
   async system(url: string, version: string | null): Promise<ImportedSystem | null> {
-    const [found] = await this.database.run<ImportedSystem>(SYSTEM, [url, version]);
+    const [found] = await this.sql.run<ImportedSystem>(SYSTEM, [url, version]);
     return found ?? null;
   }
 
   systems(): Promise<ImportedSystem[]> {
-    return this.database.run<ImportedSystem>(SYSTEMS);
+    return this.sql.run<ImportedSystem>(SYSTEMS);
   }
 
   byCodes(system: number, codes: readonly string[]): Promise<ConceptRow[]> {
-    return this.database.run<ConceptRow>(BY_CODES, [system, codes]);
+    return this.sql.run<ConceptRow>(BY_CODES, [system, codes]);
   }
 
   /** For a code system in which case does not count; the codes asked for in lower case. */
   byLowerCodes(system: number, codes: readonly string[]): Promise<ConceptRow[]> {
-    return this.database.run<ConceptRow>(BY_LOWER_CODES, [system, codes]);
+    return this.sql.run<ConceptRow>(BY_LOWER_CODES, [system, codes]);
   }
 
   byIds(system: number, ids: readonly number[]): Promise<ConceptRow[]> {
-    return this.database.run<ConceptRow>(BY_IDS, [system, ids]);
+    return this.sql.run<ConceptRow>(BY_IDS, [system, ids]);
   }
 
   designations(system: number, ids: readonly number[]): Promise<DesignationRow[]> {
-    return this.database.run<DesignationRow>(DESIGNATIONS, [system, ids]);
+    return this.sql.run<DesignationRow>(DESIGNATIONS, [system, ids]);
   }
 
   properties(system: number, id: number): Promise<{ property: string; value: string }[]> {
-    return this.database.run(PROPERTIES, [system, id]);
+    return this.sql.run(PROPERTIES, [system, id]);
   }
 
   /** The lists of these terms; a term without a list has no row. */
   async lists(system: number, kind: ListKind, terms: readonly string[]): Promise<Map<string, Buffer>> {
-    const rows = await this.database.run<ListRow>(LISTS, [system, kind, terms]);
+    const rows = await this.sql.run<ListRow>(LISTS, [system, kind, terms]);
     return new Map(rows.map((row) => [row.term, row.ids]));
   }
 
   /** The lists of all words that begin so. */
   async listsFrom(system: number, start: string): Promise<Buffer[]> {
-    const rows = await this.database.run<ListRow>(LISTS_FROM, [system, start, `${start}\u{10ffff}`]);
+    const rows = await this.sql.run<ListRow>(LISTS_FROM, [system, start, `${start}\u{10ffff}`]);
     return rows.map((row) => row.ids);
   }
 
@@ -85,8 +85,8 @@ export class ConceptStore {
   async withProperty(system: number, property: string, values: readonly string[] | null): Promise<number[]> {
     const rows =
       values === null
-        ? await this.database.run<{ ids: number[] | null }>(HAS_PROPERTY, [system, property])
-        : await this.database.run<{ ids: number[] | null }>(WITH_VALUE, [system, property, values]);
+        ? await this.sql.run<{ ids: number[] | null }>(HAS_PROPERTY, [system, property])
+        : await this.sql.run<{ ids: number[] | null }>(WITH_VALUE, [system, property, values]);
     return rows[0]?.ids ?? [];
   }
 

@@ -2,6 +2,7 @@ import type { SearchKind } from '../search-kind.ts';
 import type { ParameterKind } from '../search-parameters.ts';
 import { compositeKind } from './composite.ts';
 import { dateKind } from './date.ts';
+import { nearKind } from './near.ts';
 import { numberKind } from './number.ts';
 import { quantityKind } from './quantity.ts';
 import { referenceKind } from './reference.ts';
@@ -15,6 +16,7 @@ export const KINDS: Readonly<Record<ParameterKind, SearchKind>> = {
   number: numberKind,
   quantity: quantityKind,
   reference: referenceKind,
+  special: nearKind,
   string: stringKind,
   token: tokenKind,
   uri: uriKind,

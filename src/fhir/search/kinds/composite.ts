@@ -2,7 +2,7 @@ import { Failure } from '../../../kernel/errors.ts';
 import type { SqlParameters } from '../../sql-parameters.ts';
 import { cutToken, type IndexRows, type NumberRow } from '../index-rows.ts';
 import type { CompositeElement, CompositePart, CompositeRoot } from '../parameters/composite-roots.ts';
-import type { SearchedRow, SearchKind } from '../search-kind.ts';
+import type { SearchedRow, SearchKind, ValueFilter } from '../search-kind.ts';
 import { type SearchParameter, searchParametersOf } from '../search-parameters.ts';
 import { splitValue, unescaped } from '../split-value.ts';
 import { dateKind } from './date.ts';
@@ -62,6 +62,28 @@ export const compositeKind: SearchKind = {
   },
 };
 
+/**
+ * What each part asks of the resource as a whole, per element that the composite may lie in (`parameter.composite`): one list of filters per part, one of which
+ * must be met. Only a part of the truth: that one element meets all of them is not said. Elements of pairs of codes are said by entries of their own
+ * and give no parts.
+ */
+export function compositeParts(parameter: SearchParameter, text: string): ValueFilter[][][] {
+  const texts = splitValue(text, '$');
+  return (parameter.composite ?? []).map((root) => {
+    if (texts.length !== root.parts.length || texts.includes('')) return [];
+    if (root.repeats && !root.parts.some(isRow)) return [];
+    const parts = root.parts.map((part, at) => {
+      // A number of one element stands in a row under the part's own name.
+      const own = root.repeats && isRow(part) ? searchParametersOf(parameter.type).get(part.code) : undefined;
+      const sources = own ? [own] : sourcesOf(parameter.type, part);
+      return sources
+        .filter(({ kind }) => kind === part.kind)
+        .map((source) => ({ parameter: source, modifier: null, values: [texts[at] ?? ''] }));
+    });
+    return parts.some((sources) => sources.length === 0) ? [] : parts;
+  });
+}
+
 const PART_KINDS: Readonly<Record<CompositePart['kind'], SearchKind>> = {
   date: dateKind,
   number: numberKind,
@@ -95,10 +117,13 @@ function joined(
 
 /** By the parameters whose entries answer the part. */
 function anyOf(type: string, part: CompositePart, one: (source: SearchParameter) => string): string {
+  return `(${sourcesOf(type, part).map(one).join(' OR ')})`;
+}
+
+function sourcesOf(type: string, part: CompositePart): SearchParameter[] {
   const parameter = searchParametersOf(type).get(part.code);
   const codes = parameter?.answeredBy?.map(({ code }) => code) ?? [part.code];
-  const sources = codes.flatMap((code) => searchParametersOf(type).get(code) ?? []);
-  return `(${sources.map(one).join(' OR ')})`;
+  return codes.flatMap((code) => searchParametersOf(type).get(code) ?? []);
 }
 
 /** The entries of one part of one element: all ways to find it, and the full one. */

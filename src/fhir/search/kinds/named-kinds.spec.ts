@@ -49,6 +49,7 @@ const FIXTURES: Resource[] = [
 
 const HIERARCHY: Record<string, string[]> = { '1': ['1', '10'], '10': ['10'] };
 const terminology: Terminology = {
+  holds: async () => null,
   membersOf: async (url, max) =>
     url === 'http://sets/injury'
       ? [{ system: SCT, code: '1' }]

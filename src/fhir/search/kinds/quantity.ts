@@ -36,6 +36,26 @@ export const quantityKind: SearchKind = {
   present: (parameter, on, parameters) => rowOrMark('search_quantity', parameter, on, parameters),
 };
 
+/** What `[prefix]number|system|code` asks for, by the same rules as its condition. */
+export interface AskedQuantity {
+  readonly literal: AskedNumber;
+  /** In base units, with `base` as they stand in `canonical`; null where the unit is not converted. */
+  readonly converted: AskedNumber | null;
+  readonly base: string;
+  /** As given; empty: any. */
+  readonly unit: string;
+  readonly anySystem: boolean;
+}
+
+export function askedQuantity(text: string, param: string): AskedQuantity {
+  const [number = '', system = '', given = ''] = splitValue(text, '|');
+  const literal = parseNumber(number, param);
+  const [unit, of] = [cutToken(unescaped(given)), unescaped(system)];
+  const known = unit !== '' && (of === UCUM || of === '') ? canonicalUnit(unit) : null;
+  const base = known ? `${MARK}${known.code}` : '';
+  return { literal, converted: known && converted(literal, known), base, unit, anySystem: of === '' };
+}
+
 /** The comparison of a row `s` of `search_quantity` with `[prefix]number[|system|code]`. */
 export function quantityCondition(text: string, param: string, parameters: SqlParameters): string {
   const [number = '', system = '', given = ''] = splitValue(text, '|');
