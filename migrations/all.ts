@@ -18,7 +18,7 @@ import { Access1763700000017 } from './0017-access.ts';
 import { Compartments1763700000018 } from './0018-compartments.ts';
 import { Audit1763700000019 } from './0019-audit.ts';
 import { MainDate1763700000021 } from './0021-main-date.ts';
-import { ResourceLabels1763700000029 } from './0029-resource-labels.ts';
+import { ResourceLabels1763700000023 } from './0023-resource-labels.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -42,5 +42,5 @@ export const MIGRATIONS = [
   Compartments1763700000018,
   Audit1763700000019,
   MainDate1763700000021,
-  ResourceLabels1763700000029,
+  ResourceLabels1763700000023,
 ] as const;

@@ -4,8 +4,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * `resource_label`: every profile, tag and security label that a resource of a type was ever written with, once. `$meta` of a type asks of each whether a
  * resource still has it, and need not read the resources. `entry` is what such a resource has among its `tokens`, `value` the label as JSON.
  */
-export class ResourceLabels1763700000029 implements MigrationInterface {
-  name = 'ResourceLabels1763700000029';
+export class ResourceLabels1763700000023 implements MigrationInterface {
+  name = 'ResourceLabels1763700000023';
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
