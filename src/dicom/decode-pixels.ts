@@ -5,11 +5,11 @@ import { frameBytes } from './pixels/frame-bytes.ts';
 import { interleave } from './pixels/interleave.ts';
 import { decodeNative, isSubsampled } from './pixels/native.ts';
 import { describePixels, type PixelDescription } from './pixels/pixel-description.ts';
-import { newStoredValues, putFrame, type StoredValues } from './pixels/stored-values.ts';
+import { newStoredValues, putFrame, type StoredValues, type ValuesMemory } from './pixels/stored-values.ts';
 import type { Part10 } from './read-part10.ts';
 import { findTransferSyntax, type TransferSyntax } from './transfer-syntax.ts';
 
-export type { StoredValues } from './pixels/stored-values.ts';
+export { type StoredValues, ValuesMemory } from './pixels/stored-values.ts';
 
 /** Stored values of one or more frames. */
 export interface DecodedPixels {
@@ -26,8 +26,22 @@ export interface DecodedPixels {
    * `YBR_FULL` (of the retired `YBR_PARTIAL_422`: `YBR_PARTIAL`) where 4:2:2 was spread out.
    */
   readonly photometricInterpretation: string;
-  /** Frame after frame, row after row; no rescale, no inversion. Its buffer is its own and may be transferred. */
+  /** Frame after frame, row after row; no rescale, no inversion. Its buffer is its own and may be transferred, unless `memory` was given. */
   readonly values: StoredValues;
+}
+
+export interface DecodeOptions {
+  /** Counted from 0; all frames when left out. */
+  readonly frame?: number;
+  /** Where the values are put; they stand there until the memory is used again. */
+  readonly memory?: ValuesMemory;
+}
+
+/** Which frames, and where to. */
+interface Wanted {
+  readonly first: number;
+  readonly count: number;
+  readonly memory: ValuesMemory | undefined;
 }
 
 /**
@@ -35,7 +49,7 @@ export interface DecodedPixels {
  * `dicom.no-pixels`, `dicom.transfer-syntax` (names the UID), `dicom.pixel-format`, `dicom.pixel-size`,
  * `dicom.too-large`, `dicom.truncated`, `dicom.codestream`. Decoders are loaded the first time their format occurs.
  */
-export async function decodePixels(part10: Part10, options: { frame?: number } = {}): Promise<DecodedPixels> {
+export async function decodePixels(part10: Part10, options: DecodeOptions = {}): Promise<DecodedPixels> {
   const { pixelData, dataset, transferSyntaxUid } = part10;
   if (pixelData === null) throw new Failure('dicom.no-pixels', 'The file has no pixel data.');
   if (pixelData.tag !== PIXEL_DATA) {
@@ -57,11 +71,11 @@ export async function decodePixels(part10: Part10, options: { frame?: number } =
       `Pixels in transfer syntax ${uidOrNothing(transferSyntaxUid)} are not decoded.`,
     );
   }
+  const wanted = { first, count, memory: options.memory };
   if (pixelData.kind === 'native' && syntax.packing === 'native')
-    return native(pixelData, description, first, count);
-  if (pixelData.kind === 'encapsulated' && syntax.packing !== 'native') {
-    return await encapsulated(pixelData, description, syntax, first, count);
-  }
+    return native(pixelData, description, wanted);
+  if (pixelData.kind === 'encapsulated' && syntax.packing !== 'native')
+    return await encapsulated(pixelData, description, syntax, wanted);
   throw new Failure('dicom.pixel-format', 'The pixel data is not packed as its transfer syntax says.');
 }
 
@@ -75,11 +89,10 @@ function uidOrNothing(uid: string): string {
 function native(
   pixelData: NativePixelData,
   description: PixelDescription,
-  first: number,
-  count: number,
+  { first, count, memory }: Wanted,
 ): DecodedPixels {
   const { rows, columns, samplesPerPixel, planar, photometricInterpretation } = description;
-  const values = decodeNative(pixelData, description, first, count);
+  const values = decodeNative(pixelData, description, first, count, memory);
   if (isSubsampled(photometricInterpretation) && samplesPerPixel === 3) {
     const spread = photometricInterpretation.replace('_422', '');
     return result(description, count, spread422(values, description, count), spread);
@@ -96,8 +109,7 @@ async function encapsulated(
   pixelData: EncapsulatedPixelData,
   description: PixelDescription,
   syntax: TransferSyntax,
-  first: number,
-  count: number,
+  { first, count, memory }: Wanted,
 ): Promise<DecodedPixels> {
   const decode = await loadDecoder(syntax);
   const frames = frameBytes(pixelData, description.frames, first, count);
@@ -108,7 +120,7 @@ async function encapsulated(
   for (const [index, bytes] of frames.entries()) {
     const frame = decode(bytes, description);
     checkDecoded(frame, description);
-    values ??= newStoredValues(description, size * count);
+    values ??= newStoredValues(description, size * count, memory);
     putFrame(values, index * size, frame, description, syntax.lossy);
     rgb = frame.rgb;
   }

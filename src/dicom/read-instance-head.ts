@@ -3,10 +3,11 @@ import { Failure } from '../kernel/errors.ts';
 import { type Part10, readPart10 } from './read-part10.ts';
 import { isUid } from './uid.ts';
 
-/** Files up to this size are read whole: one read is cheaper than two, and it is the size of a few CT slices. */
-export const HEAD_WHOLE_BYTES_MAX = 4 * 1024 * 1024;
-/** Of larger files, first only so much: headers are seldom above 100 KB. */
-export const HEAD_BYTES = 1024 * 1024;
+/**
+ * So much is read of a file at first, then so much, then the whole. The header of a CT slice has some 10 KB, that of an MR with private
+ * elements 200 KB. Reading half a megabyte of pixels into fresh memory costs ten times as much as a header does.
+ */
+const HEAD_BYTES = [64 * 1024, 1024 * 1024] as const;
 
 export interface InstanceUids {
   readonly studyInstanceUid: string;
@@ -24,8 +25,8 @@ export async function readInstanceHead(path: string): Promise<Part10> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
-    if (size > HEAD_WHOLE_BYTES_MAX) {
-      const head = readEnough(await bytesOf(file, HEAD_BYTES));
+    for (const bytes of HEAD_BYTES) {
+      const head = size > bytes ? readEnough(await bytesOf(file, bytes)) : null;
       if (head !== null) return head;
     }
     return readPart10(await bytesOf(file, size), { stopBeforePixels: true });

@@ -14,8 +14,9 @@ import { type ReadTensorsOptions, TensorReader } from '../../src/steps/inference
  */
 const [folder = '', times = '1', dtype = 'float32'] = process.argv.slice(2);
 
-/** One file, then a task for each of two threads. */
+/** One file, then several tasks for each of two threads. */
 const WARM_FILES = 25;
+const HEADS_AT_ONCE = 8;
 
 const SCALED: readonly PixelOp[] = [
   { op: 'modality_values' },
@@ -40,8 +41,11 @@ const warm = await reader.read({ paths: paths.slice(0, WARM_FILES), manifest, ti
 warm.release();
 const start = performance.now();
 const heads: DicomJson[] = [];
-// One after the other: a head holds its file's bytes until it is turned into JSON.
-for (const path of paths) heads.push(datasetToJson((await readInstanceHead(path)).dataset));
+// A few at a time: the next ones are read while one is turned into JSON, and a head holds its bytes until then.
+for (let at = 0; at < paths.length; at += HEADS_AT_ONCE) {
+  const some = paths.slice(at, at + HEADS_AT_ONCE).map(readInstanceHead);
+  for (const head of await Promise.all(some)) heads.push(datasetToJson(head.dataset));
+}
 const order = describeVolume(heads).frames.map(({ instance }) => paths[instance] ?? '');
 const sortedMs = performance.now() - start;
 const tensors = await reader.read({

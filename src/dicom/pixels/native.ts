@@ -1,7 +1,7 @@
 import { Failure } from '../../kernel/errors.ts';
 import type { NativePixelData } from '../pixel-data.ts';
 import type { PixelDescription } from './pixel-description.ts';
-import { newStoredValues, type StoredValues, takeStoredBits } from './stored-values.ts';
+import { newStoredValues, type StoredValues, takeStoredBits, type ValuesMemory } from './stored-values.ts';
 
 /**
  * Uncompressed frames `first` to `first + count - 1` (PS3.5 8.1.1, 8.2). Throws `dicom.pixel-size` when the element is
@@ -12,6 +12,7 @@ export function decodeNative(
   description: PixelDescription,
   first: number,
   count: number,
+  memory?: ValuesMemory,
 ): StoredValues {
   checkLength(pixelData, description);
   const samples = frameSamples(description);
@@ -19,8 +20,8 @@ export function decodeNative(
   const cell = description.bitsAllocated / 8;
   const bytes = count * samples * cell;
   const from = pixelData.offset + first * samples * cell;
-  const values = newStoredValues(description, count * samples);
-  const copy = Buffer.from(values.buffer);
+  const values = newStoredValues(description, count * samples, memory);
+  const copy = Buffer.from(values.buffer, 0, bytes);
   pixelData.source.copy(copy, 0, from, from + bytes);
   if (!pixelData.littleEndian) swap(copy, cell, pixelData.vr);
   takeStoredBits(values, description);

@@ -4,12 +4,34 @@ import type { PixelDescription } from './pixel-description.ts';
 /** Stored values: what the scanner wrote, before any modality or VOI transformation. */
 export type StoredValues = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array;
 
-/** An array for the whole image. */
-export function newStoredValues(description: PixelDescription, length: number): StoredValues {
-  const { bitsAllocated, signed } = description;
-  if (bitsAllocated === 32) return signed ? new Int32Array(length) : new Uint32Array(length);
-  if (bitsAllocated === 16) return signed ? new Int16Array(length) : new Uint16Array(length);
-  return signed && bitsAllocated === 8 ? new Int8Array(length) : new Uint8Array(length);
+/**
+ * Memory for the values of one image after the other: fresh memory for each costs more than filling it does, in pages that the system must clear.
+ * What is decoded into it stands until the next image is.
+ */
+export class ValuesMemory {
+  private buffer = new ArrayBuffer(0);
+
+  take(bytes: number): ArrayBuffer {
+    if (this.buffer.byteLength < bytes) this.buffer = new ArrayBuffer(bytes);
+    return this.buffer;
+  }
+
+  get byteLength(): number {
+    return this.buffer.byteLength;
+  }
+}
+
+/** An array for the whole image, in memory of its own when none is given; what stands in given memory is left over from before. */
+export function newStoredValues(
+  { bitsAllocated, signed }: PixelDescription,
+  length: number,
+  memory?: ValuesMemory,
+): StoredValues {
+  const bytes = length * Math.max(1, bitsAllocated / 8);
+  const buffer = memory?.take(bytes) ?? new ArrayBuffer(bytes);
+  if (bitsAllocated === 32) return new (signed ? Int32Array : Uint32Array)(buffer, 0, length);
+  if (bitsAllocated === 16) return new (signed ? Int16Array : Uint16Array)(buffer, 0, length);
+  return new (signed && bitsAllocated === 8 ? Int8Array : Uint8Array)(buffer, 0, length);
 }
 
 /**
@@ -19,10 +41,41 @@ export function newStoredValues(description: PixelDescription, length: number): 
 export function takeStoredBits(values: StoredValues, description: PixelDescription): void {
   const { bitsAllocated, bitsStored, highBit, signed } = description;
   if (bitsStored === bitsAllocated || bitsAllocated === 1) return;
+  const whole = values.byteOffset % 4 === 0 && values.byteLength % 4 === 0;
+  if (!signed && highBit === bitsStored - 1 && whole) {
+    takeLowBits(values, description);
+    return;
+  }
   const up = 31 - highBit;
   const down = 32 - bitsStored;
-  if (signed) for (let at = 0; at < values.length; at += 1) values[at] = ((values[at] ?? 0) << up) >> down;
-  else for (let at = 0; at < values.length; at += 1) values[at] = ((values[at] ?? 0) << up) >>> down;
+  for (let at = 0; at < values.length; at += BLOCK) {
+    const block = values.subarray(at, at + BLOCK);
+    if (signed) shiftSigned(block, up, down);
+    else shiftUnsigned(block, up, down);
+  }
+}
+
+/** Blocks in calls of their own: V8 optimizes what is called often. */
+const BLOCK = 4096;
+
+function shiftSigned(block: StoredValues, up: number, down: number): void {
+  for (let at = 0; at < block.length; at += 1) block[at] = (block[at]! << up) >> down;
+}
+
+function shiftUnsigned(block: StoredValues, up: number, down: number): void {
+  for (let at = 0; at < block.length; at += 1) block[at] = (block[at]! << up) >>> down;
+}
+
+/** The same for the usual place of the stored bits, two or four cells at a time. */
+function takeLowBits(values: StoredValues, { bitsAllocated, bitsStored }: PixelDescription): void {
+  let mask = 2 ** bitsStored - 1;
+  for (let width = bitsAllocated; width < 32; width *= 2) mask += mask * 2 ** width;
+  const words = new Int32Array(values.buffer, values.byteOffset, values.byteLength / 4);
+  for (let at = 0; at < words.length; at += BLOCK) maskWords(words.subarray(at, at + BLOCK), mask | 0);
+}
+
+function maskWords(words: Int32Array, mask: number): void {
+  for (let at = 0; at < words.length; at += 1) words[at]! &= mask;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { datasetToJson } from '../../dicom/dataset-to-json.ts';
-import { type DecodedPixels, decodePixels } from '../../dicom/decode-pixels.ts';
+import { type DecodedPixels, decodePixels, ValuesMemory } from '../../dicom/decode-pixels.ts';
 import { pixelTextRefusal } from '../../dicom/deidentify-refusal.ts';
 import { describeVolume } from '../../dicom/describe-volume.ts';
 import type { DicomDataset } from '../../dicom/dicom-dataset.ts';
@@ -55,7 +55,12 @@ export function openStoredFile(path: string, buffer: FileBuffer, leaves = false)
     frames,
     stackingOrder: () => (split ? orderOf(split) : [1]),
     read: async (frame) =>
-      pixelsOf(part10, frame, split ? headerOfFrame(split[frame - 1] ?? {}) : headerOf(dataset)),
+      pixelsOf(
+        part10,
+        frame,
+        split ? headerOfFrame(split[frame - 1] ?? {}) : headerOf(dataset),
+        buffer.values,
+      ),
   };
 }
 
@@ -84,11 +89,17 @@ function mustBeFreeOfText(dataset: DicomDataset): void {
 }
 
 /**
- * Memory for one file after the other: fresh memory for each costs more than reading it does, in pages that the system must clear. What is read
- * stands until the next file is. Reading is synchronous, because it is done in a worker thread that has nothing else to do.
+ * Memory for one file after the other and for its stored values: fresh memory for each costs more than reading it does, in pages that the system
+ * must clear. What is read stands until the next file or frame is. Reading is synchronous, because it is done in a worker thread that has
+ * nothing else to do.
  */
 export class FileBuffer {
+  readonly values = new ValuesMemory();
   private memory = Buffer.alloc(0);
+
+  get byteLength(): number {
+    return this.memory.length + this.values.byteLength;
+  }
 
   read(path: string): Buffer {
     const file = openSync(path, 'r');
@@ -127,8 +138,13 @@ interface Header {
   readonly geometry: ReadStoredPixels['geometry'];
 }
 
-async function pixelsOf(part10: Part10, frame: number, header: Header): Promise<ReadStoredPixels> {
-  const decoded = await decodePixels(part10, { frame: frame - 1 });
+async function pixelsOf(
+  part10: Part10,
+  frame: number,
+  header: Header,
+  memory: ValuesMemory,
+): Promise<ReadStoredPixels> {
+  const decoded = await decodePixels(part10, { frame: frame - 1, memory });
   const shown = toRgb(decoded, part10.dataset);
   return { pixels: storedPixels(shown, header), window: header.window, geometry: header.geometry };
 }

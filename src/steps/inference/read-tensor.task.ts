@@ -8,8 +8,7 @@ import type { Fits, PixelOp } from '../../governance/manifest.ts';
 import { histogramRule } from '../../governance/pixel-rules.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { GateVerdict } from '../../kernel/handoffs.ts';
-import { applyPixels } from './pixels/apply-pixels.ts';
-import { modalityValuesInto } from './pixels/modality-values.ts';
+import { imageToTensor } from './pixels/image-to-tensor.ts';
 import { imageOfStoredPixels, type PixelImage } from './pixels/pixel-image.ts';
 import { type Preview, previewOf } from './pixels/preview.ts';
 import {
@@ -20,7 +19,6 @@ import {
   type TensorLayout,
   type TensorType,
   tensorSlice,
-  writeTensor,
 } from './pixels/tensor-layout.ts';
 import type { SliceGeometry } from './pixels/volume-spacing.ts';
 import {
@@ -76,26 +74,39 @@ export interface ReadSlice extends SliceGeometry {
 
 /** Throws `inference.slices-differ`, `inference.series-too-large`, `inference.pixels-invalid` and what decoding throws. */
 export async function readSlices(args: ReadSlicesArgs): Promise<ReadSlicesResult> {
+  const buffer = idleBuffers.pop() ?? new FileBuffer();
+  try {
+    return await readInto(args, buffer);
+  } finally {
+    if (buffer.byteLength <= KEPT_BYTES_MAX) idleBuffers.push(buffer);
+  }
+}
+
+/** Memory goes on from task to task. A thread does one task after the other; two at once would have one each. */
+const idleBuffers: FileBuffer[] = [];
+/** What an idle thread may hold: a radiograph of 16 million pixels and its file. That of larger ones goes back to the system. */
+const KEPT_BYTES_MAX = 64 * 1024 * 1024;
+
+async function readInto(args: ReadSlicesArgs, buffer: FileBuffer): Promise<ReadSlicesResult> {
   const slices: ReadSlice[] = [];
   let shape = args.into?.shape ?? null;
   let made: Pick<ReadSlicesResult, 'image' | 'stored'> | null = null;
   let own: ArrayBuffer | null = null;
   let preview: Preview | null = null;
   let verdict: GateVerdict | null = null;
-  const files = new FrameFiles(args);
+  const files = new FrameFiles(args, buffer);
   for (const at of args.paths.keys()) {
     const read = await files.read(at);
     const stored = imageOfStoredPixels(read.pixels);
     verdict ??= histogramRule(stored.data, args.fits);
-    const { image, rest } = prepare(stored, args);
+    const { image, write } = imageToTensor(stored, args);
     made ??= { image: understanding(image), stored: { rows: stored.rows, columns: stored.columns } };
     shape ??= shapeOf(image, args.sliceValuesMax);
     if (!sameShape(shape, image)) throw slicesDiffer();
     const values = shape.rows * shape.columns * shape.samples;
     if (!args.into) own ??= new ArrayBuffer(values * TENSOR_VALUE_BYTES[args.dtype]);
     const target = tensorSlice(args.into?.memory ?? own!, args.dtype, values, (args.into?.first ?? 0) + at);
-    if (rest && target instanceof Int16Array) modalityValuesInto(image, target);
-    else writeTensor(image, target, args.dtype, args.layout);
+    write(target);
     if (args.preview) preview = previewOf(stored, read.window, image.region);
     slices.push({ ...geometryOf(read, image), digest: digestOf(target) });
   }
@@ -109,10 +120,11 @@ class FrameFiles {
   private open: { readonly path: string; readonly file: StoredFile } | null = null;
 
   private readonly args: ReadSlicesArgs;
-  private readonly buffer = new FileBuffer();
+  private readonly buffer: FileBuffer;
 
-  constructor(args: ReadSlicesArgs) {
+  constructor(args: ReadSlicesArgs, buffer: FileBuffer) {
     this.args = args;
+    this.buffer = buffer;
   }
 
   async read(at: number): Promise<ReadStoredPixels> {
@@ -127,19 +139,15 @@ class FrameFiles {
   }
 }
 
-/** Hounsfield units at the end of the pipeline are computed into the volume itself: no copy in between. */
-function prepare(stored: PixelImage, args: ReadSlicesArgs): { image: PixelImage; rest: boolean } {
-  const direct = args.dtype === 'int16' && args.pixels.at(-1)?.op === 'modality_values';
-  return { image: applyPixels(stored, direct ? args.pixels.slice(0, -1) : args.pixels), rest: direct };
-}
+type Shown = Omit<PixelImage, 'data'>;
 
-const understanding = ({ range, source, region }: PixelImage): ReadSlicesResult['image'] => ({
+const understanding = ({ range, source, region }: Shown): ReadSlicesResult['image'] => ({
   range,
   source,
   region,
 });
 
-function shapeOf({ rows, columns, samples }: PixelImage, valuesMax: number): ImageShape {
+function shapeOf({ rows, columns, samples }: Shown, valuesMax: number): ImageShape {
   if (rows * columns * samples <= valuesMax) return { rows, columns, samples };
   throw new Failure(
     'inference.series-too-large',
@@ -147,7 +155,7 @@ function shapeOf({ rows, columns, samples }: PixelImage, valuesMax: number): Ima
   );
 }
 
-const sameShape = (shape: ImageShape, image: PixelImage): boolean =>
+const sameShape = (shape: ImageShape, image: Shown): boolean =>
   shape.rows === image.rows && shape.columns === image.columns && shape.samples === image.samples;
 
 const slicesDiffer = (): Failure =>
@@ -156,7 +164,7 @@ const slicesDiffer = (): Failure =>
     'The slices of the series differ in rows, columns or samples: they make no volume.',
   );
 
-function geometryOf(read: ReadStoredPixels, image: PixelImage): SliceGeometry {
+function geometryOf(read: ReadStoredPixels, image: Shown): SliceGeometry {
   return { ...read.geometry, shrink: [image.region.rows / image.rows, image.region.columns / image.columns] };
 }
 

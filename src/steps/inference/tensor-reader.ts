@@ -130,7 +130,7 @@ export const FILES_MAX = 4096;
 /** Tasks that share a file of several frames. */
 const TASKS_PER_FILE = 8;
 /** Files one worker reads per task: few enough that all workers end at about the same time. */
-const FILES_PER_TASK = 12;
+const FILES_PER_TASK = 4;
 
 /** `.ts` where the sources run as they are, `.js` in the build. */
 const TASK_MODULE = new URL(

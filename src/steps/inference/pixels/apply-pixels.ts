@@ -1,5 +1,6 @@
 import type { PixelOp } from '../../../governance/manifest.ts';
 import { Failure } from '../../../kernel/errors.ts';
+import { type LookedImage, type Points, pointsOf } from './apply-points.ts';
 import { centreCropSquare } from './centre-crop-square.ts';
 import { channels } from './channels.ts';
 import { clip } from './clip.ts';
@@ -11,8 +12,9 @@ import { pad } from './pad.ts';
 import { padSquare } from './pad-square.ts';
 import { percentileClip } from './percentile-clip.ts';
 import type { PixelImage } from './pixel-image.ts';
+import { lookUp } from './point-table.ts';
 import { resampleSpacing } from './resample-spacing.ts';
-import { resize } from './resize.ts';
+import { resize, resizesLooked } from './resize.ts';
 import { scale } from './scale.ts';
 import { storedValues } from './stored-values.ts';
 import { to8Bit } from './to-8bit.ts';
@@ -21,7 +23,22 @@ import { zScore } from './z-score.ts';
 
 /** Runs a manifest's `pixels` over one image, in the order in which they are written. Pure: the input is not changed. */
 export function applyPixels(image: PixelImage, ops: readonly PixelOp[]): PixelImage {
-  return ops.reduce(applyOp, image);
+  const points = pointsFirst(image, ops);
+  if (!points) return oneByOne(image, ops);
+  const [next, ...rest] = points.rest;
+  if (next?.op === 'resize' && resizesLooked(points.image, next))
+    return oneByOne(resize(points.image, next), rest);
+  return oneByOne(lookedUp(points.image), points.rest);
+}
+
+/** The operations with which a pipeline begins, as a table; null where none pays. */
+export const pointsFirst = (image: PixelImage, ops: readonly PixelOp[]): Points | null =>
+  pointsOf(image, ops, oneByOne);
+
+const oneByOne = (image: PixelImage, ops: readonly PixelOp[]): PixelImage => ops.reduce(applyOp, image);
+
+function lookedUp({ cells, table, ...image }: LookedImage): PixelImage {
+  return { ...image, data: lookUp({ cells, table }) };
 }
 
 function applyOp(image: PixelImage, op: PixelOp): PixelImage {

@@ -41,7 +41,8 @@ function rescaleInto(from: PixelArray, slope: number, intercept: number, to: Flo
   for (let i = 0; i < from.length; i++) to[i] = from[i]! * slope + intercept;
 }
 
-function rescaledRange(image: PixelImage): ValueRange {
+/** What the values can be after slope and intercept. */
+export function rescaledRange(image: PixelImage): ValueRange {
   const { slope, intercept } = image.source;
   const ends = [image.range.min * slope + intercept, image.range.max * slope + intercept];
   return { min: Math.min(...ends), max: Math.max(...ends) };

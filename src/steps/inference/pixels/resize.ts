@@ -1,4 +1,5 @@
 import type { PixelOp } from '../../../governance/manifest.ts';
+import type { LookedImage } from './apply-points.ts';
 import { type PixelImage, partOfRegion } from './pixel-image.ts';
 import { type ResamplePass, type ResampleShape, resampleFloat } from './resample.ts';
 import { resizeNearest } from './resize-nearest.ts';
@@ -20,26 +21,50 @@ import {
  * passes, no clipping (Pillow's mode `F`). A pass whose length does not change is left out. `area` is the box filter:
  * a source pixel counts whole when its centre lies in the target pixel.
  */
-export function resize(image: PixelImage, op: Extract<PixelOp, { op: 'resize' }>): PixelImage {
+export function resize(image: PixelImage | LookedImage, op: ResizeOp): PixelImage {
   const { rows, columns, method } = op;
+  if ('table' in image) return convolve(image, op);
   const given = op.round_8bit ? { ...image, data: rounded8Bit(image.data), range: EIGHT_BIT } : image;
   if (rows === image.rows && columns === image.columns) return given;
   if (method === 'nearest') return { ...given, rows, columns, data: resizeNearest(given, rows, columns) };
-  const filter = RESIZE_FILTERS[method];
+  return convolve(given, op);
+}
+
+export type ResizeOp = Extract<PixelOp, { op: 'resize' }>;
+
+/** Can values be looked up on the way, line by line? */
+export const resizesLooked = (image: LookedImage, op: ResizeOp): boolean =>
+  !op.round_8bit && op.method !== 'nearest' && op.columns !== image.columns;
+
+function convolve(given: PixelImage | LookedImage, op: ResizeOp): PixelImage {
+  const { rows, columns, method } = op;
+  const { range, samples, source } = given;
+  const filter = RESIZE_FILTERS[method === 'nearest' ? 'area' : method];
   const grid = op.centres === 'align_corners' ? alignCorners : halfPixel;
-  const [acrossGrid, downGrid] = [grid(image.columns, columns), grid(image.rows, rows)];
+  const [acrossGrid, downGrid] = [grid(given.columns, columns), grid(given.rows, rows)];
   const along =
-    columns === image.columns
+    columns === given.columns
       ? null
-      : resizeWeights(image.columns, columns, filter, op.antialias, acrossGrid);
-  const down = rows === image.rows ? null : resizeWeights(image.rows, rows, filter, op.antialias, downGrid);
-  const data =
-    given.data instanceof Uint8Array && op.round_8bit
-      ? resample8Bit(given.data, given, along, down)
-      : resampleFloat(given.data, given, along, down);
+      : resizeWeights(given.columns, columns, filter, op.antialias, acrossGrid);
+  const down = rows === given.rows ? null : resizeWeights(given.rows, rows, filter, op.antialias, downGrid);
   const [high, wide] = [gridExtent(downGrid, rows), gridExtent(acrossGrid, columns)];
   const part = { row: high.start, column: wide.start, rows: high.length, columns: wide.length };
-  return { ...given, rows, columns, data, region: partOfRegion(image, part) };
+  return {
+    ...{ rows, columns, samples, range, source, region: partOfRegion(given, part) },
+    data: convolved(given, op, along, down),
+  };
+}
+
+function convolved(
+  given: PixelImage | LookedImage,
+  op: ResizeOp,
+  along: ResizeWeights | null,
+  down: ResizeWeights | null,
+): PixelImage['data'] {
+  if ('table' in given) return resampleFloat(given, given, along, down);
+  return given.data instanceof Uint8Array && op.round_8bit
+    ? resample8Bit(given.data, given, along, down)
+    : resampleFloat(given.data, given, along, down);
 }
 
 const EIGHT_BIT = { min: 0, max: 255 };

@@ -59,6 +59,10 @@ export function tensorSlice(
   }
 }
 
+/** Values of a type in memory of their own. */
+export const tensorArray = (type: TensorType, values: number): TensorArray =>
+  tensorSlice(new ArrayBuffer(values * TENSOR_VALUE_BYTES[type]), type, values, 0);
+
 /**
  * Writes one image into its place. Whole-number types get the nearest value (halves up), held at their limits. NCHW wants the
  * samples apart, one plane each.
