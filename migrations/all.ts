@@ -18,6 +18,7 @@ import { Access1763700000017 } from './0017-access.ts';
 import { Compartments1763700000018 } from './0018-compartments.ts';
 import { Audit1763700000019 } from './0019-audit.ts';
 import { MainDate1763700000021 } from './0021-main-date.ts';
+import { MainDateIndex1763700000022 } from './0022-main-date-index.ts';
 import { ResourceLabels1763700000023 } from './0023-resource-labels.ts';
 
 /** Every migration, oldest first. */
@@ -42,5 +43,6 @@ export const MIGRATIONS = [
   Compartments1763700000018,
   Audit1763700000019,
   MainDate1763700000021,
+  MainDateIndex1763700000022,
   ResourceLabels1763700000023,
 ] as const;

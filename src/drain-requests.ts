@@ -15,16 +15,20 @@ export function drainRequests(fastify: FastifyInstance): () => Promise<void> {
   const look = () => {
     if (![...active].some((reply) => !reply.sent)) idle();
   };
-  fastify.addHook('onRequest', async (_request, reply) => {
-    if (stopping) throw new Failure('http.stopping', 'The server is stopping. Send the request again.');
+  fastify.addHook('onRequest', (_request, reply, done) => {
+    if (stopping)
+      return done(new Failure('http.stopping', 'The server is stopping. Send the request again.'));
     active.add(reply);
+    done();
   });
-  fastify.addHook('onSend', async (_request, reply) => {
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
     if (stopping) reply.header('connection', 'close');
+    done();
   });
-  fastify.addHook('onResponse', async (_request, reply) => {
+  fastify.addHook('onResponse', (_request, reply, done) => {
     active.delete(reply);
     if (stopping) look();
+    done();
   });
   return async () => {
     stopping = true;

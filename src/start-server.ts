@@ -110,9 +110,10 @@ function serveOnlyWatching(fastify: FastifyInstance): void {
 const RETRY_AFTER_S = 5;
 
 function sayWhenToRetry(fastify: FastifyInstance): void {
-  fastify.addHook('onSend', async (_request, reply) => {
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
     if ((reply.statusCode === 503 || reply.statusCode === 429) && !reply.hasHeader('retry-after'))
       reply.header('retry-after', RETRY_AFTER_S);
+    done();
   });
 }
 

@@ -15,16 +15,17 @@ const PREFLIGHT_KEPT_S = 600;
 
 /** Fetch standard, "CORS protocol". Give it to Fastify before the token check: a preflight never has a token. */
 export function allowOtherOrigins(fastify: FastifyInstance): void {
-  fastify.addHook('onRequest', async (request, reply) => {
-    if (request.headers.origin === undefined || !OPEN.test(request.url.split('?', 1)[0] as string)) return;
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (request.headers.origin === undefined || !OPEN.test(request.url.split('?', 1)[0] as string))
+      return done();
     reply.headers({
       'access-control-allow-origin': '*',
       'access-control-expose-headers': READ,
       'cross-origin-resource-policy': 'cross-origin',
     });
     if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined)
-      return;
-    return reply
+      return done();
+    reply
       .status(204)
       .headers({
         'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',

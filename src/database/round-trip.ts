@@ -1,5 +1,6 @@
 import type { Connection, FieldDef, PoolClient } from 'pg';
 import utils from 'pg/lib/utils.js';
+import { readInstant } from './read-instant.ts';
 
 /** A statement with its values. With a name it is prepared once per connection. */
 export interface Bound {
@@ -107,7 +108,7 @@ class RoundTrip {
 
   private use(fields: readonly FieldDef[]): void {
     this.fields = fields;
-    this.readers = fields.map(({ dataTypeID }) => this.client.getTypeParser(dataTypeID, 'text') as RowReader);
+    this.readers = fields.map(({ dataTypeID }) => readerOf(this.client, dataTypeID));
   }
 
   handleRowDescription({ fields }: { fields: readonly FieldDef[] }): void {
@@ -162,6 +163,14 @@ class RoundTrip {
     if (!this.failed) this.resolve(this.rows);
   }
 }
+
+function readerOf(client: PoolClient, dataTypeID: number): RowReader {
+  const reader = client.getTypeParser(dataTypeID, 'text') as RowReader;
+  return dataTypeID === TIMESTAMPTZ ? (text) => readInstant(text, reader) : reader;
+}
+
+/** Its number in PostgreSQL's catalog. */
+const TIMESTAMPTZ = 1184;
 
 const NO_FIELDS: readonly FieldDef[] = [];
 

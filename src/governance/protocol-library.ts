@@ -79,8 +79,12 @@ export class ProtocolLibrary {
   }
 }
 
-const isOurs = ({ resource, previous }: ResourceChange): boolean =>
-  [resource, previous].some((one) => one?.resourceType === 'PlanDefinition' && isProtocolPlan(one));
+/** The version before is parsed when it is asked for: of other types nobody does. */
+const isOurs = (change: ResourceChange): boolean =>
+  change.type === 'PlanDefinition' &&
+  [change.resource, change.previous].some(
+    (one) => one?.resourceType === 'PlanDefinition' && isProtocolPlan(one),
+  );
 
 /** Throws `fhir.validation`, which takes the write back: a protocol that cannot be read would silently stop being compared. */
 function refuseFaults({ resource }: ResourceChange): void {

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
@@ -20,16 +21,23 @@ interface GrowthOptions {
   readonly connections: number;
   readonly workloads: readonly Workload[];
   readonly profile: boolean;
+  /** Where the sets stay from one run to the next; null: they are made and thrown away. */
+  readonly data: string | null;
 }
 
 /**
  * What happens to each workload when the data grow: servers with an embedded database, filled by `$import`. The one with the smallest set stays,
  * and each larger one is measured against it, workload by workload in turns, so that what else the machine does falls on both. Options: `--sizes
- * 10000,100000,1000000` (Observations; a tenth as many reports), `--seconds`, `--warmup`, `--connections`, `--workloads`, `--profile` (of each import and export).
+ * 10000,100000,1000000` (Observations; a tenth as many reports), `--seconds`, `--warmup`, `--connections`, `--workloads`, `--profile` (of each import, export and
+ * workload), `--data <folder>` (filled sets stay there and are used again), `--fill-only` (with `--data`: measure in a later run, when the machine is quiet).
  */
 export async function benchGrowth(args: readonly string[]): Promise<void> {
   const options = readOptions(args);
   mkdirSync('bench-results', { recursive: true });
+  if (args.includes('--fill-only')) {
+    for (const size of options.sizes) await (await Filled.start(size, options)).stop();
+    return;
+  }
   const parts: string[] = [];
   const tell = (text: string): void => {
     parts.push(text);
@@ -74,6 +82,8 @@ function readOptions(args: readonly string[]): GrowthOptions {
       connections: { type: 'string', default: '8' },
       workloads: { type: 'string', default: WORKLOADS.join(',') },
       profile: { type: 'boolean', default: false },
+      data: { type: 'string' },
+      'fill-only': { type: 'boolean', default: false },
     },
   });
   return {
@@ -83,6 +93,7 @@ function readOptions(args: readonly string[]): GrowthOptions {
     connections: Number(values.connections),
     workloads: WORKLOADS.filter((one) => values.workloads.split(',').includes(one)),
     profile: values.profile,
+    data: values.data === undefined ? null : resolve(values.data),
   };
 }
 
@@ -98,7 +109,7 @@ class Filled {
   ) {}
 
   static async start(observations: number, options: GrowthOptions): Promise<Filled> {
-    const folder = await benchFolder();
+    const folder = options.data ? await keptFolder(options.data, observations) : await benchFolder();
     const server = await BenchServer.start({
       PRELIM_DATA: folder,
       PORT: String(await freePort()),
@@ -109,7 +120,7 @@ class Filled {
     });
     const filled = new Filled(growthSize(observations), server, folder, options);
     try {
-      filled.figures = await filled.fill();
+      filled.figures = await filled.fillOnce();
     } catch (error) {
       await filled.stop();
       throw error;
@@ -123,7 +134,14 @@ class Filled {
 
   async stop(): Promise<void> {
     await this.server.stop();
-    await rm(this.folder, { recursive: true, force: true });
+    if (!this.options.data) await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** The figures stand beside a set that was filled before. */
+  private async fillOnce(): Promise<string> {
+    const file = join(this.folder, 'filled.md');
+    if (!existsSync(file)) writeFileSync(file, await this.fill());
+    return `${readFileSync(file, 'utf8')} ${await this.bytes()}`;
   }
 
   private async fill(): Promise<string> {
@@ -139,11 +157,10 @@ class Filled {
     }
     const imported = this.server.memory().peak;
     const exported = await this.export(lines);
-    const sizes = await this.bytes();
     return [
       `**${this.size.observations} Observations**, ${this.size.reports} reports, ${this.size.patients} patients and studies:`,
       `imported in ${seconds.toFixed(0)} s, ${(lines / seconds).toFixed(0)} resources/s (${rates.join(', ')}), at most ${imported} MB;`,
-      `exported ${exported.toFixed(0)} resources/s, at most ${this.server.memory().peak} MB; ${sizes}`,
+      `exported ${exported.toFixed(0)} resources/s, at most ${this.server.memory().peak} MB;`,
     ].join('\n');
   }
 
@@ -204,7 +221,7 @@ class Filled {
     }
   }
 
-  private async profiled<T>(name: string, work: () => Promise<T>): Promise<T> {
+  async profiled<T>(name: string, work: () => Promise<T>): Promise<T> {
     if (!this.options.profile) return work();
     this.server.send({ profile: 'start' });
     try {
@@ -235,6 +252,14 @@ class Filled {
       await client.end();
     }
   }
+}
+
+/** Open to the account of the embedded PostgreSQL, as `benchFolder`. */
+async function keptFolder(data: string, observations: number): Promise<string> {
+  const folder = join(data, String(observations));
+  await mkdir(folder, { recursive: true });
+  for (const one of [data, folder]) await chmod(one, 0o755);
+  return folder;
 }
 
 const BYTES = `
@@ -274,12 +299,14 @@ async function measure(
   const target = filled.target(connections);
   try {
     const watched = { node: filled.server.child.pid as number, postgres: await postmasterOf(filled) };
-    return await load(stepOf(workload, target, seeded, connections), {
-      connections,
-      seconds,
-      warmUpS,
-      watched,
-    });
+    return await filled.profiled(`${workload}-at-${filled.size.observations}`, () =>
+      load(stepOf(workload, target, seeded, connections), {
+        connections,
+        seconds,
+        warmUpS,
+        watched,
+      }),
+    );
   } finally {
     target.close();
   }

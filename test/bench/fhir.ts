@@ -37,7 +37,7 @@ export async function benchFhir(args: readonly string[]): Promise<void> {
   const folder = await benchFolder();
   mkdirSync('bench-results', { recursive: true });
   const server = await startServer(folder);
-  const floor = options.withFloor ? await startFloor(server.ready.database) : null;
+  const floor = options.withFloor ? await startFloor(asOwner(server.ready.database, folder)) : null;
   const rows: Pair[] = [];
   try {
     const own = sideOf(`${server.ready.url}/fhir/`, server.ready.token, server.child.pid as number);
@@ -131,6 +131,13 @@ async function startServer(folder: string): Promise<BenchServer> {
   };
   return BenchServer.start(env);
 }
+
+/** The floor makes a schema of its own, which the role that the server works as must not. */
+const asOwner = (database: object, folder: string): object => ({
+  ...database,
+  user: 'prelim',
+  password: readFileSync(join(folder, 'keys', 'postgres-password'), 'utf8').trim(),
+});
 
 async function startFloor(database: object): Promise<{ port: number; pid: number; stop: () => void }> {
   const child = fork(join(import.meta.dirname, 'fhir-floor.js'), [JSON.stringify(database)], {

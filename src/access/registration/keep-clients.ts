@@ -20,7 +20,10 @@ export function keepClients(clients: ClientStore, rules: OutboundRules) {
     changes: readonly ResourceChange[],
     access: AccessContext,
   ): Promise<void> => {
-    for (const { id, resource, previous } of changes) {
+    for (const change of changes) {
+      // The version before is parsed when it is asked for: of every resource that would be dear.
+      if (change.type !== 'Basic') continue;
+      const { id, resource, previous } = change;
       const isNow = isClient(resource as Basic | null);
       if (!isNow && !isClient(previous as Basic | undefined)) continue;
       if (access.grant && !administers(access.grant))

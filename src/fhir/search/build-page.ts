@@ -3,7 +3,7 @@ import { type Build, newBuild } from './build-filter.ts';
 import type { EntryStatistics } from './entry-statistics.ts';
 import { findRows, type Way } from './find-rows.ts';
 import type { SearchQuery, TypeSearch } from './search-query.ts';
-import { checkKey, printedKey, type SortKey, sortKey, type Walk } from './sort-key.ts';
+import { checkKey, printedKey, type SortKey, sortKey, type TableWalk } from './sort-key.ts';
 
 export interface BuiltSql {
   readonly text: string;
@@ -66,15 +66,24 @@ export function buildPage(
       ? parts[0]
       : `SELECT * FROM (${parts.map((part) => `(${part})`).join(' UNION ALL ')}) parts`;
   const cursor = keys.map((key, at) => `${printedKey(`k${at}`, key.cast)} AS c${at}`);
-  const columns = [...COLUMNS, ...cursor, ...refs(heads, build)].join(', ');
+  const made = [...cursor, ...refs(heads, build)];
   const order = orderBy(keys, query);
   const sets = page.sets.length === 0 ? '' : `WITH ${page.sets.join(', ')} `;
+  const cutRows = (columns: string): string =>
+    `SELECT ${columns} FROM (${rows}) page ORDER BY ${order} LIMIT ${page.limit}`;
   return {
-    text: `${sets}SELECT ${columns} FROM (${rows}) page ORDER BY ${order} LIMIT ${page.limit}`,
+    text: `${sets}${made.length === 0 ? cutRows(COLUMNS.join(', ')) : withMade(made, cutRows('*'), order)}`,
     values: build.parameters.values,
     steady,
   };
 }
+
+/**
+ * What is worked out from a row is worked out for the rows of the page: beside the sort PostgreSQL does it for all that were found. The order is said
+ * again for SQL's sake; PostgreSQL sees that the rows come in it.
+ */
+const withMade = (made: readonly string[], rows: string, order: string): string =>
+  `SELECT ${[...COLUMNS, ...made].join(', ')} FROM (${rows}) page ORDER BY ${order}`;
 
 /** Column `refs`: the row's entries that begin with one of the heads. */
 export function refs(heads: readonly string[], build: Build): string[] {
@@ -123,46 +132,82 @@ function cut(rows: string, keys: readonly SortKey[], page: Page, alone: boolean,
 }
 
 /**
- * The first key is the order of an index table: a page needs only its beginning. Those that have no value follow in a part of their own,
+ * The first key is the order of an index: a page needs only its beginning. Those that have no value follow in a part of their own,
  * which is not run while the first one fills the page.
  */
-function walked(
-  { gate, how, where }: Way,
-  search: TypeSearch,
-  keys: readonly SortKey[],
-  page: Page,
-): string[] {
-  const { build, query, sets } = page;
+function walked(way: Way, search: TypeSearch, keys: readonly SortKey[], page: Page): string[] {
+  const { query, sets } = page;
   const [first, ...others] = keys as [SortKey, ...SortKey[]];
-  const { table, column, code, order, single } = first.walk as Walk;
-  const type = build.parameters.name(search.type);
-  const param = build.parameters.name(code);
-  const none = `SELECT ${carried([{ ...first, sql: () => `NULL::${first.cast}` }, ...others], build)} FROM resource r
-    WHERE ${gate} AND ${where} AND NOT EXISTS (SELECT 1 FROM ${table} s WHERE s.type = ${type} AND s.id = r.id AND s.param = ${param})`;
+  const { valued, none } = first.walk?.table
+    ? inTable(way, search.type, { ...first, walk: first.walk }, others, page)
+    : inRow(way, search.type, first, others, page);
   if (query.after?.keys[0] === null) return [cut(none, keys, page, false)];
-  const own: SortKey = { ...first, sql: () => `s.${column}`, nullable: false };
-  const all = [own, ...others];
-  const from = `FROM ${table} s WHERE ${gate} AND s.type = ${type} AND s.param = ${param}${walkedFrom(own, column, page)}`;
-  // Of several values only the one that counts. It stands behind the filters, which most rows fail.
-  const best = single
-    ? 'TRUE'
-    : `NOT EXISTS (SELECT 1 FROM ${table} o WHERE o.type = ${type} AND o.id = r.id AND o.param = ${param}
-      AND ${compared('o', order)} ${first.descending ? '>' : '<'} ${compared('s', order)} OFFSET 0)`;
-  const rows =
-    how === 'walk'
-      ? // Each row of the index is looked up on its own, in the order of the index.
-        `SELECT ${columnsOf('r', CARRIED)}, s.${column} AS k0${others.map((_, at) => `, r.k${at + 1}`).join('')}
-          FROM (SELECT s.id, ${columnsOf('s', order)} ${from} ORDER BY s.${column}${first.descending ? ' DESC' : ''}) s
-          CROSS JOIN LATERAL (SELECT ${carried(others, build, 1)} FROM resource r WHERE r.id = s.id AND ${where} AND ${best} OFFSET 0) r`
-      : `SELECT ${carried(all, build)} FROM resource r, LATERAL (SELECT s.id, ${columnsOf('s', order)} ${from}) s
-          WHERE r.type = ${type} AND r.id = s.id AND ${where} AND ${best}`;
   const name = `walked${sets.length}`;
-  sets.push(`${name} AS MATERIALIZED (${cut(rows, all, page, false)})`);
+  sets.push(
+    `${name} AS MATERIALIZED (${cut(valued, [{ ...first, nullable: false }, ...others], page, false)})`,
+  );
   const left = `(SELECT ${page.limit} - count(*) FROM ${name})`;
   // Behind a row that has a value come all that have none.
   const fresh = { ...page, query: { ...query, after: null } };
   return [`SELECT * FROM ${name}`, cut(none, keys, fresh, false, left)];
 }
+
+/** Rows that have a value of the first key, in such a form that they can be had in its order; and those that have none. */
+interface Walked {
+  readonly valued: string;
+  readonly none: string;
+}
+
+/** The key lies in the row, and in an index with the type. IS TRUE as in `partsOf`. */
+function inRow(
+  { gate, how, where }: Way,
+  type: string,
+  first: SortKey,
+  others: readonly SortKey[],
+  page: Page,
+): Walked {
+  const { build } = page;
+  const column = first.sql(build);
+  const given = `${column} IS NOT NULL${walkedFrom(first, column, page)}`;
+  const met = how === 'walk' ? `r.type = ${build.parameters.name(type)} AND (${where}) IS TRUE` : where;
+  return {
+    valued: `SELECT ${carried([first, ...others], build)} FROM resource r WHERE ${gate} AND ${given} AND ${met}`,
+    none: `SELECT ${carried([valueless(first), ...others], build)} FROM resource r WHERE ${gate} AND ${where} AND ${column} IS NULL`,
+  };
+}
+
+/** The key lies in a table of the search index, one row per value. */
+function inTable(
+  { gate, how, where }: Way,
+  typeName: string,
+  first: SortKey & { readonly walk: TableWalk },
+  others: readonly SortKey[],
+  page: Page,
+): Walked {
+  const { build } = page;
+  const { table, column, code, order } = first.walk;
+  const type = build.parameters.name(typeName);
+  const param = build.parameters.name(code);
+  const from = `FROM ${table} s WHERE ${gate} AND s.type = ${type} AND s.param = ${param}${walkedFrom(first, `s.${column}`, page)}`;
+  // Of several values only the one that counts. It stands behind the filters, which most rows fail.
+  const best = `NOT EXISTS (SELECT 1 FROM ${table} o WHERE o.type = ${type} AND o.id = r.id AND o.param = ${param}
+      AND ${compared('o', order)} ${first.descending ? '>' : '<'} ${compared('s', order)} OFFSET 0)`;
+  const own: SortKey = { ...first, sql: () => `s.${column}` };
+  return {
+    valued:
+      how === 'walk'
+        ? // Each row of the index is looked up on its own, in the order of the index.
+          `SELECT ${columnsOf('r', CARRIED)}, s.${column} AS k0${others.map((_, at) => `, r.k${at + 1}`).join('')}
+          FROM (SELECT s.id, ${columnsOf('s', order)} ${from} ORDER BY s.${column}${first.descending ? ' DESC' : ''}) s
+          CROSS JOIN LATERAL (SELECT ${carried(others, build, 1)} FROM resource r WHERE r.id = s.id AND ${where} AND ${best} OFFSET 0) r`
+        : `SELECT ${carried([own, ...others], build)} FROM resource r, LATERAL (SELECT s.id, ${columnsOf('s', order)} ${from}) s
+          WHERE r.type = ${type} AND r.id = s.id AND ${where} AND ${best}`,
+    none: `SELECT ${carried([valueless(first), ...others], build)} FROM resource r
+    WHERE ${gate} AND ${where} AND NOT EXISTS (SELECT 1 FROM ${table} s WHERE s.type = ${type} AND s.id = r.id AND s.param = ${param})`,
+  };
+}
+
+const valueless = (key: SortKey): SortKey => ({ ...key, sql: () => `NULL::${key.cast}` });
 
 const columnsOf = (alias: string, columns: readonly string[]): string =>
   columns.map((column) => `${alias}.${column}`).join(', ');
@@ -173,7 +218,7 @@ const compared = (alias: string, columns: readonly string[]): string => `(${colu
 function walkedFrom(key: SortKey, column: string, { query, build }: Page): string {
   const value = query.after?.keys[0];
   if (value === undefined || value === null) return '';
-  return ` AND s.${column} ${key.descending ? '<=' : '>='} ${placeholder(value, key, build)}`;
+  return ` AND ${column} ${key.descending ? '<=' : '>='} ${placeholder(value, key, build)}`;
 }
 
 function orderBy(keys: readonly SortKey[], query: SearchQuery): string {

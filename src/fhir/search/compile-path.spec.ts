@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { evalFhirPathTyped, parseFhirPath, toTypedValue } from '@medplum/core';
+import { evalFhirPathTyped, parseFhirPath, type TypedValue, toTypedValue } from '@medplum/core';
 import type { Resource } from '@medplum/fhirtypes';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { definitions, loadDefinitions } from '../definitions/definitions.ts';
 import { compilePath } from './compile-path.ts';
+import type { CompositeElement } from './parameters/composite-roots.ts';
 import { indexedParametersOf } from './search-parameters.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../../../shared/data/fhir/r4-examples');
@@ -18,6 +19,33 @@ const interpreted = (expression: string, resource: Resource) =>
     type,
     value,
   }));
+
+/** Of the repeated elements of a resource: what each part of each composite finds in them. */
+const compositesOf = (resource: Resource) =>
+  composites(resource).flatMap(({ values }) =>
+    values(resource).map(({ value }) => (value as CompositeElement).parts.map(bare)),
+  );
+
+const interpretedComposites = (resource: Resource) => {
+  const whole = toTypedValue(resource);
+  const all = (expression: string, on: TypedValue) =>
+    evalFhirPathTyped(parseFhirPath(expression), [on], { '%resource': whole });
+  return composites(resource).flatMap(({ code, composite }) =>
+    (composite ?? [])
+      .filter(({ repeats, owner }) => repeats && owner === code)
+      .flatMap(({ path, parts }) =>
+        all(path, whole).map((element) => parts.map(({ expression }) => bare(all(expression, element)))),
+      ),
+  );
+};
+
+const composites = ({ resourceType }: Resource) =>
+  indexedParametersOf(resourceType).filter(({ kind }) => kind === 'composite');
+
+const bare = (values: readonly TypedValue[]) => values.map(({ type, value }) => ({ type, value }));
+
+/** As many components and contexts, about, are in the official examples. */
+const COMPOSITES_MIN = 20;
 
 describe('a compiled path', () => {
   it('is there for nearly all published search parameters', () => {
@@ -61,6 +89,33 @@ describe('a compiled path', () => {
   ])('is not made of %s', (expression) => {
     expect(compilePath('Observation', expression)).toBeNull();
   });
+
+  it('finds what the parts of a composite have, where a path is left to the interpreter too', () => {
+    const resource = {
+      resourceType: 'Observation',
+      component: [
+        { code: { text: 'a' }, valueQuantity: { value: 1 } },
+        { code: { text: 'b' }, valueString: 'x', _valueString: { extension: [{ url: 'x' }] } },
+      ],
+    } as unknown as Resource;
+    const values = compositesOf(resource);
+    expect(values.length).toBeGreaterThan(0);
+    expect(values).toEqual(interpretedComposites(resource));
+  });
+
+  it.skipIf(!existsSync(EXAMPLES))(
+    'gives the same composites as the interpreter in every official example (skipped: no shared data)',
+    () => {
+      let compared = 0;
+      for (const resource of examples()) {
+        const values = compositesOf(resource);
+        if (values.length === 0) continue;
+        expect([resource.id, values]).toEqual([resource.id, interpretedComposites(resource)]);
+        compared += values.length;
+      }
+      expect(compared).toBeGreaterThan(COMPOSITES_MIN);
+    },
+  );
 
   it.skipIf(!existsSync(EXAMPLES))(
     'gives the same values as the interpreter in every official example (skipped: no shared data)',

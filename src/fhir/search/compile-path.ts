@@ -1,11 +1,10 @@
 import { getAllDataTypes, type TypedValue } from '@medplum/core';
-import type { Resource } from '@medplum/fhirtypes';
 
-/** Gives the values of a compiled path; null: this resource needs the interpreter. */
-export type CompiledPath = (resource: Resource) => TypedValue[] | null;
+/** Gives the values of a compiled path on a resource, or on an element of one; null: this one needs the interpreter. */
+export type CompiledPath = (holder: object) => TypedValue[] | null;
 
 /**
- * Compiles the FHIRPath of a search parameter into property look-ups, for the form that nine of ten published ones have: elements with points between,
+ * Compiles the FHIRPath of a search parameter on a type (of resource or element) into property look-ups, for the form that nine of ten published ones have: elements with points between,
  * `ofType(…)`, and `|` between such paths. Which property holds an element, and of what type it is, is worked out once from the definitions; the
  * interpreter works it out for every resource. Null when the expression has another form.
  *
@@ -16,11 +15,11 @@ export function compilePath(type: string, expression: string): CompiledPath | nu
   const paths = expression.split(' | ').map((part) => compileOne(type, part.trim()));
   if (!paths.every((path) => path !== null)) return null;
   const [only] = paths;
-  if (paths.length === 1 && only) return (resource) => valuesOf(only, resource);
-  return (resource) => {
+  if (paths.length === 1 && only) return (holder) => valuesOf(only, holder);
+  return (holder) => {
     let found: TypedValue[] = [];
     for (const path of paths) {
-      const values = valuesOf(path, resource);
+      const values = valuesOf(path, holder);
       if (values === null || (values.length > 0 && found.length > 0)) return null;
       if (values.length > 0) found = values;
     }
@@ -78,8 +77,8 @@ function stepOf(type: string, name: string, only: string | undefined): Step | nu
 /** Whose values say themselves what they are. */
 const NOT_TOLD: ReadonlySet<string> = new Set(['Resource', 'Element', 'BackboneElement', '']);
 
-function valuesOf(steps: readonly Step[], resource: Resource): TypedValue[] | null {
-  let values: TypedValue[] = [{ type: resource.resourceType, value: resource }];
+function valuesOf(steps: readonly Step[], holder: object): TypedValue[] | null {
+  let values: TypedValue[] = [{ type: '', value: holder }];
   for (const step of steps) {
     const next: TypedValue[] = [];
     for (const { value } of values) {

@@ -52,15 +52,24 @@ export function parseSystemQuery(query: string | URLSearchParams, options: Parse
 const invalid = (text: string): Failure => new Failure('fhir.invalid', text);
 
 function given(query: string | URLSearchParams): [string, string][] {
-  if (String(query).length > QUERY_CHARACTERS_MAX)
-    throw invalid(`A search may have ${QUERY_CHARACTERS_MAX} characters at most.`);
   const all = [...(typeof query === 'string' ? new URLSearchParams(query) : query)];
+  if (mayBeLong(query, all) && String(query).length > QUERY_CHARACTERS_MAX)
+    throw invalid(`A search may have ${QUERY_CHARACTERS_MAX} characters at most.`);
   if (all.length > QUERY_PARAMETERS_MAX)
     throw invalid(`A search may have ${QUERY_PARAMETERS_MAX} parameters at most.`);
   if (all.some((pair) => pair.some((text) => text.includes('\0'))))
     throw invalid('A search must not have the character U+0000.');
   return all.filter(([name, value]) => !OF_THE_DOOR.has(name) && value !== '');
 }
+
+/** A character of a URL's query at its longest: three bytes of UTF-8, each as `%XX`. */
+const ENCODED_MAX = 9;
+
+/** Printing a query again only to see that it is short is worth as much as reading it. */
+const mayBeLong = (query: string | URLSearchParams, all: readonly [string, string][]): boolean =>
+  typeof query === 'string' ||
+  all.reduce((sum, [name, value]) => sum + (name.length + value.length) * ENCODED_MAX + 2, 0) >
+    QUERY_CHARACTERS_MAX;
 
 /** Read before the search is: they say how the answer is written. */
 const OF_THE_DOOR: ReadonlySet<string> = new Set(['_format', '_pretty']);

@@ -40,6 +40,7 @@ export async function runInclude(
   access: AccessContext,
   base: string,
 ): Promise<Included> {
+  if (includes.length === 0) return NOTHING;
   const seen = new Set(matches.map(keyOf));
   const resources: StoredResource[] = [];
   let from = matches;
@@ -60,6 +61,8 @@ export async function runInclude(
   }
   return { resources, cut: false };
 }
+
+const NOTHING: Included = { resources: [], cut: false };
 
 const keyOf = ({ type, id }: { type: string; id: string }): string => `${type}/${id}`;
 

@@ -13,18 +13,19 @@ export interface SortKey {
   sql(build: Build): string;
   readonly cast: KeyCast;
   readonly nullable: boolean;
-  /** The index table whose order is the order of this key; null: there is none. */
+  /** What has the order of this key in an index; null: nothing. */
   readonly walk: Walk | null;
 }
 
-export interface Walk {
+/** A column of the row itself, of one value; or a table of the search index. */
+export type Walk = { readonly table: null; readonly column: string } | TableWalk;
+
+export interface TableWalk {
   readonly table: SearchTable;
   readonly column: 'lo' | 'value';
   /** What tells the values of one resource apart, `column` first: all in the index, so that the walk need not look into the table. */
   readonly order: readonly string[];
   readonly code: string;
-  /** No resource has several values. */
-  readonly single: boolean;
 }
 
 export type KeyCast = 'text' | 'timestamptz' | 'numeric';
@@ -53,23 +54,28 @@ export function sortKey({ code, descending }: SortRule, type: string): SortKey {
       JOIN unnest(${build.parameters.add(heads, 'text[]')}) head ON starts_with(entry, head))`;
     return { descending, sql, cast: 'text', nullable: true, walk: null };
   }
+  if (isMainDate(type, code))
+    return {
+      descending,
+      nullable: true,
+      sql: () => MAIN_DATE,
+      cast: table.cast,
+      walk: { table: null, column: MAIN_DATE },
+    };
   const codes = from.map(({ source }) => source.code);
   const only = codes.length === 1 ? codes[0] : undefined;
   return {
     descending,
     sql: ({ parameters }) =>
-      isMainDate(type, code)
-        ? 'r.main_date'
-        : `(SELECT ${best}(s.${table.column}) FROM ${table.table} s
+      `(SELECT ${best}(s.${table.column}) FROM ${table.table} s
       WHERE s.type = ${parameters.name(type)} AND s.id = r.id AND s.param IN (${codes.map((one) => parameters.name(one)).join(', ')}))`,
     cast: table.cast,
     nullable: true,
-    walk:
-      only === undefined || !table.order
-        ? null
-        : { ...table, order: table.order, code: only, single: isMainDate(type, only) },
+    walk: only === undefined || !table.order ? null : { ...table, order: table.order, code: only },
   };
 }
+
+const MAIN_DATE = 'r.main_date';
 
 const COLUMN_KEYS: Readonly<Record<string, { sql: string; cast: KeyCast }>> = {
   _id: { sql: 'r.id', cast: 'text' },

@@ -40,8 +40,9 @@ const ANNOUNCED: ReadonlySet<string> = new Set([
 ]);
 
 /** What the RIS must be told of this change; null when it is no report of ours, or one without a decision. */
-function announcement({ type, id, versionId, resource, previous }: ResourceChange): ReportWritten | null {
-  if (type !== 'DiagnosticReport' || !resource) return null;
+function announcement(change: ResourceChange): ReportWritten | null {
+  if (change.type !== 'DiagnosticReport' || !change.resource) return null;
+  const { id, versionId, resource, previous } = change;
   const report = resource as DiagnosticReport;
   const number = fillerNumberOf(report);
   const before = previous ? fillerNumberOf(previous as DiagnosticReport) : undefined;

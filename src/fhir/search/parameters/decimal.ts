@@ -4,6 +4,7 @@
 export function scaled(value: string, factor: string, offset: string): string {
   if (value.endsWith('Infinity')) return value;
   const a = parts(value);
+  if (factor === '1' && offset === '0') return text(a);
   const b = parts(factor);
   const c = parts(offset);
   const product = { digits: a.digits * b.digits, power: a.power + b.power };
