@@ -20,6 +20,7 @@ import { Audit1763700000019 } from './0019-audit.ts';
 import { MainDate1763700000021 } from './0021-main-date.ts';
 import { MainDateIndex1763700000022 } from './0022-main-date-index.ts';
 import { ResourceLabels1763700000023 } from './0023-resource-labels.ts';
+import { Hl7Unacknowledged1763700000024 } from './0024-hl7-unacknowledged.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -45,4 +46,5 @@ export const MIGRATIONS = [
   MainDate1763700000021,
   MainDateIndex1763700000022,
   ResourceLabels1763700000023,
+  Hl7Unacknowledged1763700000024,
 ] as const;

@@ -105,8 +105,10 @@ async function load(file: string, header: BackUpHeader, options: RestoreOptions)
   const written: string[] = [];
   try {
     return await withClient(options.url, async (client) => {
-      // Large indexes are sorted in memory rather than on the disk.
-      await client.query(`BEGIN; SET LOCAL maintenance_work_mem = '256MB'`);
+      // Large indexes are sorted in memory rather than on the disk. Rows that triggers keep beside others (`hl7_unacknowledged`) are in the back-up themselves.
+      await client.query(
+        `BEGIN; SET LOCAL maintenance_work_mem = '256MB'; SET LOCAL prelim.restoring = 'on'`,
+      );
       const rebuild = await dropIndexes(client, header.tables);
       const counts = await loadParts(file, header, options, client, written);
       for (const { table, create } of rebuild) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Failure } from '../kernel/errors.ts';
-import { CELLS_MAX, SEGMENTS_MAX } from './codec/canonical.ts';
-import { buildMessage, type Repetition, type Row, readMessage } from './codec.ts';
+import { CELLS_MAX, SEGMENTS_MAX, SEGMENTS_STANDARD_MAX } from './codec/canonical.ts';
+import { buildMessage, type Hl7Segment, type Repetition, type Row, readMessage } from './codec.ts';
 
 const MSH = 'MSH|^~\\&|SEND|HOSP|RECV|HOSP|20260115101522||ORM^O01^ORM_O01|1|P|2.5.1';
 const read = (...lines: string[]) => readMessage(Buffer.from([MSH, ...lines].join('\r')));
@@ -147,6 +147,56 @@ describe('Reading a message', () => {
         );
       }
     }
+  });
+
+  it('reads every segment alike, whether hl7-standard takes the message apart or there are too many for it', () => {
+    const random = seeded(11);
+    const cells = [
+      '',
+      'a',
+      '^',
+      '~',
+      '&',
+      'a^b',
+      'a&b',
+      'a~b',
+      '^^',
+      '&~&',
+      'x^y&z~w',
+      '\\T\\',
+      'a~',
+      '|',
+      '|b|',
+      '""',
+    ];
+    const line = (n: number) =>
+      `OBX|${n}|${Array.from({ length: 12 }, () => cells[Math.floor(random() * cells.length)]).join('|')}`;
+    const lines = Array.from({ length: 200 }, (_, n) => line(n + 1));
+    const few = read(lines.join('\r'));
+    const many = read(`${lines.join('\r')}\r${'NTE|1||x\r'.repeat(SEGMENTS_STANDARD_MAX)}`);
+    expect(many.segments).toHaveLength(SEGMENTS_STANDARD_MAX + few.segments.length);
+    for (const [at, segment] of few.segments.entries()) {
+      const other = many.segments[at]!;
+      expect([other.name, other.lastField]).toEqual([segment.name, segment.lastField]);
+      for (let n = 1; n <= segment.lastField; n += 1) {
+        const all = (one: Hl7Segment) =>
+          one
+            .repetitions(n)
+            .map((repetition) => [1, 2, 3].map((c) => [1, 2, 3].map((s) => repetition.get(c, s))));
+        expect(all(other)).toEqual(all(segment));
+        expect(other.text(n, 2)).toBe(segment.text(n, 2));
+      }
+    }
+  });
+
+  it('reads 12 MiB in short lines, and refuses a segment of too many fields among them', () => {
+    const obx = 'OBX|1|TX|59776-5^Findings^LN|1|Nothing abnormal.||||||F'.padEnd(59, '.');
+    const lines = Math.ceil((12 * 1024 * 1024) / (obx.length + 1));
+    const body = `${obx}\r`.repeat(lines);
+    const began = performance.now();
+    expect(read(body).all('OBX')).toHaveLength(lines);
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(refusal(Buffer.from(`${MSH}\r${body}NTE${'|'.repeat(CELLS_MAX + 1)}`))).toBe('hl7.too-large');
   });
 
   it('reads a 5 MiB document in one field', () => {

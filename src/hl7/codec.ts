@@ -35,6 +35,8 @@ export function readMessage(bytes: Buffer, options: ReadOptions = {}): Hl7Messag
 
 /** A message that was read. Reading what is not there gives '' and never throws; HL7's "delete" (`""`) stays `""`. */
 export class Hl7Message {
+  private byName: Map<string, Hl7Segment[]> | null = null;
+
   constructor(
     /** In message order. */
     readonly segments: readonly Hl7Segment[],
@@ -47,8 +49,9 @@ export class Hl7Message {
     return this.all(name)[index - 1];
   }
 
-  all(name: string): Hl7Segment[] {
-    return this.segments.filter((segment) => segment.name === name);
+  all(name: string): readonly Hl7Segment[] {
+    this.byName ??= Map.groupBy(this.segments, (segment) => segment.name);
+    return this.byName.get(name) ?? NONE;
   }
 
   get(
@@ -64,6 +67,8 @@ export class Hl7Message {
     return this.segment(segment, index)?.get(field, component, subcomponent, repetition) ?? '';
   }
 }
+
+const NONE: readonly Hl7Segment[] = [];
 
 export class Hl7Segment {
   constructor(

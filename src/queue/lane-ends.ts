@@ -5,8 +5,13 @@ import type { Ahead, Job } from './job.ts';
 /** More do not make a commit cheaper; a failure undoes no more than these. */
 export const ENDS_TOGETHER_MAX = 64;
 
-/** Groups that are written beside each other: the database lets their commits wait for the disk together. */
-export const GROUPS_MAX = 2;
+/**
+ * A group waits for lanes whose next message left with the group before, as long as a commit takes at most: a receiver that answers at once then finds all
+ * its lanes in one commit, not in two that take turns. One that is slow costs each group these few milliseconds.
+ */
+export const GATHER_MS_MAX = 5;
+/** A timer takes a millisecond: with quicker commits there is nothing to gain. */
+const GATHER_MS_MIN = 0.5;
 
 interface Ending {
   readonly job: Job;
@@ -25,13 +30,17 @@ export interface LaneEnd {
 }
 
 /**
- * Ends the heads of several lanes in one transaction: while one commit waits for the disk, the next ends gather. What each wants to write is written in it, the
+ * Ends the heads of several lanes in one transaction: while one is under way, the next ends gather. What each wants to write is written in it, the
  * next of each lane becomes its head, and where it may go on at once it is claimed in the same statement. All of it goes
  * to the database at once, so a lane costs its share of one round trip and one commit for each job, where by itself it would cost five and two.
  */
 export class LaneEnds {
   private waiting: Ending[] = [];
-  private running = 0;
+  private working = false;
+  /** Lanes that went on with the last group and have not come back. */
+  private readonly coming = new Set<string>();
+  private allCame: (() => void) | null = null;
+  private commitMs = 0;
 
   constructor(private readonly database: Database) {}
 
@@ -43,22 +52,43 @@ export class LaneEnds {
   ): Promise<LaneEnd | null> {
     return new Promise((settle) => {
       this.waiting.push({ job, lane, runner, goOn, write, ahead, settle });
-      if (this.running < GROUPS_MAX) void this.work();
+      this.coming.delete(lane);
+      if (this.coming.size === 0) this.allCame?.();
+      if (!this.working) void this.work();
     });
   }
 
   private async work(): Promise<void> {
-    this.running += 1;
+    this.working = true;
     // Answers that came with the same look at the network end together.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.waiting.length > 0) {
+      await this.gather();
       const runner = this.waiting[0]?.runner;
       const group = this.waiting.filter((one) => one.runner === runner).slice(0, ENDS_TOGETHER_MAX);
       this.waiting = this.waiting.filter((one) => !group.includes(one));
+      const began = performance.now();
       const next = await this.endAll(group).catch(() => null);
+      this.commitMs = performance.now() - began;
+      for (const lane of next?.keys() ?? []) this.coming.add(lane);
       for (const one of group) one.settle(next === null ? null : { next: next.get(one.lane) ?? null });
     }
-    this.running -= 1;
+    this.working = false;
+  }
+
+  private async gather(): Promise<void> {
+    const ms = Math.min(this.commitMs, GATHER_MS_MAX);
+    if (this.coming.size > 0 && ms >= GATHER_MS_MIN && this.waiting.length < ENDS_TOGETHER_MAX) {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.allCame = resolve;
+        timer = setTimeout(resolve, ms);
+      });
+      clearTimeout(timer);
+      this.allCame = null;
+    }
+    // Whoever is late is not waited for a second time.
+    this.coming.clear();
   }
 
   /** By lane. Throws when not all were ours to end: then nothing is written. */
@@ -142,6 +172,6 @@ const PROMOTE_ALL = {
     CROSS JOIN LATERAL (
       SELECT h.id FROM outbox h WHERE h.lane = n.lane AND h.state = 'held' ORDER BY h.id LIMIT 1) AS next
     WHERE o.id = next.id
-      AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.lane = n.lane AND b.state IN ('waiting', 'running'))
+      AND (SELECT b.id FROM outbox b WHERE b.lane = n.lane AND b.state IN ('waiting', 'running')) IS NULL
     RETURNING o.id, o.queue, o.payload, o.lane, o.attempt, o.created_at, o.state`,
 };

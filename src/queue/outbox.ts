@@ -166,7 +166,8 @@ const INSERT = {
       CASE WHEN behind THEN NULL ELSE $7::int END,
       CASE WHEN behind OR $7::int IS NULL THEN 0 ELSE 1 END,
       CASE WHEN behind OR $7::int IS NULL THEN NULL ELSE now() END
-    FROM (SELECT EXISTS (SELECT 1 FROM outbox e WHERE e.lane = $3 AND e.state <> 'dead') AS behind) AS l
+    FROM (SELECT EXISTS (SELECT 1 FROM outbox e WHERE e.lane = $3 AND e.state IN ('waiting', 'running'))
+      OR EXISTS (SELECT 1 FROM outbox e WHERE e.lane = $3 AND e.state = 'held') AS behind) AS l
     ON CONFLICT (queue, key) WHERE key IS NOT NULL AND state <> 'dead'
       DO UPDATE SET again = outbox.state = 'running'
     RETURNING id, created_at, state`,
@@ -186,7 +187,8 @@ const LANE_OF = { name: 'outbox-lane-of', text: 'SELECT lane FROM outbox WHERE i
 const REPLAY = {
   name: 'outbox-replay',
   text: `UPDATE outbox o SET attempt = 0, reason = NULL, runner = NULL, not_before = now(),
-      state = CASE WHEN EXISTS (SELECT 1 FROM outbox e WHERE e.lane = o.lane AND e.state <> 'dead') THEN 'held' ELSE 'waiting' END
+      state = CASE WHEN EXISTS (SELECT 1 FROM outbox e WHERE e.lane = o.lane AND e.state IN ('waiting', 'running'))
+        OR EXISTS (SELECT 1 FROM outbox e WHERE e.lane = o.lane AND e.state = 'held') THEN 'held' ELSE 'waiting' END
     WHERE id = $1 AND state = 'dead' RETURNING queue, lane, payload, state`,
 };
 

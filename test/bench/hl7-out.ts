@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { freePort } from '../peers/redis.ts';
 import { median } from './percentile.ts';
+import { costOf } from './process-cost.ts';
 import { BenchServer } from './processes.ts';
 
 const LANES = 8;
@@ -64,6 +65,7 @@ async function sayRates(
     `ORU^R01 of ${MESSAGE_CHARACTERS} characters, stop and wait in each lane; median of ${rounds} rounds.\n`,
   );
   say('| lanes | raw pg, one row a commit | sent and acknowledged | ratio |\n|---|---|---|---|');
+  const costs: string[] = [];
   for (const lanes of [1, LANES]) {
     const pairs: [number, number][] = [];
     for (let n = 0; n < rounds; n += 1) {
@@ -72,9 +74,11 @@ async function sayRates(
       pairs.push([base, rate]);
     }
     const [base, rate] = [median(pairs.map(([one]) => one)), median(pairs.map(([, two]) => two))];
+    costs.push(`${lanes === 1 ? '1 lane' : `${lanes} lanes`}: ${world.costs}`);
     say(`| ${lanes} | ${base.toFixed(0)}/s | ${rate.toFixed(0)}/s | ${(rate / base).toFixed(2)} |`);
   }
   const { received, repeated, disordered } = await world.state();
+  say(`\nProcessor time for each message, ms: ${costs.join('; ')}.`);
   say(`\nReceived ${received}, repeated ${repeated}, out of order in a lane ${disordered}.`);
 }
 
@@ -124,6 +128,7 @@ class OutWorld {
     private readonly ris: ChildProcess,
     readonly server: BenchServer,
     private readonly sql: pg.Client,
+    private readonly postmaster: number,
   ) {}
 
   static async make(): Promise<OutWorld> {
@@ -142,14 +147,20 @@ class OutWorld {
       RIS_URL: `mllp://127.0.0.1:${port}`,
       RIS_PROFILE: profile,
       LOG_LEVEL: 'error',
+      BENCH_STEPS: 'untold',
     });
     const sql = new pg.Client(server.ready.database);
     await sql.connect();
     await sql.query(
       'CREATE TABLE floor_out (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, raw bytea NOT NULL)',
     );
-    return new OutWorld(folder, ris, server, sql);
+    const { rows } = await sql.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const status = readFileSync(`/proc/${rows[0]?.pid}/status`, 'utf8');
+    return new OutWorld(folder, ris, server, sql, Number(/\nPPid:\s+(\d+)/.exec(status)?.[1]));
   }
+
+  /** Milliseconds of processor time for each message of the last drain. */
+  costs = '';
 
   async state(): Promise<RisState> {
     this.ris.send('state');
@@ -173,16 +184,25 @@ class OutWorld {
   /** Messages per second from the first to the last. */
   async drain(name: string, lanes: number, count: number): Promise<number> {
     const before = (await this.state()).received;
-    const started = performance.now();
     await this.queue(name, lanes, count);
     const queued = performance.now();
+    const watched = {
+      server: this.server.child.pid as number,
+      PostgreSQL: this.postmaster,
+      receiver: this.ris.pid as number,
+    };
+    const costs = costOf(watched);
     while ((await this.state()).received < before + count) await sleep(10);
     for (;;) {
       const { rows } = await this.sql.query(`SELECT 1 FROM outbox WHERE queue = 'ris-send' LIMIT 1`);
       if (rows.length === 0) break;
       await sleep(5);
     }
-    void started;
+    const spent = costOf(watched);
+    const families = Object.keys(watched) as (keyof typeof watched)[];
+    this.costs = families
+      .map((one) => `${one} ${((spent[one].cpuMs - costs[one].cpuMs) / count).toFixed(2)}`)
+      .join(', ');
     return count / ((performance.now() - queued) / 1_000);
   }
 

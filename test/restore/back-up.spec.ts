@@ -98,6 +98,8 @@ async function filledRecord(): Promise<{ url: string; data: string }> {
     url,
     `INSERT INTO outbox (queue, payload) VALUES ('kept', '{}');
      SELECT nextval('hl7_control_id');
+     INSERT INTO hl7_outbound (id, destination, lane, control_id, raw, report_id, report_version, message_time, state) VALUES
+       (gen_random_uuid(), 'ris', 'l', 'P1', 'MSH', 'r1', 1, now(), 'waiting'), (gen_random_uuid(), 'ris', 'l', 'P2', 'MSH', 'r2', 1, now(), 'acknowledged');
      INSERT INTO terminology_system (url, version, concepts, case_sensitive, properties) VALUES ('http://x.example', '1', 0, true, '[]');
      CREATE TABLE terminology_list_1 (LIKE terminology_list INCLUDING STORAGE);
      CREATE INDEX ON terminology_list_1 (system);

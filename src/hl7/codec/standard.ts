@@ -1,5 +1,6 @@
 import HL7 from 'hl7-standard';
 import { Failure } from '../../kernel/errors.ts';
+import { SEGMENTS_STANDARD_MAX } from './canonical.ts';
 
 /**
  * The only file that knows hl7-standard 1.0.4. Measured defects it contains: `build()` escapes nothing and turns `A&B` into
@@ -18,8 +19,10 @@ export interface RawSegment {
   readonly lastField: number;
 }
 
-/** Parses canonical text; segments in message order. */
+/** Parses canonical text; segments in message order. Of a message with very many each is taken apart when it is read, to the same end. */
 export function parseCanonical(text: string): RawSegment[] {
+  const lines = text.split('\r', SEGMENTS_STANDARD_MAX + 1);
+  if (lines.length > SEGMENTS_STANDARD_MAX && lines.at(-1) !== '') return readLater(text.split('\r'));
   const hl7 = new HL7(text, { lineEndings: '\r' });
   try {
     hl7.transform();
@@ -32,6 +35,56 @@ export function parseCanonical(text: string): RawSegment[] {
     .flat()
     .sort((a, b) => a.index - b.index)
     .map(({ type, data }) => toRawSegment(type, data));
+}
+
+function readLater(lines: readonly string[]): RawSegment[] {
+  return lines.flatMap((line) => (line.includes('|') ? [new LaterSegment(line)] : []));
+}
+
+interface ReadLine {
+  readonly line: string;
+  readonly cells: readonly string[];
+  /** As far as they were asked for. */
+  readonly fields: RawField[];
+}
+
+/** A segment as text. What was read of it is kept until another one is read: there are very many. */
+class LaterSegment implements RawSegment {
+  private static last: ReadLine | null = null;
+
+  constructor(private readonly line: string) {}
+
+  get name(): string {
+    return this.line.slice(0, 3);
+  }
+
+  get lastField(): number {
+    return this.read.cells.length - 1 + this.offset;
+  }
+
+  field(n: number): RawField {
+    if (this.offset === 1 && n === 2) return [[['^~\\&']]];
+    const at = n - this.offset;
+    const { cells, fields } = this.read;
+    const text = at < 1 ? undefined : cells[at];
+    if (text === undefined || text === '') return [];
+    fields[at] ??= text
+      .split('~')
+      .map((repetition) => repetition.split('^').map((component) => component.split('&')));
+    return fields[at];
+  }
+
+  private get read(): ReadLine {
+    const { last } = LaterSegment;
+    if (last?.line === this.line) return last;
+    LaterSegment.last = { line: this.line, cells: this.line.split('|'), fields: [] };
+    return LaterSegment.last;
+  }
+
+  /** MSH-1 is the first delimiter itself. */
+  private get offset(): number {
+    return this.line.startsWith('MSH') ? 1 : 0;
+  }
 }
 
 function toRawSegment(name: string, data: Record<string, unknown>): RawSegment {

@@ -80,5 +80,6 @@ const REFERRING: Statement = {
 const SUPERSEDE: Statement = {
   name: 'filing-supersede-unsent',
   text: `UPDATE hl7_outbound SET state = 'superseded', last_error = 'patient-merged'
-    WHERE state = 'waiting' AND (report_id = ANY($1::text[]) OR patient_id = $2) RETURNING report_id`,
+    WHERE state = 'waiting' AND id IN (SELECT o.id FROM hl7_unacknowledged o
+      WHERE o.state = 'waiting' AND (o.report_id = ANY($1::text[]) OR o.patient_id = $2)) RETURNING report_id`,
 };

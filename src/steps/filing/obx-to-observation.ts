@@ -14,9 +14,10 @@ export type ReportedObservation = Omit<Observation, 'id' | 'subject'>;
  */
 export function obxToObservation(obx: Hl7Segment, context: SenderContext): ReportedObservation | null {
   const type = plain(obx.get(2)).toUpperCase();
+  if (!VALUED.has(type)) return null;
   const code = cweToConcept(obx.repetitions(3)[0]);
   const status = OBSERVATION_STATUSES[plain(obx.get(11)).toUpperCase()] ?? 'unknown';
-  if (!VALUED.has(type) || code === null) return null;
+  if (code === null) return null;
   const value = resultOf(obx, type);
   const isWithdrawn = status === 'entered-in-error' || status === 'cancelled';
   if (value === null && !isWithdrawn) return null;

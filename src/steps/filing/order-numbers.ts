@@ -64,7 +64,7 @@ function zdsUids(group: OrderGroup, message: Hl7Message): string[] {
   return zds.map((one) => plain(one.get(1))).filter((uid) => UID.test(uid));
 }
 
-function onlyZds(message: Hl7Message): Hl7Segment[] {
+function onlyZds(message: Hl7Message): readonly Hl7Segment[] {
   const all = message.all('ZDS');
   if (all.length !== 1) return [];
   const accessions = new Set(orderGroups(message).map(({ obr }) => plain(obr?.get(18))));

@@ -66,16 +66,16 @@ function toResult({ orc, obr, rest }: Group, at: number, context: ResultContext)
   const identifier = numbersOf(orc, obr, context);
   if (!identifier.some((one) => ['FILL', 'PLAC'].includes(one.type?.coding?.[0]?.code ?? '')))
     throw wrong('hl7.missing', `OBR^${at + 1}^3`, 'A report has no number: send OBR-3, or OBR-2.');
-  const lines = rest.filter((segment) => segment.name === 'OBX');
+  const lines = rest.flatMap((segment) => (segment.name === 'OBX' ? [readLine(segment)] : []));
   const { status, flags } = statusOf(obr, lines, at);
-  const studyInstanceUid = lines.map(studyUidOf).find((uid) => uid !== '') ?? '';
+  const studyInstanceUid = lines.find(({ studyUid }) => studyUid !== '')?.studyUid ?? '';
   const studyNumbers = studyInstanceUid
     ? [{ system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${studyInstanceUid}` }]
     : [];
   const time = (text: string | undefined) => timestampToDateTime(plain(text), context.timeZone);
   const [start, end, issued] = [time(obr.get(7)), time(obr.get(8)), instant(time(obr.get(22)))];
   const interpreters = personsOf(obr, context);
-  const conclusion = textOf(lines.filter(isImpression));
+  const conclusion = textOf(lines.filter((line) => line.isImpression));
   const presentedForm = formsOf(lines, rest);
   const category = plain(obr.get(24));
   const report: ReportedResult['report'] = {
@@ -118,13 +118,12 @@ function numbersOf(orc: Hl7Segment | undefined, obr: Hl7Segment, context: Result
  */
 function statusOf(
   obr: Hl7Segment,
-  lines: readonly Hl7Segment[],
+  lines: readonly Line[],
   at: number,
 ): { status: DiagnosticReport['status']; flags: string[] } {
   const code = plain(obr.get(25)).toUpperCase();
   if (code === '') {
-    const letters = lines.map((obx) => plain(obx.get(11)).toUpperCase());
-    const isFinal = letters.length > 0 && letters.every((letter) => ['F', 'C', 'U'].includes(letter));
+    const isFinal = lines.length > 0 && lines.every(({ status }) => ['F', 'C', 'U'].includes(status));
     return isFinal
       ? { status: 'final', flags: ['status-from-lines'] }
       : { status: 'unknown', flags: ['status-unknown'] };
@@ -141,8 +140,8 @@ function statusOf(
 /** OBX of a Study Instance UID: 113014 of DICOM, as ST, or as HD with the UID in the second component. */
 function studyUidOf(obx: Hl7Segment): string {
   const isStudy = plain(obx.get(3)) === '113014' || /^study instance uid$/i.test(plain(obx.text(3, 2)));
-  const uid = [plain(obx.get(5)), plain(obx.get(5, 2))].find((one) => UID.test(one)) ?? '';
-  return isStudy ? uid : '';
+  if (!isStudy) return '';
+  return [plain(obx.get(5)), plain(obx.get(5, 2))].find((one) => UID.test(one)) ?? '';
 }
 
 /** OBR-32: NDL, whose first component is the person with his parts as subcomponents; older senders write an XCN. */
@@ -159,15 +158,19 @@ function personsOf(
   }) as NonNullable<DiagnosticReport['resultsInterpreter']>;
 }
 
-/** The same code under the same sub-id is the same line in every version of the report. */
-function observationsOf(
-  lines: readonly Hl7Segment[],
-  context: SenderContext,
-): ReportedResult['observations'] {
+/** Each becomes a resource, written in the transaction that files the message; a report of text has none, however long it is. */
+export const RESULTS_MAX = 10_000;
+
+/** The same code under the same sub-id is the same line in every version of the report. Throws `hl7.too-large` for more than `RESULTS_MAX`. */
+function observationsOf(lines: readonly Line[], context: SenderContext): ReportedResult['observations'] {
   const seen = new Map<string, number>();
-  return lines.flatMap((obx) => {
+  let count = 0;
+  return lines.flatMap(({ obx }) => {
     const observation = obxToObservation(obx, context);
     if (observation === null) return [];
+    count += 1;
+    if (count > RESULTS_MAX)
+      throw new Failure('hl7.too-large', `The report has more than ${RESULTS_MAX} coded results: split it.`);
     const line = `${plain(obx.get(3))}|${plain(obx.get(3, 3))}|${plain(obx.get(4))}`;
     const times = (seen.get(line) ?? 0) + 1;
     seen.set(line, times);
@@ -176,8 +179,44 @@ function observationsOf(
 }
 
 const TEXT_TYPES: ReadonlySet<string> = new Set(['TX', 'FT', 'ST']);
-const isText = (obx: Hl7Segment) => TEXT_TYPES.has(plain(obx.get(2)).toUpperCase());
-const isGone = (obx: Hl7Segment) => ['D', 'W', 'X'].includes(plain(obx.get(11)).toUpperCase());
+const GONE: ReadonlySet<string> = new Set(['D', 'W', 'X']);
+
+/** An OBX with what several look for in it, read once: a report may have 200,000. */
+interface Line {
+  readonly obx: Hl7Segment;
+  /** OBX-2. */
+  readonly type: string;
+  /** OBX-11. */
+  readonly status: string;
+  readonly isGone: boolean;
+  readonly isImpression: boolean;
+  /** ''. */
+  readonly studyUid: string;
+  /** OBX-5 of a line of text; ''. */
+  readonly text: string;
+}
+
+function readLine(obx: Hl7Segment): Line {
+  const [type, status] = [plain(obx.get(2)).toUpperCase(), plain(obx.get(11)).toUpperCase()];
+  const isGone = GONE.has(status);
+  const studyUid = studyUidOf(obx);
+  const isText = TEXT_TYPES.has(type) && !isGone && studyUid === '';
+  return {
+    obx,
+    type,
+    status,
+    isGone,
+    isImpression: isImpression(obx),
+    studyUid,
+    text: isText ? narrativeOf(obx) : '',
+  };
+}
+
+const narrativeOf = (obx: Hl7Segment) =>
+  obx
+    .repetitions(5)
+    .map((one) => one.text(1).replace(/\\\.br\\/g, '\n'))
+    .join('\n');
 
 /** LOINC 19005-8, or the suffix IMP of chapter 7. */
 const isImpression = (obx: Hl7Segment) =>
@@ -185,16 +224,17 @@ const isImpression = (obx: Hl7Segment) =>
   plain(obx.get(3, 1, 2)) === 'IMP' ||
   /impression|conclusion/i.test(plain(obx.text(3, 2)));
 
-function textOf(lines: readonly Hl7Segment[]): string {
+function textOf(lines: readonly Line[]): string {
   return lines
-    .filter((obx) => isText(obx) && !isGone(obx) && studyUidOf(obx) === '')
-    .flatMap((obx) => obx.repetitions(5).map((one) => one.text(1).replace(/\\\.br\\/g, '\n')))
+    .flatMap(({ text, type, isGone, studyUid }) =>
+      TEXT_TYPES.has(type) && !isGone && studyUid === '' ? [text] : [],
+    )
     .join('\n')
     .trim();
 }
 
 /** The whole narrative as text; PDF as it came; links. */
-function formsOf(lines: readonly Hl7Segment[], rest: readonly Hl7Segment[]): Attachment[] {
+function formsOf(lines: readonly Line[], rest: readonly Hl7Segment[]): Attachment[] {
   const notes = rest
     .filter(({ name }) => name === 'NTE')
     .flatMap((nte) => nte.repetitions(3).map((one) => one.text(1)));
@@ -202,8 +242,7 @@ function formsOf(lines: readonly Hl7Segment[], rest: readonly Hl7Segment[]): Att
   const forms: Attachment[] = text
     ? [{ contentType: 'text/plain; charset=utf-8', data: Buffer.from(text).toString('base64') }]
     : [];
-  for (const obx of lines.filter((one) => !isGone(one))) {
-    const type = plain(obx.get(2)).toUpperCase();
+  for (const { obx, type } of lines.filter((one) => !one.isGone && FORM_TYPES.has(one.type))) {
     const title = plain(obx.text(3, 2));
     const named = title ? { title } : {};
     const data = plain(obx.get(5, 5));
@@ -215,6 +254,8 @@ function formsOf(lines: readonly Hl7Segment[], rest: readonly Hl7Segment[]): Att
   }
   return forms;
 }
+
+const FORM_TYPES: ReadonlySet<string> = new Set(['ED', 'RP']);
 
 /** ED-2 and ED-3: `Application^PDF`, `application^pdf`, `IM^JPEG`. */
 function contentTypeOf(type: string, subtype: string): string {

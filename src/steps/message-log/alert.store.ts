@@ -47,7 +47,7 @@ export class AlertStore {
 
 const DEAD_OUT: Statement = {
   name: 'hl7-alert-dead-out',
-  text: `SELECT destination, count(*)::int AS messages FROM hl7_outbound
+  text: `SELECT destination, count(*)::int AS messages FROM hl7_unacknowledged
     WHERE state IN ('rejected', 'given-up', 'dead', 'unmade') GROUP BY destination`,
 };
 const HEARD: Statement = {
@@ -57,7 +57,7 @@ const HEARD: Statement = {
 };
 const TAKEN: Statement = {
   name: 'hl7-alert-taken',
-  text: `SELECT 1 FROM hl7_outbound WHERE acked_at > now() - make_interval(mins => $2) AND destination = $1 LIMIT 1`,
+  text: `SELECT 1 FROM hl7_attempt WHERE error IS NULL AND ended_at > now() - make_interval(mins => $2) AND destination = $1 LIMIT 1`,
 };
 const INBOUND: Statement = {
   name: 'hl7-alert-inbound',
@@ -66,6 +66,6 @@ const INBOUND: Statement = {
 };
 const OUTBOUND: Statement = {
   name: 'hl7-alert-outbound',
-  text: `SELECT count(*)::int AS messages, count(*) FILTER (WHERE outcome <> 'acknowledged')::int AS errors
+  text: `SELECT count(*)::int AS messages, count(*) FILTER (WHERE error IS NOT NULL)::int AS errors
     FROM hl7_attempt WHERE ended_at > now() - make_interval(mins => $1)`,
 };

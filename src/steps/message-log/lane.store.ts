@@ -42,7 +42,7 @@ export interface FilingDepth {
 
 export const LANES_SHOWN_MAX = 100;
 
-/** How deep the lanes are. Only rows that wait are looked at, by the index that has nothing else. */
+/** How deep the lanes are. Only rows that wait are looked at, in the table of what is not acknowledged. */
 @Injectable()
 export class LaneStore {
   constructor(private readonly database: Database) {}
@@ -76,22 +76,22 @@ const DESTINATIONS: Statement = {
   name: 'hl7-lanes-destinations',
   text: `SELECT destination, count(*)::int AS waiting, count(DISTINCT lane)::int AS lanes,
       extract(epoch FROM now() - min(created_at))::float AS oldest_s
-    FROM hl7_outbound WHERE state <> 'acknowledged' AND state = 'waiting' GROUP BY destination`,
+    FROM hl7_unacknowledged WHERE state = 'waiting' GROUP BY destination`,
 };
-/** By the index on the time of the ACK, from its end. */
+/** By the index on the tries that ended well, from its end. */
 const LAST_ACKS: Statement = {
   name: 'hl7-lanes-last-acks',
-  text: `SELECT d.destination, (SELECT a.acked_at FROM hl7_outbound a
-      WHERE a.destination = d.destination AND a.acked_at > now() - interval '1 day' ORDER BY a.acked_at DESC LIMIT 1) AS at
+  text: `SELECT d.destination, (SELECT a.ended_at FROM hl7_attempt a WHERE a.error IS NULL
+      AND a.destination = d.destination AND a.ended_at > now() - interval '1 day' ORDER BY a.ended_at DESC LIMIT 1) AS at
     FROM unnest($1::text[]) AS d(destination)`,
 };
 const LANES: Statement = {
   name: 'hl7-lanes',
-  text: `SELECT lane, destination, count(*)::int AS waiting, extract(epoch FROM now() - min(created_at))::float AS oldest_s,
-      (array_agg(id::text ORDER BY created_at, id))[1] AS head_id, (array_agg(control_id ORDER BY created_at, id))[1] AS head_control_id,
-      (array_agg(attempts ORDER BY created_at, id))[1] AS head_attempts, (array_agg(last_error ORDER BY created_at, id))[1] AS head_error,
-      (array_agg(sent_at ORDER BY created_at, id))[1] AS head_sent_at
-    FROM hl7_outbound WHERE state <> 'acknowledged' AND state = 'waiting' GROUP BY lane, destination ORDER BY min(created_at) LIMIT $1`,
+  text: `SELECT l.lane, l.destination, l.waiting, extract(epoch FROM now() - l.oldest)::float AS oldest_s, m.id::text AS head_id,
+      m.control_id AS head_control_id, m.attempts AS head_attempts, m.last_error AS head_error, m.sent_at AS head_sent_at
+    FROM (SELECT lane, destination, count(*)::int AS waiting, min(created_at) AS oldest, (array_agg(id ORDER BY created_at, id))[1] AS head
+      FROM hl7_unacknowledged WHERE state = 'waiting' GROUP BY lane, destination ORDER BY min(created_at) LIMIT $1) AS l
+    JOIN hl7_outbound m ON m.id = l.head ORDER BY l.oldest`,
 };
 const HOLDS: Statement = {
   name: 'hl7-lanes-holds',

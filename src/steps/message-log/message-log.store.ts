@@ -189,7 +189,8 @@ const DEAD = `SELECT * FROM (
     FROM hl7_inbound m WHERE m.filing_outcome NOT IN ('filed', 'refused') GROUP BY 2, 4
     UNION ALL
     SELECT 'out', m.destination, m.state, coalesce(m.last_error, 'none'), count(*)::int, min(m.created_at), max(m.created_at)
-    FROM hl7_outbound m WHERE m.state IN ('rejected', 'given-up', 'dead', 'unmade') GROUP BY 2, 3, 4
+    FROM hl7_unacknowledged u JOIN hl7_outbound m ON m.id = u.id
+    WHERE u.state IN ('rejected', 'given-up', 'dead', 'unmade') GROUP BY 2, 3, 4
   ) AS dead ORDER BY messages DESC LIMIT $1`;
 const FILE_AGAIN: Statement = {
   name: 'hl7-log-file-again',

@@ -26,6 +26,8 @@ const SELECT: Readonly<Record<Direction, string>> = {
 };
 
 const TIME: Readonly<Record<Direction, string>> = { in: 'm.received_at', out: 'm.created_at' };
+/** Of what is not acknowledged, in its own small table: the time to search and sort by. */
+const OPEN_TIME = 'u.created_at';
 const ID_TYPE: Readonly<Record<Direction, string>> = { in: 'bigint', out: 'uuid' };
 
 /** Written as the partial indexes are, so that these are taken. */
@@ -67,24 +69,24 @@ export interface BoundSql {
 
 /** One page of one direction, newest first; one row more than the limit tells whether there are more. */
 export function pageSql(direction: Direction, query: MessageQuery): BoundSql {
-  const { where, values } = conditions(direction, query);
+  const { where, values, time } = conditions(direction, query);
   const place = query.after[direction];
   if (place) {
     values.push(...place);
     const [at, id] = [`$${values.length - 1}::timestamptz`, `$${values.length}::${ID_TYPE[direction]}`];
-    where.push(`(${TIME[direction]}, m.id) < (${at}, ${id})`);
+    where.push(`(${time}, ${idBeside(time)}) < (${at}, ${id})`);
   }
   values.push(query.limit + 1);
-  const text = `${SELECT[direction]} ${whereText(where)} ORDER BY ${TIME[direction]} DESC, m.id DESC LIMIT $${values.length}`;
+  const text = `${SELECT[direction]}${open(time)} ${whereText(where)} ORDER BY ${time} DESC, ${idBeside(time)} DESC LIMIT $${values.length}`;
   return { text, values };
 }
 
 /** Ids of what a bulk action would act on, oldest first, so that what is sent again keeps its order. */
 export function selectionSql(direction: Direction, query: MessageQuery, limit: number): BoundSql {
-  const { where, values } = conditions(direction, query);
+  const { where, values, time } = conditions(direction, query);
   values.push(limit);
   const table = direction === 'in' ? 'hl7_inbound' : 'hl7_outbound';
-  const text = `SELECT m.id::text AS id FROM ${table} m ${whereText(where)} ORDER BY ${TIME[direction]}, m.id LIMIT $${values.length}`;
+  const text = `SELECT m.id::text AS id FROM ${table} m${open(time)} ${whereText(where)} ORDER BY ${time}, ${idBeside(time)} LIMIT $${values.length}`;
   return { text, values };
 }
 
@@ -99,7 +101,18 @@ export function messageSql(direction: Direction): string {
   return `${select}${more} FROM ${from} WHERE m.id = $1`;
 }
 
-function conditions(direction: Direction, query: MessageQuery): { where: string[]; values: unknown[] } {
+const open = (time: string) => (time === OPEN_TIME ? ' JOIN hl7_unacknowledged u ON u.id = m.id' : '');
+const idBeside = (time: string) => (time === OPEN_TIME ? 'u.id' : 'm.id');
+
+interface Conditions {
+  readonly where: string[];
+  readonly values: unknown[];
+  /** The column of the time: `OPEN_TIME` where nothing is asked that was acknowledged. */
+  readonly time: string;
+}
+
+function conditions(direction: Direction, query: MessageQuery): Conditions {
+  const time = direction === 'out' && isOpenOnly(query) ? OPEN_TIME : TIME[direction];
   const where: string[] = [];
   const values: unknown[] = [];
   const add = (text: (place: string) => string, value: unknown) => {
@@ -108,8 +121,8 @@ function conditions(direction: Direction, query: MessageQuery): { where: string[
   };
   const equal = (column: string, value: string | null) =>
     value !== null && add((place) => `${column} = ${place}`, value);
-  if (query.from) add((place) => `${TIME[direction]} >= ${place}`, query.from);
-  if (query.to) add((place) => `${TIME[direction]} < ${place}`, query.to);
+  if (query.from) add((place) => `${time} >= ${place}`, query.from);
+  if (query.to) add((place) => `${time} < ${place}`, query.to);
   equal('m.message_type', query.type);
   equal('m.control_id', query.controlId);
   equal('m.mrn', query.mrn);
@@ -117,23 +130,26 @@ function conditions(direction: Direction, query: MessageQuery): { where: string[
   if (direction === 'out') {
     equal('m.destination', query.destination);
     equal('m.lane', query.lane);
-    if (query.status.length > 0) add((place) => `m.state = ANY(${place}::text[])`, query.status);
-    if (query.status.length > 0 && !query.status.includes('acknowledged'))
-      where.push(`m.state <> 'acknowledged'`);
+    const state = time === OPEN_TIME ? 'u.state' : 'm.state';
+    if (query.status.length > 0) add((place) => `${state} = ANY(${place}::text[])`, query.status);
   } else equal(IN_SENDER, query.sender);
   if (direction === 'in' && query.status.length > 0) {
     where.push(`(${query.status.map((one) => STATUS.in[one] ?? 'false').join(' OR ')})`);
   }
   const reason = direction === 'in' ? `(${IN_REASON})` : 'm.last_error';
-  if (query.reason !== null || query.errorClass !== null)
-    where.push(direction === 'in' ? `m.filing_outcome <> 'filed'` : `m.state <> 'acknowledged'`);
+  if (direction === 'in' && (query.reason !== null || query.errorClass !== null))
+    where.push(`m.filing_outcome <> 'filed'`);
   if (query.reason === 'none') where.push(`${reason} IS NULL`);
   else equal(reason, query.reason);
   if (query.errorClass !== null) {
     const patterns = CLASS_PATTERNS[query.errorClass as ErrorClass][direction];
     add((place) => `${reason} LIKE ANY(${place}::text[])`, patterns);
   }
-  return { where, values };
+  return { where, values, time };
 }
+
+/** A reason is asked of what did not end well, whatever states are named beside. */
+const isOpenOnly = ({ status, reason, errorClass }: MessageQuery) =>
+  (status.length > 0 && !status.includes('acknowledged')) || reason !== null || errorClass !== null;
 
 const whereText = (where: readonly string[]) => (where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`);

@@ -103,7 +103,8 @@ const START_AHEAD: Statement = {
   name: 'hl7-outbound-start-ahead',
   text: `UPDATE hl7_outbound m SET attempts = attempts + 1, sent_at = clock_timestamp()
     FROM unnest($1::text[]) AS asked(lane)
-    JOIN outbox o ON o.lane = asked.lane AND o.state IN ('waiting', 'running') AND (o.state = 'running' AND o.runner = $2::int) IS TRUE
+    CROSS JOIN LATERAL (SELECT h.payload FROM outbox h WHERE h.lane = asked.lane AND h.state IN ('waiting', 'running')
+      AND (h.state = 'running' AND h.runner = $2::int) IS TRUE LIMIT 1) AS o
     WHERE m.id = (o.payload ->> 'messageId')::uuid AND (m.state = 'waiting') IS TRUE
       AND NOT EXISTS (SELECT 1 FROM hl7_lane_hold h WHERE h.lane = asked.lane)
       AND NOT EXISTS (SELECT 1 FROM hl7_destination d WHERE d.destination = m.destination)

@@ -320,8 +320,8 @@ const REPLAYED: Statement = {
 const STATE: Statement = {
   name: 'hl7-outbound-state',
   text: `SELECT count(*)::int AS waiting, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest_s,
-      (SELECT max(acked_at) FROM hl7_outbound) AS acked_at
-    FROM hl7_outbound WHERE state = 'waiting'`,
+      (SELECT max(ended_at) FROM hl7_attempt WHERE error IS NULL) AS acked_at
+    FROM hl7_unacknowledged WHERE state = 'waiting'`,
 };
 const HOLD_LANE: Statement = {
   name: 'hl7-outbound-hold-lane',
@@ -330,10 +330,10 @@ const HOLD_LANE: Statement = {
 };
 const UNSIGNED_WAITING: Statement = {
   name: 'hl7-outbound-unsigned-waiting',
-  text: `SELECT id, destination, report_id AS "reportId" FROM hl7_outbound
+  text: `SELECT id, destination, report_id AS "reportId" FROM hl7_unacknowledged
       WHERE state = 'waiting' AND patient_id = $1 AND result_status IN ('P', 'R', 'A', 'M')
     UNION
-    SELECT id, destination, report_id FROM hl7_outbound
+    SELECT id, destination, report_id FROM hl7_unacknowledged
       WHERE state = 'waiting' AND accession <> '' AND accession = ANY($2) AND result_status IN ('P', 'R', 'A', 'M')`,
 };
 const LOCK_FINALS: Statement = {
