@@ -18,6 +18,7 @@ import { Access1763700000017 } from './0017-access.ts';
 import { Compartments1763700000018 } from './0018-compartments.ts';
 import { Audit1763700000019 } from './0019-audit.ts';
 import { MainDate1763700000021 } from './0021-main-date.ts';
+import { AuditSortIn1763700000025 } from './0025-audit-sort-in.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -41,4 +42,5 @@ export const MIGRATIONS = [
   Compartments1763700000018,
   Audit1763700000019,
   MainDate1763700000021,
+  AuditSortIn1763700000025,
 ] as const;

@@ -1,8 +1,8 @@
 import type { AccessContext } from '../access-context.ts';
 import { type Build, newBuild } from './build-filter.ts';
 import type { EntryStatistics } from './entry-statistics.ts';
-import { findRows, type Way } from './find-rows.ts';
-import type { SearchQuery, TypeSearch } from './search-query.ts';
+import { findRows, isSelective, type Way } from './find-rows.ts';
+import type { Filter, SearchQuery, TypeSearch } from './search-query.ts';
 import { checkKey, printedKey, type SortKey, sortKey, type Walk } from './sort-key.ts';
 
 export interface BuiltSql {
@@ -43,7 +43,16 @@ export function buildPage(
   query: SearchQuery,
   access: AccessContext,
   base: string,
-  { heads = [], statistics = null }: PageOptions = {},
+  options: PageOptions = {},
+): BuiltSql {
+  return buildInTwo(query, access, base, options) ?? buildAtOnce(query, access, base, options);
+}
+
+function buildAtOnce(
+  query: SearchQuery,
+  access: AccessContext,
+  base: string,
+  { heads = [], statistics = null }: PageOptions,
 ): BuiltSql {
   const build = newBuild(access, base);
   const page: Page = {
@@ -65,8 +74,7 @@ export function buildPage(
     parts.length === 1
       ? parts[0]
       : `SELECT * FROM (${parts.map((part) => `(${part})`).join(' UNION ALL ')}) parts`;
-  const cursor = keys.map((key, at) => `${printedKey(`k${at}`, key.cast)} AS c${at}`);
-  const columns = [...COLUMNS, ...cursor, ...refs(heads, build)].join(', ');
+  const columns = columnsOfPage(keys, heads, build);
   const order = orderBy(keys, query);
   const sets = page.sets.length === 0 ? '' : `WITH ${page.sets.join(', ')} `;
   return {
@@ -75,6 +83,65 @@ export function buildPage(
     steady,
   };
 }
+
+/** Of so many times the rows wanted the dear condition is asked first. */
+const ASKED_FIRST = 2;
+
+/**
+ * The page where part of the caller's access is dear to ask of a row (`AccessContext.late`) and all rows are collected: it is asked of the first rows in the order of the page, one after the other until the
+ * page is full. Only when too few of those may be seen is it asked of all. null: rows are not found that way, or others than the page's own enter the search.
+ */
+function buildInTwo(
+  query: SearchQuery,
+  { late }: AccessContext,
+  base: string,
+  { heads = [], statistics = null }: PageOptions,
+): BuiltSql | null {
+  const [search, ...others] = query.searches;
+  if (!late || !search || others.length > 0 || !search.filters.every(asksRowAlone)) return null;
+  // Few rows are asked sooner than the other way is prepared.
+  if (search.filters.some(isSelective)) return null;
+  const build = newBuild(late.before, base);
+  const dear = late.condition(search.type, 'search', 'r', build.parameters);
+  if (dear === null) return null;
+  const limit = `(SELECT ${build.parameters.add(query.count + 1, 'int')})`;
+  const many = `(SELECT ${build.parameters.add(ASKED_FIRST * (query.count + 1), 'int')})`;
+  const page: Page = { query, build, sets: [], limit };
+  const asked = { filters: search.filters, limit: query.count + 1, statistics };
+  const [way, ...more] = findRows({ type: search.type, alias: 'r', base }, asked, build, page.sets);
+  if (way?.how !== 'collect' || more.length > 0) return null;
+  const keys = keysOf(query, search.type);
+  const order = orderBy(keys, query);
+  const rows = (where: string) =>
+    cut(`SELECT ${carried(keys, build)} FROM resource r WHERE ${where} OFFSET 0`, keys, page, true);
+  const sets = [
+    `first_rows AS MATERIALIZED (${rows(`${way.gate} AND ${way.where}`)} ORDER BY ${order} LIMIT ${many})`,
+    `kept AS MATERIALIZED (SELECT * FROM (SELECT * FROM first_rows ORDER BY ${order} OFFSET 0) r WHERE ${dear} LIMIT ${limit})`,
+    `short AS MATERIALIZED (SELECT (SELECT count(*) FROM first_rows) = ${many} AND (SELECT count(*) FROM kept) < ${limit} AS yes)`,
+  ];
+  const all = rows(`(SELECT yes FROM short) AND ${way.gate} AND ${way.where} AND (${dear})`);
+  return {
+    text: `WITH ${[...page.sets, ...sets].join(', ')} SELECT ${columnsOfPage(keys, heads, build)}
+      FROM (SELECT * FROM kept WHERE NOT (SELECT yes FROM short) UNION ALL (${all})) page ORDER BY ${order} LIMIT ${limit}`,
+    values: build.parameters.values,
+    steady: true,
+  };
+}
+
+/** No other resource enters the condition, whose access would have to be asked in full. */
+const asksRowAlone = (filter: Filter): boolean => {
+  if (filter.kind === 'any') return filter.of.every(asksRowAlone);
+  if (filter.kind === 'not') return asksRowAlone(filter.filter);
+  return filter.kind === 'value' || filter.kind === 'present';
+};
+
+/** What a page gives of each row: the columns, its sort values for the cursor, its references for the includes. */
+const columnsOfPage = (keys: readonly SortKey[], heads: readonly string[], build: Build): string =>
+  [
+    ...COLUMNS,
+    ...keys.map((key, at) => `${printedKey(`k${at}`, key.cast)} AS c${at}`),
+    ...refs(heads, build),
+  ].join(', ');
 
 /** Column `refs`: the row's entries that begin with one of the heads. */
 export function refs(heads: readonly string[], build: Build): string[] {
