@@ -21,6 +21,7 @@ import { MainDate1763700000021 } from './0021-main-date.ts';
 import { MainDateIndex1763700000022 } from './0022-main-date-index.ts';
 import { ResourceLabels1763700000023 } from './0023-resource-labels.ts';
 import { Hl7Unacknowledged1763700000024 } from './0024-hl7-unacknowledged.ts';
+import { AuditSortIn1763700000025 } from './0025-audit-sort-in.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -47,4 +48,5 @@ export const MIGRATIONS = [
   MainDateIndex1763700000022,
   ResourceLabels1763700000023,
   Hl7Unacknowledged1763700000024,
+  AuditSortIn1763700000025,
 ] as const;

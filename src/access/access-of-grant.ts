@@ -1,5 +1,14 @@
 import type { AccessContext, AccessInteraction, Granted } from '../fhir/access-context.ts';
-import { type AccessExtent, type AccessRule, admits, extentOf, ruleToSql } from '../fhir/access-rule.ts';
+import {
+  type AccessExtent,
+  type AccessRule,
+  ALL,
+  admits,
+  dearPart,
+  extentOf,
+  ruleToSql,
+} from '../fhir/access-rule.ts';
+import type { SqlParameters } from '../fhir/sql-parameters.ts';
 import { type Roles, readRoles } from './predicate/read-roles.ts';
 import { rightsFor, ruleOf, writeRuleOf } from './predicate/rules-of-grant.ts';
 
@@ -22,13 +31,11 @@ export function accessRules(roles: Roles = readRoles()): (grant: Granted) => Acc
       }
       return found;
     };
-    return {
+    const context: AccessContext = {
       grant,
       allows: (type, interaction) => of(type, interaction).rule.kind !== 'none',
-      condition: (type, interaction, alias, parameters) => {
-        const { rule } = of(type, interaction);
-        return rule.kind === 'all' ? null : ruleToSql(rule, alias, parameters);
-      },
+      condition: (type, interaction, alias, parameters) =>
+        conditionOf(of(type, interaction).rule, alias, parameters),
       admits: (type, interaction, id, entries) =>
         admits(writeRuleOf(grant, roles, type, interaction), id, entries),
       shows: (type, id, entries) => admits(of(type, 'read').rule, id, entries),
@@ -38,5 +45,26 @@ export function accessRules(roles: Roles = readRoles()): (grant: Granted) => Acc
         return rights === 'all' || rights.some(({ relabels }) => relabels);
       }),
     };
+    return { ...context, late: lateOf(context, (type, interaction) => of(type, interaction).rule) };
+  };
+}
+
+const conditionOf = (rule: AccessRule, alias: string, parameters: SqlParameters): string | null =>
+  rule.kind === 'all' ? null : ruleToSql(rule, alias, parameters);
+
+function lateOf(
+  context: AccessContext,
+  ruleFor: (type: string, interaction: AccessInteraction) => AccessRule,
+): NonNullable<AccessContext['late']> {
+  return {
+    before: {
+      ...context,
+      condition: (type, interaction, alias, parameters) => {
+        const rule = ruleFor(type, interaction);
+        return conditionOf(dearPart(rule)?.rest ?? rule, alias, parameters);
+      },
+    },
+    condition: (type, interaction, alias, parameters) =>
+      conditionOf(dearPart(ruleFor(type, interaction))?.dear ?? ALL, alias, parameters),
   };
 }

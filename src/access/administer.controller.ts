@@ -1,13 +1,12 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { Failure } from '../kernel/errors.ts';
-import { administers, ROLES, type Role } from './grant.ts';
+import { administers } from './grant.ts';
 import { SIGNING_KEY } from './injection.ts';
 import { Revocations } from './oauth/revocations.ts';
-import { isFhirUser } from './outside/read-claims.ts';
 import { AccountStore } from './people/account.store.ts';
-import { PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN } from './people/password.ts';
 import { SessionStore } from './people/session.store.ts';
+import { readAccount } from './read-account.ts';
 import { ClientStore } from './registration/client.store.ts';
 import type { SigningKeys } from './signing-key.ts';
 
@@ -87,28 +86,3 @@ export function demandAdministrator({ grant }: FastifyRequest): void {
       'This needs a token with the role administrator, or that of the local client.',
     );
 }
-
-function readAccount(name: string, body: unknown) {
-  const { password, roles, fhirUser } = (body ?? {}) as Record<string, unknown>;
-  const isRole = (role: unknown) => (ROLES as readonly unknown[]).includes(role);
-  if (!/^[A-Za-z0-9._@-]{1,100}$/.test(name))
-    throw invalid('The name of an account has letters, digits and . _ @ - only.');
-  if (
-    typeof password !== 'string' ||
-    password.length < PASSWORD_CHARS_MIN ||
-    password.length > PASSWORD_CHARS_MAX
-  )
-    throw invalid(`password must have ${PASSWORD_CHARS_MIN} to ${PASSWORD_CHARS_MAX} characters.`);
-  if (!Array.isArray(roles) || !roles.every(isRole))
-    throw invalid(`roles must be a list out of ${ROLES.join(', ')}.`);
-  if (fhirUser !== undefined && !isFhirUser(fhirUser))
-    throw invalid('fhirUser must read like Practitioner/1.');
-  return {
-    name: name.toLowerCase(),
-    password,
-    roles: roles as Role[],
-    ...(fhirUser === undefined ? {} : { fhirUser: String(fhirUser) }),
-  };
-}
-
-const invalid = (text: string) => new Failure('http.bad-request', text);

@@ -34,39 +34,68 @@ export function auditRequests(
   database: Pick<Database, 'audit'>,
   patientsOf: PatientsOfStudies,
 ): void {
-  fastify.addHook('onRequest', (request: Audited, _reply, next) => {
+  fastify.addHook('onRequest', (request: Audited, reply, next) => {
+    const { audit } = database;
+    // An event stream stays open and hands in nothing more.
+    if (audit && !STREAM.test(request.url)) {
+      audit.awaited = (audit.awaited ?? 0) + 1;
+      reply.raw.once('close', () => {
+        audit.awaited = (audit.awaited ?? 1) - 1;
+      });
+    }
     request.acting = { actor: () => actorOf(request), written: 0, shown: [], ended: false };
     next();
   });
   // Behind the reading of the body, which loses the context of the hooks before it.
   fastify.addHook('preValidation', (request: Audited, _reply, next) => {
-    if (request.acting) actAs(request.acting, next);
-    else next();
-  });
-  // The one answer that never passes `onSend`.
-  fastify.addHook('preHandler', (request, _reply, next) => {
+    const go = () => (request.acting ? actAs(request.acting, next) : next());
+    // The one answer that never passes `onSend`.
     const described = STREAM.test(request.url) ? describeRequest(request.method, request.url) : null;
-    if (!described || !database.audit) return next();
+    if (!described || !database.audit) return go();
     const entry = { ...described, outcome: 0, status: 200, actor: actorOf(request) } as const;
-    database.audit.record(entry).then(() => next(), next);
+    database.audit.record(entry).then(go, next);
   });
-  fastify.addHook('onSend', async (request: Audited, reply, payload) => {
-    const acting = request.acting;
-    const entry = acting && entryOf(request, reply, acting, payload);
-    if (!acting || !entry) return payload;
+  fastify.addHook('onSend', (request: Audited, reply, payload, done: Sent) => {
+    const { acting } = request;
+    let stored: Promise<void> | null;
     try {
-      const studies = entry.studies.length > 0 ? await patientsOf(entry.studies) : [];
-      for (const patient of studies) entry.patients.add(patient);
-      await database.audit?.record({ ...entry.about, patients: [...entry.patients], actor: acting.actor() });
-      return payload;
-    } catch {
-      // What has failed already shows nothing, and says better what is wrong.
-      return reply.statusCode >= 500 ? payload : refuse(reply, payload, request.url);
-    } finally {
-      acting.ended = true;
+      stored = acting && database.audit ? recorded(request, reply, acting, payload) : null;
+    } catch (error) {
+      return done(error as Error);
     }
+    if (!acting || !stored) return done(null, payload);
+    const end = (given: unknown) => {
+      acting.ended = true;
+      done(null, given);
+    };
+    stored.then(
+      () => end(payload),
+      // What has failed already shows nothing, and says better what is wrong.
+      () => end(reply.statusCode >= 500 ? payload : refuse(reply, payload, request.url)),
+    );
   });
+
+  /** Null: nothing of this answer is recorded here. */
+  function recorded(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    acting: Acting,
+    payload: unknown,
+  ): Promise<void> | null {
+    const found = entryOf(request, reply, acting, payload);
+    const { audit } = database;
+    if (!found || !audit) return null;
+    const { about, patients, studies } = found;
+    const record = () => audit.record({ ...about, patients: [...patients], actor: acting.actor() });
+    if (studies.length === 0) return record();
+    return patientsOf(studies).then((more) => {
+      for (const patient of more) patients.add(patient);
+      return record();
+    });
+  }
 }
+
+type Sent = (error: Error | null, payload?: unknown) => void;
 
 const STREAM = /^\/worklist\/api\/events(\?|$)/;
 

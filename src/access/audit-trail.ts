@@ -1,13 +1,12 @@
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AuditEntry, AuditSink } from '../database/audit-sink.ts';
-import type { Database, Transaction } from '../database/database.ts';
+import type { Database, SqlApart, Transaction } from '../database/database.ts';
 import { actingNow } from '../kernel/acting.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Failure } from '../kernel/errors.ts';
 import { type ActedEntry, AuditChain } from './audit/audit-chain.ts';
-import { insertRow, insertRowLater, startSegment } from './audit/audit-event.store.ts';
+import { insertRow, insertRowLater, sortInKeys, startSegment } from './audit/audit-event.store.ts';
 import type { AuditRow } from './audit/audit-row.ts';
 import { closeDeadSegments, SegmentLock } from './audit/close-segments.ts';
 
@@ -15,12 +14,14 @@ import { closeDeadSegments, SegmentLock } from './audit/close-segments.ts';
 export const GROUP_ENTRIES_MAX = 500;
 /** Answers that wait for their audit row. More would only wait longer: they are refused at once. */
 export const WAITING_ENTRIES_MAX = 5_000;
-/**
- * How long the first of the next group waits for the others, behind a group of so many. Two commits at once were tried: the groups were smaller, and
- * what a commit costs the processor weighed more than the time that was won.
- */
+/** Groups that are committed beside each other, each on a connection that nobody else uses. A third only made the groups smaller. */
+export const COMMITS_AT_ONCE = 2;
+/** A group of half of those who are being answered is worth a commit: while it is under way the other half is answered. */
+const SHARE_OF_AWAITED = 0.5;
+/** The first of a group waits no longer for the others. */
 export const GATHER_MS = 2;
-const GATHERED_MIN = 8;
+/** Rows of this process after which their keys are sorted into the index: searches look through those that wait one by one. */
+export const SORTED_IN_ROWS = 1_000;
 /** Holes that one row speaks of. */
 const VOIDS_PER_ROW_MAX = 100;
 
@@ -35,11 +36,17 @@ interface Waiting extends ActedEntry {
  * fails what it was about.
  */
 export class AuditTrail implements AuditSink<Transaction> {
+  awaited = 0;
   private waiting: Waiting[] = [];
-  private busy = false;
+  private underWay = 0;
+  /** `work` is about to be called. */
+  private woken = false;
+  private patience: NodeJS.Timeout | null = null;
+  private sortedIn = 0;
 
   private constructor(
     private readonly database: Database,
+    private readonly connections: SqlApart,
     private readonly chain: AuditChain,
     private readonly lock: SegmentLock,
     private readonly log: Logger,
@@ -50,7 +57,13 @@ export class AuditTrail implements AuditSink<Transaction> {
     const about = { at: clock.now(), host: hostname().slice(0, 255), process: process.pid };
     const segment = await startSegment(database, about);
     const lock = await SegmentLock.take(database, segment);
-    const trail = new AuditTrail(database, new AuditChain(segment, clock), lock, log);
+    const trail = new AuditTrail(
+      database,
+      database.apart(COMMITS_AT_ONCE),
+      new AuditChain(segment, clock),
+      lock,
+      log,
+    );
     await trail.record({ kind: 'chain', interaction: 'start', action: 'E', outcome: 0 });
     await closeDeadSegments(database, lock, segment, (tx, entry) => trail.append(tx, [entry]));
     return trail;
@@ -62,15 +75,11 @@ export class AuditTrail implements AuditSink<Transaction> {
 
   record(entry: AuditEntry): Promise<void> {
     if (this.waiting.length >= WAITING_ENTRIES_MAX) return Promise.reject(unavailable());
-    const actor = actingNow()?.actor() ?? null;
+    const actor = entry.actor ? null : (actingNow()?.actor() ?? null);
     const stored = new Promise<void>((resolve, reject) => {
       this.waiting.push({ entry, actor, resolve, reject });
     });
-    if (!this.busy) {
-      this.busy = true;
-      // What else comes in this turn of the event loop goes along.
-      setImmediate(() => void this.work());
-    }
+    this.look();
     return stored;
   }
 
@@ -84,8 +93,9 @@ export class AuditTrail implements AuditSink<Transaction> {
   }
 
   /** Gives back the lock that said that the chain is written to. */
-  release(): Promise<void> {
-    return this.lock.release();
+  async release(): Promise<void> {
+    await this.lock.release();
+    await this.connections.end().catch(() => undefined);
   }
 
   private async append(tx: Transaction, entries: readonly AuditEntry[]): Promise<AuditRow> {
@@ -94,17 +104,44 @@ export class AuditTrail implements AuditSink<Transaction> {
     // Also where the commit is in doubt: a row that is there after all does no harm to what is said of its place.
     tx.afterRollback(() => this.chain.lost(row));
     await insertRowLater(tx, row);
+    this.sortIn();
     return row;
   }
 
-  private async work(): Promise<void> {
-    while (this.waiting.length > 0) {
-      const group = this.waiting.splice(0, GROUP_ENTRIES_MAX);
-      await this.commit(group);
-      // Many that were answered together ask again together: a moment's patience makes their next group one.
-      if (group.length >= GATHERED_MIN) await sleep(GATHER_MS);
-    }
-    this.busy = false;
+  /** Begins the next group, when it is large enough or its first has waited long enough. */
+  private look(): void {
+    if (this.woken || this.waiting.length === 0 || this.underWay >= COMMITS_AT_ONCE) return;
+    if (this.waiting.length >= this.awaited * SHARE_OF_AWAITED) this.wake();
+    else this.patience ??= setTimeout(() => this.wake(), GATHER_MS);
+  }
+
+  /** What else comes in this turn of the event loop goes along. */
+  private wake(): void {
+    if (this.patience) clearTimeout(this.patience);
+    this.patience = null;
+    this.woken = true;
+    setImmediate(() => this.work());
+  }
+
+  private work(): void {
+    this.woken = false;
+    if (this.waiting.length === 0 || this.underWay >= COMMITS_AT_ONCE) return;
+    const group = this.waiting.splice(0, GROUP_ENTRIES_MAX);
+    this.underWay += 1;
+    void this.commit(group).then(() => {
+      this.underWay -= 1;
+      this.sortIn();
+      this.look();
+    });
+  }
+
+  private sortIn(): void {
+    if (this.chain.length < this.sortedIn + SORTED_IN_ROWS) return;
+    // The next time is counted from here even when this one fails: PostgreSQL sorts in by itself when the list is too long.
+    this.sortedIn = this.chain.length;
+    sortInKeys(this.database).catch((error: unknown) =>
+      this.log.warn({ code: (error as { code?: unknown }).code }, 'keys of the audit were not sorted in'),
+    );
   }
 
   private async commit(group: readonly Waiting[]): Promise<void> {
@@ -113,7 +150,7 @@ export class AuditTrail implements AuditSink<Transaction> {
       voids.length > 0 ? [...group, { entry: voidEntry(voids), actor: null }] : group,
     );
     try {
-      await insertRow(this.database, row);
+      await insertRow(this.connections, row);
       for (const { resolve } of group) resolve();
     } catch (cause) {
       this.chain.lost(row);

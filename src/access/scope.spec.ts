@@ -100,6 +100,9 @@ describe('what is granted of what is wanted', () => {
       'system/Observation.rs?status=final&category=imaging',
     ],
     ['system/Observation.r system/Observation.s', 'system/*.cruds', 'system/Observation.rs'],
+    ['system/AuditEvent.rs', 'system/*.cruds', ''],
+    ['system/*.rs', 'system/AuditEvent.rs', ''],
+    ['user/*.rs user/AuditEvent.rs', 'user/*.cruds user/AuditEvent.rs', 'user/*.rs user/AuditEvent.rs'],
     ['', 'system/*.cruds', ''],
     ['system/*.cruds', '', ''],
   ])('of "%s" within "%s": "%s"', (wanted, allowed, granted) => {

@@ -101,14 +101,19 @@ export function permits(scopes: readonly Scope[], type: string, permission: Perm
   );
 }
 
-/** What of `wanted` is within `allowed`: never more than both say. Types, letters and queries are cut to what the two have in common. */
+/**
+ * What of `wanted` is within `allowed`: never more than both say. Types, letters and queries are cut to what the two have in common. `*` is not AuditEvent, on either side: who may
+ * have all other types may not therefore look into the audit.
+ */
 export function narrow(wanted: readonly Scope[], allowed: readonly Scope[]): Scope[] {
   const common = wanted.flatMap((one) => allowed.flatMap((other) => both(one, other) ?? []));
   return joined(common);
 }
 
 function both(a: Scope, b: Scope): Scope | null {
-  if (a.context !== b.context || (a.type !== '*' && b.type !== '*' && a.type !== b.type)) return null;
+  if (a.context !== b.context) return null;
+  if (a.type !== b.type && ((a.type !== '*' && b.type !== '*') || [a.type, b.type].includes('AuditEvent')))
+    return null;
   const permissions = new Set([...a.permissions].filter((one) => b.permissions.has(one)));
   if (permissions.size === 0) return null;
   const { context } = a;

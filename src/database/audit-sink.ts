@@ -45,6 +45,8 @@ export interface AuditEntry {
  * Where audit entries go; `Transaction` is that of the database. `access/audit` gives the database one of these when the server audits; without it nothing is kept.
  */
 export interface AuditSink<Transaction> {
+  /** Requests that are being answered and will hand in an entry; kept by who serves them. It says how many are worth waiting for. */
+  awaited?: number;
   /** Resolves once the entry is committed. Throws `audit.unavailable`: then what was to be told must not be told. */
   record(entry: AuditEntry): Promise<void>;
   /** The entries commit with the transaction, or not at all. No round trip of their own. */

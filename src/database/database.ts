@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { ClientConfig, Pool, PoolClient } from 'pg';
+import pg, { type ClientConfig, type Pool, type PoolClient, type PoolConfig } from 'pg';
 import { DataSource } from 'typeorm';
 import { Failure } from '../kernel/errors.ts';
 import type { AuditSink } from './audit-sink.ts';
@@ -20,6 +20,11 @@ export interface Statement {
 /** Where statements run: the pool (each on its own) or one transaction. */
 export interface Sql {
   run<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+/** Statements on connections of their own; `end` closes them when nothing runs any more. */
+export interface SqlApart extends Sql {
+  end(): Promise<void>;
 }
 
 export interface Transaction extends Sql {
@@ -67,22 +72,20 @@ export class Database implements Sql {
     this.pool = (dataSource.driver as unknown as { master: Pool }).master;
   }
 
-  async run<Row>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
-    const client = await asked(this.pool.connect());
-    client.on('error', ignore);
-    const { timeoutMs } = statement;
-    const watch = timeoutMs === undefined ? null : stopAfter(this.pool, client, timeoutMs);
-    let lost: Error | undefined;
-    try {
-      const rows = await asked(sent(client, [{ statement, values }]));
-      return rows as Row[];
-    } catch (error) {
-      if (isFailure(error)) lost = error;
-      throw error;
-    } finally {
-      client.off('error', ignore);
-      client.release(watch?.end() ? true : lost);
-    }
+  run<Row>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    return runOn(this.pool, statement, values);
+  }
+
+  /** Connections that nobody else uses, opened when they are needed: what runs there waits for no search that holds the pool. */
+  apart(connections: number): SqlApart {
+    const { options } = this.pool as unknown as { options: PoolConfig };
+    // `pg` hides the password from whoever copies its options.
+    const pool = new pg.Pool({ ...options, password: options.password, max: connections });
+    pool.on('error', ignore);
+    return {
+      run: (statement, values = []) => runOn(pool, statement, values),
+      end: () => pool.end(),
+    };
   }
 
   /** For a connection outside the pool (LISTEN, advisory locks that live as long as the process). */
@@ -113,6 +116,24 @@ export class Database implements Sql {
       if (committed) for (const call of ends.committed) call();
       else for (const call of ends.rolledBack) call(open.committing && lost !== undefined);
     }
+  }
+}
+
+async function runOn<Row>(pool: Pool, statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+  const client = await asked(pool.connect());
+  client.on('error', ignore);
+  const { timeoutMs } = statement;
+  const watch = timeoutMs === undefined ? null : stopAfter(pool, client, timeoutMs);
+  let lost: Error | undefined;
+  try {
+    const rows = await asked(sent(client, [{ statement, values }]));
+    return rows as Row[];
+  } catch (error) {
+    if (isFailure(error)) lost = error;
+    throw error;
+  } finally {
+    client.off('error', ignore);
+    client.release(watch?.end() ? true : lost);
   }
 }
 

@@ -66,6 +66,10 @@ const handOver = (role: string): string => `
     role name := ${pg.escapeLiteral(role)};
   BEGIN
     PERFORM pg_advisory_xact_lock(${HAND_OVER_LOCK});
+    -- First: only a superuser may give a table to who may make none.
+    IF NOT has_schema_privilege(role, current_schema(), 'CREATE') THEN
+      EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', current_schema(), role);
+    END IF;
     FOR one IN SELECT c.oid::regclass AS name, c.relname LIKE 'audit\\_%' AND c.relname <> 'audit_export' AS kept
       FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
         AND pg_get_userbyid(c.relowner) <> CASE WHEN c.relname LIKE 'audit\\_%' AND c.relname <> 'audit_export' THEN current_user ELSE role END
@@ -88,9 +92,6 @@ const handOver = (role: string): string => `
     LOOP
       EXECUTE format('GRANT USAGE, SELECT ON SEQUENCE %s TO %I', one.name, role);
     END LOOP;
-    IF NOT has_schema_privilege(role, current_schema(), 'CREATE') THEN
-      EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', current_schema(), role);
-    END IF;
   END $do$`;
 
 /** Any number that nothing else in the database locks. */

@@ -28,6 +28,14 @@ export interface AccessContext {
   shows?(type: string, id: string, entries: ReadonlySet<string>): boolean;
   /** How much of the type the condition leaves. Left out: not known. */
   extent?(type: string, interaction: AccessInteraction): AccessExtent;
+  /**
+   * The rights in two, for a page that has collected many rows and shows few: `before` without the condition that is dear to ask of a row, and that condition (null: there is none). Whoever
+   * uses the one must ask the other of every row that is shown or counted. Left out: nothing is dear.
+   */
+  readonly late?: {
+    readonly before: AccessContext;
+    readonly condition: AccessContext['condition'];
+  };
   /** May the caller take security labels off? Left out: yes, as far as writing the resource goes. */
   readonly relabels?: boolean;
   /** What the token check found, for work that goes on after the answer. Absent: the server itself. */

@@ -131,7 +131,7 @@ function plainCalls(endpoint: URL, payload: string | null, notified: readonly No
 }
 
 /** What went out, or what its ids stand for. */
-const textsOf = ({ focus, context }: NotifiedEvent): string[] =>
+export const textsOf = ({ focus, context }: NotifiedEvent): string[] =>
   [focus, ...context].flatMap((carried) => carried?.json ?? []);
 
 interface Call {

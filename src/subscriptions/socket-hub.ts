@@ -4,12 +4,13 @@ import type { Subscription } from '@medplum/fhirtypes';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { ResourceStore } from '../fhir/resource-store.ts';
+import { SERVER_CLIENT } from '../kernel/acting.ts';
 import { isTopicBased } from './backport.ts';
 import { readChannel } from './channel/read-channel.ts';
 import { gatherEvents } from './gather-events.ts';
 import { knownTopics } from './known-topics.ts';
 import { ListenForEvents } from './listen-for-events.ts';
-import type { HookSettings } from './notify-host.ts';
+import { type HookSettings, textsOf } from './notify-host.ts';
 import { sha256 } from './operations.ts';
 import { accessOfSubscriber } from './subscriber-access.ts';
 import type { SubscriptionStore } from './subscription.store.ts';
@@ -44,6 +45,8 @@ interface Binding {
 
 interface Client {
   readonly socket: WebSocket;
+  /** For the audit: who was told of somebody's resources. */
+  readonly address: string;
   /** Subscriptions that its tokens allow. */
   readonly allowed: Set<string>;
   readonly bindings: Map<string, Binding>;
@@ -99,11 +102,19 @@ export class SocketHub {
       return;
     }
     const token = /^Bearer ([A-Za-z0-9_-]{43})$/.exec(request.headers.authorization ?? '')?.[1];
-    this.server.handleUpgrade(request, socket, head, (opened) => void this.welcome(opened, token));
+    const address = request.socket.remoteAddress ?? '';
+    this.server.handleUpgrade(request, socket, head, (opened) => void this.welcome(opened, address, token));
   }
 
-  private async welcome(socket: WebSocket, token: string | undefined): Promise<void> {
-    const client: Client = { socket, allowed: new Set(), bindings: new Map(), alive: true, refusals: 0 };
+  private async welcome(socket: WebSocket, address: string, token: string | undefined): Promise<void> {
+    const client: Client = {
+      socket,
+      address,
+      allowed: new Set(),
+      bindings: new Map(),
+      alive: true,
+      refusals: 0,
+    };
     this.clients.add(client);
     const patience = setTimeout(
       () => client.bindings.size === 0 && socket.close(1008, 'nothing was bound'),
@@ -157,7 +168,7 @@ export class SocketHub {
     await this.events.start((subscriptionId) => this.tell(subscriptionId));
     const { events } = await this.store.state(id);
     client.bindings.set(id, { id, told: events, looking: false, again: false });
-    if (found.topic) client.socket.send(await this.notification(found, 'handshake', [], events));
+    if (found.topic) client.socket.send((await this.notification(found, 'handshake', [], events)).text);
     else client.socket.send(`bound ${id}`);
     // An event that was written between the look at the number and the binding.
     this.tell(id);
@@ -184,9 +195,7 @@ export class SocketHub {
         if (!found) break;
         if (client.socket.bufferedAmount > SOCKET_BACKLOG_BYTES_MAX)
           return client.socket.close(1013, 'read faster');
-        if (found.topic)
-          for (const event of events)
-            client.socket.send(await this.notification(found, 'event-notification', [event], event.number));
+        if (found.topic) await this.sendEach(client, found, events);
         else client.socket.send(`ping ${binding.id}`);
         binding.told = events.at(-1)?.number ?? binding.told;
         if (events.length === EVENTS_AT_ONCE) binding.again = true;
@@ -202,6 +211,24 @@ export class SocketHub {
     }
   }
 
+  /** A message for each event, and before the first of them a record of whose resources they are: what cannot be recorded is not sent. */
+  private async sendEach(client: Client, found: LiveSocket, events: Events): Promise<void> {
+    const messages: Written[] = [];
+    for (const event of events)
+      messages.push(await this.notification(found, 'event-notification', [event], event.number));
+    await this.resources.record({
+      kind: 'hook',
+      interaction: 'event-notification',
+      action: 'R',
+      outcome: 0,
+      entity: `Subscription/${found.stored.id}`,
+      detail: 'websocket',
+      texts: messages.flatMap(({ texts }) => texts),
+      actor: { client: `${SERVER_CLIENT}/websocket`, address: client.address },
+    });
+    for (const { text } of messages) client.socket.send(text);
+  }
+
   private async live(id: string): Promise<LiveSocket | null> {
     const kept = await this.resources.read('Subscription', id);
     const stored = kept && !kept.deleted ? kept.parse<Subscription>() : null;
@@ -214,18 +241,19 @@ export class SocketHub {
   private async notification(
     { stored, topic }: LiveSocket,
     type: 'handshake' | 'event-notification',
-    events: Awaited<ReturnType<SubscriptionStore['events']>>,
+    events: Events,
     number: number,
-  ): Promise<string> {
+  ): Promise<Written> {
     const { content } = readChannel(stored, null, this.settings.baseUrl, this.settings.SUBSCRIPTION_HOSTS);
     const id = String(stored.id);
     const access = accessOfSubscriber(await this.store.state(id));
     const notified = await gatherEvents(this.resources, events, topic, content, access);
     const status = type === 'handshake' ? 'requested' : 'active';
-    return writeNotification(
+    const text = writeNotification(
       { type, subscriptionId: id, topic: topic?.url ?? null, status, content, events: number, notified },
       writerFor(this.resources.base),
     );
+    return { text, texts: notified.flatMap(textsOf) };
   }
 
   private pingAll(): void {
@@ -239,6 +267,14 @@ export class SocketHub {
 
 const isForUs = (request: IncomingMessage): boolean =>
   request.url?.split('?', 1)[0] === SOCKET_PATH && request.headers.upgrade?.toLowerCase() === 'websocket';
+
+type Events = Awaited<ReturnType<SubscriptionStore['events']>>;
+
+/** A message, and the FHIR JSON whose patients it tells of. */
+interface Written {
+  readonly text: string;
+  readonly texts: readonly string[];
+}
 
 interface LiveSocket {
   readonly stored: Subscription;

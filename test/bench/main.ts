@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { benchAccess } from './access.ts';
 import { benchAudit } from './audit.ts';
+import { benchAuditGrowth } from './audit-growth.ts';
 import { benchFhir } from './fhir.ts';
 import { benchGrowth } from './fhir-growth.ts';
 import { benchHl7 } from './hl7.ts';
@@ -20,6 +21,7 @@ const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
     return benchPipeline(Number(values.runs));
   },
   audit: benchAudit,
+  'audit-growth': benchAuditGrowth,
   access: benchAccess,
   fhir: benchFhir,
   growth: benchGrowth,

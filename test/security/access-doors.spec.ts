@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Consent } from '@medplum/fhirtypes';
+import type { Bundle, Consent } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { ANALYSIS_CODE } from '../../src/governance/analysis-task.ts';
@@ -209,20 +209,22 @@ describe('a WebSocket', () => {
   });
 });
 
+const denialOf = (patient: string): Consent => ({
+  resourceType: 'Consent',
+  id: `denied-${patient}`,
+  status: 'active',
+  scope: {
+    coding: [{ system: 'http://terminology.hl7.org/CodeSystem/consentscope', code: 'patient-privacy' }],
+  },
+  category: [{ coding: [{ system: 'http://loinc.org', code: '59284-0' }] }],
+  policyRule: { text: 'opt out' },
+  patient: { reference: `Patient/${patient}` },
+  provision: { type: 'deny' },
+});
+
 describe('consent and break-glass', () => {
   it('a patient who opts out is hidden from those who do not treat them, at once and at every door, and shown again', async () => {
-    const consent: Consent = {
-      resourceType: 'Consent',
-      id: 'door-consent',
-      status: 'active',
-      scope: {
-        coding: [{ system: 'http://terminology.hl7.org/CodeSystem/consentscope', code: 'patient-privacy' }],
-      },
-      category: [{ coding: [{ system: 'http://loinc.org', code: '59284-0' }] }],
-      policyRule: { text: 'opt out' },
-      patient: { reference: 'Patient/door-b' },
-      provision: { type: 'deny' },
-    };
+    const consent = denialOf('door-b');
     // An auditor reads Provenance; one is about the patient.
     await world.write({
       resourceType: 'Provenance',
@@ -242,6 +244,59 @@ describe('consent and break-glass', () => {
     expect((await clinician('GET', 'Provenance/door-prov')).status).toBe(200);
     await world.write({ ...consent, status: 'inactive' });
     expect(await seen()).toEqual(['Provenance/door-prov']);
+  });
+
+  it('a search that collects many rows shows each that may be seen once, also where the first of them may not', async () => {
+    const patient = (id: string) => world.write(person(`door-many-${id}`, 'Many'));
+    await Promise.all([patient('open'), patient('closed')]);
+    const sheet = { reference: 'DocumentReference/door-sheet' };
+    // Thirty of whom nobody is shown come first in the order of the page, then they take turns.
+    const idOf = (n: number) => `door-many-${String(n).padStart(2, '0')}`;
+    const isClosed = (n: number) => n < 30 || n % 2 === 0;
+    await world.all('POST', '', {
+      resourceType: 'Bundle',
+      type: 'transaction',
+      entry: Array.from({ length: 50 }, (_, n) => ({
+        request: { method: 'PUT', url: `Provenance/${idOf(n)}` },
+        resource: {
+          resourceType: 'Provenance',
+          id: idOf(n),
+          target: [{ reference: `Patient/door-many-${isClosed(n) ? 'closed' : 'open'}` }],
+          recorded: '2026-01-01T00:00:00Z',
+          agent: [{ who: { display: 'RIS' } }],
+          entity: [{ role: 'source', what: sheet }],
+        },
+      })),
+    });
+    const pages = async (query: string): Promise<string[]> => {
+      const shown: string[] = [];
+      const auditor = await world.as({ scope: 'user/*.rs', roles: ['auditor'] });
+      for (let path: string | undefined = `Provenance?entity=${sheet.reference}&${query}`; path; ) {
+        const answer: Awaited<ReturnType<Ask>> = await auditor('GET', path);
+        shown.push(...idsIn(answer));
+        const next = (answer.body as Bundle).link?.find(({ relation }) => relation === 'next')?.url;
+        path = next && `Provenance?${next.split('?')[1]}`;
+      }
+      return shown;
+    };
+    const ids = (fits: (n: number) => boolean) =>
+      Array.from({ length: 50 }, (_, n) => n)
+        .filter(fits)
+        .map((n) => `Provenance/${idOf(n)}`);
+    expect(await pages('_count=5&_sort=_id')).toEqual(ids(() => true));
+    await world.write(denialOf('door-many-closed'));
+    const open = ids((n) => !isClosed(n));
+    for (const query of [
+      '_count=3&_sort=_id',
+      '_count=5',
+      '_count=20',
+      '_count=100',
+      '_count=4&_sort=-_lastUpdated',
+    ])
+      expect((await pages(query)).sort(), query).toEqual(open);
+    const auditor = await world.as({ scope: 'user/*.rs', roles: ['auditor'] });
+    const counted = await auditor('GET', `Provenance?entity=${sheet.reference}&_total=accurate&_count=2`);
+    expect(counted.body.total).toBe(open.length);
   });
 
   it('$break-glass shows one patient’s restricted record, for people with the role, for a reason', async () => {

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabaseUrl } from '../database.ts';
 import { PrelimServer } from '../peers/prelim-server.ts';
@@ -29,9 +30,11 @@ const BOMBS: readonly (readonly [string, string])[] = [
 ];
 
 let server: PrelimServer;
+let url: string;
 beforeAll(async () => {
+  url = (await freshDatabaseUrl()).replace('@/', '@localhost/');
   server = await PrelimServer.start({
-    DATABASE_URL: (await freshDatabaseUrl()).replace('@/', '@localhost/'),
+    DATABASE_URL: url,
     LOG_LEVEL: 'debug',
   });
   await server.ask('PUT', '/fhir/Patient/p', {
@@ -94,8 +97,23 @@ async function worstWaitMs(work: () => Promise<unknown>): Promise<number> {
   return worst;
 }
 
-/** 50 ms on a machine that does nothing else. */
-const ANSWER_MS_MAX = 50 * 4;
+/** What §5 allows. A machine that others use too may be late by chance, but not so often: what costs more by itself is over in none of the tries. */
+const ANSWER_MS_MAX = 50;
+const LAG_MS_MAX = 100;
+const TRIES = 6;
+
+/** Milliseconds of the quickest of some tries; ends with the first that is within `within`. */
+async function quickest(within: number, work: () => Promise<number>): Promise<number> {
+  let best = Number.POSITIVE_INFINITY;
+  for (let n = 0; n < TRIES && best >= within; n++) best = Math.min(best, await work());
+  return best;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
 
 describe('T12 a pattern that never ends', () => {
   it('T12 a topic with fhirPathCriteria is refused when it is created, whatever the expression', async () => {
@@ -111,38 +129,89 @@ describe('T12 a pattern that never ends', () => {
   });
 
   it('T12 what could run the pattern elsewhere does not: the loop of the server goes on, and the write is as quick as ever', async () => {
-    const wait = await worstWaitMs(async () => {
-      await server.ask('POST', '/fhir/SearchParameter', searchParameter(`Patient.${BACKTRACKING}`));
-      await server.ask(
-        'PATCH',
-        '/fhir/Patient/p',
-        fhirpathPatch(`Patient.name.where(family.matches('^(a+)+$'))`),
-      );
-      await server.ask('GET', `/fhir/Patient?_filter=${encodeURIComponent(BACKTRACKING)}`);
-      const began = performance.now();
-      const put = { resourceType: 'Patient', id: 'q', name: [{ family: `${'a'.repeat(60)}!` }] };
-      expect((await server.ask('PUT', '/fhir/Patient/q', put)).status).toBe(201);
-      expect(performance.now() - began).toBeLessThan(1_000);
-    });
-    expect(wait).toBeLessThan(100 * 3);
+    const wait = await quickest(LAG_MS_MAX, () =>
+      worstWaitMs(async () => {
+        await server.ask('POST', '/fhir/SearchParameter', searchParameter(`Patient.${BACKTRACKING}`));
+        await server.ask(
+          'PATCH',
+          '/fhir/Patient/p',
+          fhirpathPatch(`Patient.name.where(family.matches('^(a+)+$'))`),
+        );
+        await server.ask('GET', `/fhir/Patient?_filter=${encodeURIComponent(BACKTRACKING)}`);
+        const began = performance.now();
+        const put = { resourceType: 'Patient', id: 'q', name: [{ family: `${'a'.repeat(60)}!` }] };
+        expect([200, 201]).toContain((await server.ask('PUT', '/fhir/Patient/q', put)).status);
+        expect(performance.now() - began).toBeLessThan(1_000);
+      }),
+    );
+    expect(wait).toBeLessThan(LAG_MS_MAX);
+  });
+
+  it('T12 with the refusal off, as if the topic had come by another way: it counts as none, and the loop goes on', async () => {
+    const basic = {
+      ...topic([
+        { url: 'resource', valueUri: 'Patient' },
+        { url: 'fhirPathCriteria', valueString: `Patient.${BACKTRACKING}` },
+      ]),
+      id: 't12',
+    };
+    const sql = new pg.Client({ connectionString: url });
+    await sql.connect();
+    await sql.query(
+      `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens)
+      VALUES ('Basic', 't12', 1, now(), false, 'PUT', $1,
+        ARRAY['Basic.code#SubscriptionTopic', 'Basic.code@http://hl7.org/fhir/fhir-types|SubscriptionTopic'])`,
+      [JSON.stringify(basic)],
+    );
+    await sql.end();
+    const subscription = {
+      resourceType: 'Subscription',
+      meta: {
+        profile: ['http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription'],
+      },
+      status: 'requested',
+      reason: 'test',
+      criteria: 'http://example.org/topic/t12',
+      channel: { type: 'websocket', payload: 'application/fhir+json' },
+    };
+    const wait = await quickest(LAG_MS_MAX, () =>
+      worstWaitMs(async () => {
+        const made = await server.ask('POST', '/fhir/Subscription', subscription);
+        expect([400, 422]).toContain(made.status);
+        for (let n = 0; n < 5; n++)
+          await server.ask('PUT', '/fhir/Patient/q', {
+            resourceType: 'Patient',
+            id: 'q',
+            active: n % 2 === 0,
+            name: [{ family: `${'a'.repeat(60)}!` }],
+          });
+      }),
+    );
+    expect(wait).toBeLessThan(LAG_MS_MAX);
   });
 });
 
 describe('T13 expressions that are bombs', () => {
   it.each(BOMBS)('T13 %s as a search parameter is 400 or 422 at once', async (_what, expression) => {
-    const began = performance.now();
-    const answer = await server.ask('POST', '/fhir/SearchParameter', searchParameter(expression));
-    expect(performance.now() - began).toBeLessThan(ANSWER_MS_MAX);
-    expect([400, 422]).toContain(answer.status);
-    expect(answer.body.resourceType).toBe('OperationOutcome');
+    const ms = await quickest(ANSWER_MS_MAX, () =>
+      timed(async () => {
+        const answer = await server.ask('POST', '/fhir/SearchParameter', searchParameter(expression));
+        expect([400, 422]).toContain(answer.status);
+        expect(answer.body.resourceType).toBe('OperationOutcome');
+      }),
+    );
+    expect(ms).toBeLessThan(ANSWER_MS_MAX);
   });
 
   it.each(BOMBS)('T13 %s as the path of a patch is 400 or 422 at once', async (_what, expression) => {
-    const began = performance.now();
-    const answer = await server.ask('PATCH', '/fhir/Patient/p', fhirpathPatch(expression));
-    expect(performance.now() - began).toBeLessThan(ANSWER_MS_MAX);
-    expect([400, 422]).toContain(answer.status);
-    expect(answer.body.resourceType).toBe('OperationOutcome');
+    const ms = await quickest(ANSWER_MS_MAX, () =>
+      timed(async () => {
+        const answer = await server.ask('PATCH', '/fhir/Patient/p', fhirpathPatch(expression));
+        expect([400, 422]).toContain(answer.status);
+        expect(answer.body.resourceType).toBe('OperationOutcome');
+      }),
+    );
+    expect(ms).toBeLessThan(ANSWER_MS_MAX);
   });
 
   it('T13 a StructureDefinition whose invariants are bombs makes no resource slow', async () => {

@@ -108,8 +108,9 @@ describe('T18: a search is no oracle about what one may not see', () => {
         await app('GET', path);
         times[at as 0 | 1].push(performance.now() - before);
       }
-    const middle = (all: number[]) => all.sort((a, b) => a - b)[Math.floor(all.length / 2)] as number;
-    const [one, other] = [middle(times[0]), middle(times[1])];
+    // Of the quicker ones: what else the machine does makes the others late.
+    const quick = (all: number[]) => all.sort((a, b) => a - b)[Math.floor(all.length / 4)] as number;
+    const [one, other] = [quick(times[0]), quick(times[1])];
     // A class of times: a fifth, and a millisecond for the clock of a busy machine.
     expect(Math.abs(one - other)).toBeLessThan(0.2 * Math.max(one, other) + 1);
   });

@@ -16,8 +16,10 @@ import { memoryOf } from './server-memory.ts';
 const DEFLATED = '1.2.840.10008.1.2.1.99';
 const RLE = '1.2.840.10008.1.2.5';
 const JPEG = '1.2.840.10008.1.2.4.50';
-/** 100 ms on a machine that does nothing else; the answer goes through HTTP, the disk and the database. */
-const ANSWER_MS_MAX = 100 * 5;
+/** What §5 allows, on a machine that does nothing else; the answer goes through HTTP, the disk and the database. */
+const ANSWER_MS_MAX = 100;
+/** Where others use the machine too an answer may be late by chance: one of so many is in time. */
+const TRIES = 4;
 
 let world: FlowWorld;
 let model: Awaited<ReturnType<typeof makeTinyModel>>;
@@ -57,9 +59,11 @@ const two = (a: number, b: number) => {
 /** Refused at the door, or stored and then refused by the gate: a named reason either way, never a result. */
 async function expectRefused(study: TestStudy): Promise<void> {
   const before = memoryOf(world.server.pid).now;
-  const began = performance.now();
-  const { status, text } = await stow(world.server, study.files);
-  expect(performance.now() - began).toBeLessThan(ANSWER_MS_MAX);
+  const { status, text, ms } = await timedStow(study);
+  let best = ms;
+  for (let n = 1; n < TRIES && best >= ANSWER_MS_MAX; n += 1)
+    best = Math.min(best, (await timedStow(study)).ms);
+  expect(best).toBeLessThan(ANSWER_MS_MAX);
   expect([200, 202, 409]).toContain(status);
   expect(text).not.toMatch(/\bat .*:\d+:\d+|SELECT /);
   if (status === 200) {
@@ -72,6 +76,12 @@ async function expectRefused(study: TestStudy): Promise<void> {
   }
   // The floor of the noise of a collector is some megabytes; a frame of what was claimed would have four gigabytes.
   expect((memoryOf(world.server.pid).now - before) / 1_000_000).toBeLessThan(20 + COLLECTOR_MB);
+}
+
+async function timedStow(study: TestStudy) {
+  const began = performance.now();
+  const answer = await stow(world.server, study.files);
+  return { ...answer, ms: performance.now() - began };
 }
 
 /** What the heap of Node may grow by between two collections, whatever the request. */

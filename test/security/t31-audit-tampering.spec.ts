@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import type { AuditEvent } from '@medplum/fhirtypes';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PrelimServer } from '../peers/prelim-server.ts';
@@ -74,6 +75,23 @@ describe('T31: the audit is tampered with', () => {
     const { code, stdout } = await audit('verify');
     expect(stdout).toContain('nothing was changed or removed');
     expect(code).toBe(0);
+  });
+
+  it('`audit -- export` prints the AuditEvents of a time as NDJSON, and nothing of another', async () => {
+    const { code, stdout } = await audit('export', '--from', '2026-01-01', '--to', '2999-01-01');
+    expect(code).toBe(0);
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as AuditEvent);
+    expect(events.length).toBeGreaterThan(5);
+    for (const { resourceType, recorded } of events)
+      expect([resourceType, recorded > '2026']).toEqual(['AuditEvent', true]);
+    const asked = events.flatMap(({ entity = [] }) => entity.map(({ what }) => what?.reference));
+    for (let n = 0; n < 5; n++) expect(asked).toContain(`Patient/nobody${n}`);
+    expect([...events].sort((a, b) => a.recorded.localeCompare(b.recorded))).toEqual(events);
+    expect(await audit('export', '--to', '2001-01-01')).toEqual({ code: 0, stdout: '' });
+    expect((await audit('export', '--from', 'yesterday')).code).toBe(1);
   });
 
   it('a superuser changes one row: the verifier names it', async () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AuditEvent, Bundle } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseEvents } from '../../src/access/audit/audit-content.ts';
 import { type FlowWorld, makeWorld, order, stow, taskEnded, until } from '../flow/flow-world.ts';
 import { tinyStudy } from '../flow/studies.ts';
 import { makeTinyModel } from '../flow/tiny-model.ts';
@@ -255,5 +256,27 @@ describe('T32: every access has exactly its AuditEvent', () => {
     begin();
     expect((await world.server.ask('GET', '/fhir/Patient/a')).status).toBe(200);
     expect(await did()).toHaveLength(1);
+  }, 30_000);
+
+  it('and when the process is killed in the middle of a flood, each answer that somebody got has its event', async () => {
+    const answered: string[] = [];
+    let killed = false;
+    const reader = async (name: string) => {
+      for (let n = 0; !killed; n++) {
+        const query = `_id=a,${name}-${n}`;
+        const answer = await world.server.ask('GET', `/fhir/Patient?${query}`).catch(() => null);
+        if (answer?.status === 200) answered.push(query);
+      }
+    };
+    const readers = Array.from({ length: 16 }, (_, at) => reader(`k${at}`));
+    await until(() => answered.length > 200);
+    await world.server.kill('SIGKILL');
+    killed = true;
+    await Promise.all(readers);
+    const { rows } = await world.sql.query<{ content: string }>('SELECT content FROM audit_event');
+    const said = new Map(
+      rows.flatMap(({ content }) => parseEvents(content)).map(({ query, patients }) => [query, patients]),
+    );
+    for (const query of answered) expect(said.get(query), query).toEqual(['a']);
   }, 30_000);
 });

@@ -1,7 +1,12 @@
 import { once } from 'node:events';
 import { get } from 'node:http';
+import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { parseEvents } from '../../src/access/audit/audit-content.ts';
+import { AuditTrail } from '../../src/access/audit-trail.ts';
+import { systemClock } from '../../src/kernel/clock.ts';
+import { Failure } from '../../src/kernel/errors.ts';
 import {
   plainSubscription,
   type SubscriptionWorld,
@@ -47,12 +52,13 @@ const tokenFor = async (id: string, headers?: Record<string, string>) => {
   const value = (name: string) => body.parameter?.find((one: { name: string }) => one.name === name);
   return { status, token: String(value('token')?.valueString), body, value };
 };
-const write = (id: string) =>
+const write = (id: string, subject?: string) =>
   world.ask('PUT', `DiagnosticReport/${id}`, {
     resourceType: 'DiagnosticReport',
     id,
     status: 'final',
     code: { text: 'x' },
+    ...(subject === undefined ? {} : { subject: { reference: subject } }),
   });
 
 describe('R4 websocket', () => {
@@ -171,6 +177,47 @@ describe('topic-based websocket', () => {
     );
     const missed = await world.ask('GET', `Subscription/${id}/$events?eventsUntilNumber=1`);
     expect(statusOf(missed.body).events).toHaveLength(1);
+  });
+
+  it('tells of no resource before the audit has it: which patient, from which address; and tells of none without it', async () => {
+    const trail = await AuditTrail.start(world.database, systemClock, pino({ level: 'silent' }));
+    world.database.audit = trail;
+    try {
+      const id = await subscribe(
+        world,
+        topicSubscription(TOPIC, { type: 'websocket', content: 'full-resource' }),
+      );
+      const { token } = await tokenFor(id);
+      const { socket, heard } = await connect();
+      socket.send(`bind-with-token ${token}`);
+      await until(() => heard.length === 1);
+      await write('ws-audited', 'Patient/ws-p');
+      await until(() => heard.length === 2);
+      const rows = await world.database.run<{ content: string }>({ text: 'SELECT content FROM audit_event' });
+      const told = rows
+        .flatMap(({ content }) => parseEvents(content))
+        .filter(({ entity, kind }) => entity === `Subscription/${id}` && kind === 'hook');
+      expect(told).toHaveLength(1);
+      expect(told[0]).toMatchObject({
+        interaction: 'event-notification',
+        client: 'prelim/websocket',
+        address: '127.0.0.1',
+        outcome: 0,
+        patients: ['ws-p'],
+      });
+      // Only what a WebSocket is told cannot be recorded; the write of the report can.
+      world.database.audit = {
+        record: () => Promise.reject(new Failure('audit.unavailable', 'no')),
+        recordIn: (tx, entries) => trail.recordIn(tx, entries),
+      };
+      const closed = once(socket, 'close');
+      await write('ws-untold', 'Patient/ws-p');
+      expect((await closed)[0]).toBe(1011);
+      expect(heard).toHaveLength(2);
+    } finally {
+      world.database.audit = null;
+      await trail.release();
+    }
   });
 
   it('keeps the last 1,000 events for $events and no more, whether anybody listens or not', async () => {

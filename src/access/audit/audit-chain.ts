@@ -35,6 +35,11 @@ export class AuditChain {
     this.hash = genesisOf(segment);
   }
 
+  /** Links that were made, those that were lost among them. */
+  get length(): number {
+    return this.seq;
+  }
+
   /** The next link, with these entries. */
   append(entries: readonly ActedEntry[]): AuditRow {
     const events = entries.map(({ entry, actor }) => eventOf(entry, actor));

@@ -66,17 +66,20 @@ function patientsOf({ patients = [], texts = [] }: AuditEntry): readonly string[
 
 function storable(text: string | undefined): string | null {
   if (text === undefined) return null;
-  const short = text.length > AUDIT_TEXT_CHARS_MAX ? text.slice(0, AUDIT_TEXT_CHARS_MAX) : text;
-  return (short.includes('\0') ? short.replaceAll('\0', '\uFFFD') : short).toWellFormed();
+  if (text.length <= AUDIT_TEXT_CHARS_MAX && text.isWellFormed() && !text.includes('\0')) return text;
+  const short = text.slice(0, AUDIT_TEXT_CHARS_MAX);
+  return short.replaceAll('\0', '\uFFFD').toWellFormed();
 }
 
 /** A JSON array of one array per event: names would be most of the text. */
 export const printEvents = (events: readonly AuditedEvent[]): string =>
   JSON.stringify(
-    events.map((e) => [
-      ...[e.kind, e.interaction, e.action, e.outcome, e.status, e.client, e.person, e.roles, e.token],
-      ...[e.address, e.purpose, e.request, e.entity, e.version, e.query, e.detail, e.patients],
-    ]),
+    events.map((e) => {
+      const { kind, interaction, action, outcome, status, client, person, roles, token } = e;
+      const { address, purpose, request, entity, version, query, detail, patients } = e;
+      // biome-ignore format: one list, in the order in which `parseEvents` reads it
+      return [kind, interaction, action, outcome, status, client, person, roles, token, address, purpose, request, entity, version, query, detail, patients];
+    }),
   );
 
 /** Throws a SyntaxError or TypeError for a text that was not printed here. */

@@ -33,6 +33,13 @@ export async function insertRowLater(tx: Transaction, row: AuditRow): Promise<vo
   else await tx.run(INSERT, valuesOf(row));
 }
 
+/** Sorts the keys that wait into the index of keys. Others go on adding rows meanwhile. */
+export async function sortInKeys(sql: Sql): Promise<void> {
+  await sql.run(SORT_IN);
+}
+
+const SORT_IN: Statement = { text: 'SELECT audit_sort_in()' };
+
 /** A row as the database gives it: `bigint` comes as text. */
 export type StoredAuditRow = Omit<AuditRow, 'seq'> & { readonly seq: string };
 

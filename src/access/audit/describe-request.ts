@@ -18,6 +18,9 @@ export interface Described {
  * is recorded wherever it was.
  */
 export function describeRequest(method: string, url: string): Described | null {
+  const read = method === 'GET' ? PLAIN_READ.exec(url)?.[1] : undefined;
+  // What is asked for most, said without taking the path apart.
+  if (read !== undefined) return { kind: 'rest', interaction: 'read', action: 'R', entity: read };
   const mark = url.indexOf('?');
   const query = mark === -1 ? '' : url.slice(mark + 1);
   const segments = (mark === -1 ? url : url.slice(0, mark)).split('/').filter((one) => one !== '');
@@ -25,6 +28,9 @@ export function describeRequest(method: string, url: string): Described | null {
   const described = DOORS[door]?.(method === 'HEAD' ? 'GET' : method, path.map(decoded)) ?? null;
   return described && query !== '' ? { ...described, query: decodedQuery(query) } : described;
 }
+
+/** No other request looks like this: operations and histories have a `$` or `_`, `metadata` has one part. */
+const PLAIN_READ = /^\/fhir\/([A-Z][A-Za-z]{1,63}\/[A-Za-z0-9.-]{1,64})$/;
 
 type Door = (method: string, path: readonly string[]) => Described | null;
 
@@ -110,6 +116,7 @@ function describePage(method: string, [what = '', id]: readonly string[]): Descr
 
 /** A path that is not well formed is kept as it came. */
 function decoded(segment: string): string {
+  if (!segment.includes('%')) return segment;
   try {
     return decodeURIComponent(segment);
   } catch {

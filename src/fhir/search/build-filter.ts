@@ -26,15 +26,22 @@ export const newBuild = (access: AccessContext, base: string): Build => ({
 
 /**
  * Everything a row must meet to be found: its type, not deleted, the caller's access, the filters. The only place that says so. Rows that are found by
- * their entries are of the type anyway: there an index must not bring all rows of the type as well (`byType` false).
+ * their entries are of the type anyway: there an index must not bring all rows of the type as well (`byType` false), nor, where the filters leave few,
+ * all that the caller may see (`byAccess` false).
  */
-export function buildRow(on: SearchedRow, filters: readonly Filter[], build: Build, byType = true): string {
+export function buildRow(
+  on: SearchedRow,
+  filters: readonly Filter[],
+  build: Build,
+  byType = true,
+  byAccess = true,
+): string {
   const type = `${on.alias}.type = ${build.parameters.name(on.type)}`;
   const access = accessCondition(build.access, on.type, 'search', on.alias, build.parameters);
   const conditions = [
     byType ? type : `(${type}) IS TRUE`,
     `NOT ${on.alias}.deleted`,
-    ...(access === null ? [] : [`(${access})`]),
+    ...(access === null ? [] : [byAccess ? `(${access})` : `((${access}) IS TRUE)`]),
     ...filters.map((filter) => buildFilter(filter, on, build)),
   ];
   return conditions.join(' AND ');

@@ -1,8 +1,8 @@
 import type { AccessContext } from '../access-context.ts';
 import { type Build, newBuild } from './build-filter.ts';
 import type { EntryStatistics } from './entry-statistics.ts';
-import { findRows, type Way } from './find-rows.ts';
-import type { SearchQuery, TypeSearch } from './search-query.ts';
+import { findRows, isSelective, type Way } from './find-rows.ts';
+import type { Filter, SearchQuery, TypeSearch } from './search-query.ts';
 import { checkKey, printedKey, type SortKey, sortKey, type TableWalk } from './sort-key.ts';
 
 export interface BuiltSql {
@@ -43,7 +43,16 @@ export function buildPage(
   query: SearchQuery,
   access: AccessContext,
   base: string,
-  { heads = [], statistics = null }: PageOptions = {},
+  options: PageOptions = {},
+): BuiltSql {
+  return buildInTwo(query, access, base, options) ?? buildAtOnce(query, access, base, options);
+}
+
+function buildAtOnce(
+  query: SearchQuery,
+  access: AccessContext,
+  base: string,
+  { heads = [], statistics = null }: PageOptions,
 ): BuiltSql {
   const build = newBuild(access, base);
   const page: Page = {
@@ -63,16 +72,11 @@ export function buildPage(
   const keys = first ? keysOf(query, first.type) : [];
   const rows =
     parts.length === 1
-      ? parts[0]
+      ? String(parts[0])
       : `SELECT * FROM (${parts.map((part) => `(${part})`).join(' UNION ALL ')}) parts`;
-  const cursor = keys.map((key, at) => `${printedKey(`k${at}`, key.cast)} AS c${at}`);
-  const made = [...cursor, ...refs(heads, build)];
-  const order = orderBy(keys, query);
   const sets = page.sets.length === 0 ? '' : `WITH ${page.sets.join(', ')} `;
-  const cutRows = (columns: string): string =>
-    `SELECT ${columns} FROM (${rows}) page ORDER BY ${order} LIMIT ${page.limit}`;
   return {
-    text: `${sets}${made.length === 0 ? cutRows(COLUMNS.join(', ')) : withMade(made, cutRows('*'), order)}`,
+    text: `${sets}${pageOf(rows, keys, heads, page)}`,
     values: build.parameters.values,
     steady,
   };
@@ -82,8 +86,66 @@ export function buildPage(
  * What is worked out from a row is worked out for the rows of the page: beside the sort PostgreSQL does it for all that were found. The order is said
  * again for SQL's sake; PostgreSQL sees that the rows come in it.
  */
-const withMade = (made: readonly string[], rows: string, order: string): string =>
-  `SELECT ${[...COLUMNS, ...made].join(', ')} FROM (${rows}) page ORDER BY ${order}`;
+function pageOf(rows: string, keys: readonly SortKey[], heads: readonly string[], page: Page): string {
+  const order = orderBy(keys, page.query);
+  const cutRows = (columns: string): string =>
+    `SELECT ${columns} FROM (${rows}) page ORDER BY ${order} LIMIT ${page.limit}`;
+  const cursor = keys.map((key, at) => `${printedKey(`k${at}`, key.cast)} AS c${at}`);
+  const made = [...cursor, ...refs(heads, page.build)];
+  if (made.length === 0) return cutRows(COLUMNS.join(', '));
+  return `SELECT ${[...COLUMNS, ...made].join(', ')} FROM (${cutRows('*')}) page ORDER BY ${order}`;
+}
+
+/** Of so many times the rows wanted the dear condition is asked first. */
+const ASKED_FIRST = 2;
+
+/**
+ * The page where part of the caller's access is dear to ask of a row (`AccessContext.late`) and all rows are collected: it is asked of the first rows in the order of the page, one after the other until the
+ * page is full. Only when too few of those may be seen is it asked of all. null: rows are not found that way, or others than the page's own enter the search.
+ */
+function buildInTwo(
+  query: SearchQuery,
+  { late }: AccessContext,
+  base: string,
+  { heads = [], statistics = null }: PageOptions,
+): BuiltSql | null {
+  const [search, ...others] = query.searches;
+  if (!late || !search || others.length > 0 || !search.filters.every(asksRowAlone)) return null;
+  // Few rows are asked sooner than the other way is prepared.
+  if (search.filters.some(isSelective)) return null;
+  const build = newBuild(late.before, base);
+  const dear = late.condition(search.type, 'search', 'r', build.parameters);
+  if (dear === null) return null;
+  const limit = `(SELECT ${build.parameters.add(query.count + 1, 'int')})`;
+  const many = `(SELECT ${build.parameters.add(ASKED_FIRST * (query.count + 1), 'int')})`;
+  const page: Page = { query, build, sets: [], limit };
+  const asked = { filters: search.filters, limit: query.count + 1, statistics };
+  const [way, ...more] = findRows({ type: search.type, alias: 'r', base }, asked, build, page.sets);
+  if (way?.how !== 'collect' || more.length > 0) return null;
+  const keys = keysOf(query, search.type);
+  const order = orderBy(keys, query);
+  const rows = (where: string) =>
+    cut(`SELECT ${carried(keys, build)} FROM resource r WHERE ${where} OFFSET 0`, keys, page, true);
+  const sets = [
+    `first_rows AS MATERIALIZED (${rows(`${way.gate} AND ${way.where}`)} ORDER BY ${order} LIMIT ${many})`,
+    `kept AS MATERIALIZED (SELECT * FROM (SELECT * FROM first_rows ORDER BY ${order} OFFSET 0) r WHERE ${dear} LIMIT ${limit})`,
+    `short AS MATERIALIZED (SELECT (SELECT count(*) FROM first_rows) = ${many} AND (SELECT count(*) FROM kept) < ${limit} AS yes)`,
+  ];
+  const all = rows(`(SELECT yes FROM short) AND ${way.gate} AND ${way.where} AND (${dear})`);
+  const found = `SELECT * FROM kept WHERE NOT (SELECT yes FROM short) UNION ALL (${all})`;
+  return {
+    text: `WITH ${[...page.sets, ...sets].join(', ')} ${pageOf(found, keys, heads, page)}`,
+    values: build.parameters.values,
+    steady: true,
+  };
+}
+
+/** No other resource enters the condition, whose access would have to be asked in full. */
+const asksRowAlone = (filter: Filter): boolean => {
+  if (filter.kind === 'any') return filter.of.every(asksRowAlone);
+  if (filter.kind === 'not') return asksRowAlone(filter.filter);
+  return filter.kind === 'value' || filter.kind === 'present';
+};
 
 /** Column `refs`: the row's entries that begin with one of the heads. */
 export function refs(heads: readonly string[], build: Build): string[] {

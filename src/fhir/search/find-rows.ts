@@ -53,7 +53,9 @@ export function findRows(on: SearchedRow, asked: RowsAsked, build: Build, sets: 
   const how = howToFind(on, asked, walk, extent);
   const end = how === 'collect' ? undefined : filters.find(({ kind }) => kind === 'chain' || kind === 'has');
   if (!end) {
-    const where = buildRow(on, filters, build, how !== 'collect' || filters.some(namesIds));
+    const byType = how !== 'collect' || filters.some(namesIds);
+    const byAccess = extent.size === 'few' || !filters.some(isSelective);
+    const where = buildRow(on, filters, build, byType, byAccess);
     return [{ gate: 'TRUE', where: how === 'open' ? where : unseen(where), how }];
   }
   const set = farEnd(end, on, build, sets);
@@ -176,7 +178,7 @@ function namesIds(filter: Filter): boolean {
 }
 
 /** Finds few rows whatever the data: an id, an identifier, what belongs to one patient, one order, one study. */
-function isSelective(filter: Filter): boolean {
+export function isSelective(filter: Filter): boolean {
   if (filter.kind === 'any') return filter.of.every(isSelective);
   return filter.kind === 'value' && isSelectiveValue(filter.value);
 }
