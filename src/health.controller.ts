@@ -7,6 +7,7 @@ import { STUDY_SOURCE, type StudySource } from './dicom/study-source.ts';
 import { ModelRegister } from './governance/model-register.ts';
 import { Outbox } from './queue/outbox.ts';
 import { AlertWatch } from './steps/message-log/alert-watch.ts';
+import { LaneStore } from './steps/message-log/lane.store.ts';
 import { OutboundMessageStore, type OutboundState } from './steps/ris/outbound-message.store.ts';
 
 interface Check {
@@ -29,6 +30,7 @@ export class HealthController {
     private readonly models: ModelRegister,
     private readonly messages: OutboundMessageStore,
     private readonly alerts: AlertWatch,
+    private readonly lanes: LaneStore,
     @Inject(STUDY_SOURCE) private readonly source: StudySource,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
@@ -120,8 +122,36 @@ export class HealthController {
 
   /** The RIS is not asked: it sees messages and nothing else. What it has not taken says how it is. */
   private risTakes(): Promise<Check> {
-    return check('ris', async () => risState(await this.messages.state(), this.settings.RIS_URL !== null));
+    return check('ris', async () => {
+      const destinations = this.alerts.destinations();
+      if (destinations.length < 2) return risState(await this.messages.state(), destinations.length > 0);
+      const names = destinations.map(({ name }) => name);
+      const [depths, acks] = await Promise.all([this.lanes.destinations(), this.lanes.lastAcks(names)]);
+      return risStates(
+        destinations.map(({ name, queue }) => {
+          const depth = depths.find(({ destination }) => destination === name);
+          return {
+            // The one of RIS_URL is named by its address, which is not for everybody.
+            name: queue.includes('@') ? name : 'RIS_URL',
+            waiting: depth?.waiting ?? 0,
+            oldestSeconds: depth?.oldest_s ?? 0,
+            lastAckAt: acks.get(name) ?? null,
+          };
+        }),
+      );
+    });
   }
+}
+
+/** The same for several receivers: each by its name, and one that is not well is enough. */
+export function risStates(
+  states: readonly (OutboundState & { readonly name: string })[],
+): Omit<Check, 'name'> {
+  const each = states.map(({ name, ...state }) => ({ name, ...risState(state, true) }));
+  return {
+    ok: each.every(({ ok }) => ok),
+    detail: each.map(({ name, detail }) => `${name}: ${detail}`).join(' | '),
+  };
 }
 
 /** How the RIS is, from what waits for it. */

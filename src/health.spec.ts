@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RIS_UNSENT_S_MAX, risState } from './health.controller.ts';
+import { RIS_UNSENT_S_MAX, risState, risStates } from './health.controller.ts';
 
 const ack = new Date('2026-02-03T04:05:06Z');
 
@@ -28,4 +28,14 @@ test('the RIS is well until the oldest message has waited longer than the limit'
     ok: false,
     detail: `3 messages waiting, oldest ${RIS_UNSENT_S_MAX + 1} s; last ACK 2026-02-03T04:05:06.000Z`,
   });
+});
+
+test('of several receivers each is told by its name, and one that is not well is enough', () => {
+  const old = { name: 'old', waiting: 3, oldestSeconds: RIS_UNSENT_S_MAX + 1, lastAckAt: ack };
+  const well = { name: 'RIS_URL', waiting: 0, oldestSeconds: 0, lastAckAt: ack };
+  expect(risStates([well, old])).toEqual({
+    ok: false,
+    detail: `RIS_URL: no message waits; last ACK 2026-02-03T04:05:06.000Z | old: 3 messages waiting, oldest ${RIS_UNSENT_S_MAX + 1} s; last ACK 2026-02-03T04:05:06.000Z`,
+  });
+  expect(risStates([well]).ok).toBe(true);
 });

@@ -27,8 +27,8 @@ test('a RIS that is away is said once, however many messages try, and once when 
   trouble.hear(send('m1', 'done'), 90_000);
   trouble.hear(send('m2', 'done'), 90_001);
   expect(lines).toEqual([
-    [{ code: 'hl7.ack-timeout' }, 'the RIS does not take messages; they wait'],
-    [{ after_s: 90 }, 'the RIS answers again'],
+    [{ destination: 'RIS_URL', code: 'hl7.ack-timeout' }, 'the RIS does not take messages; they wait'],
+    [{ destination: 'RIS_URL', after_s: 90 }, 'the RIS answers again'],
   ]);
 });
 
@@ -52,6 +52,22 @@ test('a refused message that another worker took on is forgotten after a while',
   expect(lines).toHaveLength(1);
   trouble.hear(send('b', 'done'), REFUSED_FORGOTTEN_MS + 1);
   expect(lines).toHaveLength(2);
+});
+
+test('each destination has trouble of its own, and what a person holds is none', () => {
+  const to = (destination: string, end: StepEnded['end'], why: string | null = null): Heard => ({
+    ...send('a', end, why),
+    handoff: { messageId: 'a', destination },
+  });
+  trouble.hear(to('one', 'later', 'hl7.connection'), 0);
+  trouble.hear(to('two', 'later', 'the destination is held'), 0);
+  trouble.hear(to('two', 'later', 'the RIS answered AR: the lane is held'), 0);
+  trouble.hear(to('two', 'done'), 1_000);
+  expect(lines).toEqual([
+    [{ destination: 'one', code: 'hl7.connection' }, 'the RIS does not take messages; they wait'],
+  ]);
+  trouble.hear(to('one', 'done'), 5_000);
+  expect(lines[1]).toEqual([{ destination: 'one', after_s: 5 }, 'the RIS answers again']);
 });
 
 test('other steps, and what our own errors end, say nothing about the RIS', () => {

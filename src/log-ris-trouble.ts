@@ -6,16 +6,24 @@ import { LOGGER } from './kernel/log.ts';
 /** A refused message is tried again within half a minute, here or in another worker: one not heard of for this long is no trouble of ours any more. */
 export const REFUSED_FORGOTTEN_MS = 120_000;
 
+/** What is wrong with one receiver. */
+interface Trouble {
+  awaySince: number | null;
+  refusedSince: number | null;
+  /** Messages answered AE, and when last. */
+  readonly refused: Map<string, number>;
+}
+
+/** Name of the receiver of `RIS_URL`: its address is not for the log of a trouble. */
+const SIMPLE = 'RIS_URL';
+
 /**
- * Says once that the RIS is in trouble and once that it is over, not at each of the thousands of tries in between. There are two kinds: the RIS does not
- * answer (any answer ends it), and it answers AE to some messages (it ends when none of them is left).
+ * Says once that a receiver is in trouble and once that it is over, not at each of the thousands of tries in between. There are two kinds: it does not
+ * answer (any answer ends it), and it answers AE to some messages (it ends when none of them is left). Each destination has its own.
  */
 @Injectable()
 export class LogRisTrouble implements OnModuleInit {
-  private awaySince: number | null = null;
-  private refusedSince: number | null = null;
-  /** Messages answered AE, and when last. */
-  private readonly refused = new Map<string, number>();
+  private readonly troubles = new Map<string, Trouble>();
 
   constructor(
     private readonly flow: FlowRunner,
@@ -27,38 +35,53 @@ export class LogRisTrouble implements OnModuleInit {
   }
 
   hear({ step, end, why, handoff }: Pick<StepEnded, 'step' | 'end' | 'why' | 'handoff'>, now: number): void {
-    if (step !== 'ris-send' || end === 'skipped') return;
+    // What a person holds is no trouble of the receiver.
+    if (step !== 'ris-send' || end === 'skipped' || why?.endsWith(' is held') === true) return;
+    const { messageId, destination = SIMPLE } = handoff as { messageId?: string; destination?: string };
+    const trouble = this.troubles.get(destination) ?? {
+      awaySince: null,
+      refusedSince: null,
+      refused: new Map(),
+    };
+    this.troubles.set(destination, trouble);
     // Reasons that begin so hold an answer of the RIS; others are our own codes (`hl7.…`), or that no RIS is configured.
     const answered = end === 'done' || why?.startsWith('the RIS ') === true;
     if (!answered && end === 'later') {
-      if (this.awaySince === null) this.log.warn({ code: why }, 'the RIS does not take messages; they wait');
-      this.awaySince ??= now;
+      if (trouble.awaySince === null)
+        this.log.warn({ destination, code: why }, 'the RIS does not take messages; they wait');
+      trouble.awaySince ??= now;
       return;
     }
-    if (answered && this.awaySince !== null) {
-      this.over(now - this.awaySince, 'the RIS answers again');
-      this.awaySince = null;
+    if (answered && trouble.awaySince !== null) {
+      this.over(destination, now - trouble.awaySince, 'the RIS answers again');
+      trouble.awaySince = null;
     }
-    const { messageId } = handoff as { messageId?: string };
-    if (messageId) this.hearAnswer(messageId, end, why, now);
+    if (messageId) this.hearAnswer(destination, trouble, messageId, { end, why }, now);
   }
 
-  private hearAnswer(messageId: string, end: StepEnded['end'], why: string | null, now: number): void {
+  private hearAnswer(
+    destination: string,
+    trouble: Trouble,
+    messageId: string,
+    { end, why }: Pick<StepEnded, 'end' | 'why'>,
+    now: number,
+  ): void {
+    const { refused } = trouble;
     if (end === 'later') {
-      if (this.refusedSince === null)
-        this.log.warn({ code: why }, 'the RIS answers with an error; the message is sent again');
-      this.refusedSince ??= now;
-      this.refused.set(messageId, now);
+      if (trouble.refusedSince === null)
+        this.log.warn({ destination, code: why }, 'the RIS answers with an error; the message is sent again');
+      trouble.refusedSince ??= now;
+      refused.set(messageId, now);
     } else {
-      this.refused.delete(messageId);
+      refused.delete(messageId);
     }
-    for (const [id, at] of this.refused) if (now - at > REFUSED_FORGOTTEN_MS) this.refused.delete(id);
-    if (this.refusedSince === null || this.refused.size > 0) return;
-    this.over(now - this.refusedSince, 'no message is answered with an error any more');
-    this.refusedSince = null;
+    for (const [id, at] of refused) if (now - at > REFUSED_FORGOTTEN_MS) refused.delete(id);
+    if (trouble.refusedSince === null || refused.size > 0) return;
+    this.over(destination, now - trouble.refusedSince, 'no message is answered with an error any more');
+    trouble.refusedSince = null;
   }
 
-  private over(ms: number, message: string): void {
-    this.log.warn({ after_s: Math.round(ms / 1_000) }, message);
+  private over(destination: string, ms: number, message: string): void {
+    this.log.warn({ destination, after_s: Math.round(ms / 1_000) }, message);
   }
 }

@@ -4,6 +4,7 @@ import { Database } from './database/database.ts';
 import { FlowRunner } from './flow/flow-runner.ts';
 import { ConformanceLog } from './governance/conformance-log.ts';
 import { Outbox } from './queue/outbox.ts';
+import { DoorEvents } from './steps/inlet/door-events.ts';
 import { AlertWatch } from './steps/message-log/alert-watch.ts';
 import { ALERT_KINDS } from './steps/message-log/find-alerts.ts';
 
@@ -49,7 +50,7 @@ export class MetricsController implements OnModuleInit {
 
   private readonly hl7Alerts = new Gauge({
     name: 'prelim_hl7_alerts',
-    help: 'Alerts of the HL7 side that are on: unsent, unfiled, held, silent, errors, certificate, dead',
+    help: 'Alerts of the HL7 side that are on: unsent, unconfigured, unfiled, held, silent, errors, certificate, dead',
     labelNames: ['kind'],
     registers: [this.registry],
   });
@@ -64,12 +65,26 @@ export class MetricsController implements OnModuleInit {
     registers: [this.registry],
   });
 
+  private readonly mllpEvents = new Counter({
+    name: 'prelim_mllp_events_total',
+    help: 'What happened at the MLLP door beside messages: tls-failed, refused-connection, too-large, torn, stalled, too-slow, idle, noise and others',
+    labelNames: ['event'],
+    registers: [this.registry],
+  });
+  private readonly hl7Refused = new Counter({
+    name: 'prelim_hl7_refused_total',
+    help: 'HL7 messages answered AR, by code; they stand in the message log',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
+
   constructor(
     private readonly database: Database,
     private readonly outbox: Outbox,
     private readonly flow: FlowRunner,
     private readonly gate: ConformanceLog,
     private readonly alerts: AlertWatch,
+    private readonly door: DoorEvents,
   ) {}
 
   onModuleInit(): void {
@@ -93,6 +108,10 @@ export class MetricsController implements OnModuleInit {
     const { alerts, oldestUnsentSeconds, oldestUnfiledSeconds } = await this.alerts.state();
     for (const kind of ALERT_KINDS)
       this.hl7Alerts.set({ kind }, alerts.filter((one) => one.kind === kind).length);
+    this.mllpEvents.reset();
+    for (const [event, times] of this.door.events) this.mllpEvents.inc({ event }, times);
+    this.hl7Refused.reset();
+    for (const [code, messages] of this.door.refused) this.hl7Refused.inc({ code }, messages);
     this.hl7Unsent.set(oldestUnsentSeconds);
     this.hl7Unfiled.set(oldestUnfiledSeconds);
     return this.registry.metrics();

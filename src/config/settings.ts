@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Failure, type FailureIssue } from '../kernel/errors.ts';
 import { HL7_OPERATION_SETTINGS } from './hl7-operation-settings.ts';
+import { MLLP_SETTINGS } from './mllp-settings.ts';
 import { type Kind, kinds } from './setting-kinds.ts';
 
 /**
@@ -240,6 +241,7 @@ export const SETTINGS = {
   HL7_SENDING_FACILITY: { kind: kinds.text, default: 'RADIOLOGY', means: 'MSH-4 of messages sent.' },
   HL7_RECEIVING_APPLICATION: { kind: kinds.text, default: 'RIS', means: 'MSH-5 of messages sent.' },
   HL7_RECEIVING_FACILITY: { kind: kinds.text, default: 'HOSPITAL', means: 'MSH-6 of messages sent.' },
+  ...MLLP_SETTINGS,
   ...HL7_OPERATION_SETTINGS,
   INFERENCE_THREADS: {
     kind: kinds.integer(0, 64),

@@ -60,6 +60,14 @@ export function acknowledgements(message: Buffer, outcome: AckOutcome, context: 
   return answers;
 }
 
+/** The CA that an application acknowledgement asks for by its MSH-15; null when it asks for none. Its MSH-16 asks for nothing: that would never end. */
+export function commitAck(answer: Buffer, context: AckContext): Buffer | null {
+  const header = readHeader(answer);
+  return isWanted(header?.field(15) ?? '', 'accept')
+    ? buildAck(header, 'CA', { kind: 'accept' }, context)
+    : null;
+}
+
 /** What to answer when a message was refused: AR for what will never pass, AE + 207 for what may pass later. */
 export function outcomeOfFailure(error: unknown): AckOutcome {
   if (!(error instanceof Failure) || error.retry) {

@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import net from 'node:net';
 import tls from 'node:tls';
 import { Failure } from '../kernel/errors.ts';
-import { type Acknowledgement, readAck } from './ack.ts';
+import { type Acknowledgement, commitAck, readAck } from './ack.ts';
 import { frame, MllpFrameDecoder } from './mllp-frame.ts';
 
 export interface MllpClientOptions {
@@ -71,6 +72,7 @@ export class MllpClient {
       if (this.closed) throw connectionFailure('was closed here');
       this.socket ??= await this.connect();
       const acknowledgement = check(await this.answerTo(this.socket, framed), controlId);
+      this.commit(acknowledgement);
       this.failures = 0;
       this.notBefore = performance.now() + (this.options.minGapMs ?? 0);
       this.watchIdle();
@@ -163,6 +165,19 @@ export class MllpClient {
       if (socket.destroyed) onClose();
       else socket.write(framed, () => ended || timer.refresh());
     });
+  }
+
+  /**
+   * An application acknowledgement may itself ask for an accept acknowledgement by its MSH-15 (chapter 2.9.3.2). Whatever happens before its content is
+   * stored, the message goes again with the same bytes: so the CA need not wait.
+   */
+  private commit(answer: Acknowledgement): void {
+    if (!this.options.applicationAck) return;
+    const commit = commitAck(answer.raw, {
+      now: new Date(),
+      controlId: `A${randomUUID().replaceAll('-', '').slice(0, 17)}`,
+    });
+    if (commit !== null) this.socket?.write(frame(commit));
   }
 
   private drop(): void {

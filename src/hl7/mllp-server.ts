@@ -3,6 +3,8 @@ import tls from 'node:tls';
 import { ByteBudget } from './mllp/byte-budget.ts';
 import { type ConnectionEvent, type ConnectionLimits, MllpConnection } from './mllp/connection.ts';
 
+export type { ConnectionEvent } from './mllp/connection.ts';
+
 /** Gives the answers to one message: one ACK, several (enhanced mode), or none. Must not throw for a bad message. */
 export type MessageHandler = (message: Buffer, peer: string) => Promise<Buffer | readonly Buffer[]>;
 
@@ -15,6 +17,7 @@ export interface MllpServerOptions extends Partial<ConnectionLimits> {
   /** Makes it MLLP over TLS; `requestCert` and `rejectUnauthorized` make it mutual. */
   readonly tls?: tls.TlsOptions;
   readonly connectionsMax?: number;
+  readonly connectionsPerAddressMax?: number;
   /** Bytes that all connections together may hold unanswered; beyond it large frames wait with their senders. */
   readonly unansweredBytesMax?: number;
   readonly onEvent?: (event: ConnectionEvent) => void;
@@ -62,13 +65,15 @@ export class MllpServer {
       const ofAddress = [...this.sockets].filter((other) => other.remoteAddress === remoteAddress).length;
       this.sockets.add(socket);
       socket.once('close', () => this.sockets.delete(socket));
-      if (ofAddress < CONNECTIONS_PER_ADDRESS_MAX) return;
+      if (ofAddress < (options.connectionsPerAddressMax ?? CONNECTIONS_PER_ADDRESS_MAX)) return;
       socket.destroy();
       this.options.onEvent?.({ kind: 'refused-connection', peer: remoteAddress ?? '', bytes: 0 });
     });
-    this.server.on('drop', () => this.options.onEvent?.({ kind: 'refused-connection', peer: '', bytes: 0 }));
-    this.server.on('tlsClientError', () =>
-      this.options.onEvent?.({ kind: 'tls-failed', peer: '', bytes: 0 }),
+    this.server.on('drop', (data?: net.DropArgument) =>
+      this.options.onEvent?.({ kind: 'refused-connection', peer: data?.remoteAddress ?? '', bytes: 0 }),
+    );
+    this.server.on('tlsClientError', (_error: Error, socket: tls.TLSSocket) =>
+      this.options.onEvent?.({ kind: 'tls-failed', peer: socket.remoteAddress ?? '', bytes: 0 }),
     );
   }
 

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type RisPeer, sendOrder, startRis } from '../../test/peers/ris.ts';
 import { acknowledgements } from './ack.ts';
 import { MllpClient } from './mllp-client.ts';
-import { frame } from './mllp-frame.ts';
+import { frame, MllpFrameDecoder } from './mllp-frame.ts';
 import { type MessageHandler, MllpServer, type MllpServerOptions } from './mllp-server.ts';
 
 const message = (id: string, text = '') =>
@@ -269,6 +269,34 @@ describe('The MLLP client', () => {
     client.close();
     await failed;
     await expect(client.send(message('2'), '2')).rejects.toMatchObject({ code: 'hl7.connection' });
+  });
+
+  it('in enhanced mode waits for the answer after the CA, and gives it the CA that it asks for', async () => {
+    const heard: string[] = [];
+    const peer = net.createServer((socket) => {
+      const decoder = new MllpFrameDecoder();
+      socket.on('error', () => undefined);
+      socket.on('data', (chunk) => {
+        for (const body of decoder.push(chunk)) {
+          heard.push(String(body));
+          if (!String(body).includes('|ORU^R01|')) continue;
+          const answer = (code: string, id: string, asks: string) =>
+            frame(Buffer.from(`MSH|^~\\&|C|D|A|B|2026||ACK^R01|${id}|P|2.5.1|||${asks}\rMSA|${code}|1\r`));
+          socket.write(Buffer.concat([answer('CA', 'K1', ''), answer('AA', 'K2', 'AL')]));
+        }
+      });
+    });
+    await new Promise<void>((resolve) => peer.listen(0, '127.0.0.1', resolve));
+    const url = new URL(`mllp://127.0.0.1:${(peer.address() as net.AddressInfo).port}`);
+    const client = new MllpClient(url, { applicationAck: true });
+    open.push(peer, client);
+    expect((await client.send(Buffer.from('MSH|^~\\&|A|B|C|D|2026||ORU^R01|1|P|2.5.1\r'), '1')).code).toBe(
+      'AA',
+    );
+    await expect.poll(() => heard.length).toBe(2);
+    expect(heard[1]).toContain('MSA|CA|K2');
+    expect(heard[1]?.split('|').slice(2, 6)).toEqual(['A', 'B', 'C', 'D']);
+    client.close();
   });
 
   it('speaks to our own server, and so does the order sender of the tests', async () => {

@@ -148,6 +148,8 @@ export interface ReportWritten {
   readonly destination?: string;
   /** Id of the message that a new one is asked for in place of, though the version of the report is the same. */
   readonly rebuildOf?: string;
+  /** Somebody outside the way has edited a finding, and the version of the report is the same (0 here): told to those who would see another content. */
+  readonly findingEdited?: true;
 }
 
 /** The queue of the step that makes result messages. */

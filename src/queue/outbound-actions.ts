@@ -7,6 +7,8 @@ export interface OutboundDestination {
   /** `mllp://host:port` or `mllps://host:port`. */
   readonly address: string;
   readonly profile: string;
+  /** The queue of its messages. */
+  readonly queue: string;
   /** When our client certificate for it ends; null without one. */
   readonly certificateEndsAt: Date | null;
 }

@@ -13,7 +13,8 @@ import type { FromServer, ToServer } from './messages.ts';
 /** The server as it is, in a process of its own, telling its parent when steps end. */
 const settings = readSettings();
 const server = await startServer(settings, makeLogger(settings.LOG_LEVEL));
-const send = (message: FromServer) => process.send?.(message);
+// A parent that is gone needs nothing any more; what is still under way ends in order.
+const send = (message: FromServer) => process.connected && process.send?.(message);
 
 const tell = (ended: StepEnded) =>
   send({
@@ -40,7 +41,14 @@ send({
 });
 const profiler = new Session();
 profiler.connect();
-process.on('message', ({ profile }: ToServer) => {
+process.on('message', (asked: ToServer) => {
+  if ('heap' in asked) {
+    profiler.post('HeapProfiler.collectGarbage', () =>
+      send({ kind: 'heap', used: process.memoryUsage().heapUsed }),
+    );
+    return;
+  }
+  const { profile } = asked;
   if (profile === 'start') {
     profiler.post('Profiler.enable');
     profiler.post('Profiler.start');

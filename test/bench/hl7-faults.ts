@@ -36,7 +36,8 @@ export async function benchHl7Faults(args: readonly string[]): Promise<void> {
       for (const fault of SENDER_FAULTS) say(await world.in(fault, transport, messages, IN_LANES));
       if (transport === 'tls') say(await world.in('tls-refused', transport, messages, IN_LANES));
       say(await world.in('kill-9', transport, messages * 5, IN_LANES));
-      for (const fault of RIS_FAULTS) say(await world.out(fault, transport, messages, transport));
+      for (const fault of [...RIS_FAULTS, 'large'] as const)
+        say(await world.out(fault, transport, messages, transport));
       say(await world.out('refused', transport, messages, transport));
       if (transport === 'tls') say(await world.out('tls-refused', transport, messages, transport));
       say(await world.out('kill-9', transport, messages * 2, transport));

@@ -17,6 +17,11 @@ export type FromServer =
       readonly at: number;
       readonly handoff: object;
       readonly next: object | null;
+    }
+  | {
+      readonly kind: 'heap';
+      /** Bytes that are still in use after everything unused was given back. */
+      readonly used: number;
     };
 
 export interface FloorSetup {
@@ -42,7 +47,7 @@ export interface FloorJob {
   readonly oru: string;
 }
 
-/** A CPU profile of the server: begin, or end and write it. */
-export interface ToServer {
-  readonly profile: 'start' | { readonly file: string };
-}
+/** A CPU profile of the server: begin, or end and write it. Or: collect garbage, and say what stays. */
+export type ToServer =
+  | { readonly profile: 'start' | { readonly file: string } }
+  | { readonly heap: 'collected' };

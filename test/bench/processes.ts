@@ -49,6 +49,20 @@ export class BenchServer {
     return { now: Math.round(kb('VmRSS') / 1_024), peak: Math.round(kb('VmHWM') / 1_024) };
   }
 
+  /** What the server's heap holds after everything unused was given back, in MB. */
+  heapInUse(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const heard = (message: FromServer) => {
+        if (message.kind !== 'heap') return;
+        this.child.off('message', heard).off('exit', gone);
+        resolve(message.used / 2 ** 20);
+      };
+      const gone = () => reject(new Error('the server ended'));
+      this.child.on('message', heard).once('exit', gone);
+      this.send({ heap: 'collected' });
+    });
+  }
+
   send(message: ToServer): void {
     this.child.send(message);
   }

@@ -1,4 +1,4 @@
-import type { DiagnosticReport } from '@medplum/fhirtypes';
+import type { DiagnosticReport, Observation } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fieldOf } from '../peers/ris.ts';
 import {
@@ -111,22 +111,56 @@ describe('a report that another system changes over FHIR', () => {
     expect(await told(report, 1)).toEqual(['P']);
   }, 60_000);
 
-  it('a report of somebody else, and an edit that leaves it preliminary, send nothing', async () => {
+  it('edited while it is preliminary, as a report or in a finding, it is told again; what the receiver would not see is not, and a report of somebody else neither', async () => {
     const report = await preliminary();
     expect((await put(report, { conclusion: 'Normal.' })).status).toBe(422);
-    const conclusion = `${report.conclusion} Read by nobody.`;
+    const conclusion = `${report.conclusion} Motion at the bases.`;
     expect((await put(report, { conclusion })).status).toBe(200);
-    const foreign = {
-      ...report,
-      id: undefined,
-      meta: undefined,
-      identifier: [{ system: 'urn:ris', value: '1' }],
-      status: 'final',
-    };
-    expect((await world.server.ask('POST', '/fhir/DiagnosticReport', foreign)).status).toBe(201);
-    const before = world.ris.messages.length;
+    expect(await told(report, 2)).toEqual(['P', 'P']);
+    const [, edited] = messagesFor(world, fillerOf(report));
+    expect(edited?.toString()).toContain('Motion at the bases.');
+
+    const reference = String(report.result?.[0]?.reference);
+    const finding = await read<Observation>(world, reference);
+    const putFinding = async (more: Partial<Observation>) =>
+      (await world.server.ask('PUT', `/fhir/${reference}`, { ...finding, ...more })).status;
+    expect(await putFinding({ note: [{ text: 'for nobody but the record' }] })).toBe(200);
     await outboxEmpty(world);
-    expect(world.ris.messages.length).toBe(before);
-    expect(await told(report, 1)).toEqual(['P']);
+    expect(await told(report, 2)).toEqual(['P', 'P']);
+    expect(await putFinding({ status: 'entered-in-error' })).toBe(200);
+    expect(await told(report, 3)).toEqual(['P', 'P', 'P']);
+    const withdrawn = messagesFor(world, fillerOf(report))[2]?.toString() ?? '';
+    expect(withdrawn.split('\r').some((line) => /^OBX\|(?:[^|]*\|){10}D/.test(line))).toBe(true);
+    const { rows } = await world.sql.query(
+      'SELECT report_version, revision FROM hl7_outbound WHERE report_id = $1 ORDER BY message_time',
+      [report.id],
+    );
+    expect(rows.map((row) => [row.report_version, row.revision])).toEqual([
+      [1, 1],
+      [2, 1],
+      [2, 2],
+    ]);
+
+    const { id: _id, meta: _meta, ...content } = report;
+    const foreign = { ...content, identifier: [{ system: 'urn:ris', value: '1' }], status: 'final' };
+    expect((await world.server.ask('POST', '/fhir/DiagnosticReport', foreign)).status).toBe(201);
+    await outboxEmpty(world);
+    expect(await told(report, 3)).toHaveLength(3);
+  }, 60_000);
+
+  it('a report that is deleted is taken back at the RIS, once, and one that was never told says nothing', async () => {
+    const report = await preliminary();
+    expect((await world.server.ask('DELETE', `/fhir/DiagnosticReport/${report.id}`)).status).toBe(204);
+    expect(await told(report, 2)).toEqual(['P', 'X']);
+    const last = messagesFor(world, fillerOf(report))[1]?.toString() ?? '';
+    expect(last).toContain('AI RESULT DELETED FROM THE RECORD');
+    expect(last.split('\r').filter((line) => /^OBX\|(?:[^|]*\|){10}[^WO]/.test(line))).toEqual([]);
+    expect((await put(report, { status: 'preliminary' })).status).toBe(200);
+    expect(await told(report, 3)).toEqual(['P', 'X', 'P']);
+    expect((await put(report, { status: 'cancelled' })).status).toBe(200);
+    expect(await told(report, 4)).toEqual(['P', 'X', 'P', 'X']);
+    expect((await world.server.ask('DELETE', `/fhir/DiagnosticReport/${report.id}`)).status).toBe(204);
+    await outboxEmpty(world);
+    expect(await told(report, 4)).toHaveLength(4);
   }, 60_000);
 });

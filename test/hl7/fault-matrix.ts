@@ -9,7 +9,7 @@ import { PrelimServer } from '../peers/prelim-server.ts';
 
 export type Transport = 'plain' | 'tls';
 /** What happens to the whole connection or server while messages flow. */
-export type OutAccident = RisFault | 'refused' | 'tls-refused' | 'kill-9';
+export type OutAccident = RisFault | 'large' | 'refused' | 'tls-refused' | 'kill-9';
 export type InAccident = SenderFault | 'tls-refused' | 'kill-9';
 
 export interface FaultRow {
@@ -66,7 +66,14 @@ export class FaultWorld {
       profile: { connectionsMax: OUT_LANES },
       ...more,
     });
-    const destinations = [to('plain', 'mllp'), to('tls', 'mllps', { tls: { ca: files.HL7_TLS_CERT } })];
+    const tls = { tls: { ca: files.HL7_TLS_CERT } };
+    const enhanced = { profile: { connectionsMax: OUT_LANES, ackMode: 'enhanced' } };
+    const destinations = [
+      to('plain', 'mllp'),
+      to('tls', 'mllps', tls),
+      to('plain', 'mllp', { name: 'plain-enhanced', ...enhanced }),
+      to('tls', 'mllps', { name: 'tls-enhanced', ...tls, ...enhanced }),
+    ];
     const RIS_DESTINATIONS = place('destinations.json', JSON.stringify({ destinations }));
     const sql = new pg.Client({ connectionString: databaseUrl });
     await sql.connect();
@@ -94,22 +101,28 @@ export class FaultWorld {
   async out(fault: OutAccident, transport: Transport, messages: number, door: Transport): Promise<FaultRow> {
     const name = this.name('O');
     const receiver = this.receivers[transport];
-    const isRis = fault !== 'refused' && fault !== 'tls-refused' && fault !== 'kill-9';
+    const isAccident = fault === 'refused' || fault === 'tls-refused' || fault === 'kill-9';
+    const destination = fault === 'enhanced' ? `${transport}-enhanced` : transport;
     // With an accident of its own each answer takes a while, so that it happens in mid-stream.
     receiver.begin({
-      fault: isRis ? fault : 'slow-ack',
-      every: isRis ? EVERY : 1,
+      fault: isAccident ? 'slow-ack' : fault === 'large' ? 'none' : fault,
+      every: isAccident || fault === 'enhanced' ? 1 : EVERY,
       lateMs: ACK_TIMEOUT_MS * 2,
     });
     const started = performance.now();
-    await this.queue(name, transport, messages);
-    if (!isRis) {
+    await this.queue(name, destination, messages, fault === 'large');
+    if (isAccident) {
       await until(() => receiver.tally.received >= messages / 4, 'the first quarter');
       if (fault === 'kill-9') await this.killAndStart(door);
       else await this.away(receiver, fault);
     }
-    await until(async () => (await this.waiting(transport)) === 0, `${fault}: all sent`);
+    await until(async () => (await this.waiting(destination)) === 0, `${fault}: all sent`);
     const { tally } = receiver;
+    if (fault === 'enhanced')
+      await until(
+        () => receiver.tally.commits >= messages - receiver.tally.repeats,
+        'each application acknowledgement has its CA',
+      );
     const { rows } = await this.sql.query<{ state: string; n: number }>(STATES, [name]);
     const kept = Object.fromEntries(rows.map(({ state, n }) => [state, n]));
     const settled = (kept['acknowledged'] ?? 0) + (kept['rejected'] ?? 0);
@@ -138,7 +151,7 @@ export class FaultWorld {
       ...secure,
     } as const;
     const all = Array.from({ length: lanes }, (_unused, lane) =>
-      Array.from({ length: messages / lanes }, (_one, n) => order(name, lane, n + 1)),
+      Array.from({ length: messages / lanes }, (_one, n) => order(name, lane, n + 1, fault)),
     );
     const started = performance.now();
     const refused = fault === 'tls-refused' ? await this.refusedByDoor(all[0]?.[0]?.bytes) : 0;
@@ -149,7 +162,7 @@ export class FaultWorld {
     }
     const tally = await sent;
     await until(async () => (await this.unfiled(name)) === 0, `${fault}: all filed`);
-    const stored = await this.stored(name);
+    const stored = fault === 'reused-id' ? await this.storedOrders(name) : await this.stored(name);
     const [effects] = (await this.sql.query<{ orders: number; changed: number }>(ORDERS, [`%"${name}-%`]))
       .rows;
     return {
@@ -203,15 +216,21 @@ export class FaultWorld {
     return answered;
   }
 
-  private async queue(name: string, destination: Transport, messages: number): Promise<void> {
+  private async queue(
+    name: string,
+    destination: string,
+    messages: number,
+    withLarge: boolean,
+  ): Promise<void> {
     await this.sql.query('BEGIN');
-    await this.sql.query(QUEUE_MESSAGES, [name, OUT_LANES, messages, destination]);
+    const large = withLarge ? LARGE_CHARACTERS : 0;
+    await this.sql.query(QUEUE_MESSAGES, [name, OUT_LANES, messages, destination, large]);
     await this.sql.query(QUEUE_JOBS, [name, destination]);
     await this.sql.query('SELECT pg_notify($1, $2)', ['outbox', `ris-send@${destination}`]);
     await this.sql.query('COMMIT');
   }
 
-  private async waiting(destination: Transport): Promise<number> {
+  private async waiting(destination: string): Promise<number> {
     const { rows } = await this.sql.query(`SELECT 1 FROM outbox WHERE queue = $1 AND state <> 'dead'`, [
       `ris-send@${destination}`,
     ]);
@@ -231,6 +250,18 @@ export class FaultWorld {
       [`${name}-%`],
     );
     return rows.map((row) => row.control_id);
+  }
+
+  /** By the placer number: the control id says nothing where it is used again. Every message but the first of a lane must be flagged. */
+  private async storedOrders(name: string): Promise<string[]> {
+    const { rows } = await this.sql.query<{ raw: Buffer; flags: string[] }>(
+      'SELECT raw, flags FROM hl7_inbound WHERE control_id LIKE $1 ORDER BY id',
+      [`${name}-%`],
+    );
+    const unflagged = rows.filter(({ flags }) => !flags.includes('control-id-reused')).length;
+    if (unflagged !== new Set(rows.map(({ raw }) => controlIdOf(raw))).size)
+      throw new Error(`${unflagged} messages are not flagged as using a control id again`);
+    return rows.map(({ raw }) => /\rORC\|NW\|([^^]*)/.exec(raw.toString('latin1'))?.[1] ?? '');
   }
 
   private async unfiled(name: string): Promise<number> {
@@ -268,16 +299,27 @@ export function faultsOf(row: FaultRow): string[] {
 const SENDER_TLS = { ca: TLS_SERVER.cert, cert: TLS_CLIENT.cert, key: TLS_CLIENT.key };
 const isSender = (fault: InAccident): fault is SenderFault => fault !== 'kill-9' && fault !== 'tls-refused';
 
-function order(name: string, lane: number, number: number): { id: string; bytes: Buffer } {
+/** Twelve million characters: what a PDF or a picture in a message comes to. */
+const LARGE_CHARACTERS = 12_000_000;
+const ACKS_ASKED: Readonly<Record<string, string>> = { enhanced: '|||AL|AL', 'enhanced-commit': '|||AL|NE' };
+
+const controlIdOf = (raw: Buffer): string => raw.toString('latin1').split('|')[9] ?? '';
+
+function order(name: string, lane: number, number: number, fault: InAccident): { id: string; bytes: Buffer } {
   const id = `${name}-${lane}-${number}`;
+  // The sender counts its control ids anew for each five messages of the lane, as one does that is started again.
+  const controlId = fault === 'reused-id' ? `${name}-${lane}-${((number - 1) % 5) + 1}` : id;
+  const isLarge = fault === 'large' && number === EVERY && lane % 4 === 0;
   const segments = [
-    `MSH|^~\\&|RIS|FAULTS|PRELIM|RAD|20260115101522||ORM^O01|${id}|P|2.5.1`,
+    `MSH|^~\\&|RIS|FAULTS|PRELIM|RAD|20260115101522||ORM^O01|${controlId}|P|2.5.1${ACKS_ASKED[fault] ?? ''}`,
     `PID|1||${name}L${lane}^^^FAULTS^MR||TEST^ORDER||19700101|U`,
     'PV1|1|O',
     `ORC|NW|${id}^RIS|F${id}^RIS`,
     `OBR|1|${id}^RIS|F${id}^RIS|71045^XR CHEST 1 VIEW^C4||||||||||||||A${id}`,
   ];
-  return { id, bytes: Buffer.from(`${segments.join('\r')}\r`) };
+  if (isLarge)
+    segments.push(`OBX|1|ED|PDF^Letter^L||^application^pdf^Base64^${'A'.repeat(LARGE_CHARACTERS)}||||||F`);
+  return { id: controlId, bytes: Buffer.from(`${segments.join('\r')}\r`) };
 }
 
 /** How many of one lane do not follow the one before. */
@@ -308,7 +350,7 @@ const QUEUE_MESSAGES = `INSERT INTO hl7_outbound
     (id, destination, lane, control_id, raw, report_id, report_version, message_time, patient_id, mrn, accession, result_status)
   SELECT gen_random_uuid(), $4, 'ris:' || $4 || ':' || $1 || lane, $1 || lane || '-' || number,
     convert_to(E'MSH|^~\\\\&|PRELIM|RADIOLOGY|RIS|HOSPITAL|20260115101522+0000||ORU^R01^ORU_R01|' || $1 || lane || '-' || number
-      || E'|P|2.5.1\\rPID|1||' || lane || E'\\rOBX|1|TX|19005-8^Impression^LN|1|Nothing abnormal.\\r', 'UTF8'),
+      || E'|P|2.5.1\\rPID|1||' || lane || E'\\rOBX|1|TX|19005-8^Impression^LN|1|Nothing abnormal.' || CASE WHEN $5::int > 0 AND n % 40 = 17 THEN repeat('A', $5::int) ELSE '' END || E'\\r', 'UTF8'),
     $1 || '-' || n, 1, now(), $1 || lane, 'M' || lane, 'A' || $1 || n, 'P'
   FROM (SELECT n, n % $2::int AS lane, n / $2::int + 1 AS number FROM generate_series(0, $3::int - 1) AS n) AS all_of_them`;
 const QUEUE_JOBS = `INSERT INTO outbox (queue, payload, lane, state)

@@ -31,7 +31,7 @@ describe('Faults on the way of a message', () => {
     cannotHurt('in', 'plain', 'plain'),
     60_000,
   );
-  it.each([...RIS_FAULTS, 'refused', 'kill-9'])(
+  it.each([...RIS_FAULTS, 'large', 'refused', 'kill-9'])(
     'of a receiver lose, repeat and reorder nothing: %s',
     cannotHurt('out', 'plain', 'plain'),
     60_000,

@@ -235,6 +235,43 @@ describe('A merge (ADT^A40)', () => {
     expect(linkOf(await holder('C'))).toEqual([`replaced-by Patient/${(await holder('B')).id}`]);
   });
 
+  it('moves what names the patient elsewhere: a device, a relative, who pays, and a task he is to do', async () => {
+    await world.file(admit('A'), admit('B'));
+    const [old, stays] = [await holder('A'), await holder('B')];
+    const patient = { reference: `Patient/${old.id}` };
+    const texts = { text: 'X' };
+    const named: (Resource & { id: string })[] = [
+      { resourceType: 'Device', id: randomUUID(), patient },
+      {
+        resourceType: 'FamilyMemberHistory',
+        id: randomUUID(),
+        status: 'completed',
+        patient,
+        relationship: texts,
+      },
+      {
+        resourceType: 'Coverage',
+        id: randomUUID(),
+        status: 'active',
+        beneficiary: patient,
+        payor: [patient],
+      },
+      { resourceType: 'Task', id: randomUUID(), status: 'requested', intent: 'order', owner: patient },
+      { resourceType: 'BodyStructure', id: randomUUID(), patient },
+    ];
+    await write(...named);
+    expect(await outcomes(merge(['A', 'B']))).toEqual(['filed']);
+    for (const { resourceType, id } of named) {
+      const { version, ...moved } = await world.read<Resource>(`${resourceType}/${id}`);
+      expect([resourceType, version, JSON.stringify(moved).includes(String(old.id))]).toEqual([
+        resourceType,
+        '2',
+        false,
+      ]);
+      expect(JSON.stringify(moved)).toContain(`Patient/${stays.id}`);
+    }
+  });
+
   it('of one never seen leaves a mark, so that a late order still finds the survivor', async () => {
     await world.file(admit('B'));
     expect(await outcomes(merge(['A', 'B']), order('A'))).toEqual([

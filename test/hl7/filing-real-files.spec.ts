@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readAck } from '../../src/hl7/ack.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
+import { DoorEvents } from '../../src/steps/inlet/door-events.ts';
 import { FilingCall } from '../../src/steps/inlet/filing-call.ts';
 import { InboundMessageStore } from '../../src/steps/inlet/inbound-message.store.ts';
 import { MessageInlet } from '../../src/steps/inlet/message-inlet.ts';
@@ -159,7 +160,7 @@ describe(files.length > 0 ? 'Messages of real senders' : 'skipped: no shared dat
     const messages = new InboundMessageStore(world.database);
     const call = new FilingCall(world.database, new Outbox(), messages);
     onTestFinished(() => call.beforeApplicationShutdown());
-    const inlet = new MessageInlet(messages, call);
+    const inlet = new MessageInlet(messages, call, new DoorEvents(world.database, { warn: () => undefined }));
     const answers = (await inlet.take(readFileSync(`${FOLDER}/${file}`))).map((ack) => readAck(ack)!);
     expect(await world.step.run({})).toMatchObject({ kind: 'done' });
     const rows = await world.database.run<Row>({

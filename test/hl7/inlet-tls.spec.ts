@@ -10,6 +10,7 @@ import { acknowledgements } from '../../src/hl7/ack.ts';
 import { daysLeft, expiryWarning } from '../../src/hl7/certificate-days.ts';
 import { MllpClient } from '../../src/hl7/mllp-client.ts';
 import { TlsKeeper } from '../../src/hl7/tls-keeper.ts';
+import { DoorEvents } from '../../src/steps/inlet/door-events.ts';
 import { InletListener } from '../../src/steps/inlet/inlet-listener.ts';
 import type { MessageInlet } from '../../src/steps/inlet/message-inlet.ts';
 import { TLS_CLIENT, TLS_SERVER } from '../fixtures/tls-certificates.ts';
@@ -31,6 +32,11 @@ afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close();
 });
 
+const audited: { detail?: string; actor?: { address?: string } }[] = [];
+const events = new DoorEvents(
+  { audit: { record: async (entry: (typeof audited)[number]) => void audited.push(entry) } } as never,
+  { warn: () => undefined },
+);
 const MESSAGE = Buffer.from('MSH|^~\\&|A|B|C|D|20260115||ORM^O01|7|P|2.5.1\r');
 const peers: string[] = [];
 const inlet = {
@@ -41,7 +47,12 @@ const inlet = {
 } as unknown as MessageInlet;
 
 async function startDoor(env: NodeJS.ProcessEnv): Promise<InletListener> {
-  const door = new InletListener(inlet, readSettings({ HL7_PORT: '0', ...env }), pino({ level: 'silent' }));
+  const door = new InletListener(
+    inlet,
+    readSettings({ HL7_PORT: '0', ...env }),
+    pino({ level: 'silent' }),
+    events,
+  );
   await door.onApplicationBootstrap();
   open.push({ close: () => door.beforeApplicationShutdown() });
   return door;
@@ -68,6 +79,15 @@ describe('The MLLP door over TLS', () => {
     });
     expect(await isTaken(clientOf(door, { ca: TLS_SERVER.cert, ...TLS_CLIENT }))).toBe(true);
     expect(peers.at(-1)).toBe('127.0.0.1 CN=client');
+    // Turned away without a message: counted, and audited once a minute for each address.
+    const before = events.events.get('tls-failed') ?? 0;
+    expect(before).toBeGreaterThan(0);
+    await expect(clientOf(door, { ca: TLS_SERVER.cert }).send(MESSAGE, '7')).rejects.toThrow();
+    await expect.poll(() => events.events.get('tls-failed')).toBe(before + 1);
+    expect(audited).toEqual([
+      expect.objectContaining({ detail: 'tls-failed', outcome: 4, interaction: 'hl7-door' }),
+    ]);
+    expect(audited[0]?.actor?.address).toMatch(/127\.0\.0\.1/);
   });
 
   it('takes new files on a signal; connections that are open go on', async () => {

@@ -7,6 +7,7 @@ import { readAck } from '../../src/hl7/ack.ts';
 import { readMessage } from '../../src/hl7/codec.ts';
 import { FILING_KEY, FILING_QUEUE } from '../../src/kernel/handoffs.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
+import { DoorEvents } from '../../src/steps/inlet/door-events.ts';
 import { FilingCall } from '../../src/steps/inlet/filing-call.ts';
 import { InboundMessageStore, KEY_CHARACTERS_MAX } from '../../src/steps/inlet/inbound-message.store.ts';
 import { InletListener } from '../../src/steps/inlet/inlet-listener.ts';
@@ -17,16 +18,18 @@ import { sendOrder } from '../peers/ris.ts';
 let database: Database;
 let close: () => Promise<void>;
 let store: InboundMessageStore;
+let events: DoorEvents;
 let filing: FilingCall;
 let inlet: MessageInlet;
 let listener: InletListener;
 
 beforeAll(async () => {
   ({ database, close } = await freshDatabase());
+  events = new DoorEvents(database, { warn: () => undefined });
   store = new InboundMessageStore(database);
   filing = new FilingCall(database, new Outbox(), store);
-  inlet = new MessageInlet(store, filing);
-  listener = new InletListener(inlet, readSettings({ HL7_PORT: '0' }), pino({ level: 'silent' }));
+  inlet = new MessageInlet(store, filing, events);
+  listener = new InletListener(inlet, readSettings({ HL7_PORT: '0' }), pino({ level: 'silent' }), events);
   await listener.onApplicationBootstrap();
 });
 afterAll(async () => {
@@ -119,7 +122,7 @@ describe('A message at the MLLP door', () => {
   });
 
   it('lets one of two processes win that store the same bytes at the same moment', async () => {
-    const other = new MessageInlet(new InboundMessageStore(database), filing);
+    const other = new MessageInlet(new InboundMessageStore(database), filing, events);
     for (let round = 0; round < 20; round += 1) {
       const text = Buffer.from(message({ id: `RACE${round}` }));
       const acks = await Promise.all([inlet.take(text), other.take(text)]);
@@ -265,7 +268,7 @@ describe('A message at the MLLP door', () => {
 
   it('is answered AE + 207 while it cannot be stored, and the sender keeps it', async () => {
     const broken = { run: () => Promise.reject(new Error('the server closed the connection')) };
-    const down = new MessageInlet(new InboundMessageStore(broken as unknown as Database), filing);
+    const down = new MessageInlet(new InboundMessageStore(broken as unknown as Database), filing, events);
     for (const text of [message(), 'rubbish', message({ type: 'SIU^S12' })]) {
       const [ack] = await down.take(Buffer.from(text));
       expect(readAck(ack!)).toMatchObject({ code: 'AE', errorCode: '207' });

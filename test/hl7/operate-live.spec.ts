@@ -21,6 +21,7 @@ describe.skipIf(!existsSync(SIMULATE))('the operator side of a running server (s
       RIS_URL: ris.url.href,
       LOG_LEVEL: 'debug',
       HL7_ALERT_SILENT: 'NOBODY:HOME=1',
+      HL7_FRAME_BYTES_MAX: '70000',
     });
   }, 90_000);
   afterAll(async () => {
@@ -90,6 +91,27 @@ describe.skipIf(!existsSync(SIMULATE))('the operator side of a running server (s
     for (const place of places) expect((await server.ask('GET', place)).text, place).not.toContain(CANARY);
     expect(server.output()).not.toContain(CANARY);
     expect((await messages(`mrn=${CANARY}`)).map(({ controlId }) => controlId)).toContain('CANARY-1');
+  });
+
+  test('a frame beyond what the site allows is cut off, counted and told; nothing of it is stored', async () => {
+    const large = ORDER.replace('CTRL1', 'LARGE-1').concat(`NTE|1||${'x'.repeat(70_000)}\r`);
+    await expect(sendOrder(server.mllpPort, large)).rejects.toThrow(/closed|ECONNRESET/);
+    expect(await messages('controlId=LARGE-1')).toEqual([]);
+    await expect
+      .poll(async () => (await server.ask('GET', '/metrics')).text)
+      .toMatch(/prelim_mllp_events_total\{event="too-large"\} 1/);
+    const auditor = { authorization: `Bearer ${await server.issue('system/AuditEvent.rs')}` };
+    const audited = (query: string) => server.ask('GET', `/fhir/AuditEvent?${query}`, undefined, auditor);
+    await expect.poll(async () => (await audited('subtype=hl7-door')).body.entry?.length).toBe(1);
+    // The refused one of the test before: in the log with its bytes, counted by its code, and audited with it.
+    const [refused] = await messages('controlId=CANARY-2');
+    expect(refused).toMatchObject({ status: 'refused', reason: 'hl7.unsupported-type' });
+    expect((await server.ask('GET', '/metrics')).text).toContain(
+      'prelim_hl7_refused_total{code="hl7.unsupported-type"} 1',
+    );
+    const audit = (await audited('subtype=hl7-in&outcome=4')).text;
+    expect(audit).toContain('hl7.unsupported-type');
+    expect(audit).not.toContain(CANARY);
   });
 
   test('alerts stand in health and metrics, and the page is served', async () => {

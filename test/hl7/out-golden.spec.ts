@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readMessage } from '../../src/hl7/codec.ts';
 import type { OruInput, PreviousMessage } from '../../src/steps/ris/oru-input.ts';
+import { WRONG_PATIENT } from '../../src/steps/ris/report-status.ts';
 import { reportToOru } from '../../src/steps/ris/report-to-oru.ts';
 import { READY_PROFILES, readRisProfile } from '../../src/steps/ris/ris-profile.ts';
 import { takeBack } from '../../src/steps/ris/take-back.ts';
@@ -60,7 +61,16 @@ function messagesOf(name: string): Map<string, Buffer> {
     if (step === '3-final') last = message.bytes;
   }
   const now = new Date(Date.UTC(2026, 0, 15, 11, 0, 0));
-  made.set('8-wrong-patient', takeBack(last, { controlId: 'P1768000000099', now, profile }));
+  made.set(
+    '8-wrong-patient',
+    takeBack(last, {
+      controlId: 'P1768000000099',
+      now,
+      profile,
+      words: WRONG_PATIENT,
+      result: profile.wrongPatientStatus,
+    }),
+  );
   return made;
 }
 

@@ -20,7 +20,8 @@ export type RisFault =
   | 'close-before-ack'
   | 'reset-before-ack'
   | 'close-after-ack'
-  | 'stops-reading';
+  | 'stops-reading'
+  | 'enhanced';
 
 export interface FaultyRisOptions {
   readonly fault: RisFault;
@@ -43,6 +44,8 @@ export interface RisTally {
   readonly disordered: number;
   /** Messages of one lane on the way at the same time. */
   readonly inFlightMax: number;
+  /** CA that answered our application acknowledgements. */
+  readonly commits: number;
 }
 
 interface Lane {
@@ -67,19 +70,20 @@ export class FaultyRis {
   private changed = 0;
   private disordered = 0;
   private inFlightMax = 0;
+  private commits = 0;
 
   constructor(private options: FaultyRisOptions) {}
 
   get tally(): RisTally {
-    const { received, applied, rejected, repeats, changed, disordered, inFlightMax } = this;
-    return { received, applied, rejected, repeats, changed, disordered, inFlightMax };
+    const { received, applied, rejected, repeats, changed, disordered, inFlightMax, commits } = this;
+    return { received, applied, rejected, repeats, changed, disordered, inFlightMax, commits };
   }
 
   /** From now on it behaves so, and counts anew. */
   begin(options: Omit<FaultyRisOptions, 'tls'>): void {
     this.options = { ...options, ...(this.options.tls ? { tls: this.options.tls } : {}) };
     for (const counted of [this.lanes, this.digests, this.applied, this.rejected]) counted.clear();
-    this.received = this.repeats = this.changed = this.disordered = this.inFlightMax = 0;
+    this.received = this.repeats = this.changed = this.disordered = this.inFlightMax = this.commits = 0;
   }
 
   /** `other`: a certificate that the sender does not trust. */
@@ -107,22 +111,30 @@ export class FaultyRis {
 
   private accept(socket: net.Socket): void {
     this.sockets.add(socket);
-    let rest = Buffer.alloc(0);
+    let held: Buffer[] = [];
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.sockets.delete(socket);
       for (const lane of this.lanes.values()) lane.open.delete(socket);
     });
-    socket.on('data', (chunk) => {
-      rest = Buffer.concat([rest, chunk]);
+    socket.on('data', (chunk: Buffer) => {
+      held.push(chunk);
+      // A large message comes in hundreds of pieces: they are joined once.
+      if (!chunk.includes(0x1c)) return;
+      let rest = Buffer.concat(held);
       for (let end = rest.indexOf(0x1c); end >= 0; end = rest.indexOf(0x1c)) {
         this.take(socket, Buffer.from(rest.subarray(rest.indexOf(0x0b) + 1, end)));
         rest = rest.subarray(end + 2);
       }
+      held = rest.length === 0 ? [] : [rest];
     });
   }
 
   private take(socket: net.Socket, message: Buffer): void {
+    if (fieldOf(message, 'MSA', 1) === 'CA') {
+      this.commits += 1;
+      return;
+    }
     const id = fieldOf(message, 'MSH', 10);
     const [name = '', digits = '0'] = id.split('-');
     const number = Number(digits);
@@ -160,11 +172,11 @@ export class FaultyRis {
 
   /** Writes an answer. */
   private answerer(socket: net.Socket, lane: Lane, id: string) {
-    return (code: string, { of = id, drip = false }: AnswerHow = {}) => {
+    return (code: string, { of = id, drip = false, asks = '' }: AnswerHow = {}) => {
       lane.open.delete(socket);
       if (socket.destroyed) return;
       if (drip) void writeByteByByte(socket, ackFrame(code, of));
-      else socket.write(ackFrame(code, of));
+      else socket.write(ackFrame(code, of, asks));
     };
   }
 }
@@ -172,6 +184,8 @@ export class FaultyRis {
 interface AnswerHow {
   readonly of?: string;
   readonly drip?: boolean;
+  /** MSH-15. */
+  readonly asks?: string;
 }
 
 interface Taken {
@@ -183,8 +197,8 @@ interface Taken {
   readonly answer: (code: string, how?: AnswerHow) => void;
 }
 
-const ackFrame = (code: string, id: string) =>
-  `\x0bMSH|^~\\&|R|R|P|P|20260101||ACK^R01|A${id}|P|2.5.1\rMSA|${code}|${id}\r\x1c\r`;
+const ackFrame = (code: string, id: string, asks = '') =>
+  `\x0bMSH|^~\\&|R|R|P|P|20260101||ACK^R01|A${id}|P|2.5.1|||${asks}\rMSA|${code}|${id}\r\x1c\r`;
 
 async function writeByteByByte(socket: net.Socket, text: string): Promise<void> {
   for (const letter of text) {
@@ -250,6 +264,14 @@ const FAULTS: Readonly<Record<RisFault, (taken: Taken) => void>> = {
     apply();
     answer('AA');
     socket.end();
+  },
+  // Enhanced mode: stored, then applied; and its own acknowledgement asks for one.
+  enhanced: ({ apply, answer }) => {
+    answer('CA');
+    setTimeout(() => {
+      apply();
+      answer('AA', { asks: 'AL' });
+    }, SLOW_MS / 10);
   },
   'stops-reading': ({ apply, answer, socket, lateMs }) => {
     apply();

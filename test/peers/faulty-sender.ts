@@ -15,7 +15,11 @@ export type SenderFault =
   | 'half-closed'
   | 'does-not-read'
   | 'impatient'
-  | 'idle-beside';
+  | 'idle-beside'
+  | 'large'
+  | 'enhanced'
+  | 'enhanced-commit'
+  | 'reused-id';
 
 export const SENDER_FAULTS: readonly SenderFault[] = [
   'none',
@@ -30,6 +34,10 @@ export const SENDER_FAULTS: readonly SenderFault[] = [
   'does-not-read',
   'impatient',
   'idle-beside',
+  'large',
+  'enhanced',
+  'enhanced-commit',
+  'reused-id',
 ];
 
 export interface SenderOptions {
@@ -168,6 +176,13 @@ class LaneSender {
         if (!(await this.answered(message.id))) return false;
         this.close();
         return true;
+      case 'large':
+      case 'enhanced':
+      case 'enhanced-commit':
+      case 'reused-id':
+        // What is wrong, or unusual, is the message itself.
+        socket.write(frame);
+        return this.answered(message.id);
       case 'does-not-read':
         socket.pause();
         socket.write(frame);
@@ -230,7 +245,9 @@ class LaneSender {
       const answer = this.answers.shift();
       if (answer !== undefined) {
         const [, code, of] = /\rMSA\|(\w\w)\|([^|\r]*)/.exec(answer) ?? [];
-        if (code === 'AA' && of === id) return true;
+        // Enhanced mode: CA says that it is stored; where an application acknowledgement was asked for, that follows and counts.
+        if (code === 'CA' && of === id && this.options.fault === 'enhanced') continue;
+        if (code === (this.options.fault === 'enhanced-commit' ? 'CA' : 'AA') && of === id) return true;
         this.wrongAnswers += 1;
         return false;
       }

@@ -7,6 +7,7 @@ import type { AuditEntry } from '../../database/audit-sink.ts';
 import { Database, type Transaction } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { DOOR_LOAD } from '../../hl7/door-load.ts';
+import { senderName } from '../../hl7/sender-name.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { MessageFiled, MessageStored } from '../../kernel/handoffs.ts';
 import { LOGGER } from '../../kernel/log.ts';
@@ -14,7 +15,7 @@ import { Outbox } from '../../queue/outbox.ts';
 import { done, later, type Step, type StepResult } from '../step.ts';
 import { readAccessionPlaces } from './accession-places.ts';
 import { fileMessages } from './file-messages.ts';
-import { type SentPlan, senderName } from './filing-plan.ts';
+import type { SentPlan } from './filing-plan.ts';
 import {
   type FiledMark,
   InboundQueueStore,

@@ -1,9 +1,10 @@
 import { type Hl7Message, readMessage } from '../../hl7/codec.ts';
+import { senderName } from '../../hl7/sender-name.ts';
 import { SUPPORTED_MESSAGES, SUPPORTED_TYPES_TEXT } from '../../hl7/supported-messages.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { AccessionPlaces } from './accession-places.ts';
 import { plain, type SenderContext } from './datatype-to-fhir.ts';
-import { type FilingPlan, type SentPlan, senderName } from './filing-plan.ts';
+import type { FilingPlan, SentPlan } from './filing-plan.ts';
 import { mergePlan } from './merge-plan.ts';
 import { orderPlan } from './order-plan.ts';
 import { resultPlan } from './result-plan.ts';

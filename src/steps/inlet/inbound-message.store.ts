@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import type { AuditEntry } from '../../database/audit-sink.ts';
 import { Database, type Statement } from '../../database/database.ts';
 import type { MessageHeader } from '../../hl7/message-header.ts';
+import { senderName } from '../../hl7/sender-name.ts';
 import { splitMessages, withoutMessageTime } from '../../hl7/split-batch.ts';
 
 /** What makes two messages the same: sender, control id, and the content without its time. */
@@ -48,8 +50,7 @@ export class InboundMessageStore {
    * other waits for it and finds its answers. A used control id is flagged `control-id-reused`.
    */
   async keep(messages: readonly InboundMessage[]): Promise<Kept[]> {
-    const { statement, values } = insertOf(messages);
-    const rows = await this.database.run<{ hash: string }>(statement, values);
+    const rows = await this.insert(messages);
     if (rows.length === messages.length) return messages.map(() => NEW);
     const fresh = new Set(rows.map((row) => row.hash));
     const repeated = messages.filter(({ key }) => !fresh.has(key.hash.toString('hex')));
@@ -59,6 +60,22 @@ export class InboundMessageStore {
       if (fresh.has(hash)) return NEW;
       const ack = known.get(hash);
       return ack === undefined ? { kind: 'gone' } : { kind: 'repeat', acks: splitMessages(ack) };
+    });
+  }
+
+  /** What was refused is audited with its row; what was accepted is when it is filed, so that the usual case stays one statement. */
+  private insert(messages: readonly InboundMessage[]): Promise<{ hash: string }[]> {
+    const { statement, values } = insertOf(messages);
+    const { database } = this;
+    const refused = messages.filter(({ outcome }) => outcome !== 'accept');
+    if (refused.length === 0 || database.audit === null || database.audit === undefined)
+      return database.run<{ hash: string }>(statement, values);
+    return database.transaction(async (tx) => {
+      const rows = await tx.run<{ hash: string }>(statement, values);
+      const fresh = new Set(rows.map((row) => row.hash));
+      const those = refused.filter(({ key }) => fresh.has(key.hash.toString('hex')));
+      await database.audit?.recordIn(tx, those.map(auditOfRefused));
+      return rows;
     });
   }
 
@@ -76,6 +93,20 @@ export class InboundMessageStore {
     ]);
     return new Map(rows.map((row) => [row.hash, row.ack]));
   }
+}
+
+/** The code says why; the row of the message log has the rest. */
+function auditOfRefused({ key, outcome, peer }: InboundMessage): AuditEntry {
+  const address = peer.split(' ')[0] ?? '';
+  return {
+    kind: 'message',
+    interaction: 'hl7-in',
+    action: 'C',
+    outcome: 4,
+    entity: `urn:prelim:hl7:${key.hash.toString('hex')}`,
+    detail: outcome,
+    actor: { client: senderName(key.application, key.facility), ...(address === '' ? {} : { address }) },
+  };
 }
 
 /** `header` is the message's own, null where it has none. */

@@ -9,15 +9,26 @@ import type { Logger } from 'pino';
 import { readTlsFiles, type TlsFiles } from '../../config/read-tls-files.ts';
 import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
-import { MllpServer } from '../../hl7/mllp-server.ts';
+import { MllpServer, UNANSWERED_BYTES_MAX } from '../../hl7/mllp-server.ts';
 import { TlsKeeper } from '../../hl7/tls-keeper.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { LOGGER } from '../../kernel/log.ts';
+import { DoorEvents } from './door-events.ts';
 import { MessageInlet } from './message-inlet.ts';
 
 type ListenerSettings = Pick<
   Settings,
-  'HL7_HOST' | 'HL7_PORT' | 'HL7_TLS_CERT' | 'HL7_TLS_KEY' | 'HL7_TLS_CA' | 'PRELIM_ROLES'
+  | 'HL7_HOST'
+  | 'HL7_PORT'
+  | 'HL7_TLS_CERT'
+  | 'HL7_TLS_KEY'
+  | 'HL7_TLS_CA'
+  | 'HL7_CONNECTIONS_MAX'
+  | 'HL7_CONNECTIONS_PER_ADDRESS_MAX'
+  | 'HL7_FRAME_BYTES_MAX'
+  | 'HL7_FRAME_SILENCE_MS'
+  | 'HL7_IDLE_MS'
+  | 'PRELIM_ROLES'
 >;
 
 /** The MLLP door, in processes with the role `listener`. */
@@ -31,6 +42,7 @@ export class InletListener implements OnApplicationBootstrap, BeforeApplicationS
     private readonly inlet: MessageInlet,
     @Inject(SETTINGS) private readonly settings: ListenerSettings,
     @Inject(LOGGER) private readonly log: Logger,
+    private readonly events: DoorEvents,
   ) {}
 
   /** The port it listens on; 0 where it does not. */
@@ -52,9 +64,10 @@ export class InletListener implements OnApplicationBootstrap, BeforeApplicationS
     const server = new MllpServer({
       host,
       port,
+      ...limitsOf(this.settings),
       ...(files ? { tls: serverTls(files) } : {}),
       onMessage: (message, peer) => this.inlet.take(message, peer),
-      onEvent: (event) => this.log.warn({ event: event.kind, peer: event.peer, bytes: event.bytes }, 'MLLP'),
+      onEvent: (event) => this.events.hear(event),
     });
     this.boundPort = await server.listen().catch((cause: unknown) => {
       throw new Failure('hl7.listener', 'HL7_HOST and HL7_PORT cannot be listened on; is the port taken?', {
@@ -80,6 +93,16 @@ export class InletListener implements OnApplicationBootstrap, BeforeApplicationS
     this.boundPort = 0;
   }
 }
+
+/** Four of the largest frames may be held unanswered, and never less than by default. */
+const limitsOf = (settings: ListenerSettings) => ({
+  connectionsMax: settings.HL7_CONNECTIONS_MAX,
+  connectionsPerAddressMax: settings.HL7_CONNECTIONS_PER_ADDRESS_MAX,
+  frameBytesMax: settings.HL7_FRAME_BYTES_MAX,
+  frameSilenceMs: settings.HL7_FRAME_SILENCE_MS,
+  idleMs: settings.HL7_IDLE_MS,
+  unansweredBytesMax: Math.max(UNANSWERED_BYTES_MAX, 4 * settings.HL7_FRAME_BYTES_MAX),
+});
 
 const tlsSettings = ({ HL7_TLS_CERT, HL7_TLS_KEY, HL7_TLS_CA }: ListenerSettings) => ({
   HL7_TLS_CERT,

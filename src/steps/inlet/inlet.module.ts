@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { DoorEvents } from './door-events.ts';
 import { FilingCall } from './filing-call.ts';
 import { InboundMessageStore } from './inbound-message.store.ts';
 import { InletListener } from './inlet-listener.ts';
@@ -6,7 +7,7 @@ import { MessageInlet } from './message-inlet.ts';
 
 /** HL7 v2 messages at the MLLP door. */
 @Module({
-  providers: [InboundMessageStore, FilingCall, MessageInlet, InletListener],
-  exports: [InletListener],
+  providers: [InboundMessageStore, FilingCall, DoorEvents, MessageInlet, InletListener],
+  exports: [InletListener, DoorEvents],
 })
 export class InletModule {}

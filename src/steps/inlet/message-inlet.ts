@@ -8,6 +8,7 @@ import { splitBatch } from '../../hl7/split-batch.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { GroupCommit, type GroupOptions } from '../../kernel/group-commit.ts';
 import { checkMessage } from './check-message.ts';
+import { DoorEvents } from './door-events.ts';
 import { FilingCall } from './filing-call.ts';
 import { columnText, type InboundMessage, InboundMessageStore, keyOf } from './inbound-message.store.ts';
 
@@ -41,6 +42,7 @@ export class MessageInlet {
   constructor(
     private readonly messages: InboundMessageStore,
     private readonly filing: FilingCall,
+    private readonly events: DoorEvents,
   ) {}
 
   /** Answers one frame: a message, or a batch whose messages are answered one by one, in their order. Never throws. */
@@ -66,6 +68,7 @@ export class MessageInlet {
   private async keep(group: readonly InboundMessage[]): Promise<(readonly Buffer[])[]> {
     DOOR_LOAD.took(group.length);
     const kept = await this.messages.keep(group);
+    for (const { outcome } of group) if (outcome !== 'accept') this.events.refuse(outcome);
     if (group.some(({ outcome }, at) => outcome === 'accept' && kept[at]?.kind === 'new')) this.filing.call();
     return group.map((message, at) => {
       const one = kept[at];

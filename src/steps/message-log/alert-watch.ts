@@ -111,18 +111,31 @@ export class AlertWatch implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async look(): Promise<AlertState> {
-    const [destinations, filing, holds, silent, deadOut, { inbound, outbound }] = await Promise.all([
-      this.lanes.destinations(),
-      this.lanes.filing(),
-      this.lanes.holds(),
-      this.silent(),
-      this.store.deadOut(),
-      this.errorShares(),
-    ]);
+    const queues = this.destinations().map(({ queue }) => queue);
+    const [destinations, unconfigured, filing, holds, silent, deadOut, { inbound, outbound }] =
+      await Promise.all([
+        this.lanes.destinations(),
+        this.store.unconfigured(queues),
+        this.lanes.filing(),
+        this.lanes.holds(),
+        this.silent(),
+        this.store.deadOut(),
+        this.errorShares(),
+      ]);
     const heldDestinations = holds.filter(({ lane }) => lane === null).map(({ destination }) => destination);
     const certificates = [...this.certificates(), ...this.clientCertificates()];
     const alerts = findAlerts(
-      { destinations, heldDestinations, filing, silent, deadOut, inbound, outbound, certificates },
+      {
+        destinations,
+        unconfigured,
+        heldDestinations,
+        filing,
+        silent,
+        deadOut,
+        inbound,
+        outbound,
+        certificates,
+      },
       this.settings,
     );
     const oldestUnsentSeconds = Math.max(0, ...destinations.map((one) => one.oldest_s));

@@ -27,6 +27,11 @@ export class AlertStore {
     return (await this.database.run(TAKEN, [destination, minutes])).length > 0;
   }
 
+  /** Result messages in queues that nobody takes from: their destination is not configured (any more). `queues`: those of the destinations there are. */
+  async unconfigured(queues: readonly string[]): Promise<{ destination: string; messages: number }[]> {
+    return this.database.run(UNCONFIGURED, [queues]);
+  }
+
   /** Result messages that wait for a person, by destination. */
   deadOut(): Promise<{ destination: string; messages: number }[]> {
     return this.database.run(DEAD_OUT);
@@ -49,6 +54,11 @@ const DEAD_OUT: Statement = {
   name: 'hl7-alert-dead-out',
   text: `SELECT destination, count(*)::int AS messages FROM hl7_unacknowledged
     WHERE state IN ('rejected', 'given-up', 'dead', 'unmade') GROUP BY destination`,
+};
+const UNCONFIGURED: Statement = {
+  name: 'hl7-alert-unconfigured',
+  text: `SELECT coalesce(nullif(split_part(queue, '@', 2), ''), 'RIS_URL') AS destination, count(*)::int AS messages FROM outbox
+    WHERE (queue = 'ris-send' OR queue LIKE 'ris-send@%') AND queue <> ALL ($1::text[]) AND state <> 'dead' GROUP BY 1`,
 };
 const HEARD: Statement = {
   name: 'hl7-alert-heard',

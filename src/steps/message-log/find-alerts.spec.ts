@@ -4,6 +4,7 @@ import { type AlertFacts, findAlerts, isWatched } from './find-alerts.ts';
 
 const QUIET: AlertFacts = {
   destinations: [],
+  unconfigured: [],
   heldDestinations: [],
   filing: { waiting: 0, oldest_s: 0, held: 0 },
   deadOut: [],
@@ -25,6 +26,7 @@ describe('what is an alert', () => {
       { destination: 'b', waiting: 9, oldest_s: 299 },
     ];
     expect(kinds({ destinations })).toEqual(['unsent a']);
+    expect(kinds({ unconfigured: [{ destination: 'gone', messages: 1 }] })).toEqual(['unconfigured gone']);
     expect(kinds({ deadOut: [{ destination: 'a', messages: 2 }] })).toEqual(['dead a']);
     expect(kinds({ filing: { waiting: 1, oldest_s: 301, held: 2 } })).toEqual(['unfiled in', 'dead in']);
   });

@@ -5,6 +5,7 @@ import type { Alert, AlertKind } from './shown.ts';
 /** Every kind there is: a closed set, for metrics. */
 export const ALERT_KINDS = [
   'unsent',
+  'unconfigured',
   'unfiled',
   'held',
   'silent',
@@ -21,6 +22,8 @@ export interface AlertLimits {
 
 export interface AlertFacts {
   readonly destinations: readonly { destination: string; waiting: number; oldest_s: number }[];
+  /** Messages in queues of destinations that are not configured (any more). */
+  readonly unconfigured: readonly { destination: string; messages: number }[];
   readonly heldDestinations: readonly string[];
   readonly filing: { waiting: number; oldest_s: number; held: number };
   readonly deadOut: readonly { destination: string; messages: number }[];
@@ -42,6 +45,12 @@ export function findAlerts(facts: AlertFacts, limits: AlertLimits): Alert[] {
     if (oldest > limits.HL7_ALERT_UNSENT_S)
       add('unsent', destination, `${say(waiting)} to be sent, the oldest for ${sayTime(oldest)}`);
   }
+  for (const { destination, messages } of facts.unconfigured)
+    add(
+      'unconfigured',
+      destination,
+      `${say(messages)} for a destination that is not configured: name it again, or discard them`,
+    );
   for (const destination of facts.heldDestinations)
     add('held', destination, 'held by an operator: nothing is sent');
   const { waiting, oldest_s: oldest, held } = facts.filing;

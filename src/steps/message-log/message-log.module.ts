@@ -35,7 +35,7 @@ export const OPERATOR_PAGE_FOLDER = Symbol('OperatorPageFolder');
     Retention,
     { provide: OPERATOR_PAGE_FOLDER, useFactory: findPageFolder },
   ],
-  exports: [AlertWatch, Retention],
+  exports: [AlertWatch, LaneStore, Retention],
 })
 export class MessageLogModule implements OnModuleInit {
   constructor(

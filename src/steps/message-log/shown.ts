@@ -94,7 +94,15 @@ export interface ShownAction {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-export type AlertKind = 'unsent' | 'unfiled' | 'held' | 'silent' | 'errors' | 'certificate' | 'dead';
+export type AlertKind =
+  | 'unsent'
+  | 'unconfigured'
+  | 'unfiled'
+  | 'held'
+  | 'silent'
+  | 'errors'
+  | 'certificate'
+  | 'dead';
 
 /** What is wrong now. Names are of destinations, senders and certificates: no patient data. */
 export interface Alert {

@@ -2,6 +2,7 @@ import { Module, type OnModuleInit } from '@nestjs/common';
 import { FhirModule } from '../../fhir/fhir.module.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { GovernanceModule } from '../../governance/governance.module.ts';
+import { ModelStates } from '../../governance/model-states.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { announceChanges } from './announce-changes.ts';
 import { ReportStep } from './report.step.ts';
@@ -15,9 +16,10 @@ export class ReportModule implements OnModuleInit {
   constructor(
     private readonly store: ResourceStore,
     private readonly outbox: Outbox,
+    private readonly states: ModelStates,
   ) {}
 
   onModuleInit(): void {
-    announceChanges(this.store, this.outbox);
+    announceChanges(this.store, this.outbox, this.states);
   }
 }

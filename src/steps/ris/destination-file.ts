@@ -13,6 +13,8 @@ export interface DestinationEntry {
   readonly url: URL;
   readonly ackTimeoutMs: number | null;
   readonly tls: TlsFiles | null;
+  /** Where the TLS files lie, as `readTlsFiles` takes them. */
+  readonly tlsPlaces: Readonly<Record<string, string>>;
   readonly profileName: string;
   /** As a person wrote it; `readRisProfile` takes it. */
   readonly profile: unknown;
@@ -77,9 +79,8 @@ function toEntry(given: GivenEntry, { folder, at, base, issues }: Context): Dest
   };
   const { ca = '', cert = '', key = '' } = given.tls ?? {};
   const place = (file: string) => (file === '' ? '' : resolve(folder, file));
-  const tls = collect('tls', () =>
-    readTlsFiles({ _TLS_CA: place(ca), _TLS_CERT: place(cert), _TLS_KEY: place(key) }),
-  );
+  const tlsPlaces = { _TLS_CA: place(ca), _TLS_CERT: place(cert), _TLS_KEY: place(key) };
+  const tls = collect('tls', () => readTlsFiles(tlsPlaces));
   if (tls !== null && !given.url.startsWith('mllps:'))
     issues.push({
       at: `${at}/url`,
@@ -92,6 +93,7 @@ function toEntry(given: GivenEntry, { folder, at, base, issues }: Context): Dest
     url: new URL(given.url),
     ackTimeoutMs: given.ackTimeoutMs ?? null,
     tls,
+    tlsPlaces,
     profileName,
     profile,
     filter: given.filter ?? {},

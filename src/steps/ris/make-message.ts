@@ -3,8 +3,9 @@ import type { PreviousMessage } from './oru-input.ts';
 import type { LatestMessage, NewMessage, ToldMessage } from './outbound-message.store.ts';
 import type { ReadProfile } from './profile-settings.ts';
 import type { ReportRecord } from './read-record.ts';
+import { DELETED, WRONG_PATIENT } from './report-status.ts';
 import { reportToOru } from './report-to-oru.ts';
-import { takeBack } from './take-back.ts';
+import { type TakeBackHow, takeBack } from './take-back.ts';
 
 /** What a message for one receiver is made of. */
 export interface MessageAsked {
@@ -48,7 +49,16 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
       takeBack: null,
     };
   }
-  const taken = takeBackId !== null && told !== null ? takenBack(asked, told, takeBackId, first) : null;
+  const taken =
+    takeBackId !== null && told !== null
+      ? takenBack(asked, told, {
+          controlId: takeBackId,
+          now: first,
+          profile: profile.profile,
+          words: WRONG_PATIENT,
+          result: profile.profile.wrongPatientStatus,
+        })
+      : null;
   const messageTime = taken === null ? first : new Date(first.getTime() + SECOND_MS);
   const previous: PreviousMessage | null = taken === null ? told : null;
   const made = reportToOru({
@@ -80,21 +90,35 @@ const NOT_MADE = {
   error: 'ris.not-sendable',
 } as const;
 
+/** The report was deleted: what the receiver was told of it is taken back. */
+export function messageOfDeleted(
+  asked: Omit<MessageAsked, 'record' | 'takeBackId' | 'told'>,
+  told: ToldMessage,
+): NewMessage {
+  const { controlId, profile, latest } = asked;
+  const now = laterThan(latest, asked.now);
+  const how = { controlId, now, profile: profile.profile, words: DELETED, result: 'X' };
+  const { reportVersion } = asked.about;
+  // Under the version that the deletion is: one of the told message may have been used up by one that was rejected.
+  const revision = latest?.reportVersion === reportVersion ? latest.revision + 1 : 1;
+  return { ...takenBack(asked, told, how), reportVersion, revision };
+}
+
 /** In the lane of the message it takes back, and under its version of the report: what follows in that lane comes after it. */
 function takenBack(
-  { about, profile, versionOf }: MessageAsked,
+  { about, profile, versionOf }: Pick<MessageAsked, 'about' | 'profile' | 'versionOf'>,
   told: ToldMessage,
-  controlId: string,
-  messageTime: Date,
+  how: TakeBackHow,
 ): NewMessage {
   const { lane, reportVersion, patientId, lineIds, mrn, accession, placer } = told;
+  const { controlId, now: messageTime, result } = how;
   return {
     ...about,
     ...{ reportVersion, patientId, lineIds, mrn, accession, placer, lane, controlId, messageTime, versionOf },
     id: randomUUID(),
-    raw: takeBack(told.raw, { controlId, now: messageTime, profile: profile.profile }),
+    raw: takeBack(told.raw, how),
     unmapped: 0,
-    result: profile.profile.wrongPatientStatus,
+    result,
     profile: profile.name,
     profileVersion: profile.version,
     revision: told.revision + 1,

@@ -75,9 +75,12 @@ const CONTENT = [2, 5, 6, 7, 8] as const;
 const contentOf = (group: readonly Line[]): string =>
   group.map((line) => CONTENT.map((n) => line[n] ?? '').join('|')).join('\r');
 
-/** Without the words of the first line of text, which change with the status. */
+/** Without the words of the first line of text, which change with the status. A line that was taken back says something else than it did. */
 const bodyOf = (group: readonly Line[]): string =>
-  contentOf(group.map((line) => line.map((field, n) => (n === 5 ? field.replace(BANNER, '') : field))));
+  [
+    contentOf(group.map((line) => line.map((field, n) => (n === 5 ? field.replace(BANNER, '') : field)))),
+    ...group.map((line) => (isGone(line) || line[11] === 'X' ? 'gone' : '')),
+  ].join('\r');
 
 /** Text that a profile writes as NTE. */
 const notesOf = (bytes: Buffer): string =>

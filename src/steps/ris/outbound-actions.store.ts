@@ -13,6 +13,7 @@ import {
   type OutboundDestination,
 } from '../../queue/outbound-actions.ts';
 import { Outbox } from '../../queue/outbox.ts';
+import { dropDeadJobs } from './dead-letters.store.ts';
 import { type MessageState, OutboundMessageStore } from './outbound-message.store.ts';
 import { RisDestinations } from './ris-destinations.ts';
 
@@ -74,6 +75,7 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     await this.find(tx, messageId);
     const rows = await tx.run(DISCARD, [messageId, why]);
     if (rows.length === 0) throw inFlight('It was acknowledged, or is gone already.');
+    await dropDeadJobs(tx, messageId);
   }
 
   async holdDestination(tx: Transaction, destination: string, by: string, reason: string): Promise<void> {
@@ -110,10 +112,16 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     return message;
   }
 
-  /** The queue of a message whose destination is no longer set is that of `RIS_URL`. */
+  /** A message for an earlier address of `RIS_URL` goes to the one of today; one for a named destination that is not set any more goes to nobody else. */
   private handoffDestination(name: string): { destination?: string } {
     const found = this.receivers.all.find((one) => one.name === name);
-    return found?.isNamed === true ? { destination: name } : {};
+    if (found?.isNamed === true) return { destination: name };
+    if (found === undefined && !name.includes(':'))
+      throw new Failure(
+        'ris.unknown-destination',
+        'The destination of this message is not configured any more: name it again, or discard the message.',
+      );
+    return {};
   }
 }
 

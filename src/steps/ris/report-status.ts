@@ -51,6 +51,9 @@ export const isUnsigned = (result: string): boolean => ['P', 'R', 'A', 'M'].incl
 /** What the first line of a message that takes a result back from the wrong patient says. */
 export const WRONG_PATIENT = 'AI RESULT ENTERED IN ERROR: WRONG PATIENT. DISREGARD EARLIER VERSIONS.';
 
+/** What the first line of a message says that takes a result back whose report was deleted. */
+export const DELETED = 'AI RESULT DELETED FROM THE RECORD. DISREGARD EARLIER VERSIONS.';
+
 const PRELIMINARY: ReportStatus = {
   result: 'P',
   observation: 'P',

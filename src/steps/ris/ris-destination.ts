@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import type { TlsFiles } from '../../config/read-tls-files.ts';
 import type { Acknowledgement } from '../../hl7/ack.ts';
 import { MllpClient } from '../../hl7/mllp-client.ts';
+import { risSendQueue } from '../../kernel/handoffs.ts';
 import type { OutboundDestination } from '../../queue/outbound-actions.ts';
 import type { DestinationFilter } from './destination-file.ts';
 import type { ReadProfile, RisProfile } from './profile-settings.ts';
@@ -13,7 +14,11 @@ export interface DestinationPlace {
   readonly isNamed: boolean;
   readonly url: URL;
   readonly ackTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly idleMs: number;
   readonly tls: TlsFiles | null;
+  /** Where the TLS files lie, as `readTlsFiles` takes them. */
+  readonly tlsPlaces: Readonly<Record<string, string>>;
   readonly filter: DestinationFilter;
   readonly profileName: string;
 }
@@ -30,6 +35,9 @@ export class RisDestination {
   readonly isNamed: boolean;
   readonly filter: DestinationFilter;
   private kept: { readonly until: number; readonly profile: ReadProfile } | null = null;
+  private tls: TlsFiles | null;
+  /** Goes up with each new set of TLS files. */
+  private tlsEdition = 0;
   private readonly clients = new Map<MllpClient, string>();
   private readonly free: MllpClient[] = [];
   private readonly waiting: (() => void)[] = [];
@@ -41,6 +49,7 @@ export class RisDestination {
     this.name = place.name;
     this.isNamed = place.isNamed;
     this.filter = place.filter;
+    this.tls = place.tls;
   }
 
   /** As it stands in the record now: what somebody changed over FHIR holds from the next message on. */
@@ -69,13 +78,20 @@ export class RisDestination {
 
   describe(): OutboundDestination {
     const { name, place } = this;
-    const cert = place.tls?.cert;
+    const cert = this.tls?.cert;
     return {
       name,
       address: place.url.href.replace(/\/$/, ''),
       profile: place.profileName,
+      queue: risSendQueue(this.isNamed ? name : undefined),
       certificateEndsAt: cert === undefined ? null : new Date(new X509Certificate(cert).validTo),
     };
+  }
+
+  /** From the next message on; what is on its way is still answered over the connection it went by. */
+  renewTls(files: TlsFiles): void {
+    this.tls = files;
+    this.tlsEdition += 1;
   }
 
   close(): void {
@@ -85,7 +101,12 @@ export class RisDestination {
 
   /** A connection made under other settings is closed and made anew. */
   private async take(profile: RisProfile): Promise<MllpClient> {
-    const options = JSON.stringify([profile.minGapMs, profile.ackMode, profile.commitIsSuccess]);
+    const options = JSON.stringify([
+      profile.minGapMs,
+      profile.ackMode,
+      profile.commitIsSuccess,
+      this.tlsEdition,
+    ]);
     for (;;) {
       const free = this.free.pop();
       if (free !== undefined && this.clients.get(free) === options) return free;
@@ -100,9 +121,12 @@ export class RisDestination {
   }
 
   private open(profile: RisProfile, options: string): MllpClient {
-    const { url, ackTimeoutMs, tls } = this.place;
+    const { tls } = this;
+    const { url, ackTimeoutMs, connectTimeoutMs, idleMs } = this.place;
     const client = new MllpClient(url, {
       ackTimeoutMs,
+      connectTimeoutMs,
+      idleMs,
       minGapMs: profile.minGapMs,
       applicationAck: profile.ackMode === 'enhanced' && !profile.commitIsSuccess,
       ...(tls ? { tls } : {}),

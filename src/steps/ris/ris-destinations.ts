@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import type { Logger } from 'pino';
 import { readTlsFiles, type TlsFiles } from '../../config/read-tls-files.ts';
 import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
+import { TlsKeeper } from '../../hl7/tls-keeper.ts';
 import { Failure } from '../../kernel/errors.ts';
+import { LOGGER } from '../../kernel/log.ts';
 import { readDestinationFile } from './destination-file.ts';
 import { RisDestination } from './ris-destination.ts';
 import { RisProfiles } from './ris-profiles.ts';
@@ -12,6 +15,8 @@ export type RisSettings = Pick<
   Settings,
   | 'RIS_URL'
   | 'RIS_ACK_TIMEOUT_MS'
+  | 'RIS_CONNECT_TIMEOUT_MS'
+  | 'RIS_IDLE_MS'
   | 'RIS_TLS_CA'
   | 'RIS_TLS_CERT'
   | 'RIS_TLS_KEY'
@@ -31,12 +36,14 @@ export const RIS_PROFILE_NAME = 'ris';
  * file or a profile cannot be used.
  */
 @Injectable()
-export class RisDestinations implements OnModuleDestroy {
+export class RisDestinations implements OnApplicationBootstrap, OnModuleDestroy {
   readonly all: readonly RisDestination[];
+  private keepers: readonly TlsKeeper[] = [];
 
   constructor(
     @Inject(SETTINGS) settings: RisSettings,
     private readonly profiles: RisProfiles,
+    @Inject(LOGGER) private readonly log: Pick<Logger, 'info' | 'warn' | 'error'>,
   ) {
     const base = siteNames(settings);
     profiles.keep(RIS_PROFILE_NAME, profileFile(settings.RIS_PROFILE), base);
@@ -45,7 +52,9 @@ export class RisDestinations implements OnModuleDestroy {
       for (const entry of readDestinationFile(settings.RIS_DESTINATIONS, base)) {
         profiles.keep(entry.profileName, entry.profile, base);
         const ackTimeoutMs = entry.ackTimeoutMs ?? settings.RIS_ACK_TIMEOUT_MS;
-        all.push(new RisDestination({ ...entry, isNamed: true, ackTimeoutMs }, profiles));
+        all.push(
+          new RisDestination({ ...entry, ...timesOf(settings), isNamed: true, ackTimeoutMs }, profiles),
+        );
       }
     }
     this.all = all;
@@ -65,7 +74,23 @@ export class RisDestinations implements OnModuleDestroy {
     return this.profiles.names;
   }
 
+  /** TLS files are looked at like those of the listener: new ones hold from the next message on. */
+  onApplicationBootstrap(): void {
+    this.keepers = this.all.flatMap((one) => {
+      const { tls, tlsPlaces } = one.place;
+      if (tls === null) return [];
+      // What is wrong is said by these names: those of settings, or of the destination.
+      const places = Object.entries(tlsPlaces).map(([part, file]) => [
+        part.startsWith('_') ? `${one.name}${part}` : part,
+        file,
+      ]);
+      return new TlsKeeper(Object.fromEntries(places), tls, (files) => one.renewTls(files), this.log);
+    });
+    for (const keeper of this.keepers) keeper.start();
+  }
+
   onModuleDestroy(): void {
+    for (const keeper of this.keepers) keeper.stop();
     for (const one of this.all) one.close();
   }
 }
@@ -81,9 +106,17 @@ function simpleDestination(settings: RisSettings, profiles: RisProfiles): RisDes
   const tls = simpleTls(settings);
   const { RIS_URL: url, RIS_ACK_TIMEOUT_MS: ackTimeoutMs } = settings;
   if (url === null) return [];
-  const place = { name: url.host, isNamed: false, url, ackTimeoutMs, tls, filter: {} };
+  const { RIS_TLS_CA, RIS_TLS_CERT, RIS_TLS_KEY } = settings;
+  const tlsPlaces = { RIS_TLS_CA, RIS_TLS_CERT, RIS_TLS_KEY };
+  const times = timesOf(settings);
+  const place = { name: url.host, isNamed: false, url, ackTimeoutMs, ...times, tls, tlsPlaces, filter: {} };
   return [new RisDestination({ ...place, profileName: RIS_PROFILE_NAME }, profiles)];
 }
+
+const timesOf = ({ RIS_CONNECT_TIMEOUT_MS, RIS_IDLE_MS }: RisSettings) => ({
+  connectTimeoutMs: RIS_CONNECT_TIMEOUT_MS,
+  idleMs: RIS_IDLE_MS,
+});
 
 function simpleTls({ RIS_URL, RIS_TLS_CA, RIS_TLS_CERT, RIS_TLS_KEY }: RisSettings): TlsFiles | null {
   const files = readTlsFiles({ RIS_TLS_CA, RIS_TLS_CERT, RIS_TLS_KEY });

@@ -12,8 +12,10 @@ import {
 } from '../../kernel/handoffs.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { done, givenUp, type Step, type StepResult, skipped } from '../step.ts';
+import { settleDeadLetter } from './dead-letters.store.ts';
 import { isMeantFor } from './is-meant-for.ts';
-import { type MadeMessage, makeMessage } from './make-message.ts';
+import { type MadeMessage, makeMessage, messageOfDeleted } from './make-message.ts';
+import { isSameContent } from './mark-changes.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
 import { patientIdOf, readRecord, wasMergedInto } from './read-record.ts';
 import { isUnsigned } from './report-status.ts';
@@ -57,7 +59,8 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
 
   private async make(handoff: ReportWritten, destination: RisDestination): Promise<StepResult<OruStored>> {
     const kept = await this.store.read('DiagnosticReport', handoff.diagnosticReportId);
-    if (!kept || kept.deleted) return skipped('the report is gone');
+    if (!kept) return skipped('the report is gone');
+    if (kept.deleted) return this.takeBack(handoff, Number(kept.versionId), destination);
     const version = Number(kept.versionId);
     const report = kept.parse<DiagnosticReport>();
     const [latest, told, controlId, profile] = await Promise.all([
@@ -67,7 +70,10 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       destination.freshProfile(),
     ]);
     const isStored = latest !== null && latest.reportVersion >= version && latest.state !== 'superseded';
-    if (isStored && handoff.rebuildOf === undefined) return skipped('this version is stored already');
+    // What has not been told of the report at all is told with its version, or not at all.
+    if (handoff.findingEdited && latest === null) return skipped('nothing was told of this report');
+    if (isStored && handoff.rebuildOf === undefined && !handoff.findingEdited)
+      return skipped('this version is stored already');
     const patientId = patientIdOf(report) ?? handoff.patientId;
     const about = { destination: destination.name, reportId: kept.id, reportVersion: version, patientId };
     const context = { about, latest, told, profile, controlId, versionOf: handoff.rebuildOf ?? null };
@@ -79,12 +85,51 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       const wrongPatient = moved && !(await wasMergedInto(this.store, told.patientId, patientId));
       const takeBackId = wrongPatient ? await this.messages.nextControlId() : null;
       const made = makeMessage({ ...context, record, takeBackId, now: new Date() });
-      return done<OruStored>(null, { write: (tx) => this.keep(tx, made, destination, record) });
+      if (handoff.findingEdited && told !== null && !moved && isSameContent(made.message.raw, told.raw))
+        return skipped('the receiver would see what it has');
+      return done<OruStored>(null, {
+        write: async (tx) => {
+          if (handoff.rebuildOf !== undefined) await settleDeadLetter(tx, handoff.rebuildOf);
+          return this.keep(tx, made, destination, record);
+        },
+      });
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'ris.not-sendable') throw error;
       const unmade = makeMessage({ ...context, record: null, takeBackId: null, now: new Date() });
       return givenUp(error.message, async (tx) => void (await this.messages.add(tx, unmade.message)));
     }
+  }
+
+  /** The report was deleted: who was told of it is told that. */
+  private async takeBack(
+    handoff: ReportWritten,
+    reportVersion: number,
+    destination: RisDestination,
+  ): Promise<StepResult<OruStored>> {
+    const { diagnosticReportId: reportId, patientId, rebuildOf } = handoff;
+    const [latest, told] = await Promise.all([
+      this.messages.latest(destination.name, reportId),
+      this.messages.told(destination.name, reportId),
+    ]);
+    if (told === null || told.result === 'X') return skipped('the report is gone');
+    const message = messageOfDeleted(
+      {
+        about: { destination: destination.name, reportId, reportVersion, patientId },
+        latest,
+        profile: await destination.freshProfile(),
+        controlId: await this.messages.nextControlId(),
+        versionOf: rebuildOf ?? null,
+        now: new Date(),
+      },
+      told,
+    );
+    const named = destination.isNamed ? { destination: destination.name } : {};
+    return done<OruStored>(null, {
+      write: async (tx) =>
+        (await this.messages.add(tx, message))
+          ? { messageId: message.id, lane: message.lane, ...named }
+          : undefined,
+    });
   }
 
   /** In one transaction with the end of the job: what takes an earlier message back goes first, in the same lane. */

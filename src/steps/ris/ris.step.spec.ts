@@ -28,8 +28,9 @@ let store: ResourceStore;
 let messages: OutboundMessageStore;
 let ris: RisPeer;
 let destination: RisDestinations;
+const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const destinationsOf = (env: NodeJS.ProcessEnv) =>
-  new RisDestinations(readSettings(env), new RisProfiles(store));
+  new RisDestinations(readSettings(env), new RisProfiles(store), SILENT);
 
 beforeAll(async () => {
   ({ database, close } = await freshDatabase());
@@ -324,5 +325,33 @@ describe('The RIS as it is set', () => {
     expect(await send(tls)).toMatchObject({ code: 'AA', controlId: '7' });
     await expect(send({})).rejects.toMatchObject({ code: 'hl7.connection' });
     await expect(send({ RIS_TLS_CA: tls.RIS_TLS_CA })).rejects.toMatchObject({ code: 'hl7.connection' });
+  });
+
+  it('takes new TLS files without a restart, and keeps the old ones while the new ones are wrong', async () => {
+    const server = new MllpServer({
+      host: '127.0.0.1',
+      port: 0,
+      tls: { ...TLS_SERVER, ca: TLS_CLIENT.cert, requestCert: true, rejectUnauthorized: true },
+      onMessage: async (bytes) =>
+        acknowledgements(bytes, { kind: 'accept' }, { now: new Date(0), controlId: '1' }),
+    });
+    const RIS_URL = `mllps://127.0.0.1:${await server.listen()}`;
+    onTestFinished(() => server.close());
+    const RIS_TLS_CERT = file('renewed.pem', TLS_SERVER.cert);
+    const RIS_TLS_KEY = file('renewed-key.pem', TLS_SERVER.key);
+    const RIS_TLS_CA = file('renewed-ca.pem', TLS_SERVER.cert);
+    const made = make({ RIS_URL, RIS_ACK_TIMEOUT_MS: '2000', RIS_TLS_CA, RIS_TLS_CERT, RIS_TLS_KEY });
+    made.onApplicationBootstrap();
+    onTestFinished(() => made.onModuleDestroy());
+    const send = () => made.simple!.send(Buffer.from('MSH|^~\\&|A|B|C|D|20260115||ORU^R01|7|P|2.5.1\r'), '7');
+    await expect(send()).rejects.toMatchObject({ code: 'hl7.connection' });
+    file('renewed.pem', TLS_CLIENT.cert);
+    file('renewed-key.pem', TLS_CLIENT.key);
+    process.emit('SIGHUP');
+    expect(await send()).toMatchObject({ code: 'AA' });
+    file('renewed-key.pem', TLS_SERVER.key);
+    process.emit('SIGHUP');
+    expect(await send()).toMatchObject({ code: 'AA' });
+    expect(server.connectionCount).toBe(1);
   });
 });

@@ -1,15 +1,22 @@
 import { dateTimeToTimestamp } from '../../hl7/timestamp.ts';
 import type { RisProfile } from './profile-settings.ts';
-import { BANNERS, WRONG_PATIENT } from './report-status.ts';
+import { BANNERS } from './report-status.ts';
+
+export interface TakeBackHow {
+  readonly controlId: string;
+  readonly now: Date;
+  readonly profile: RisProfile;
+  /** What the first line says. */
+  readonly words: string;
+  /** OBR-25. */
+  readonly result: string;
+}
 
 /**
- * A message about the wrong patient → the message that takes it back: the same result under the same patient, numbers and lines, OBX-11 W (table 0085: "post
- * original as wrong"), OBR-25 X or C, ORC-5 CA, with a new MSH-10 and later times. The right one follows as a message of its own.
+ * A message that must not stand (it was about the wrong patient, or its report was deleted) → the message that takes it back: the same result under the same
+ * patient, numbers and lines, OBX-11 W (table 0085: "post original as wrong"), ORC-5 CA, with a new MSH-10 and later times.
  */
-export function takeBack(
-  raw: Buffer,
-  { controlId, now, profile }: { controlId: string; now: Date; profile: RisProfile },
-): Buffer {
+export function takeBack(raw: Buffer, { controlId, now, profile, words, result }: TakeBackHow): Buffer {
   const time = dateTimeToTimestamp(now.toISOString(), profile);
   const lines = raw.toString('latin1').split('\r');
   const changed = lines.map((line) => {
@@ -29,14 +36,14 @@ export function takeBack(
         break;
       case 'OBR':
         put(22, time);
-        put(25, profile.wrongPatientStatus);
+        put(25, result);
         break;
       case 'OBX':
         if (fields[11] !== 'O') put(11, 'W');
-        put(5, withoutBanner(fields[5] ?? ''));
+        put(5, withBanner(fields[5] ?? '', words));
         break;
       case 'NTE':
-        put(3, withoutBanner(fields[3] ?? ''));
+        put(3, withBanner(fields[3] ?? '', words));
         break;
     }
     return fields.join('|');
@@ -44,5 +51,5 @@ export function takeBack(
   return Buffer.from(changed.join('\r'), 'latin1');
 }
 
-const withoutBanner = (text: string): string =>
-  BANNERS.reduce((left, banner) => left.replace(banner, WRONG_PATIENT), text);
+const withBanner = (text: string, words: string): string =>
+  BANNERS.reduce((left, banner) => left.replace(banner, words), text);

@@ -1,0 +1,205 @@
+import type { DiagnosticReport } from '@medplum/fhirtypes';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type FlowWorld,
+  fillerOf,
+  makeWorld,
+  messagesFor,
+  order,
+  outboxEmpty,
+  read,
+  reportIdOf,
+  stow,
+  taskEnded,
+  until,
+} from '../flow/flow-world.ts';
+import { tinyStudy } from '../flow/studies.ts';
+import { makeTinyModel } from '../flow/tiny-model.ts';
+import { fieldOf } from '../peers/ris.ts';
+
+interface Kept {
+  readonly id: string;
+  readonly control_id: string;
+  readonly lane: string;
+  readonly state: string;
+  readonly revision: number;
+}
+
+describe('What an operator does to results on their way out, at a RIS that answers', () => {
+  let world: FlowWorld;
+  let model: Awaited<ReturnType<typeof makeTinyModel>>;
+  let destination = '';
+  beforeAll(async () => {
+    model = await makeTinyModel();
+    world = await makeWorld({ settings: { PRELIM_MODELS: model.folder, RIS_ACK_TIMEOUT_MS: '2000' } });
+    destination = world.ris.url.host;
+  });
+  afterAll(async () => {
+    await world?.close();
+    await model?.remove();
+  });
+
+  const written = async (): Promise<DiagnosticReport> => {
+    const study = tinyStudy();
+    await order(world, study);
+    expect((await stow(world.server, study.files)).status).toBe(200);
+    const id = reportIdOf(await taskEnded(world, study, 'completed'));
+    return read<DiagnosticReport>(world, `DiagnosticReport/${id}`);
+  };
+  const kept = async (report: DiagnosticReport): Promise<Kept[]> =>
+    (
+      await world.sql.query<Kept>(
+        'SELECT id, control_id, lane, state, revision FROM hl7_outbound WHERE report_id = $1 ORDER BY message_time',
+        [report.id],
+      )
+    ).rows;
+  const inState = async (report: DiagnosticReport, ...states: readonly string[]): Promise<Kept[]> => {
+    await until(
+      async () => JSON.stringify((await kept(report)).map(({ state }) => state)) === JSON.stringify(states),
+    );
+    return kept(report);
+  };
+  const at = (report: DiagnosticReport) => messagesFor(world, fillerOf(report));
+  const ask = async (path: string, body: object, status = 200) => {
+    const answer = await world.server.ask('POST', path, JSON.stringify(body), {
+      'content-type': 'application/json',
+    });
+    expect([answer.status, answer.text.slice(0, 300)]).toEqual([status, expect.any(String)]);
+    return answer;
+  };
+  const act = (id: string, action: string, status = 200) =>
+    ask(`/hl7/messages/out/${id}/${action}`, { reason: 'a test' }, status);
+  /** Its first message is answered AR. */
+  const rejected = async (): Promise<DiagnosticReport> => {
+    world.ris.script({ do: 'reject' });
+    const report = await written();
+    await inState(report, 'rejected');
+    return report;
+  };
+  const finalise = async (report: DiagnosticReport) =>
+    expect(
+      (await world.server.ask('PUT', `/fhir/DiagnosticReport/${report.id}`, { ...report, status: 'final' }))
+        .status,
+    ).toBe(200);
+
+  it('resends the same bytes under the same control id, and rebuilds a new version under a new one', async () => {
+    const report = await rejected();
+    const [dead] = await kept(report);
+    expect((await world.server.ask('GET', '/hl7/dead')).body.groups).toEqual([
+      expect.objectContaining({ reason: 'AR', messages: 1 }),
+    ]);
+    await act(dead!.id, 'resend');
+    await inState(report, 'acknowledged');
+    await outboxEmpty(world);
+    const [first, again] = at(report);
+    expect(at(report)).toHaveLength(2);
+    expect(again!.equals(first!)).toBe(true);
+    expect((await world.server.ask('GET', '/hl7/dead')).body.groups).toEqual([]);
+
+    await act(dead!.id, 'rebuild');
+    const [, rebuilt] = await inState(report, 'acknowledged', 'acknowledged');
+    await outboxEmpty(world);
+    expect(rebuilt).toMatchObject({ revision: 2, lane: dead!.lane });
+    const anew = at(report)[2]!;
+    expect(fieldOf(anew, 'MSH', 10)).toBe(rebuilt!.control_id);
+    expect(rebuilt!.control_id).not.toBe(dead!.control_id);
+    expect(fieldOf(anew, 'OBR', 22) > fieldOf(first!, 'OBR', 22)).toBe(true);
+    // The older bytes would overwrite the newer: not without saying so.
+    expect((await act(dead!.id, 'resend', 409)).text).toContain('ris.newer-sent');
+    expect(at(report)).toHaveLength(3);
+    const { body } = await world.server.ask('GET', `/hl7/messages/out/${dead!.id}`);
+    expect(body.tries.map((one: { outcome: string }) => one.outcome)).toEqual(['AR', 'AA']);
+    expect(body.actions.map((one: { action: string }) => one.action).sort()).toEqual(['rebuild', 'resend']);
+  }, 60_000);
+
+  it('discards a dead letter for good, and a message that waits: what is behind it in its lane goes', async () => {
+    const report = await rejected();
+    const [dead] = await kept(report);
+    await act(dead!.id, 'discard');
+    await inState(report, 'discarded');
+    expect((await act(dead!.id, 'discard', 409)).text).toContain('ris.in-flight');
+    await ask('/hl7/holds', { destination, lane: dead!.lane, reason: 'a test' });
+    await finalise(report);
+    const [, waiting] = await inState(report, 'discarded', 'waiting');
+    await finalise({ ...report, conclusion: `${report.conclusion} Seen.` });
+    await inState(report, 'discarded', 'waiting', 'waiting');
+    await act(waiting!.id, 'discard');
+    await ask('/hl7/holds/release', { destination, lane: dead!.lane, reason: 'a test' });
+    const [, , last] = await inState(report, 'discarded', 'discarded', 'acknowledged');
+    await outboxEmpty(world);
+    expect(at(report).map((message) => fieldOf(message, 'MSH', 10))).toEqual([
+      dead!.control_id,
+      last!.control_id,
+    ]);
+  }, 60_000);
+
+  it('rebuilds a dead letter, which then is none any more', async () => {
+    const report = await rejected();
+    const [dead] = await kept(report);
+    await act(dead!.id, 'rebuild');
+    await inState(report, 'superseded', 'acknowledged');
+    await outboxEmpty(world);
+    expect((await world.server.ask('GET', '/hl7/dead')).body.groups).toEqual([]);
+  }, 60_000);
+
+  it('counts first, then resends exactly what was counted, once', async () => {
+    const reports = [await rejected(), await rejected()];
+    const filter = { status: 'rejected', destination };
+    const counted = (await ask('/hl7/bulk/count', { direction: 'out', action: 'resend', filter })).body;
+    expect(counted).toMatchObject({ count: 2, more: false });
+    expect(reports.flatMap(at)).toHaveLength(2);
+    const late = await rejected();
+    const token = { token: counted.token, reason: 'a test' };
+    expect((await ask('/hl7/bulk', token)).body).toEqual({ done: 2, skipped: {} });
+    for (const report of reports) await inState(report, 'acknowledged');
+    for (const report of reports) {
+      const [first, again, ...more] = at(report);
+      expect(more).toEqual([]);
+      expect(again!.equals(first!)).toBe(true);
+    }
+    expect(at(late)).toHaveLength(1);
+    expect((await ask('/hl7/bulk', token, 409)).text).toContain('hl7.selection');
+    await act((await kept(late))[0]!.id, 'discard');
+    await outboxEmpty(world);
+  }, 60_000);
+
+  it('holds a destination, then only a lane; when it is released all leaves in order, and a lane can be replayed', async () => {
+    await ask('/hl7/holds', { destination, reason: 'a test' });
+    const report = await written();
+    const [waiting] = await inState(report, 'waiting');
+    await ask('/hl7/holds', { destination, lane: waiting!.lane, reason: 'a test' });
+    await finalise(report);
+    await inState(report, 'waiting', 'waiting');
+    await ask('/hl7/holds/release', { destination, reason: 'a test' });
+    const other = await written();
+    await inState(other, 'acknowledged');
+    expect(at(report)).toEqual([]);
+    const lanes = (await world.server.ask('GET', '/hl7/lanes')).body.lanes;
+    expect(lanes).toEqual([
+      expect.objectContaining({
+        lane: waiting!.lane,
+        waiting: 2,
+        held: expect.objectContaining({ reason: 'a test' }),
+      }),
+    ]);
+    expect(lanes[0].head).toMatchObject({ id: waiting!.id, attempts: 0 });
+    await ask('/hl7/holds/release', { destination, lane: waiting!.lane, reason: 'a test' });
+    await inState(report, 'acknowledged', 'acknowledged');
+    await outboxEmpty(world);
+    expect(at(report).map((message) => fieldOf(message, 'OBR', 25))).toEqual(['P', 'F']);
+
+    const more = { ...report, conclusion: `${report.conclusion} Seen.` };
+    await finalise(more);
+    await inState(report, 'acknowledged', 'acknowledged', 'acknowledged');
+    const filter = { lane: waiting!.lane, destination };
+    const counted = (await ask('/hl7/bulk/count', { direction: 'out', action: 'resend', filter })).body;
+    // Of one report the newest says all: older bytes are passed over.
+    expect((await ask('/hl7/bulk', { token: counted.token, reason: 'lost there' })).body).toEqual({
+      done: 1,
+      skipped: { 'ris.newer-sent': 2 },
+    });
+    await until(() => at(report).length === 4);
+    await outboxEmpty(world);
+    expect(at(report)[3]!.equals(at(report)[2]!)).toBe(true);
+  }, 60_000);
+});
