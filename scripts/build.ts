@@ -21,7 +21,6 @@ const SOURCES = [
   'tsconfig.json',
   'tsconfig.build.json',
   'vite.config.ts',
-  'vite.operator.config.ts',
 ];
 const stampFile = join(root, 'dist', '.stamp');
 
@@ -30,8 +29,7 @@ if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp || proce
   rmSync(stampFile, { force: true });
   await Promise.all([
     run('tsc', ['-p', 'tsconfig.build.json']),
-    run('vite', ['build', '--logLevel', 'warn']),
-    run('vite', ['build', '-c', 'vite.operator.config.ts', '--logLevel', 'warn']),
+    ...['worklist', 'operator'].map((page) => run('vite', ['build', '--mode', page, '--logLevel', 'warn'])),
   ]);
   await run('node', ['dist/scripts/build-definitions.js']);
   mkdirSync(join(root, 'dist'), { recursive: true });

@@ -1,11 +1,5 @@
+import { enableCompileCache } from 'node:module';
 import { Failure } from '../src/kernel/errors.ts';
-import { addModels } from './model-add.ts';
-import { deidentifyFolder } from './model-deidentify.ts';
-import { evaluateModel } from './model-evaluate.ts';
-import { listModels } from './model-list.ts';
-import { reidentifyFolder } from './model-reidentify.ts';
-import { releaseModel } from './model-release.ts';
-import { runModel } from './model-run.ts';
 
 const USAGE = `npm run model -- add <folder> [--check]       check a package (or all under a folder), then take it in; --check: only check
 npm run model -- list                          every model and version: state, checksum, device UID, what it fits
@@ -21,25 +15,32 @@ npm run model -- reidentify <result folder> <dicom folder> <out folder>
 <model>: <id>, <id>@<version>, or a folder with a manifest
 `;
 
-/** The commands of a model's owner. Each ends with 0 (good), 1 (something is wrong with the model) or 2 (with the command). */
-const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
-  add: addModels,
-  list: listModels,
-  run: runModel,
-  evaluate: evaluateModel,
-  release: releaseModel,
-  deidentify: deidentifyFolder,
-  reidentify: reidentifyFolder,
+type Command = (args: string[]) => Promise<number>;
+
+/**
+ * The commands of a model's owner. Each ends with 0 (good), 1 (something is wrong with the model) or 2 (with the command). Only the one that is
+ * called is loaded, with what it needs, and compiled code is kept between calls: loading all of them takes longer than most of them do.
+ */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  add: async () => (await import('./model-add.ts')).addModels,
+  list: async () => (await import('./model-list.ts')).listModels,
+  run: async () => (await import('./model-run.ts')).runModel,
+  evaluate: async () => (await import('./model-evaluate.ts')).evaluateModel,
+  release: async () => (await import('./model-release.ts')).releaseModel,
+  deidentify: async () => (await import('./model-deidentify.ts')).deidentifyFolder,
+  reidentify: async () => (await import('./model-reidentify.ts')).reidentifyFolder,
 };
 
 async function main(): Promise<number> {
   const [name = '', ...args] = process.argv.slice(2);
-  const command = COMMANDS[name];
-  if (command === undefined) {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load === undefined) {
     process.stderr.write(USAGE);
     return 2;
   }
   try {
+    enableCompileCache();
+    const command = await load();
     return await command(args);
   } catch (error) {
     const isUsage = error instanceof TypeError && 'code' in error; // parseArgs

@@ -1,7 +1,7 @@
 import { readSettings } from './config/settings.ts';
 import { Failure } from './kernel/errors.ts';
 import { makeLogger } from './kernel/log.ts';
-import { type RunningServer, startServer } from './start-server.ts';
+import type { RunningServer } from './start-server.ts';
 
 /** A second signal ends at once: what was not finished goes on at the next start. */
 const STOP_WAIT_MS = 20_000;
@@ -9,6 +9,8 @@ const STOP_WAIT_MS = 20_000;
 try {
   const settings = readSettings();
   const log = makeLogger(settings.LOG_LEVEL);
+  // Not before: settings that are wrong are said at once, and the server is most of what there is to load.
+  const { startServer } = await import('./start-server.ts');
   const server = await startServer(settings, log);
   log.info(
     { url: server.url, roles: settings.PRELIM_ROLES, ready_ms: Math.round(performance.now()) },

@@ -20,6 +20,7 @@ const BELOW_STEPS = [
   'dicom',
   'dicomweb',
   'hl7',
+  'http',
   ...LOWEST,
 ];
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -68,6 +69,17 @@ describe('the house is in order', () => {
   it('a folder is entered by its top files: subfolders are private', () => {
     const wrong = imports().filter(({ from, to }) => !isReachable(from, to));
     expect(wrong.map(({ from, to }) => `${short(from)} imports ${short(to)}`)).toEqual([]);
+  });
+
+  it('what runs in the browser has its own words and its own step, and nothing of it runs in the server', () => {
+    const wrong = allImports().filter(({ from, to }) =>
+      runsInBrowser(from)
+        ? !runsInBrowser(to) && (stepOf(from) === null || dirname(to) !== roomOf(from))
+        : runsInBrowser(to),
+    );
+    expect(wrong.map(({ from, to }) => `${short(from)} imports ${short(to)}`)).toEqual([]);
+    const pages = allImports().filter(({ from, to }) => runsInBrowser(from) && stepOf(to) !== null);
+    expect(pages.filter(({ from, to }) => stepOf(from) !== stepOf(to))).toEqual([]);
   });
 
   it('there is no cycle of imports', () => {
@@ -137,11 +149,14 @@ interface Import {
   readonly to: string;
 }
 
-let allImports: Import[] | null = null;
+let foundImports: Import[] | null = null;
 
-function imports(): Import[] {
-  allImports ??= files
-    .filter((file) => !file.endsWith('.spec.ts') && !file.includes('/page/'))
+/** All that runs in the server. */
+const imports = (): Import[] => allImports().filter(({ from }) => !runsInBrowser(from));
+
+function allImports(): Import[] {
+  foundImports ??= files
+    .filter((file) => !file.endsWith('.spec.ts'))
     .flatMap((from) =>
       [...readFileSync(from, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map(
         (match) => ({
@@ -150,8 +165,12 @@ function imports(): Import[] {
         }),
       ),
     );
-  return allImports;
+  return foundImports;
 }
+
+/** `src/browser`, what the pages share, and the folder `page` of a step. */
+const runsInBrowser = (file: string): boolean =>
+  folderOf(file) === 'browser' || (stepOf(file) !== null && file.includes('/page/'));
 
 /** Folder of `src` a file lies in; null for files at its root and outside. */
 function folderOf(file: string): string | null {

@@ -10,12 +10,18 @@ import { parseScopes } from './scope.ts';
 export type { Client } from './client.ts';
 export { LOCAL_CLIENT };
 
-/** The worklist page of this server: a public client that everybody here trusts. */
-export const WORKLIST_CLIENT = 'worklist';
 const LOCAL_SCOPE = 'system/*.cruds';
-const WORKLIST_SCOPE = 'openid fhirUser launch online_access user/*.rs';
 
-/** The clients that need no registration: the local one, the worklist page, and those of `AUTH_CLIENTS`. */
+/** The browser pages of this server, by client id, which is also the folder they stand in: public clients that everybody here trusts. */
+const PAGES = {
+  worklist: { name: 'Prelim worklist', scope: 'openid fhirUser launch online_access user/*.rs' },
+  operator: {
+    name: 'Prelim operator page',
+    scope: 'openid fhirUser online_access user/Task.ru user/Patient.r',
+  },
+} as const;
+
+/** The clients that need no registration: the local one, the browser pages, and those of `AUTH_CLIENTS`. */
 export async function clientsOf(
   dataFolder: string,
   authClients: string,
@@ -33,17 +39,11 @@ export async function clientsOf(
     roles: [],
     isPreapproved: false,
   };
-  const worklist = {
-    ...readRegistration({
-      id: WORKLIST_CLIENT,
-      name: 'Prelim worklist',
-      public: true,
-      scope: WORKLIST_SCOPE,
-      redirectUris: [`${baseUrl}/worklist/`],
-    }),
+  const pages = Object.entries(PAGES).map(([id, page]) => ({
+    ...readRegistration({ ...page, id, public: true, redirectUris: [`${baseUrl}/${id}/`] }),
     isPreapproved: true,
-  };
-  return new Map([local, worklist, ...configured(authClients)].map((client) => [client.id, client]));
+  }));
+  return new Map([local, ...pages, ...configured(authClients)].map((client) => [client.id, client]));
 }
 
 /** Constant time in the secret; an unknown client costs the same. */
@@ -77,13 +77,13 @@ function configured(text: string): Client[] {
   } catch {
     throw new Failure(
       'config.invalid',
-      'AUTH_CLIENTS must be a JSON array of {"id", "secretSha256" (64 hex digits), "scope"}; the ids "local" and "worklist" are taken. See docs/access.md for the other members.',
+      'AUTH_CLIENTS must be a JSON array of {"id", "secretSha256" (64 hex digits), "scope"}; the ids "local", "worklist" and "operator" are taken. See docs/access.md for the other members.',
     );
   }
 }
 
 /** Ids that no registration may take. */
-export const RESERVED_CLIENTS: readonly string[] = [LOCAL_CLIENT, WORKLIST_CLIENT];
+export const RESERVED_CLIENTS: readonly string[] = [LOCAL_CLIENT, ...Object.keys(PAGES)];
 
 function secretsOf(value: unknown): { secrets: string[] } | object {
   if (value === undefined) return {};

@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PrelimServer } from '../peers/prelim-server.ts';
+import { freshServer } from '../fresh-server.ts';
+import type { PrelimServer } from '../peers/prelim-server.ts';
 import {
   appWithTokens,
   beginAt,
@@ -22,7 +23,7 @@ let encounter = '';
 let practitioner = '';
 
 beforeAll(async () => {
-  server = await PrelimServer.start({ LOG_LEVEL: 'error' });
+  server = await freshServer({ LOG_LEVEL: 'error' });
   const make = async (body: object) => {
     const answer = await server.ask('POST', `/fhir/${(body as { resourceType: string }).resourceType}`, body);
     expect(answer.status).toBe(201);

@@ -1,7 +1,8 @@
 import { generateKeyPair } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freshServer } from '../fresh-server.ts';
 import { OpenIdProviderPeer } from '../peers/openid-provider.ts';
-import { PrelimServer } from '../peers/prelim-server.ts';
+import type { PrelimServer } from '../peers/prelim-server.ts';
 import { beginAt, CALLBACK, post, readStatus, registerClient, tradeCode } from './smart-app.ts';
 import { TextBrowser } from './text-browser.ts';
 
@@ -11,7 +12,7 @@ let server: PrelimServer;
 
 beforeAll(async () => {
   provider = await OpenIdProviderPeer.start();
-  server = await PrelimServer.start({
+  server = await freshServer({
     LOG_LEVEL: 'error',
     AUTH_OPENID: JSON.stringify({
       issuer: provider.issuer,

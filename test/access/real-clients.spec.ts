@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { Client as KitClient } from 'fhir-kit-client';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freshServer } from '../fresh-server.ts';
 import { findChromium, launchChromium } from '../peers/chromium.ts';
-import { PrelimServer } from '../peers/prelim-server.ts';
+import type { PrelimServer } from '../peers/prelim-server.ts';
 import { describeWithPeer } from '../peers/required.ts';
 import { askWith, assertion, makeKey, type TestKey } from './client-key.ts';
 import { PASSWORD, putAccount, registerClient } from './smart-app.ts';
@@ -21,7 +22,7 @@ let practitioner = '';
 
 beforeAll(async () => {
   client = await ClientHost.start();
-  server = await PrelimServer.start({ LOG_LEVEL: 'error', AUTH_HOSTS: client.host });
+  server = await freshServer({ LOG_LEVEL: 'error', AUTH_HOSTS: client.host });
   patient = await make({ resourceType: 'Patient', name: [{ family: 'Muster', given: ['Eva'] }] });
   await make({ resourceType: 'Patient', name: [{ family: 'Andere' }] });
   practitioner = await make({ resourceType: 'Practitioner', name: [{ family: 'Kern' }] });

@@ -2,12 +2,13 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PrelimServer } from '../peers/prelim-server.ts';
+import { freshServer } from '../fresh-server.ts';
+import type { PrelimServer } from '../peers/prelim-server.ts';
 
 const RESOURCES = 6_000;
 let server: PrelimServer;
 beforeAll(async () => {
-  server = await PrelimServer.start();
+  server = await freshServer();
 });
 afterAll(() => server.close());
 

@@ -4,14 +4,15 @@ import type { Bundle, Observation, Patient } from '@medplum/fhirtypes';
 import { Client as KitClient } from 'fhir-kit-client';
 import FHIR from 'fhirclient';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PrelimServer } from '../peers/prelim-server.ts';
+import { freshServer } from '../fresh-server.ts';
+import type { PrelimServer } from '../peers/prelim-server.ts';
 
 /** The work that users of the common JavaScript clients do, with the clients as published. */
 let server: PrelimServer;
 let base: string;
 
 beforeAll(async () => {
-  server = await PrelimServer.start({ LOG_LEVEL: 'error' });
+  server = await freshServer({ LOG_LEVEL: 'error' });
   base = `${server.url}/fhir`;
 });
 

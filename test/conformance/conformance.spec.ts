@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PrelimServer } from '../peers/prelim-server.ts';
+import { freshServer } from '../fresh-server.ts';
+import type { PrelimServer } from '../peers/prelim-server.ts';
 import { GROUPS } from './all.ts';
 import { FhirServer } from './fhir-server.ts';
 
@@ -8,7 +9,7 @@ let prelim: PrelimServer;
 let server: FhirServer;
 
 beforeAll(async () => {
-  prelim = await PrelimServer.start({ LOG_LEVEL: 'error' });
+  prelim = await freshServer({ LOG_LEVEL: 'error' });
   server = new FhirServer(`${prelim.url}/fhir`, prelim.token);
 });
 

@@ -1,43 +1,18 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { DiagnosticReport, ImagingStudy, Patient, ServiceRequest } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { orderMessage } from '../../demo/order-message.ts';
 import type { WorklistRow } from '../../src/steps/worklist/worklist-row.ts';
 import { fieldOf, sendOrder } from '../peers/ris.ts';
-import {
-  type FlowWorld,
-  fillerOf,
-  makeWorld,
-  messagesFor,
-  order,
-  read,
-  reportIdOf,
-  stow,
-  taskEnded,
-  until,
-} from './flow-world.ts';
+import { fillerOf, messagesFor, order, read, reportIdOf, stow, taskEnded, until } from './flow-world.ts';
 import { tinyStudy } from './studies.ts';
-import { makeTinyModel, TINY_MODEL } from './tiny-model.ts';
+import { tinyWorld } from './tiny-world.ts';
 
 const REASON = 'Cough for three weeks (question: pneumothorax)';
 
 describe('what order and EHR know of the patient, at the gate and in the report', () => {
-  let world: FlowWorld;
-  let model: Awaited<ReturnType<typeof makeTinyModel>>;
-  beforeAll(async () => {
-    model = await makeTinyModel();
-    const manifest = join(model.folder, TINY_MODEL, '1.0.0', 'manifest.yaml');
-    const text = await readFile(manifest, 'utf8');
-    await writeFile(
-      manifest,
+  const world = tinyWorld({
+    manifest: (text) =>
       text.replace('fits:\n', "fits:\n  problems_not: ['http://snomed.info/sct|49795001']\n"),
-    );
-    world = await makeWorld({ settings: { PRELIM_MODELS: model.folder } });
-  });
-  afterAll(async () => {
-    await world.close();
-    await model.remove();
   });
 
   it('the reason for the exam (OBR-31) stands in report, message and worklist, and in no log', async () => {

@@ -1,5 +1,3 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type {
   DiagnosticReport,
   MeasureReport,
@@ -7,23 +5,12 @@ import type {
   PlanDefinition,
   Task,
 } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { dxAttributes } from '../../models/phantom/dx-attributes.ts';
 import { phantomFile } from '../../models/phantom/phantom-file.ts';
-import {
-  type FlowWorld,
-  fillerOf,
-  makeWorld,
-  messagesFor,
-  order,
-  read,
-  reportIdOf,
-  stow,
-  taskEnded,
-  until,
-} from './flow-world.ts';
+import { fillerOf, messagesFor, order, read, reportIdOf, stow, taskEnded, until } from './flow-world.ts';
 import { type TestStudy, tinyStudy } from './studies.ts';
-import { makeTinyModel, TINY_MODEL } from './tiny-model.ts';
+import { tinyWorld } from './tiny-world.ts';
 
 const ROOM_ONE = {
   Manufacturer: 'Acme',
@@ -51,16 +38,12 @@ function studyOf(
 }
 
 describe('the gate, from the study to the worklist, the RIS and the counts', () => {
-  let world: FlowWorld;
-  let model: Awaited<ReturnType<typeof makeTinyModel>>;
+  const more =
+    'fits:\n  protocol: warn\n  sex: [F, M]\n  histogram: { distinct_min: 64, repeat_share_max: 0.7, saturated_share_max: 0.4 }\n';
+  const world = tinyWorld({
+    manifest: (text) => `${text.replace('fits:\n', more)}warn_only: [saturated]\n`,
+  });
   beforeAll(async () => {
-    model = await makeTinyModel();
-    const manifest = join(model.folder, TINY_MODEL, '1.0.0', 'manifest.yaml');
-    const text = await readFile(manifest, 'utf8');
-    const more =
-      'fits:\n  protocol: warn\n  sex: [F, M]\n  histogram: { distinct_min: 64, repeat_share_max: 0.7, saturated_share_max: 0.4 }\n';
-    await writeFile(manifest, `${text.replace('fits:\n', more)}warn_only: [saturated]\n`);
-    world = await makeWorld({ settings: { PRELIM_MODELS: model.folder } });
     const plan = await read<PlanDefinition>(world, 'PlanDefinition/dx-chest-pa-adult');
     expect(plan.status).toBe('draft');
     const answer = await world.server.ask('PUT', '/fhir/PlanDefinition/dx-chest-pa-adult', {
@@ -68,10 +51,6 @@ describe('the gate, from the study to the worklist, the RIS and the counts', () 
       status: 'active',
     });
     expect(answer.status).toBe(200);
-  });
-  afterAll(async () => {
-    await world.close();
-    await model.remove();
   });
 
   const send = async (study: TestStudy, status: Task['status']) => {

@@ -1,11 +1,9 @@
 import type { DiagnosticReport, ImagingStudy, Task } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fieldOf } from '../peers/ris.ts';
 import {
   expectExactlyOnce,
-  type FlowWorld,
   fillerOf,
-  makeWorld,
   messagesFor,
   order,
   outboxEmpty,
@@ -17,25 +15,12 @@ import {
   until,
 } from './flow-world.ts';
 import { headStudy, lateImage, type TestStudy, tinyStudy } from './studies.ts';
-import { makeTinyModel, TINY_MODEL } from './tiny-model.ts';
+import { TINY_MODEL } from './tiny-model.ts';
+import { analyse, tinyWorld } from './tiny-world.ts';
 
 describe('asked twice, done once', () => {
-  let world: FlowWorld;
-  let model: Awaited<ReturnType<typeof makeTinyModel>>;
-  beforeAll(async () => {
-    model = await makeTinyModel();
-    world = await makeWorld({ settings: { PRELIM_MODELS: model.folder } });
-  });
-  afterAll(async () => {
-    await world.close();
-    await model.remove();
-  });
+  const world = tinyWorld();
 
-  const finished = async (study: TestStudy): Promise<Task> => {
-    expect(await order(world, study)).toBe('AA');
-    expect((await stow(world.server, study.files)).status).toBe(200);
-    return taskEnded(world, study, 'completed');
-  };
   const analyze = (task: Task, headers: Record<string, string> = {}) =>
     world.server.ask(
       'POST',
@@ -57,7 +42,7 @@ describe('asked twice, done once', () => {
 
   it('$analyze of a finished study waits for nothing and gives the report that is there', async () => {
     const study = tinyStudy();
-    const task = await finished(study);
+    const task = await analyse(world, study);
     await outboxEmpty(world);
     const answers = await Promise.all([analyze(task), analyze(task), analyze(task)]);
     for (const answer of answers) {
@@ -125,7 +110,7 @@ describe('asked twice, done once', () => {
     '$analyze%s is refused with the names of the models',
     async (query) => {
       const study = tinyStudy();
-      const task = await finished(study);
+      const task = await analyse(world, study);
       const answer = await world.server.ask('POST', `/fhir/${task.focus?.reference}/$analyze${query}`);
       expect(answer.status).toBe(400);
       expect(answer.text).toContain(TINY_MODEL);
@@ -155,7 +140,7 @@ describe('asked twice, done once', () => {
 
   it('a late series opens the study again: version 2 of the same report, a second message with the same filler number', async () => {
     const study = tinyStudy();
-    const first = await finished(study);
+    const first = await analyse(world, study);
     await expectExactlyOnce(world, study);
     const before = await read<DiagnosticReport>(world, `DiagnosticReport/${reportIdOf(first)}`);
     const after = await read<DiagnosticReport>(
@@ -175,7 +160,7 @@ describe('asked twice, done once', () => {
 
   it('a late series that the model does not take changes nothing: one version, one message', async () => {
     const study = tinyStudy();
-    const first = await finished(study);
+    const first = await analyse(world, study);
     await expectExactlyOnce(world, study);
     await growBy(study, first, 'LL');
     await expectExactlyOnce(world, study);

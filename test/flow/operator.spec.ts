@@ -4,18 +4,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PrelimServer } from '../peers/prelim-server.ts';
-import {
-  expectExactlyOnce,
-  type FlowWorld,
-  makeWorld,
-  order,
-  outboxEmpty,
-  stow,
-  taskEnded,
-  until,
-} from './flow-world.ts';
-import { type TestStudy, tinyStudy } from './studies.ts';
+import { expectExactlyOnce, outboxEmpty, stow, until } from './flow-world.ts';
+import { tinyStudy } from './studies.ts';
 import { makeTinyModel } from './tiny-model.ts';
+import { analyse, tinyWorld } from './tiny-world.ts';
 
 /** Lines of the log with this message. */
 const logged = (server: PrelimServer, msg: string) =>
@@ -25,22 +17,8 @@ const logged = (server: PrelimServer, msg: string) =>
   });
 
 describe('what an operator sees', () => {
-  let world: FlowWorld;
-  let model: Awaited<ReturnType<typeof makeTinyModel>>;
-  beforeAll(async () => {
-    model = await makeTinyModel();
-    world = await makeWorld({ settings: { PRELIM_MODELS: model.folder } });
-  });
-  afterAll(async () => {
-    await world.close();
-    await model.remove();
-  });
+  const world = tinyWorld();
 
-  const analyse = async (study: TestStudy) => {
-    expect(await order(world, study)).toBe('AA');
-    expect((await stow(world.server, study.files)).status).toBe(200);
-    await taskEnded(world, study, 'completed');
-  };
   const check = async (name: string) => {
     const { status, body } = await world.server.ask('GET', '/health/ready');
     return { status, ...body.checks.find((one: { name: string }) => one.name === name) };
@@ -65,7 +43,7 @@ describe('what an operator sees', () => {
   it('a rejected message is a dead letter: named in the log, in readiness and under /jobs/dead, and replayed from there', async () => {
     world.ris.script({ do: 'reject' });
     const study = tinyStudy();
-    await analyse(study);
+    await analyse(world, study);
     await until(async () => (await dead()).length === 1);
     const [job] = await dead();
     expect(job).toEqual({
@@ -116,7 +94,7 @@ describe('what an operator sees', () => {
   it('a RIS that is away is logged once, its messages are counted as later, and its return is logged once', async () => {
     await world.ris.goDown();
     const study = tinyStudy();
-    await analyse(study);
+    await analyse(world, study);
     await until(
       async () =>
         Number(
@@ -154,7 +132,7 @@ describe('what an operator sees', () => {
       CREATE FUNCTION no_sending() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk'; END $$;
       CREATE TRIGGER no_sending BEFORE UPDATE OF attempts ON hl7_outbound FOR EACH ROW EXECUTE FUNCTION no_sending();`);
     const study = tinyStudy();
-    await analyse(study);
+    await analyse(world, study);
     await until(
       async () =>
         (

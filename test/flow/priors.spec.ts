@@ -17,7 +17,7 @@ import {
   until,
 } from './flow-world.ts';
 import { chestStudy, type TestStudy, tinyStudy } from './studies.ts';
-import { makeTinyModel } from './tiny-model.ts';
+import { tinyWorld } from './tiny-world.ts';
 
 const observationsOf = (world: FlowWorld, report: DiagnosticReport) =>
   Promise.all((report.result ?? []).map((one) => read<Observation>(world, String(one.reference))));
@@ -89,16 +89,7 @@ describe('two chest CTs of one patient, with a known change between them', () =>
 });
 
 describe('which earlier studies are compared', () => {
-  let world: FlowWorld;
-  let model: Awaited<ReturnType<typeof makeTinyModel>>;
-  beforeAll(async () => {
-    model = await makeTinyModel();
-    world = await makeWorld({ settings: { PRELIM_MODELS: model.folder } });
-  });
-  afterAll(async () => {
-    await world.close();
-    await model.remove();
-  });
+  const world = tinyWorld();
 
   const at = (patientId: string, studyDate: string, more: Partial<PhantomIdentity> = {}) =>
     tinyStudy({ patientId, studyDate, studyTime: '120000', ...more });

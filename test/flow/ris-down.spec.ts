@@ -1,40 +1,22 @@
 import type { DiagnosticReport } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fieldOf } from '../peers/ris.ts';
 import {
   expectExactlyOnce,
-  type FlowWorld,
   fillerOf,
-  makeWorld,
   messagesFor,
-  order,
   outboxEmpty,
   read,
   reportIdOf,
-  stow,
-  taskEnded,
   until,
 } from './flow-world.ts';
 import { type TestStudy, tinyStudy } from './studies.ts';
-import { makeTinyModel } from './tiny-model.ts';
+import { analyse, tinyWorld } from './tiny-world.ts';
 
 describe('a RIS that is away or unwilling', () => {
-  let world: FlowWorld;
-  let model: Awaited<ReturnType<typeof makeTinyModel>>;
-  beforeAll(async () => {
-    model = await makeTinyModel();
-    world = await makeWorld({ settings: { PRELIM_MODELS: model.folder } });
-  });
-  afterAll(async () => {
-    await world.close();
-    await model.remove();
-  });
+  const world = tinyWorld();
 
-  const store = async (study: TestStudy) => {
-    expect(await order(world, study)).toBe('AA');
-    expect((await stow(world.server, study.files)).status).toBe(200);
-    return reportIdOf(await taskEnded(world, study, 'completed'));
-  };
+  const store = async (study: TestStudy) => reportIdOf(await analyse(world, study));
   const fillerOfReport = async (id: string) =>
     fillerOf(await read<DiagnosticReport>(world, `DiagnosticReport/${id}`));
   const dead = async () =>

@@ -7,6 +7,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabaseUrl } from '../database.ts';
 import { TLS_CLIENT, TLS_SERVER } from '../fixtures/tls-certificates.ts';
+import { serverDatabaseUrl } from '../fresh-server.ts';
 import { PrelimServer } from '../peers/prelim-server.ts';
 
 /** Sends messages to the built server in every way a sender does, well and badly, and checks every answer. */
@@ -171,7 +172,7 @@ describe.skipIf(missing)(missing ? 'skipped: no shared data' : 'A sender over mu
   let server: PrelimServer;
   const files: Record<string, string> = {};
   beforeAll(async () => {
-    server = await PrelimServer.make();
+    server = await PrelimServer.make({ DATABASE_URL: await serverDatabaseUrl() });
     const pem = {
       cert: TLS_SERVER.cert,
       key: TLS_SERVER.key,

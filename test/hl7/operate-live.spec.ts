@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ShownMessage, ShownWhole } from '../../src/steps/message-log/shown.ts';
-import { PrelimServer } from '../peers/prelim-server.ts';
+import { freshServer } from '../fresh-server.ts';
+import type { PrelimServer } from '../peers/prelim-server.ts';
 import { type RisPeer, sendOrder, startRis } from '../peers/ris.ts';
 import { ORDER } from './operator-server.ts';
 
@@ -17,7 +18,7 @@ describe.skipIf(!existsSync(SIMULATE))('the operator side of a running server (s
   let ris: RisPeer;
   beforeAll(async () => {
     ris = await startRis();
-    server = await PrelimServer.start({
+    server = await freshServer({
       RIS_URL: ris.url.href,
       LOG_LEVEL: 'debug',
       HL7_ALERT_SILENT: 'NOBODY:HOME=1',

@@ -1,60 +1,26 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { splitMessages } from '../../src/hl7/split-batch.ts';
 import { messageTree } from '../../src/steps/message-log/message-tree.ts';
 import type { MessageTree, ShownMessage, ShownWhole } from '../../src/steps/message-log/shown.ts';
-import { type FreshDatabase, freshDatabase } from '../database.ts';
-import {
-  logInbound,
-  logOutbound,
-  type OperatorServer,
-  ORDER,
-  PRIVILEGED_SCOPE,
-  startOperator,
-} from './operator-server.ts';
+import { logInbound, logOutbound, ORDER, PRIVILEGED_SCOPE } from './operator-server.ts';
+import { operatorWorld } from './operator-world.ts';
 
 const DESTINATION = 'ris.example:2576';
 
 describe('what an operator of the HL7 side sees and does', () => {
-  let folder: string;
-  let fresh: FreshDatabase;
-  let server: OperatorServer;
-
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'prelim-operate-'));
-    fresh = await freshDatabase();
-    server = await startOperator(fresh.database, {
-      keys: folder,
-      page: join(folder, 'nothing'),
-      settings: { RIS_URL: `mllp://${DESTINATION}` },
-    });
-  });
-  afterAll(async () => {
-    await server?.stop();
-    await fresh?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
-  beforeEach(async () => {
-    await fresh.database.transaction(async (tx) => {
-      await tx.run({ text: `SELECT set_config('prelim.retention', 'on', true)` });
-      await tx.run({
-        text: 'TRUNCATE hl7_inbound, hl7_outbound, hl7_attempt, hl7_action, hl7_selection, hl7_destination, hl7_lane_hold, outbox',
-      });
-    });
-  });
+  const world = operatorWorld({ RIS_URL: `mllp://${DESTINATION}` });
 
   const list = async (search: string, scope?: string): Promise<ShownMessage[]> => {
-    const { status, body, text } = await server.get(`/hl7/messages?${search}`, scope);
+    const { status, body, text } = await world.server.get(`/hl7/messages?${search}`, scope);
     expect([status, text.slice(0, 300)]).toEqual([200, expect.any(String)]);
     return (body as { messages: ShownMessage[] }).messages;
   };
   const one = async (direction: string, id: string, search = '', scope?: string) =>
-    (await server.get(`/hl7/messages/${direction}/${id}${search}`, scope)).body as ShownWhole;
+    (await world.server.get(`/hl7/messages/${direction}/${id}${search}`, scope)).body as ShownWhole;
   const actions = () =>
-    fresh.database.run<{
+    world.database.run<{
       action: string;
       actor: string;
       reason: string;
@@ -66,27 +32,27 @@ describe('what an operator of the HL7 side sees and does', () => {
 
   describe('search', () => {
     test('finds by control id, MRN, accession, type, status, reason, destination, lane and time', async () => {
-      await logInbound(fresh.database, { controlId: 'C1', mrn: 'M1', accession: 'A1', minutesAgo: 100 });
-      await logInbound(fresh.database, {
+      await logInbound(world.database, { controlId: 'C1', mrn: 'M1', accession: 'A1', minutesAgo: 100 });
+      await logInbound(world.database, {
         controlId: 'C2',
         type: 'ADT^A08',
         filing: 'fhir.multiple-matches',
         minutesAgo: 50,
       });
-      await logInbound(fresh.database, {
+      await logInbound(world.database, {
         controlId: 'C3',
         filing: 'refused',
         outcome: 'hl7.missing',
         minutesAgo: 40,
       });
-      await logInbound(fresh.database, { controlId: 'C4', filing: null, minutesAgo: 30 });
-      const lost = await logOutbound(fresh.database, {
+      await logInbound(world.database, { controlId: 'C4', filing: null, minutesAgo: 30 });
+      const lost = await logOutbound(world.database, {
         state: 'rejected',
         error: 'AR 204',
         lane: 'lane-x',
         accession: 'A9',
       });
-      await logOutbound(fresh.database, { state: 'acknowledged', destination: 'other:1' });
+      await logOutbound(world.database, { state: 'acknowledged', destination: 'other:1' });
       const ids = async (search: string) => (await list(search)).map(({ controlId }) => controlId);
       expect(await ids('controlId=C1')).toEqual(['C1']);
       expect(await ids('mrn=M1')).toEqual(['C1']);
@@ -105,13 +71,13 @@ describe('what an operator of the HL7 side sees and does', () => {
     });
 
     test('pages through both directions without losing or repeating one, also of the same microsecond', async () => {
-      for (let n = 0; n < 7; n += 1) await logInbound(fresh.database, { controlId: `I${n}`, minutesAgo: n });
-      for (let n = 0; n < 6; n += 1) await logOutbound(fresh.database, { minutesAgo: n, lane: `l${n}` });
-      await fresh.database.run({ text: `UPDATE hl7_outbound SET message_time = now()` });
+      for (let n = 0; n < 7; n += 1) await logInbound(world.database, { controlId: `I${n}`, minutesAgo: n });
+      for (let n = 0; n < 6; n += 1) await logOutbound(world.database, { minutesAgo: n, lane: `l${n}` });
+      await world.database.run({ text: `UPDATE hl7_outbound SET message_time = now()` });
       const seen: string[] = [];
       let after = '';
       for (let pages = 0; pages < 20; pages += 1) {
-        const { body } = await server.get(`/hl7/messages?limit=3${after}`);
+        const { body } = await world.server.get(`/hl7/messages?limit=3${after}`);
         const { messages, next } = body as { messages: ShownMessage[]; next: string | null };
         seen.push(...messages.map(({ id }) => id));
         if (next === null) break;
@@ -122,19 +88,19 @@ describe('what an operator of the HL7 side sees and does', () => {
     });
 
     test('what is no search is refused with every fault and without its values', async () => {
-      const { status, text } = await server.get(
+      const { status, text } = await world.server.get(
         '/hl7/messages?direction=up&from=yesterday&limit=9999&colour=red&after=Zm9v&status=happy',
       );
       expect(status).toBe(400);
       for (const part of ['direction', 'from', 'limit', 'colour', 'after', 'status'])
         expect(text).toContain(part);
       for (const value of ['yesterday', 'happy', '9999']) expect(text).not.toContain(value);
-      expect((await server.get('/hl7/messages?controlId=a&controlId=b')).status).toBe(400);
-      expect((await server.get(`/hl7/messages?mrn=${'x'.repeat(500)}`)).status).toBe(400);
+      expect((await world.server.get('/hl7/messages?controlId=a&controlId=b')).status).toBe(400);
+      expect((await world.server.get(`/hl7/messages?mrn=${'x'.repeat(500)}`)).status).toBe(400);
     });
 
     test('hostile values are values', async () => {
-      await logInbound(fresh.database, { controlId: 'C1' });
+      await logInbound(world.database, { controlId: 'C1' });
       for (const evil of [`' OR 1=1 --`, `%'; DROP TABLE hl7_inbound; --`, '%', '_', '\\'])
         expect(await list(`direction=in&mrn=${encodeURIComponent(evil)}`)).toEqual([]);
       expect(await list('direction=in&controlId=C1')).toHaveLength(1);
@@ -143,12 +109,12 @@ describe('what an operator of the HL7 side sees and does', () => {
 
   describe('masking', () => {
     test('names, numbers, addresses and free text are masked in list, tree, raw and acknowledgements', async () => {
-      const id = await logInbound(fresh.database, { controlId: 'C1' });
-      const out = await logOutbound(fresh.database, { attempts: 2, error: 'AE 207' });
+      const id = await logInbound(world.database, { controlId: 'C1' });
+      const out = await logOutbound(world.database, { attempts: 2, error: 'AE 207' });
       const texts = [
-        (await server.get('/hl7/messages')).text,
-        (await server.get(`/hl7/messages/in/${id}`)).text,
-        (await server.get(`/hl7/messages/out/${out.id}`)).text,
+        (await world.server.get('/hl7/messages')).text,
+        (await world.server.get(`/hl7/messages/in/${id}`)).text,
+        (await world.server.get(`/hl7/messages/out/${out.id}`)).text,
       ].join('\n');
       for (const secret of [
         'Zwiebelkuchen',
@@ -178,9 +144,9 @@ describe('what an operator of the HL7 side sees and does', () => {
     });
 
     test('who may read Patient sees it on request, and that is logged first; who may not is refused', async () => {
-      const id = await logInbound(fresh.database, { controlId: 'C1' });
-      expect((await server.get(`/hl7/messages/in/${id}?unmask=true`)).status).toBe(403);
-      expect((await server.get('/hl7/messages?unmask=true')).status).toBe(403);
+      const id = await logInbound(world.database, { controlId: 'C1' });
+      expect((await world.server.get(`/hl7/messages/in/${id}?unmask=true`)).status).toBe(403);
+      expect((await world.server.get('/hl7/messages?unmask=true')).status).toBe(403);
       expect(await actions()).toEqual([]);
       const shown = await one('in', id, '?unmask=true', PRIVILEGED_SCOPE);
       expect(segment(shown.tree, 'PID')?.fields.find(({ n }) => n === 5)?.values).toEqual([
@@ -195,16 +161,16 @@ describe('what an operator of the HL7 side sees and does', () => {
     });
 
     test('the bytes can be had as a file by those who may see them', async () => {
-      const id = await logInbound(fresh.database, { controlId: 'CTRL1' });
-      expect((await server.get(`/hl7/messages/in/${id}/raw`)).status).toBe(403);
-      const { text, headers } = await server.get(`/hl7/messages/in/${id}/raw`, PRIVILEGED_SCOPE);
+      const id = await logInbound(world.database, { controlId: 'CTRL1' });
+      expect((await world.server.get(`/hl7/messages/in/${id}/raw`)).status).toBe(403);
+      const { text, headers } = await world.server.get(`/hl7/messages/in/${id}/raw`, PRIVILEGED_SCOPE);
       expect(text).toBe(ORDER);
       expect(headers.get('content-disposition')).toContain('attachment');
       expect((await actions()).map(({ action }) => action)).toEqual(['download']);
     });
 
     test('a message that nobody can read shows its header and nothing else', async () => {
-      const id = await logInbound(fresh.database, {
+      const id = await logInbound(world.database, {
         controlId: 'BAD',
         raw: 'MSH|^~\\&|HIS|H|P|R|20260301||ADT^A08|BAD|P|2.5.1\rpid|Zwiebelkuchen\r',
       });
@@ -247,45 +213,46 @@ describe('what an operator of the HL7 side sees and does', () => {
 
   test('without a token nothing is told; without the right scope, or with that of one patient, neither', async () => {
     for (const path of ['/hl7/messages', '/hl7/lanes', '/hl7/dead', '/hl7/actions', '/hl7/alerts']) {
-      expect((await fetch(`${server.url}${path}`)).status).toBe(401);
-      expect((await server.get(path, 'system/Patient.rs')).status).toBe(403);
-      expect((await server.get(path, 'patient/*.cruds')).status).toBe(403);
-      expect((await server.get(path, 'system/Task.r')).status).toBe(200);
+      expect((await fetch(`${world.server.url}${path}`)).status).toBe(401);
+      expect((await world.server.get(path, 'system/Patient.rs')).status).toBe(403);
+      expect((await world.server.get(path, 'patient/*.cruds')).status).toBe(403);
+      expect((await world.server.get(path, 'system/Task.r')).status).toBe(200);
     }
-    const { id } = await logOutbound(fresh.database, { state: 'rejected', error: 'AR' });
+    const { id } = await logOutbound(world.database, { state: 'rejected', error: 'AR' });
     expect(
-      (await server.post(`/hl7/messages/out/${id}/resend`, { reason: 'x' }, 'system/Task.r')).status,
+      (await world.server.post(`/hl7/messages/out/${id}/resend`, { reason: 'x' }, 'system/Task.r')).status,
     ).toBe(403);
     expect(
-      (await server.post('/hl7/holds', { destination: DESTINATION, reason: 'x' }, 'patient/*.cruds')).status,
+      (await world.server.post('/hl7/holds', { destination: DESTINATION, reason: 'x' }, 'patient/*.cruds'))
+        .status,
     ).toBe(403);
   });
 
   describe('actions', () => {
     test('an unknown message, a missing reason and an unknown action are refused by name', async () => {
-      const { id } = await logOutbound(fresh.database, { state: 'rejected', error: 'AR' });
-      expect((await server.post(`/hl7/messages/out/${id}/resend`, {})).text).toContain('reason');
-      expect((await server.post(`/hl7/messages/out/${id}/replay`, { reason: 'x' })).status).toBe(400);
-      expect((await server.post(`/hl7/messages/in/999/replay`, { reason: 'x' })).text).toContain(
+      const { id } = await logOutbound(world.database, { state: 'rejected', error: 'AR' });
+      expect((await world.server.post(`/hl7/messages/out/${id}/resend`, {})).text).toContain('reason');
+      expect((await world.server.post(`/hl7/messages/out/${id}/replay`, { reason: 'x' })).status).toBe(400);
+      expect((await world.server.post(`/hl7/messages/in/999/replay`, { reason: 'x' })).text).toContain(
         'hl7.unknown-message',
       );
       for (const bad of ['0', '-1', 'x', '99999999999999999999', id])
-        expect((await server.get(`/hl7/messages/in/${bad}`)).status).toBe(404);
+        expect((await world.server.get(`/hl7/messages/in/${bad}`)).status).toBe(404);
       expect(await actions()).toEqual([]);
     });
 
     test('a held message is filed again, or discarded, with the deed in the log; an ended one is not', async () => {
-      const held = await logInbound(fresh.database, { controlId: 'H', filing: 'fhir.multiple-matches' });
-      const gone = await logInbound(fresh.database, { controlId: 'G', filing: 'order.other-patient' });
-      const filed = await logInbound(fresh.database, { controlId: 'F' });
+      const held = await logInbound(world.database, { controlId: 'H', filing: 'fhir.multiple-matches' });
+      const gone = await logInbound(world.database, { controlId: 'G', filing: 'order.other-patient' });
+      const filed = await logInbound(world.database, { controlId: 'F' });
       expect(
-        (await server.post(`/hl7/messages/in/${held}/replay`, { reason: 'the patient was corrected' }))
+        (await world.server.post(`/hl7/messages/in/${held}/replay`, { reason: 'the patient was corrected' }))
           .status,
       ).toBe(200);
       expect(
-        (await server.post(`/hl7/messages/in/${gone}/discard`, { reason: 'sent in error' })).status,
+        (await world.server.post(`/hl7/messages/in/${gone}/discard`, { reason: 'sent in error' })).status,
       ).toBe(200);
-      expect((await server.post(`/hl7/messages/in/${filed}/replay`, { reason: 'x' })).text).toContain(
+      expect((await world.server.post(`/hl7/messages/in/${filed}/replay`, { reason: 'x' })).text).toContain(
         'hl7.not-open',
       );
       expect((await one('in', held)).status).toBe('waiting');
@@ -301,33 +268,33 @@ describe('what an operator of the HL7 side sees and does', () => {
           detail: { status: 'held', error: 'order.other-patient' },
         },
       ]);
-      expect(await fresh.database.run({ text: `SELECT queue FROM outbox` })).toEqual([{ queue: 'filing' }]);
+      expect(await world.database.run({ text: `SELECT queue FROM outbox` })).toEqual([{ queue: 'filing' }]);
     });
 
     test('a destination and a lane are held and released, and the lanes show it with the head that blocks', async () => {
-      const first = await logOutbound(fresh.database, {
+      const first = await logOutbound(world.database, {
         lane: 'lane-1',
         minutesAgo: 20,
         error: 'AE 207',
         attempts: 3,
       });
-      await logOutbound(fresh.database, { lane: 'lane-1', minutesAgo: 10 });
-      expect((await server.post('/hl7/holds', { destination: 'nobody', reason: 'x' })).text).toContain(
+      await logOutbound(world.database, { lane: 'lane-1', minutesAgo: 10 });
+      expect((await world.server.post('/hl7/holds', { destination: 'nobody', reason: 'x' })).text).toContain(
         'ris.unknown-destination',
       );
       expect(
-        (await server.post('/hl7/holds', { destination: DESTINATION, reason: 'RIS upgrade' })).status,
+        (await world.server.post('/hl7/holds', { destination: DESTINATION, reason: 'RIS upgrade' })).status,
       ).toBe(200);
       expect(
         (
-          await server.post('/hl7/holds', {
+          await world.server.post('/hl7/holds', {
             destination: DESTINATION,
             lane: 'lane-1',
             reason: 'wrong patient',
           })
         ).status,
       ).toBe(200);
-      const { body } = await server.get('/hl7/lanes');
+      const { body } = await world.server.get('/hl7/lanes');
       expect(body).toMatchObject({
         destinations: [
           {
@@ -347,10 +314,10 @@ describe('what an operator of the HL7 side sees and does', () => {
         ],
       });
       expect(
-        (await server.post('/hl7/holds/release', { destination: DESTINATION, reason: 'done' })).status,
+        (await world.server.post('/hl7/holds/release', { destination: DESTINATION, reason: 'done' })).status,
       ).toBe(200);
       expect(
-        (await server.post('/hl7/holds/release', { destination: DESTINATION, reason: 'done' })).text,
+        (await world.server.post('/hl7/holds/release', { destination: DESTINATION, reason: 'done' })).text,
       ).toContain('hl7.not-held');
       expect((await actions()).map(({ action, lane }) => [action, lane])).toEqual([
         ['hold', null],
@@ -361,10 +328,10 @@ describe('what an operator of the HL7 side sees and does', () => {
 
     test('dead letters are counted by reason, then dealt with in bulk: exactly those that were counted, once, by the same person', async () => {
       for (let n = 0; n < 5; n += 1)
-        await logInbound(fresh.database, { controlId: `D${n}`, filing: 'fhir.multiple-matches' });
-      await logInbound(fresh.database, { controlId: 'E', filing: 'order.other-patient' });
-      await logOutbound(fresh.database, { state: 'dead', error: 'hl7.connection' });
-      const { body } = await server.get('/hl7/dead');
+        await logInbound(world.database, { controlId: `D${n}`, filing: 'fhir.multiple-matches' });
+      await logInbound(world.database, { controlId: 'E', filing: 'order.other-patient' });
+      await logOutbound(world.database, { state: 'dead', error: 'hl7.connection' });
+      const { body } = await world.server.get('/hl7/dead');
       expect(
         (body as { groups: { reason: string; messages: number }[] }).groups.map(({ reason, messages }) => [
           reason,
@@ -376,24 +343,28 @@ describe('what an operator of the HL7 side sees and does', () => {
         ['hl7.connection', 1],
       ]);
       const filter = { status: 'held', reason: 'fhir.multiple-matches' };
-      const counted = (await server.post('/hl7/bulk/count', { direction: 'in', action: 'discard', filter }))
-        .body as { count: number; token: string };
+      const counted = (
+        await world.server.post('/hl7/bulk/count', { direction: 'in', action: 'discard', filter })
+      ).body as { count: number; token: string };
       expect(counted.count).toBe(5);
       expect(await actions()).toEqual([]);
       // One more comes, and one is dealt with otherwise, between the count and the deed.
-      await logInbound(fresh.database, { controlId: 'D9', filing: 'fhir.multiple-matches' });
-      await fresh.database.run({
+      await logInbound(world.database, { controlId: 'D9', filing: 'fhir.multiple-matches' });
+      await world.database.run({
         text: `UPDATE hl7_inbound SET filing_outcome = 'filed' WHERE control_id = 'D0'`,
       });
-      const { body: end } = await server.post('/hl7/bulk', { token: counted.token, reason: 'test messages' });
+      const { body: end } = await world.server.post('/hl7/bulk', {
+        token: counted.token,
+        reason: 'test messages',
+      });
       expect(end).toEqual({ done: 4, skipped: { 'hl7.not-open': 1 } });
       expect((await list('direction=in&status=held')).map(({ controlId }) => controlId).sort()).toEqual([
         'D9',
         'E',
       ]);
-      expect((await server.post('/hl7/bulk', { token: counted.token, reason: 'again' })).text).toContain(
-        'hl7.selection',
-      );
+      expect(
+        (await world.server.post('/hl7/bulk', { token: counted.token, reason: 'again' })).text,
+      ).toContain('hl7.selection');
       expect((await actions()).map(({ action }) => action)).toEqual([
         'bulk-discard',
         'discard',
@@ -402,15 +373,16 @@ describe('what an operator of the HL7 side sees and does', () => {
         'discard',
       ]);
       expect(
-        (await server.post('/hl7/bulk/count', { direction: 'in', action: 'discard', filter: {} })).status,
+        (await world.server.post('/hl7/bulk/count', { direction: 'in', action: 'discard', filter: {} }))
+          .status,
       ).toBe(400);
     });
   });
 
   test('the log cannot be edited or emptied, by whatever statement, but by retention', async () => {
-    const id = await logInbound(fresh.database, { controlId: 'C1', filing: 'internal' });
-    const out = await logOutbound(fresh.database, { attempts: 1 });
-    await server.post(`/hl7/messages/in/${id}/discard`, { reason: 'x' });
+    const id = await logInbound(world.database, { controlId: 'C1', filing: 'internal' });
+    const out = await logOutbound(world.database, { attempts: 1 });
+    await world.server.post(`/hl7/messages/in/${id}/discard`, { reason: 'x' });
     for (const text of [
       `UPDATE hl7_action SET actor = 'somebody else'`,
       'DELETE FROM hl7_action',
@@ -422,7 +394,7 @@ describe('what an operator of the HL7 side sees and does', () => {
       `UPDATE hl7_outbound SET raw = 'x' WHERE id = '${out.id}'`,
       'TRUNCATE hl7_outbound',
     ])
-      await expect(fresh.database.run({ text }), text).rejects.toThrow('append-only');
+      await expect(world.database.run({ text }), text).rejects.toThrow('append-only');
     expect((await one('in', id)).actions).toHaveLength(1);
   });
 });

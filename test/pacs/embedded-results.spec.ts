@@ -1,30 +1,11 @@
 import type { DiagnosticReport } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  type FlowWorld,
-  makeWorld,
-  outboxEmpty,
-  read,
-  reportIdOf,
-  stow,
-  taskEnded,
-  tasksOf,
-  until,
-} from '../flow/flow-world.ts';
+import { expect, it } from 'vitest';
+import { outboxEmpty, read, reportIdOf, stow, taskEnded, tasksOf, until } from '../flow/flow-world.ts';
 import { type TestStudy, tinyStudy } from '../flow/studies.ts';
-import { makeTinyModel } from '../flow/tiny-model.ts';
+import { tinyWorld } from '../flow/tiny-world.ts';
 import { seriesOf } from './pacs-objects.ts';
 
-let world: FlowWorld;
-let model: Awaited<ReturnType<typeof makeTinyModel>>;
-beforeAll(async () => {
-  model = await makeTinyModel();
-  world = await makeWorld({ settings: { PRELIM_MODELS: model.folder, PACS_OBJECTS: 'sr,seg,sc' } });
-}, 60_000);
-afterAll(async () => {
-  await world?.close();
-  await model?.remove();
-});
+const world = tinyWorld({ settings: { PACS_OBJECTS: 'sr,seg,sc' } });
 
 const found = async (study: TestStudy) => {
   const pacs = {

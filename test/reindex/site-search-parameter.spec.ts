@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { serverDatabaseUrl } from '../fresh-server.ts';
 import { PrelimServer } from '../peers/prelim-server.ts';
 
 /** Two processes over one database: one answers and works, the other only answers. */
@@ -7,8 +8,9 @@ let worker: PrelimServer;
 let other: PrelimServer;
 
 beforeAll(async () => {
-  worker = await PrelimServer.start({ PRELIM_ROLES: 'api,worker' });
-  other = await PrelimServer.start({ PRELIM_DATA: worker.folder, PRELIM_ROLES: 'api' });
+  const DATABASE_URL = await serverDatabaseUrl();
+  worker = await PrelimServer.start({ DATABASE_URL, PRELIM_ROLES: 'api,worker' });
+  other = await PrelimServer.start({ DATABASE_URL, PRELIM_DATA: worker.folder, PRELIM_ROLES: 'api' });
   // One data folder, so one signing key.
   other.token = worker.token;
 }, 60_000);

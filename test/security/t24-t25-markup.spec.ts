@@ -1,9 +1,9 @@
 import type { Resource } from '@medplum/fhirtypes';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type FlowWorld, makeWorld, order, stow, taskEnded } from '../flow/flow-world.ts';
+import { order, stow, taskEnded } from '../flow/flow-world.ts';
 import { tinyStudy } from '../flow/studies.ts';
-import { makeTinyModel } from '../flow/tiny-model.ts';
+import { tinyWorld } from '../flow/tiny-world.ts';
 import { findChromium, launchChromium } from '../peers/chromium.ts';
 import { describeWithPeer } from '../peers/required.ts';
 import { analysisResources } from '../worklist/records.ts';
@@ -70,16 +70,7 @@ const withoutEmpty = (resource: Resource): unknown =>
     JSON.stringify(resource, (_, value) => (Array.isArray(value) && value.length === 0 ? undefined : value)),
   );
 
-let world: FlowWorld;
-let model: Awaited<ReturnType<typeof makeTinyModel>>;
-beforeAll(async () => {
-  model = await makeTinyModel();
-  world = await makeWorld({ settings: { PRELIM_MODELS: model.folder } });
-});
-afterAll(async () => {
-  await world?.close();
-  await model?.remove();
-});
+const world = tinyWorld();
 
 describe('T24 at the door', () => {
   const withDiv = (resourceType: string, div: string, more: object = {}) => ({

@@ -15,7 +15,8 @@ import {
   walk,
 } from '../access/smart-app.ts';
 import { TextBrowser } from '../access/text-browser.ts';
-import { PrelimServer } from '../peers/prelim-server.ts';
+import { freshServer } from '../fresh-server.ts';
+import type { PrelimServer } from '../peers/prelim-server.ts';
 
 /** T33: whatever looks like a token, a code, or an assertion, and is not the one that is asked for, is refused. */
 let server: PrelimServer;
@@ -23,7 +24,7 @@ let rsa: TestKey;
 let ec: TestKey;
 
 beforeAll(async () => {
-  server = await PrelimServer.start({ LOG_LEVEL: 'error' });
+  server = await freshServer({ LOG_LEVEL: 'error' });
   await putAccount(server, 'kern', ['clinician']);
   const scope = 'openid fhirUser offline_access user/*.rs';
   await registerClient(server, 'app', { scope, redirectUris: [CALLBACK], public: true, preapproved: true });

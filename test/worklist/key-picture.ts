@@ -32,7 +32,10 @@ function draw(kind: 'chest' | 'slice', region: Region | null): string {
         Math.min(255, (kind === 'chest' ? chestAt(x, y) : sliceAt(x, y)) + grain(column, row)),
       );
       const rim = region !== null && Math.abs(inside(x, y, region) - 1) < 0.03;
-      data.set(rim ? [255, 184, 77] : [grey, grey, grey], (row * SIZE + column) * 3);
+      const at = (row * SIZE + column) * 3;
+      data[at] = rim ? 255 : grey;
+      data[at + 1] = rim ? 184 : grey;
+      data[at + 2] = rim ? 77 : grey;
     }
   }
   return Buffer.from(encode({ width: SIZE, height: SIZE, data, channels: 3 })).toString('base64');

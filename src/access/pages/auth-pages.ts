@@ -99,8 +99,11 @@ export const consentPage = ({ request, app, person, patient, rights }: ConsentPa
 export const faultPage = (text: string): string =>
   page('This does not work', html`<p role="alert">${text}</p>`);
 
-/** Of all these pages. */
-export const STYLE = `:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
+/** Of all these pages: dark, as the page is that they lead to. Who reads in a dark room is not to be dazzled on the way. */
+export const STYLE = `:root { color-scheme: dark; font: 1.05rem/1.5 system-ui, sans-serif; background: #0a0c0e; color: #e9edf0; }
+:focus-visible { outline: 3px solid #fff; outline-offset: 2px; }
+a { color: inherit; }
+input, button, .button { color: inherit; background: #1b2229; border: 1px solid #7d8892; border-radius: 6px; }
 body { margin: 0; display: grid; min-height: 100vh; place-items: center; }
 main { width: min(30rem, calc(100vw - 2rem)); padding: 1rem 0; }
 h1 { font-size: 1.5rem; }
@@ -111,5 +114,5 @@ button, .button { font: inherit; padding: 0.6rem 1rem; cursor: pointer; text-ali
 ul { padding-inline-start: 1.2rem; overflow-wrap: anywhere; }
 form ul { list-style: none; padding: 0; display: grid; gap: 0.5rem; margin: 0; }
 form ul button { width: 100%; }
-[role="alert"] { border-inline-start: 4px solid #c33; padding-inline-start: 0.75rem; }
+[role="alert"] { border-inline-start: 4px solid #ffb84d; padding-inline-start: 0.75rem; }
 `;

@@ -1,9 +1,6 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { FastifyInstance } from 'fastify';
+import { findPageFolder, servePage } from '../../http/serve-page.ts';
 import { QueueModule } from '../../queue/queue.module.ts';
 import { ActionStore } from './action.store.ts';
 import { AlertStore } from './alert.store.ts';
@@ -13,7 +10,6 @@ import { MessageLogController } from './message-log.controller.ts';
 import { MessageLogStore } from './message-log.store.ts';
 import { OperatorActionsController } from './operator-actions.controller.ts';
 import { OperatorActions } from './operator-actions.ts';
-import { operatorPage } from './operator-page.ts';
 import { RetentionStore } from './retention.store.ts';
 import { Retention } from './retention.ts';
 
@@ -33,7 +29,7 @@ export const OPERATOR_PAGE_FOLDER = Symbol('OperatorPageFolder');
     OperatorActions,
     RetentionStore,
     Retention,
-    { provide: OPERATOR_PAGE_FOLDER, useFactory: findPageFolder },
+    { provide: OPERATOR_PAGE_FOLDER, useFactory: () => findPageFolder('operator') },
   ],
   exports: [AlertWatch, LaneStore, Retention],
 })
@@ -44,17 +40,6 @@ export class MessageLogModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    // A process without the api role has no HTTP server.
-    const fastify = this.http.httpAdapter?.getInstance<FastifyInstance | undefined>();
-    // Not awaited: that would make Fastify load everything now, before Nest has set its error handler.
-    if (typeof fastify?.register === 'function')
-      void fastify.register(operatorPage, { folder: this.pageFolder });
+    servePage(this.http, { name: 'operator', folder: this.pageFolder });
   }
-}
-
-/** Where `vite build` put the page, seen from the sources, from `dist/src` and from `dist`. */
-function findPageFolder(): string {
-  const places = ['../../../dist/operator', '../../../operator', '../../operator'];
-  const folders = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  return folders.find((folder) => existsSync(join(folder, 'index.html'))) ?? (folders[0] as string);
 }

@@ -1,7 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FreshDatabase, freshDatabase } from '../../../test/database.ts';
 import { analysisResources } from '../../../test/worklist/records.ts';
@@ -9,7 +8,6 @@ import { startWorklist, type WorklistServer } from '../../../test/worklist/serve
 import { FULL_ACCESS } from '../../fhir/access-context.ts';
 import { eventStreamParser, type StreamEvent } from './page/parse-event-stream.ts';
 import { LISTENERS_MAX, type WorklistListener } from './worklist.feed.ts';
-import { worklistPage } from './worklist-page.ts';
 
 const STARTED = new Date('2026-03-01T08:00:00Z');
 const quiet = (): WorklistListener => ({ access: FULL_ACCESS, send: () => undefined, end: () => undefined });
@@ -96,30 +94,6 @@ describe('what the worklist page reads', () => {
     for (const one of leave) one();
   });
 
-  test('the page is public, with a policy that lets no foreign and no inline script run', async () => {
-    const response = await fetch(`${server.url}/worklist/`);
-    expect(response.status).toBe(200);
-    const policy = response.headers.get('content-security-policy') ?? '';
-    for (const part of [
-      "default-src 'self'",
-      "script-src 'self'",
-      "object-src 'none'",
-      "base-uri 'none'",
-      "frame-ancestors 'none'",
-      "require-trusted-types-for 'script'",
-    ]) {
-      expect(policy).toContain(part);
-    }
-    expect(policy).not.toMatch(/unsafe|\*/);
-    expect(response.headers.get('x-content-type-options')).toBe('nosniff');
-    expect(response.headers.get('referrer-policy')).toBe('no-referrer');
-    expect(response.headers.get('cache-control')).toBe('no-cache');
-    const script = await fetch(`${server.url}/worklist/assets/index-1.js`);
-    expect(script.headers.get('cache-control')).toContain('immutable');
-    const bare = await fetch(`${server.url}/worklist`, { redirect: 'manual' });
-    expect([bare.status, bare.headers.get('location')]).toEqual([308, '/worklist/']);
-  });
-
   test('no path leads out of the folder of the page', async () => {
     for (const path of [
       '/worklist/../keys',
@@ -131,17 +105,6 @@ describe('what the worklist page reads', () => {
       const response = await fetch(`${server.url}${path}`);
       expect([401, 404]).toContain(response.status);
     }
-  });
-
-  test('a page that is not built says so', async () => {
-    const fastify = Fastify();
-    await fastify.register(worklistPage, { folder: join(folder, 'nothing') });
-    const response = await fastify.inject('/worklist/');
-    expect([response.statusCode, response.body]).toEqual([
-      503,
-      'The worklist page is not built. Run: npm run build\n',
-    ]);
-    await fastify.close();
   });
 
   /** An open stream, read event by event; the first beat has passed. */

@@ -2,11 +2,11 @@ import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type {} from '../../access/require-token.ts';
 import { type AccessContext, accessOfGrant } from '../../fhir/access-context.ts';
+import { pageHeaders } from '../../http/page-headers.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { streamEvents } from './stream-events.ts';
 import { WorklistFeed } from './worklist.feed.ts';
 import { WorklistStore } from './worklist.store.ts';
-import { worklistHeaders } from './worklist-headers.ts';
 import { WorklistNotices } from './worklist-notices.ts';
 
 /**
@@ -72,7 +72,7 @@ export class WorklistController {
   }
 }
 
-const API_HEADERS = { ...worklistHeaders(), 'cache-control': 'no-store' };
+const API_HEADERS = { ...pageHeaders(), 'cache-control': 'no-store' };
 
 function accessOf(request: FastifyRequest): AccessContext {
   if (!request.grant) throw new Failure('auth.missing', 'Send an access token: "Authorization: Bearer …".');

@@ -1,6 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   type BeforeApplicationShutdown,
   Inject,
@@ -9,17 +6,16 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { FastifyInstance } from 'fastify';
 import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
 import { Database } from '../../database/database.ts';
 import { FhirModule } from '../../fhir/fhir.module.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
+import { findPageFolder, servePage } from '../../http/serve-page.ts';
 import { WorklistController } from './worklist.controller.ts';
 import { WorklistFeed } from './worklist.feed.ts';
 import { WorklistStore } from './worklist.store.ts';
 import { WorklistNotices } from './worklist-notices.ts';
-import { worklistPage } from './worklist-page.ts';
 
 /** Injection token: the folder with the built page. */
 export const WORKLIST_PAGE_FOLDER = Symbol('WorklistPageFolder');
@@ -30,7 +26,7 @@ export const WORKLIST_PAGE_FOLDER = Symbol('WorklistPageFolder');
   controllers: [WorklistController],
   providers: [
     WorklistStore,
-    { provide: WORKLIST_PAGE_FOLDER, useFactory: findPageFolder },
+    { provide: WORKLIST_PAGE_FOLDER, useFactory: () => findPageFolder('worklist') },
     {
       provide: WorklistFeed,
       inject: [WorklistStore],
@@ -60,14 +56,11 @@ export class WorklistModule implements OnModuleInit, BeforeApplicationShutdown, 
 
   onModuleInit(): void {
     this.resources.onChange((tx, changes) => this.feed.changed(tx, changes));
-    // A process without the api role has no HTTP server.
-    const fastify = this.http.httpAdapter?.getInstance<FastifyInstance | undefined>();
-    // Not awaited: that would make Fastify load everything now, before Nest has set its error handler.
-    if (typeof fastify?.register === 'function')
-      void fastify.register(worklistPage, {
-        folder: this.pageFolder,
-        frameAncestors: this.settings.FRAME_ANCESTORS,
-      });
+    servePage(this.http, {
+      name: 'worklist',
+      folder: this.pageFolder,
+      frameAncestors: this.settings.FRAME_ANCESTORS,
+    });
   }
 
   /** Open streams would keep the server from closing. */
@@ -78,11 +71,4 @@ export class WorklistModule implements OnModuleInit, BeforeApplicationShutdown, 
   async onApplicationShutdown(): Promise<void> {
     await this.notices.stop();
   }
-}
-
-/** Where `vite build` put the page, seen from the sources, from `dist/src` and from `dist`. */
-function findPageFolder(): string {
-  const places = ['../../../dist/worklist', '../../../worklist', '../../worklist'];
-  const folders = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  return folders.find((folder) => existsSync(join(folder, 'index.html'))) ?? (folders[0] as string);
 }

@@ -1,14 +1,8 @@
 import type { Resource } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../../test/database.ts';
-import type { Database } from '../../../database/database.ts';
-import { definitions, loadDefinitions } from '../../definitions/definitions.ts';
-import { ResourceStore } from '../../resource-store.ts';
+import { describe, expect, it } from 'vitest';
+import { storedResources } from '../../../../test/stored-resources.ts';
+import { definitions } from '../../definitions/definitions.ts';
 import { searchParametersOf } from '../search-parameters.ts';
-
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
 
 const LOINC = 'http://loinc.org';
 const UCUM = 'http://unitsofmeasure.org';
@@ -83,22 +77,8 @@ const FIXTURES: Resource[] = [
   } as Resource,
 ];
 
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  const writes = FIXTURES.map((resource) => ({ kind: 'create' as const, resource }));
-  await database.transaction((tx) => store.write(tx, writes));
-});
-afterAll(() => close());
-
-async function ids(type: string, query: string): Promise<string> {
-  const { matches } = await store.search(type, query);
-  return matches
-    .map(({ id }) => id)
-    .sort()
-    .join(' ');
-}
+const stored = storedResources(FIXTURES);
+const { ids } = stored;
 
 describe('composites', () => {
   it.each([
@@ -160,7 +140,7 @@ describe('composites', () => {
 
   it.each(['x', 'x$', '$1', 'x$1$2', 'x$y'])('component-code-value-quantity=%s is refused', async (asked) => {
     await expect(
-      store.search('Observation', `component-code-value-quantity=${encodeURIComponent(asked)}`),
+      stored.store.search('Observation', `component-code-value-quantity=${encodeURIComponent(asked)}`),
     ).rejects.toMatchObject({ code: 'fhir.invalid' });
   });
 

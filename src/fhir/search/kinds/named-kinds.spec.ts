@@ -1,15 +1,8 @@
 import type { Resource } from '@medplum/fhirtypes';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../../test/database.ts';
-import type { Database } from '../../../database/database.ts';
-import { loadDefinitions } from '../../definitions/definitions.ts';
-import { ResourceStore } from '../../resource-store.ts';
+import { afterEach, describe, expect, it } from 'vitest';
+import { storedResources } from '../../../../test/stored-resources.ts';
 import { registerTerminology, type SystemCode, type Terminology } from '../../terminology-registry.ts';
 import { RESOLVED_CODES_MAX } from '../resolve-terminology.ts';
-
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
 
 const SCT = 'http://snomed.info/sct';
 const TYPES = 'http://terminology.hl7.org/CodeSystem/v2-0203';
@@ -69,23 +62,9 @@ const terminology: Terminology = {
 const codes = (system: string, list: string[] | null): SystemCode[] | null =>
   system === SCT && list ? list.map((code) => ({ system, code })) : null;
 
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  const writes = FIXTURES.map((resource) => ({ kind: 'create' as const, resource }));
-  await database.transaction((tx) => store.write(tx, writes));
-});
-afterAll(() => close());
+const stored = storedResources(FIXTURES);
+const { ids } = stored;
 afterEach(() => registerTerminology(null));
-
-async function ids(type: string, query: string): Promise<string> {
-  const { matches } = await store.search(type, query);
-  return matches
-    .map(({ id }) => id)
-    .sort()
-    .join(' ');
-}
 
 describe('strings', () => {
   it.each([
@@ -122,7 +101,7 @@ describe('strings', () => {
   });
 
   it(':contains with less than three letters is refused', async () => {
-    await expect(store.search('Patient', 'family:contains=ab')).rejects.toMatchObject({
+    await expect(stored.store.search('Patient', 'family:contains=ab')).rejects.toMatchObject({
       code: 'fhir.invalid',
     });
   });
@@ -159,7 +138,7 @@ describe('tokens', () => {
   it.each(['identifier:of-type=a|b', 'identifier:of-type=|b|c', 'identifier:of-type=a|b|c|d'])(
     '%s is refused',
     async (query) => {
-      await expect(store.search('Patient', query)).rejects.toMatchObject({ code: 'fhir.invalid' });
+      await expect(stored.store.search('Patient', query)).rejects.toMatchObject({ code: 'fhir.invalid' });
     },
   );
 
@@ -184,14 +163,16 @@ describe('tokens', () => {
     ['code:in=http://sets/huge', 'fhir.invalid'],
   ])('with terminology, %s is refused: %s', async (query, code) => {
     registerTerminology(terminology);
-    const refusal = store.search('Observation', query);
+    const refusal = stored.store.search('Observation', query);
     await expect(refusal).rejects.toMatchObject({ code });
     if (query.endsWith('huge')) await expect(refusal).rejects.toThrow(String(RESOLVED_CODES_MAX));
   });
 
   it('without terminology these modifiers are refused by name', async () => {
     for (const query of ['code:in=x', 'code:not-in=x', `code:below=${SCT}|1`, `code:above=${SCT}|1`])
-      await expect(store.search('Observation', query)).rejects.toMatchObject({ code: 'fhir.unsupported' });
+      await expect(stored.store.search('Observation', query)).rejects.toMatchObject({
+        code: 'fhir.unsupported',
+      });
   });
 });
 
@@ -212,7 +193,7 @@ describe('uris', () => {
   });
 
   it('a URN lies above or below nothing', async () => {
-    await expect(store.search('ValueSet', 'url:below=urn:oid:1.2')).rejects.toMatchObject({
+    await expect(stored.store.search('ValueSet', 'url:below=urn:oid:1.2')).rejects.toMatchObject({
       code: 'fhir.invalid',
     });
   });

@@ -1,13 +1,6 @@
 import type { Resource } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../../test/database.ts';
-import type { Database } from '../../../database/database.ts';
-import { loadDefinitions } from '../../definitions/definitions.ts';
-import { ResourceStore } from '../../resource-store.ts';
-
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
+import { describe, expect, it } from 'vitest';
+import { storedResources } from '../../../../test/stored-resources.ts';
 
 const UCUM = 'http://unitsofmeasure.org';
 
@@ -78,22 +71,8 @@ const FIXTURES: Resource[] = [
   } as Resource,
 ];
 
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  const writes = FIXTURES.map((resource) => ({ kind: 'create' as const, resource }));
-  await database.transaction((tx) => store.write(tx, writes));
-});
-afterAll(() => close());
-
-async function ids(type: string, query: string): Promise<string> {
-  const { matches } = await store.search(type, query);
-  return matches
-    .map(({ id }) => id)
-    .sort()
-    .join(' ');
-}
+const stored = storedResources(FIXTURES);
+const { ids } = stored;
 
 describe('dates', () => {
   it.each([
@@ -134,11 +113,11 @@ describe('dates', () => {
     const daysFromNow = (days: number): string =>
       new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
     const near = observation('near', { effectiveDateTime: daysFromNow(1000) });
-    await database.transaction((tx) => store.write(tx, [{ kind: 'create', resource: near }]));
+    await stored.database.transaction((tx) => stored.store.write(tx, [{ kind: 'create', resource: near }]));
     expect(await ids('Observation', `date=ap${daysFromNow(1050)}&date=sa2025`)).toBe('near');
     expect(await ids('Observation', `date=ap${daysFromNow(1150)}&date=sa2025`)).toBe('');
-    await database.transaction((tx) =>
-      store.write(tx, [{ kind: 'delete', type: 'Observation', id: 'near' }]),
+    await stored.database.transaction((tx) =>
+      stored.store.write(tx, [{ kind: 'delete', type: 'Observation', id: 'near' }]),
     );
   });
 
@@ -164,7 +143,7 @@ describe('dates', () => {
   it.each(['2024-13', '2024-02-30', 'x', 'gt', '2024-3-1', '2024-03-15T25:00', '20240315'])(
     'date=%s is refused',
     async (asked) => {
-      await expect(store.search('Observation', `date=${asked}`)).rejects.toMatchObject({
+      await expect(stored.store.search('Observation', `date=${asked}`)).rejects.toMatchObject({
         code: 'fhir.invalid',
       });
     },
@@ -222,7 +201,7 @@ describe('quantities', () => {
   it.each(['x', '1e999', '--1', '1|2|3|4|5x', `1'`, 'NaN', 'Infinity'])(
     'value-quantity=%s is refused or finds nothing',
     async (asked) => {
-      const answer = store.search('Observation', `value-quantity=${encodeURIComponent(asked)}`);
+      const answer = stored.store.search('Observation', `value-quantity=${encodeURIComponent(asked)}`);
       await expect(answer.then(({ matches }) => matches.length))
         .resolves.toBe(0)
         .catch(() => expect(answer).rejects.toMatchObject({ code: 'fhir.invalid' }));

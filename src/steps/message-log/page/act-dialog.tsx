@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { SignedOut } from './api.ts';
+import { SignedOut } from '../../../browser/ask-server.ts';
 
 export interface Deed {
   readonly title: string;
@@ -17,7 +17,7 @@ interface ActDialogProps {
   readonly deed: Deed;
   readonly close: () => void;
   readonly done: (words: string) => void;
-  readonly onSignedOut: (status: number) => void;
+  readonly onSignedOut: (why: SignedOut) => void;
   readonly children?: ComponentChildren;
 }
 
@@ -41,7 +41,7 @@ export function ActDialog({ deed, close, done, onSignedOut }: ActDialogProps) {
       const words = await deed.act(reason.trim(), checked);
       done(words);
     } catch (error) {
-      if (error instanceof SignedOut) return onSignedOut(error.status);
+      if (error instanceof SignedOut) return onSignedOut(error);
       setFault(
         error instanceof TypeError
           ? 'The server does not answer. Look whether it was done before you try again.'

@@ -1,13 +1,8 @@
+import { askServer, refuseSignedOut, saidBy } from '../../../browser/ask-server.ts';
+import type { TabSession } from '../../../browser/tab-session.ts';
 import type { Alert, LanesView, ShownAction, ShownDeadGroup, ShownMessage, ShownWhole } from '../shown.ts';
 
 export type { Alert, LanesView, ShownAction, ShownMessage, ShownWhole };
-
-/** The server no longer (or not at all) accepts the token. */
-export class SignedOut extends Error {
-  constructor(readonly status: number) {
-    super(`answered ${status}`);
-  }
-}
 
 /** The server said no, and why. */
 export class Refused extends Error {}
@@ -29,16 +24,19 @@ export interface BulkDone {
   readonly skipped: Readonly<Record<string, number>>;
 }
 
-/** What is asked of the server, with the token of this tab. */
+/** What is asked of the server, as the one who is signed in. Throws SignedOut, Refused, or what fetch throws. */
 export class Api {
-  constructor(private readonly token: string) {}
+  constructor(private readonly session: TabSession) {}
 
   lanes(signal?: AbortSignal): Promise<LanesView> {
     return this.ask('lanes', signal);
   }
 
   async alerts(signal?: AbortSignal): Promise<readonly Alert[]> {
-    return (await this.ask<{ alerts: readonly Alert[] }>('alerts', signal)).alerts;
+    const response = await askServer(this.session, '../hl7/alerts', signal ? { signal } : {});
+    // Every view asks for them: who may not see them is in the wrong place, and hears it.
+    await refuseSignedOut(response);
+    return (await answerOf<{ alerts: readonly Alert[] }>(response)).alerts;
   }
 
   search(filter: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<Found> {
@@ -61,49 +59,21 @@ export class Api {
   act<T = unknown>(path: string, body: object): Promise<T> {
     return this.send<T>(path, {
       method: 'POST',
-      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     });
   }
 
   private ask<T>(path: string, signal?: AbortSignal): Promise<T> {
-    return this.send<T>(path, {
-      headers: { authorization: `Bearer ${this.token}` },
-      ...(signal ? { signal } : {}),
-    });
+    return this.send<T>(path, signal ? { signal } : {});
   }
 
   private async send<T>(path: string, init: RequestInit): Promise<T> {
-    const response = await fetch(`/hl7/${path}`, {
-      ...init,
-      cache: 'no-store',
-      credentials: 'omit',
-      redirect: 'error',
-    });
-    if (response.status === 401) {
-      await response.body?.cancel();
-      throw new SignedOut(401);
-    }
-    if (response.ok) return (await response.json()) as T;
-    const outcome = (await response.json().catch(() => null)) as {
-      issue?: { details?: { text?: string }; diagnostics?: string }[];
-    } | null;
-    const issue = outcome?.issue?.[0];
-    throw new Refused(
-      issue?.details?.text ?? issue?.diagnostics ?? `The server answered ${response.status}.`,
-    );
+    return answerOf<T>(await askServer(this.session, `../hl7/${path}`, init));
   }
 }
 
-/** Tries a token: 401 and 403 say what is wrong with it. */
-export async function tryToken(token: string): Promise<void> {
-  const response = await fetch('/hl7/lanes', {
-    headers: { authorization: `Bearer ${token}` },
-    cache: 'no-store',
-    credentials: 'omit',
-    redirect: 'error',
-  });
-  await response.body?.cancel();
-  if (response.status === 401 || response.status === 403) throw new SignedOut(response.status);
-  if (!response.ok) throw new Error(`answered ${response.status}`);
+async function answerOf<T>(response: Response): Promise<T> {
+  if (response.ok) return (await response.json()) as T;
+  throw new Refused((await saidBy(response)) ?? `The server answered ${response.status}.`);
 }

@@ -1,35 +1,28 @@
-import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
+import { PageWithSignIn, type SignedIn } from '../../../browser/page-with-sign-in.tsx';
+import type { SignInWords } from '../../../browser/sign-in.tsx';
+import type { TabSession } from '../../../browser/tab-session.ts';
 import { Api } from './api.ts';
 import { Operator } from './operator.tsx';
-import { currentToken, forgetToken, keepToken, takeTokenFromAddress } from './session.ts';
-import { SignIn, sayRefusal } from './sign-in.tsx';
 
-/** Sign-in or page, as the token says. */
-export function App() {
-  const [token, setToken] = useState(currentToken);
-  const [message, setMessage] = useState<string | null>(null);
-  const api = useMemo(() => (token === null ? null : new Api(token)), [token]);
-  const signOut = useCallback((why: string | null) => {
-    forgetToken();
-    setMessage(why);
-    setToken(null);
-  }, []);
-  const onSignedOut = useCallback((status: number) => signOut(sayRefusal(status)), [signOut]);
-  useEffect(() => {
-    const onHash = () => {
-      if (takeTokenFromAddress()) setToken(currentToken());
-    };
-    addEventListener('hashchange', onHash);
-    return () => removeEventListener('hashchange', onHash);
-  }, []);
+const WORDS: SignInWords = {
+  title: 'Prelim HL7 operator',
+  about: 'Messages in and out, what blocks them, and what to do about it.',
+  needs:
+    'This sign-in is valid, but it may not see the message log. That takes the role operator or administrator, or a token with the scope system/Task.ru.',
+  opens: '../hl7/lanes',
+};
 
-  if (api === null) {
-    const signIn = (given: string) => {
-      keepToken(given);
-      setMessage(null);
-      setToken(given);
-    };
-    return <SignIn message={message} signIn={signIn} />;
-  }
-  return <Operator key={token} api={api} onSignedOut={onSignedOut} signOut={() => signOut(null)} />;
+/** Sign-in or page. */
+export function App({ session }: { session: TabSession }) {
+  return (
+    <PageWithSignIn session={session} words={WORDS}>
+      {(signedIn) => <WithApi {...signedIn} />}
+    </PageWithSignIn>
+  );
+}
+
+function WithApi({ session, onSignedOut, signOut }: SignedIn) {
+  const api = useMemo(() => new Api(session), [session]);
+  return <Operator {...{ api, onSignedOut, signOut }} hasAccount={session.account() !== null} />;
 }

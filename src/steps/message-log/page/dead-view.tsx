@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks';
+import { SignedOut } from '../../../browser/ask-server.ts';
 import type { BulkDone, Counted, DeadGroups } from './api.ts';
-import { SignedOut } from './api.ts';
 import type { ViewProps } from './operator.tsx';
 import { plural, sayTime } from './say.ts';
 import { usePolled } from './use-polled.ts';
+import { WideTable } from './wide-table.tsx';
 
 type Group = DeadGroups['groups'][number];
 
@@ -50,7 +51,7 @@ export function DeadView({ api, onSignedOut, ask }: ViewProps) {
       };
       ask(deed, refresh);
     } catch (error) {
-      if (error instanceof SignedOut) onSignedOut(error.status);
+      if (error instanceof SignedOut) onSignedOut(error);
       else setRefused((error as Error).message);
     }
   };
@@ -60,33 +61,30 @@ export function DeadView({ api, onSignedOut, ask }: ViewProps) {
       <p role="alert" class="fault">
         {refused}
       </p>
-      <div class="scroll">
-        <table>
-          <caption>By reason, most first</caption>
-          <thead>
-            <tr>
-              <th scope="col">Reason</th>
-              <th scope="col">Status</th>
-              <th scope="col">From or to</th>
-              <th scope="col" class="number">
-                Messages
-              </th>
-              <th scope="col">Oldest</th>
-              <th scope="col">Newest</th>
-              <th scope="col">For all of them</th>
-            </tr>
-          </thead>
-          <tbody>
-            {data.groups.map((group) => (
-              <GroupRow
-                key={`${group.direction} ${group.partner} ${group.status} ${group.reason}`}
-                group={group}
-                begin={begin}
-              />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <WideTable name="By reason, most first">
+        <thead>
+          <tr>
+            <th scope="col">Reason</th>
+            <th scope="col">Status</th>
+            <th scope="col">From or to</th>
+            <th scope="col" class="number">
+              Messages
+            </th>
+            <th scope="col">Oldest</th>
+            <th scope="col">Newest</th>
+            <th scope="col">For all of them</th>
+          </tr>
+        </thead>
+        <tbody>
+          {data.groups.map((group) => (
+            <GroupRow
+              key={`${group.direction} ${group.partner} ${group.status} ${group.reason}`}
+              group={group}
+              begin={begin}
+            />
+          ))}
+        </tbody>
+      </WideTable>
     </>
   );
 }

@@ -3,6 +3,7 @@ import type { ViewProps } from './operator.tsx';
 import { plural, sayAge, sayTime } from './say.ts';
 import { usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
+import { WideTable } from './wide-table.tsx';
 
 type Held = { readonly at: string; readonly by: string; readonly reason: string } | null;
 
@@ -69,48 +70,45 @@ interface PartProps {
 function Destinations({ data, button }: PartProps) {
   if (data.destinations.length === 0) return <p class="nothing">No destination is configured.</p>;
   return (
-    <div class="scroll">
-      <table>
-        <caption>Destinations</caption>
-        <thead>
-          <tr>
-            <th scope="col">Destination</th>
-            <th scope="col">State</th>
-            <th scope="col" class="number">
-              Waiting
+    <WideTable name="Destinations">
+      <thead>
+        <tr>
+          <th scope="col">Destination</th>
+          <th scope="col">State</th>
+          <th scope="col" class="number">
+            Waiting
+          </th>
+          <th scope="col" class="number">
+            Lanes
+          </th>
+          <th scope="col" class="number">
+            Oldest
+          </th>
+          <th scope="col">Last acknowledged</th>
+          <th scope="col" class="do">
+            <span class="aside">Do</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {data.destinations.map((one) => (
+          <tr key={one.destination}>
+            <th scope="row">
+              {one.destination}
+              {one.profile && <span class="quiet"> profile {one.profile}</span>}
             </th>
-            <th scope="col" class="number">
-              Lanes
-            </th>
-            <th scope="col" class="number">
-              Oldest
-            </th>
-            <th scope="col">Last acknowledged</th>
-            <th scope="col">
-              <span class="aside">Do</span>
-            </th>
+            <td>
+              {one.held ? <HeldSign held={one.held} /> : one.waiting === 0 ? 'nothing waits' : 'sending'}
+            </td>
+            <td class="number">{one.waiting}</td>
+            <td class="number">{one.lanes}</td>
+            <td class="number">{one.waiting === 0 ? '' : sayAge(one.oldestUnsentSeconds)}</td>
+            <td>{sayTime(one.lastAckAt)}</td>
+            <td class="do">{button(one.destination, null, one.held)}</td>
           </tr>
-        </thead>
-        <tbody>
-          {data.destinations.map((one) => (
-            <tr key={one.destination}>
-              <th scope="row">
-                {one.destination}
-                {one.profile && <span class="quiet"> profile {one.profile}</span>}
-              </th>
-              <td>
-                {one.held ? <HeldSign held={one.held} /> : one.waiting === 0 ? 'nothing waits' : 'sending'}
-              </td>
-              <td class="number">{one.waiting}</td>
-              <td class="number">{one.lanes}</td>
-              <td class="number">{one.waiting === 0 ? '' : sayAge(one.oldestUnsentSeconds)}</td>
-              <td>{sayTime(one.lastAckAt)}</td>
-              <td>{button(one.destination, null, one.held)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </WideTable>
   );
 }
 
@@ -119,55 +117,52 @@ function Heads({ data, button }: PartProps) {
   const lanes = [...data.lanes, ...held];
   if (lanes.length === 0) return null;
   return (
-    <div class="scroll">
-      <table>
-        <caption>Lanes that wait, oldest first. The head is sent before all that follows it.</caption>
-        <thead>
-          <tr>
-            <th scope="col">Lane</th>
-            <th scope="col">State</th>
-            <th scope="col" class="number">
-              Waiting
+    <WideTable name="Lanes that wait, oldest first. The head is sent before all that follows it.">
+      <thead>
+        <tr>
+          <th scope="col">Lane</th>
+          <th scope="col">State</th>
+          <th scope="col" class="number">
+            Waiting
+          </th>
+          <th scope="col" class="number">
+            Head since
+          </th>
+          <th scope="col">Head</th>
+          <th scope="col" class="number">
+            Tries
+          </th>
+          <th scope="col">Last error of the head</th>
+          <th scope="col" class="do">
+            <span class="aside">Do</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {lanes.map((one) => (
+          <tr key={one.lane}>
+            <th scope="row" class="lane">
+              {one.lane}
             </th>
-            <th scope="col" class="number">
-              Head since
-            </th>
-            <th scope="col">Head</th>
-            <th scope="col" class="number">
-              Tries
-            </th>
-            <th scope="col">Last error of the head</th>
-            <th scope="col">
-              <span class="aside">Do</span>
-            </th>
+            <td>
+              {one.held ? (
+                <HeldSign held={one.held} />
+              ) : one.head?.lastError ? (
+                <span class="badge bad">blocked</span>
+              ) : (
+                'waits'
+              )}
+            </td>
+            <td class="number">{one.waiting}</td>
+            <td class="number">{one.head ? sayAge(one.oldestUnsentSeconds) : ''}</td>
+            <td>{one.head && <a href={messageLink('out', one.head.id)}>{one.head.controlId}</a>}</td>
+            <td class="number">{one.head?.attempts ?? ''}</td>
+            <td>{one.head?.lastError ?? ''}</td>
+            <td class="do">{button(one.destination, one.lane, one.held)}</td>
           </tr>
-        </thead>
-        <tbody>
-          {lanes.map((one) => (
-            <tr key={one.lane}>
-              <th scope="row" class="lane">
-                {one.lane}
-              </th>
-              <td>
-                {one.held ? (
-                  <HeldSign held={one.held} />
-                ) : one.head?.lastError ? (
-                  <span class="badge bad">blocked</span>
-                ) : (
-                  'waits'
-                )}
-              </td>
-              <td class="number">{one.waiting}</td>
-              <td class="number">{one.head ? sayAge(one.oldestUnsentSeconds) : ''}</td>
-              <td>{one.head && <a href={messageLink('out', one.head.id)}>{one.head.controlId}</a>}</td>
-              <td class="number">{one.head?.attempts ?? ''}</td>
-              <td>{one.head?.lastError ?? ''}</td>
-              <td>{button(one.destination, one.lane, one.held)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </WideTable>
   );
 }
 

@@ -1,9 +1,8 @@
-import { render } from 'preact';
+import { startPage } from '../../../browser/start-page.ts';
+import { TabSession } from '../../../browser/tab-session.ts';
 import { App } from './app.tsx';
-import { takeTokenFromAddress } from './session.ts';
 
-// First of all: a token must not stay in the address bar, where it is seen, copied and kept in the history.
-takeTokenFromAddress();
-
-const page = document.getElementById('page');
-if (page) render(<App />, page);
+/** To see and to act; patient data only for those whose role may see them. */
+const SCOPE = 'openid fhirUser online_access user/Task.ru user/Patient.r';
+const session = new TabSession({ id: 'operator', scope: SCOPE });
+startPage(session, <App session={session} />);

@@ -1,6 +1,7 @@
 import type { ShownWhole } from './api.ts';
 import { sayTime } from './say.ts';
 import { messageLink } from './use-route.ts';
+import { WideTable } from './wide-table.tsx';
 
 /** Each try with its answer, each version made of the same report, and who did what. */
 export function MessageHistory({ message }: { message: ShownWhole }) {
@@ -17,37 +18,34 @@ export function MessageHistory({ message }: { message: ShownWhole }) {
 function Tries({ message }: { message: ShownWhole }) {
   if (message.tries.length <= 0) return null;
   return (
-    <div class="scroll">
-      <table>
-        <caption>Tries to send</caption>
-        <thead>
-          <tr>
-            <th scope="col" class="number">
-              Try
-            </th>
-            <th scope="col">Started</th>
-            <th scope="col" class="number">
-              Took
-            </th>
-            <th scope="col">Outcome</th>
-            <th scope="col">Error</th>
-            <th scope="col">Answer</th>
+    <WideTable name="Tries to send">
+      <thead>
+        <tr>
+          <th scope="col" class="number">
+            Try
+          </th>
+          <th scope="col">Started</th>
+          <th scope="col" class="number">
+            Took
+          </th>
+          <th scope="col">Outcome</th>
+          <th scope="col">Error</th>
+          <th scope="col">Answer</th>
+        </tr>
+      </thead>
+      <tbody>
+        {message.tries.map((one) => (
+          <tr key={`${one.attempt} ${one.startedAt}`}>
+            <td class="number">{one.attempt}</td>
+            <td class="time">{sayTime(one.startedAt)}</td>
+            <td class="number">{one.ms} ms</td>
+            <td>{one.outcome}</td>
+            <td>{one.error}</td>
+            <td class="wire">{one.ack.slice(1).join(' ')}</td>
           </tr>
-        </thead>
-        <tbody>
-          {message.tries.map((one) => (
-            <tr key={`${one.attempt} ${one.startedAt}`}>
-              <td class="number">{one.attempt}</td>
-              <td class="time">{sayTime(one.startedAt)}</td>
-              <td class="number">{one.ms} ms</td>
-              <td>{one.outcome}</td>
-              <td>{one.error}</td>
-              <td class="wire">{one.ack.slice(1).join(' ')}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </WideTable>
   );
 }
 
@@ -55,29 +53,26 @@ function Tries({ message }: { message: ShownWhole }) {
 function Versions({ message }: { message: ShownWhole }) {
   if (message.versions.length <= 1) return null;
   return (
-    <div class="scroll">
-      <table>
-        <caption>Versions of this report for the same destination</caption>
-        <tbody>
-          {message.versions.map((one) => (
-            <tr key={one.id} class={one.id === message.id ? 'current' : ''}>
-              <th scope="row">
-                {one.version}.{one.revision}
-              </th>
-              <td class="time">{sayTime(one.at)}</td>
-              <td>
-                {one.id === message.id ? (
-                  `${one.controlId} (this one)`
-                ) : (
-                  <a href={messageLink('out', one.id)}>{one.controlId}</a>
-                )}
-              </td>
-              <td>{one.status}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <WideTable name="Versions of this report for the same destination">
+      <tbody>
+        {message.versions.map((one) => (
+          <tr key={one.id} class={one.id === message.id ? 'current' : ''}>
+            <th scope="row">
+              {one.version}.{one.revision}
+            </th>
+            <td class="time">{sayTime(one.at)}</td>
+            <td>
+              {one.id === message.id ? (
+                `${one.controlId} (this one)`
+              ) : (
+                <a href={messageLink('out', one.id)}>{one.controlId}</a>
+              )}
+            </td>
+            <td>{one.status}</td>
+          </tr>
+        ))}
+      </tbody>
+    </WideTable>
   );
 }
 
@@ -85,20 +80,17 @@ function Versions({ message }: { message: ShownWhole }) {
 function Actions({ message }: { message: ShownWhole }) {
   if (message.actions.length <= 0) return null;
   return (
-    <div class="scroll">
-      <table>
-        <caption>Who did what</caption>
-        <tbody>
-          {message.actions.map((one) => (
-            <tr key={one.id}>
-              <td class="time">{sayTime(one.at)}</td>
-              <td>{one.actor}</td>
-              <td>{one.action}</td>
-              <td>{one.reason}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <WideTable name="Who did what">
+      <tbody>
+        {message.actions.map((one) => (
+          <tr key={one.id}>
+            <td class="time">{sayTime(one.at)}</td>
+            <td>{one.actor}</td>
+            <td>{one.action}</td>
+            <td>{one.reason}</td>
+          </tr>
+        ))}
+      </tbody>
+    </WideTable>
   );
 }

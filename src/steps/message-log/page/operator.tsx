@@ -1,4 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import type { SignedOut } from '../../../browser/ask-server.ts';
+import { LiveSign } from '../../../browser/live-sign.tsx';
 import { ActDialog, type Deed } from './act-dialog.tsx';
 import type { Alert, Api } from './api.ts';
 import { DeadView } from './dead-view.tsx';
@@ -12,14 +14,16 @@ import { type Route, useRoute } from './use-route.ts';
 
 export interface ViewProps {
   readonly api: Api;
-  readonly onSignedOut: (status: number) => void;
+  readonly onSignedOut: (why: SignedOut) => void;
   /** Asks for confirmation and reason, then does it; `after` runs when it was done. */
   readonly ask: (deed: Deed, after: () => void) => void;
 }
 
 interface OperatorProps {
   readonly api: Api;
-  readonly onSignedOut: (status: number) => void;
+  /** An account is signed in: the worklist asks for its own token with the same account. */
+  readonly hasAccount: boolean;
+  readonly onSignedOut: (why: SignedOut) => void;
   readonly signOut: () => void;
 }
 
@@ -39,7 +43,7 @@ const TITLES: Readonly<Record<Route['view'], string>> = {
 };
 
 /** The page after sign-in. */
-export function Operator({ api, onSignedOut, signOut }: OperatorProps) {
+export function Operator({ api, hasAccount, onSignedOut, signOut }: OperatorProps) {
   const route = useRoute();
   const alerts = usePolled('alerts', (signal) => api.alerts(signal), onSignedOut);
   const [deed, setDeed] = useState<{ deed: Deed; after: () => void } | null>(null);
@@ -55,7 +59,7 @@ export function Operator({ api, onSignedOut, signOut }: OperatorProps) {
 
   return (
     <div class="operator">
-      <TopBar view={route.view} alerts={alerts} signOut={signOut} />
+      <TopBar {...{ alerts, hasAccount, signOut }} view={route.view} />
       <AlertStrip alerts={alerts.data ?? []} />
       <main>
         <h2 ref={heading} tabIndex={-1}>
@@ -99,11 +103,12 @@ export function Operator({ api, onSignedOut, signOut }: OperatorProps) {
 interface TopBarProps {
   readonly view: Route['view'];
   readonly alerts: Polled<readonly Alert[]>;
+  readonly hasAccount: boolean;
   readonly signOut: () => void;
 }
 
-function TopBar({ view, alerts, signOut }: TopBarProps) {
-  const live = alerts.fault === null;
+function TopBar({ view, alerts, hasAccount, signOut }: TopBarProps) {
+  const state = alerts.fault !== null ? 'broken' : alerts.data === null ? 'connecting' : 'live';
   return (
     <header class="top">
       <h1>HL7 operator</h1>
@@ -117,11 +122,9 @@ function TopBar({ view, alerts, signOut }: TopBarProps) {
             {label}
           </a>
         ))}
-        <a href="/worklist/">Worklist</a>
+        <a href={hasAccount ? '../worklist/?begin=1' : '../worklist/'}>Worklist</a>
       </nav>
-      <p class={live ? 'live' : 'live live-broken'} role="status">
-        {alerts.data === null && live ? 'Connecting' : live ? 'Live' : 'Not connected: what is shown is old'}
-      </p>
+      <LiveSign state={state} nowMs={Date.now()} />
       <button type="button" onClick={signOut}>
         Sign out
       </button>

@@ -4,6 +4,7 @@ import type { ViewProps } from './operator.tsx';
 import { isBad, sayBytes, sayTime } from './say.ts';
 import { POLL_MS, usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
+import { WideTable } from './wide-table.tsx';
 
 type Filter = Readonly<Record<string, string>>;
 
@@ -178,56 +179,51 @@ function Choice({ name, label, values, filter, set }: ChoiceProps) {
 function MessageTable({ messages }: { messages: readonly ShownMessage[] }) {
   if (messages.length === 0) return <p class="nothing">No message fits.</p>;
   return (
-    <div class="scroll">
-      <table>
-        <caption>Messages, newest first</caption>
-        <thead>
-          <tr>
-            {[
-              'Time',
-              '',
-              'Type',
-              'Control ID',
-              'From or to',
-              'Status',
-              'Reason',
-              'MRN',
-              'Accession',
-              'Tries',
-              'Size',
-            ].map((name) => (
-              <th key={name} scope="col" class={name === 'Tries' || name === 'Size' ? 'number' : ''}>
-                {name === '' ? <span class="aside">Direction</span> : name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {messages.map((one) => (
-            <tr key={`${one.direction} ${one.id}`}>
-              <td class="time">{sayTime(one.at)}</td>
-              <td>{one.direction}</td>
-              <td>{one.type}</td>
-              <td>
-                <a href={messageLink(one.direction, one.id)}>
-                  {one.controlId === '' ? 'none' : one.controlId}
-                </a>
-              </td>
-              <td>{one.partner}</td>
-              <td>
-                <span class={isBad(one.status) ? 'badge bad' : 'badge'}>{one.status}</span>
-              </td>
-              <td>{one.reason}</td>
-              <td>{one.mrn}</td>
-              <td>{one.accession}</td>
-              <td class="number">
-                {one.direction === 'out' ? one.attempts : one.repeats > 0 ? `+${one.repeats}` : ''}
-              </td>
-              <td class="number">{sayBytes(one.bytes)}</td>
-            </tr>
+    <WideTable name="Messages, newest first">
+      <thead>
+        <tr>
+          {[
+            'Time',
+            '',
+            'Type',
+            'Control ID',
+            'From or to',
+            'Status',
+            'Reason',
+            'MRN',
+            'Accession',
+            'Tries',
+            'Size',
+          ].map((name) => (
+            <th key={name} scope="col" class={name === 'Tries' || name === 'Size' ? 'number' : ''}>
+              {name === '' ? <span class="aside">Direction</span> : name}
+            </th>
           ))}
-        </tbody>
-      </table>
-    </div>
+        </tr>
+      </thead>
+      <tbody>
+        {messages.map((one) => (
+          <tr key={`${one.direction} ${one.id}`}>
+            <td class="time">{sayTime(one.at)}</td>
+            <td>{one.direction}</td>
+            <td>{one.type}</td>
+            <td>
+              <a href={messageLink(one.direction, one.id)}>{one.controlId === '' ? 'none' : one.controlId}</a>
+            </td>
+            <td>{one.partner}</td>
+            <td>
+              <span class={isBad(one.status) ? 'badge bad' : 'badge'}>{one.status}</span>
+            </td>
+            <td>{one.reason}</td>
+            <td>{one.mrn}</td>
+            <td>{one.accession}</td>
+            <td class="number">
+              {one.direction === 'out' ? one.attempts : one.repeats > 0 ? `+${one.repeats}` : ''}
+            </td>
+            <td class="number">{sayBytes(one.bytes)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </WideTable>
   );
 }

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { SignedOut } from './api.ts';
+import { SignedOut } from '../../../browser/ask-server.ts';
 
 export interface Polled<T> {
   /** Null before the first answer. */
@@ -19,7 +19,7 @@ export const POLL_MS = 3_000;
 export function usePolled<T>(
   key: string,
   look: (signal: AbortSignal) => Promise<T>,
-  onSignedOut: (status: number) => void,
+  onSignedOut: (why: SignedOut) => void,
   pauseMs = POLL_MS,
 ): Polled<T> {
   const [state, setState] = useState<{ key: string; data: T | null; fault: string | null }>({
@@ -41,7 +41,7 @@ export function usePolled<T>(
         }
       } catch (error) {
         if (end.signal.aborted) return;
-        if (error instanceof SignedOut) return onSignedOut(error.status);
+        if (error instanceof SignedOut) return onSignedOut(error);
         const fault = error instanceof TypeError ? 'The server does not answer.' : (error as Error).message;
         setState((before) => ({ key, data: before.key === key ? before.data : null, fault }));
       }

@@ -1,11 +1,12 @@
 import { useEffect, useState } from 'preact/hooks';
+import { askServer, SignedOut } from '../../../browser/ask-server.ts';
+import type { TabSession } from '../../../browser/tab-session.ts';
 import type { WorklistRow } from '../worklist-row.ts';
-import { ask, SignedOut } from './api.ts';
 
 interface KeyPictureProps {
   readonly row: WorklistRow;
-  readonly token: string;
-  readonly onSignedOut: (status: number) => void;
+  readonly session: TabSession;
+  readonly onSignedOut: (why: SignedOut) => void;
 }
 
 type Picture =
@@ -13,8 +14,8 @@ type Picture =
   | { readonly kind: 'failed' }
   | { readonly kind: 'shown'; readonly url: string };
 
-/** The key picture, fetched with the token and shown from memory: an <img> cannot send a token by itself. */
-export function KeyPicture({ row, token, onSignedOut }: KeyPictureProps) {
+/** The key picture, fetched as the reader and shown from memory: an <img> cannot send a token by itself. */
+export function KeyPicture({ row, session, onSignedOut }: KeyPictureProps) {
   const [picture, setPicture] = useState<Picture>({ kind: 'loading' });
   const pictureId = row.picture?.id ?? null;
 
@@ -23,7 +24,7 @@ export function KeyPicture({ row, token, onSignedOut }: KeyPictureProps) {
     if (pictureId === null) return;
     const end = new AbortController();
     let url: string | null = null;
-    fetchPicture(row.id, token, end.signal)
+    fetchPicture(row.id, session, end.signal)
       .then((blob) => {
         if (end.signal.aborted) return;
         url = URL.createObjectURL(blob);
@@ -31,14 +32,14 @@ export function KeyPicture({ row, token, onSignedOut }: KeyPictureProps) {
       })
       .catch((error: unknown) => {
         if (end.signal.aborted) return;
-        if (error instanceof SignedOut) onSignedOut(error.status);
+        if (error instanceof SignedOut) onSignedOut(error);
         else setPicture({ kind: 'failed' });
       });
     return () => {
       end.abort();
       if (url !== null) URL.revokeObjectURL(url);
     };
-  }, [row.id, pictureId, token]);
+  }, [row.id, pictureId]);
 
   if (pictureId === null) return null;
   return (
@@ -56,8 +57,8 @@ export function KeyPicture({ row, token, onSignedOut }: KeyPictureProps) {
   );
 }
 
-async function fetchPicture(rowId: string, token: string, signal: AbortSignal): Promise<Blob> {
-  const response = await ask(`api/pictures/${encodeURIComponent(rowId)}`, token, signal);
+async function fetchPicture(rowId: string, session: TabSession, signal: AbortSignal): Promise<Blob> {
+  const response = await askServer(session, `api/pictures/${encodeURIComponent(rowId)}`, { signal });
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
   return response.blob();
 }

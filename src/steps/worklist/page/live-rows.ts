@@ -1,8 +1,9 @@
+import { askServer, SignedOut } from '../../../browser/ask-server.ts';
+import type { LiveState } from '../../../browser/live-sign.tsx';
+import type { TabSession } from '../../../browser/tab-session.ts';
 import type { WorklistRow } from '../worklist-row.ts';
-import { ask, askRows, type Rows, SignedOut } from './api.ts';
+import { askRows, type Rows } from './api.ts';
 import { eventStreamParser } from './parse-event-stream.ts';
-
-export type LiveState = 'connecting' | 'live' | 'reconnecting';
 
 export interface LiveListener {
   /** All rows, at the start and after each reconnection. */
@@ -14,7 +15,7 @@ export interface LiveListener {
   /** The time of the server. */
   time(at: string): void;
   state(state: LiveState): void;
-  signedOut(status: number): void;
+  signedOut(why: SignedOut): void;
 }
 
 /** The server sends a beat every 15 s: after this long without a byte the connection is dead, whatever the network says. */
@@ -25,22 +26,26 @@ const RETRY_MS_MAX = 10_000;
 /**
  * Keeps the rows live: opens the event stream (by fetch, because an EventSource cannot send a token), then reads all rows,
  * so that nothing falls between the two, then applies event after event. When the stream ends it starts again, forever,
- * until `signal` aborts or the token is refused.
+ * until `signal` aborts or the reader is signed out.
  */
-export async function followRows(token: string, listener: LiveListener, signal: AbortSignal): Promise<void> {
+export async function followRows(
+  session: TabSession,
+  listener: LiveListener,
+  signal: AbortSignal,
+): Promise<void> {
   let failures = 0;
   while (!signal.aborted) {
     try {
-      await followOnce(token, listener, signal, () => {
+      await followOnce(session, listener, signal, () => {
         failures = 0;
       });
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof SignedOut) return listener.signedOut(error.status);
+      if (error instanceof SignedOut) return listener.signedOut(error);
       failures += 1;
     }
     if (signal.aborted) return;
-    listener.state('reconnecting');
+    listener.state('broken');
     // The random part keeps a room full of worklists from coming back in the same instant.
     const wait =
       Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 6)) * (0.5 + Math.random() / 2);
@@ -49,7 +54,7 @@ export async function followRows(token: string, listener: LiveListener, signal: 
 }
 
 async function followOnce(
-  token: string,
+  session: TabSession,
   listener: LiveListener,
   signal: AbortSignal,
   open: () => void,
@@ -59,10 +64,10 @@ async function followOnce(
   signal.addEventListener('abort', stop);
   const watchdog = silenceWatch(stop);
   try {
-    const response = await ask('api/events', token, connection.signal);
+    const response = await askServer(session, 'api/events', { signal: connection.signal });
     watchdog.heard();
     // The rows are read even when the server has no place for one more listener: an old list is worse than a slow one.
-    listener.rows(await askRows(token, connection.signal));
+    listener.rows(await askRows(session, connection.signal));
     if (!response.ok || !response.body) throw new Error(`the server answered ${response.status}`);
     listener.state('live');
     open();

@@ -1,9 +1,6 @@
-import { render } from 'preact';
+import { startPage } from '../../../browser/start-page.ts';
+import { TabSession } from '../../../browser/tab-session.ts';
 import { App } from './app.tsx';
-import { takeTokenFromAddress } from './session.ts';
 
-// First of all: a token must not stay in the address bar, where it is seen, copied and kept in the history.
-takeTokenFromAddress();
-
-const page = document.getElementById('page');
-if (page) render(<App />, page);
+const session = new TabSession({ id: 'worklist', scope: 'openid fhirUser online_access user/*.rs' });
+startPage(session, <App session={session} />);

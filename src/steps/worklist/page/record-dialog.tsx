@@ -1,31 +1,32 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ask, SignedOut } from './api.ts';
+import { askServer, SignedOut, saidBy } from '../../../browser/ask-server.ts';
+import type { TabSession } from '../../../browser/tab-session.ts';
 
 interface RecordDialogProps {
   /** `DiagnosticReport/7` */
   readonly reference: string;
-  readonly token: string;
+  readonly session: TabSession;
   readonly close: () => void;
-  readonly onSignedOut: (status: number) => void;
+  readonly onSignedOut: (why: SignedOut) => void;
 }
 
 /** One FHIR resource as text. A plain link would open a page without the token and show nothing but a refusal. */
-export function RecordDialog({ reference, token, close, onSignedOut }: RecordDialogProps) {
+export function RecordDialog({ reference, session, close, onSignedOut }: RecordDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState('Loading');
 
   useEffect(() => {
     dialog.current?.showModal();
     const end = new AbortController();
-    ask(`/fhir/${reference}`, token, end.signal)
+    askServer(session, `../fhir/${reference}`, { signal: end.signal })
       .then(async (response) => {
-        if (!response.ok) throw new Error(`the server answered ${response.status}`);
+        if (!response.ok)
+          throw new Error((await saidBy(response)) ?? `the server answered ${response.status}`);
         setText(JSON.stringify(await response.json(), null, 2));
       })
       .catch((error: unknown) => {
         if (end.signal.aborted) return;
-        // 403: this token may see the worklist but not this resource. That is no reason to sign out.
-        if (error instanceof SignedOut && error.status === 401) onSignedOut(error.status);
+        if (error instanceof SignedOut) onSignedOut(error);
         else
           setText(
             `${reference} could not be read: ${error instanceof Error ? error.message : 'unknown reason'}`,

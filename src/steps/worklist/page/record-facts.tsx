@@ -1,16 +1,18 @@
 import { useState } from 'preact/hooks';
+import type { SignedOut } from '../../../browser/ask-server.ts';
+import type { TabSession } from '../../../browser/tab-session.ts';
 import type { WorklistRow } from '../worklist-row.ts';
 import { RecordDialog } from './record-dialog.tsx';
 import { sayTime } from './say-row.ts';
 
 interface RecordFactsProps {
   readonly row: WorklistRow;
-  readonly token: string;
-  readonly onSignedOut: (status: number) => void;
+  readonly session: TabSession;
+  readonly onSignedOut: (why: SignedOut) => void;
 }
 
 /** Where the result comes from: order, model, times, and the FHIR resources behind the row. */
-export function RecordFacts({ row, token, onSignedOut }: RecordFactsProps) {
+export function RecordFacts({ row, session, onSignedOut }: RecordFactsProps) {
   const [shown, setShown] = useState<string | null>(null);
   return (
     <section aria-labelledby="record-title">
@@ -31,7 +33,7 @@ export function RecordFacts({ row, token, onSignedOut }: RecordFactsProps) {
         {resourcesOf(row).map((reference) => (
           <a
             key={reference}
-            href={`/fhir/${reference}`}
+            href={`../fhir/${reference}`}
             onClick={(event) => {
               event.preventDefault();
               setShown(reference);
@@ -44,7 +46,7 @@ export function RecordFacts({ row, token, onSignedOut }: RecordFactsProps) {
       {shown !== null && (
         <RecordDialog
           reference={shown}
-          token={token}
+          session={session}
           close={() => setShown(null)}
           onSignedOut={onSignedOut}
         />

@@ -1,4 +1,6 @@
 import type { RefObject } from 'preact';
+import type { SignedOut } from '../../../browser/ask-server.ts';
+import type { TabSession } from '../../../browser/tab-session.ts';
 import type { WorklistRow } from '../worklist-row.ts';
 import { FindingList } from './finding-list.tsx';
 import { KeyPicture } from './key-picture.tsx';
@@ -9,20 +11,20 @@ import { UrgencyMark } from './urgency-mark.tsx';
 
 interface StudyDetailProps {
   readonly row: WorklistRow;
-  readonly token: string;
+  readonly session: TabSession;
   readonly nowMs: number;
   readonly headingRef: RefObject<HTMLHeadingElement | null>;
   /** Other analyses of the same study, by other models. */
   readonly others: readonly WorklistRow[];
   readonly select: (id: string) => void;
   readonly back: () => void;
-  readonly onSignedOut: (status: number) => void;
+  readonly onSignedOut: (why: SignedOut) => void;
 }
 
 /** One study: what it is worth, on what ground, and what must not be forgotten while reading it. */
 export function StudyDetail({
   row,
-  token,
+  session,
   nowMs,
   headingRef,
   others,
@@ -67,12 +69,12 @@ export function StudyDetail({
           <p class="stage">{row.stage}</p>
         )}
         <div class="detail-columns">
-          <KeyPicture row={row} token={token} onSignedOut={onSignedOut} />
+          <KeyPicture row={row} session={session} onSignedOut={onSignedOut} />
           <div class="detail-words">
             <FindingList row={row} />
             <PriorStudies row={row} />
             <OtherAnalyses others={others} select={select} />
-            <RecordFacts row={row} token={token} onSignedOut={onSignedOut} />
+            <RecordFacts row={row} session={session} onSignedOut={onSignedOut} />
           </div>
         </div>
       </section>

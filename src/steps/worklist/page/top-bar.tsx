@@ -1,7 +1,6 @@
 import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
-import type { LiveState } from './live-rows.ts';
-import { sayTime } from './say-row.ts';
+import { LiveSign } from '../../../browser/live-sign.tsx';
 import type { LiveRows } from './use-rows.ts';
 
 interface TopBarProps {
@@ -48,36 +47,5 @@ export function TopBar({ live, shown, filter, setFilter, filterRef, help, signOu
         Sign out
       </button>
     </header>
-  );
-}
-
-const WORDS: Readonly<Record<LiveState, string>> = {
-  connecting: 'Connecting',
-  live: 'Live',
-  reconnecting: 'Reconnecting',
-};
-
-/** Filled dot and "Live", or a broken ring and "Reconnecting": an old list must never look like a new one. */
-function LiveSign({ state, nowMs }: { state: LiveState; nowMs: number }) {
-  return (
-    <p class={`live live-${state}`} role="status">
-      <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
-        {state === 'live' ? (
-          <circle cx="8" cy="8" r="6" fill="currentColor" />
-        ) : (
-          <circle
-            cx="8"
-            cy="8"
-            r="6"
-            fill="none"
-            stroke="currentColor"
-            stroke-width="3"
-            stroke-dasharray="6 4"
-          />
-        )}
-      </svg>
-      {WORDS[state]}
-      <span aria-hidden="true">{sayTime(new Date(nowMs).toISOString())?.slice(11)}</span>
-    </p>
   );
 }

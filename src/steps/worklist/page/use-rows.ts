@@ -1,7 +1,10 @@
 import { useEffect, useState } from 'preact/hooks';
+import type { SignedOut } from '../../../browser/ask-server.ts';
+import type { LiveState } from '../../../browser/live-sign.tsx';
+import type { TabSession } from '../../../browser/tab-session.ts';
 import type { WorklistRow } from '../worklist-row.ts';
 import { type RowMap, toRowMap, withoutRow, withRow } from './choose-rows.ts';
-import { followRows, type LiveState } from './live-rows.ts';
+import { followRows } from './live-rows.ts';
 
 export interface LiveRows {
   /** null until the first answer. */
@@ -18,7 +21,7 @@ export interface LiveRows {
 const CLOCK_STEP_MS = 10_000;
 
 /** The rows of the signed-in user, live. */
-export function useRows(token: string, onSignedOut: (status: number) => void): LiveRows {
+export function useRows(session: TabSession, onSignedOut: (why: SignedOut) => void): LiveRows {
   const [rows, setRows] = useState<RowMap | null>(null);
   const [state, setState] = useState<LiveState>('connecting');
   const [more, setMore] = useState(false);
@@ -28,7 +31,7 @@ export function useRows(token: string, onSignedOut: (status: number) => void): L
   useEffect(() => {
     const end = new AbortController();
     void followRows(
-      token,
+      session,
       {
         rows: (answer) => {
           setServerTime(answer.at);
@@ -48,7 +51,7 @@ export function useRows(token: string, onSignedOut: (status: number) => void): L
       end.signal,
     );
     return () => end.abort();
-  }, [token]);
+  }, []);
 
   return { rows, more, state, nowMs, news };
 }

@@ -1,4 +1,5 @@
 import { useMemo, useState } from 'preact/hooks';
+import type { SignedIn } from '../../../browser/page-with-sign-in.tsx';
 import { type RowMap, sameStudy } from './choose-rows.ts';
 import { HelpDialog } from './help-dialog.tsx';
 import { StudyDetail } from './study-detail.tsx';
@@ -8,17 +9,11 @@ import { useKeyboard } from './use-keyboard.ts';
 import { useRows } from './use-rows.ts';
 import { useSelection } from './use-selection.ts';
 
-interface WorklistProps {
-  readonly token: string;
-  /** Logical id of the Patient that is open in the EHR: no other is shown. */
-  readonly patient: string | null;
-  readonly onSignedOut: (status: number) => void;
-  readonly signOut: () => void;
-}
-
 /** The page after sign-in: list left, study right. On a narrow screen one of the two. */
-export function Worklist({ token, patient, onSignedOut, signOut }: WorklistProps) {
-  const all = useRows(token, onSignedOut);
+export function Worklist({ session, onSignedOut, signOut }: SignedIn) {
+  // The one that is open in the EHR: no other is shown.
+  const patient = session.account()?.patient ?? null;
+  const all = useRows(session, onSignedOut);
   const ofPatient = useMemo(() => rowsOf(all.rows, patient), [all.rows, patient]);
   const live = { ...all, rows: ofPatient };
   const selection = useSelection(live.rows);
@@ -55,7 +50,7 @@ export function Worklist({ token, patient, onSignedOut, signOut }: WorklistProps
           {row && (
             <StudyDetail
               key={row.id}
-              {...{ row, others, token, select, onSignedOut }}
+              {...{ row, others, session, select, onSignedOut }}
               nowMs={live.nowMs}
               headingRef={selection.headingRef}
               back={selection.close}

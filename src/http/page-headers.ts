@@ -1,9 +1,9 @@
 /**
- * Headers of everything under `/worklist`. The page needs nothing but its own files, its own server and pictures out of memory
- * (`blob:`). Trusted Types let the browser itself refuse every way in which text could become markup. Patient
- * ids stand in addresses, so no address is told to anybody; and nothing of this is kept in a cache.
+ * Headers of the browser pages and of what they read. A page needs nothing but its own files, its own server and pictures out of memory
+ * (`blob:`). Trusted Types let the browser itself refuse every way in which text could become markup. Ids of patients stand in
+ * addresses, so no address is told to anybody.
  */
-export function worklistHeaders(frameAncestors: readonly string[] = []): Readonly<Record<string, string>> {
+export function pageHeaders(frameAncestors: readonly string[] = []): Readonly<Record<string, string>> {
   const policy = [
     "default-src 'self'",
     "script-src 'self'",

@@ -1,0 +1,274 @@
+import { expect, test } from 'vitest';
+import {
+  logInbound,
+  logOutbound,
+  OPERATOR_SCOPE,
+  ORDER,
+  PRIVILEGED_SCOPE,
+  startOperator,
+} from '../hl7/operator-server.ts';
+import { emptyMessageLog } from '../hl7/operator-world.ts';
+import { describeWithPeer } from '../peers/required.ts';
+import { expectText, HOSTILE_TEXTS, NO_CHROMIUM, PageWorld, usePageWorld } from './page-world.ts';
+
+const DESTINATION = 'ris.example:2576';
+
+describeWithPeer('the operator page in a real browser', NO_CHROMIUM, () => {
+  const world = new PageWorld('operator', (database, options) =>
+    startOperator(database, { ...options, settings: { RIS_URL: `mllp://${DESTINATION}` } }),
+  );
+  usePageWorld(world, emptyMessageLog);
+
+  async function signIn(scope?: string, view = '#/lanes'): Promise<void> {
+    await world.signIn(scope);
+    await world.page.goto(`${world.server.url}/operator/${view}`);
+  }
+
+  // First: alerts are a few seconds old at most, and nobody has asked for them yet.
+  test('lanes show the head that blocks with its age and last error, live, and an alert says that it is old', async () => {
+    await aDay();
+    await signIn();
+    const row = world.page.getByRole('row').filter({ hasText: 'lane-1' });
+    await expectText(row, ['blocked', '3', '20 min', 'AE 207']);
+    await world.page
+      .locator('.alerts')
+      .getByText('3 messages wait to be sent, the oldest for 20 min')
+      .waitFor();
+    await logOutbound(world.fresh.database, { lane: 'lane-1' });
+    await expectText(row, ['4']);
+    await world.shot('lanes');
+  });
+
+  test('sign-in takes a pasted token, a reload does not ask again, and a refused one says why', async () => {
+    await world.open('');
+    await world.page.getByLabel('Access token').fill(await world.server.token('system/Patient.r'));
+    await world.page.getByRole('button', { name: 'Sign in' }).click();
+    await world.page.getByText('may not see the message log').waitFor();
+    await world.page.getByLabel('Access token').fill(await world.server.token());
+    await world.page.getByRole('button', { name: 'Sign in' }).click();
+    await world.page.getByRole('heading', { name: 'Lanes' }).waitFor();
+    await world.page.reload();
+    await world.page.getByRole('heading', { name: 'Lanes' }).waitFor();
+    await world.page.getByRole('button', { name: 'Sign out' }).click();
+    await world.page.getByLabel('Access token').waitFor();
+    expect(await world.page.evaluate('sessionStorage.length')).toBe(0);
+    world.forgive(/403/);
+  });
+
+  test('a destination is held with a confirmation and a reason, shown as held, and released', async () => {
+    await aDay();
+    await signIn();
+    const row = world.page.getByRole('row').filter({ hasText: DESTINATION }).first();
+    await row.getByRole('button', { name: 'Hold' }).click();
+    const dialog = world.page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Hold' }).click();
+    await dialog.getByText('Say why').waitFor();
+    expect(await held()).toEqual([]);
+    await dialog.getByLabel('Reason').fill('RIS upgrade until noon');
+    await world.shot('hold');
+    await dialog.getByRole('button', { name: 'Hold' }).click();
+    await world.page.getByText(`Held: destination ${DESTINATION}.`).waitFor();
+    await expectText(row, ['held', 'operator-1', 'RIS upgrade until noon']);
+    expect(await held()).toEqual([DESTINATION]);
+    await row.getByRole('button', { name: 'Release' }).click();
+    await dialog.getByLabel('Reason').fill('upgrade done');
+    await dialog.getByRole('button', { name: 'Release' }).click();
+    await world.page.getByText(`Released: destination ${DESTINATION}.`).waitFor();
+    expect(await held()).toEqual([]);
+    await world.page.getByRole('link', { name: 'Log of actions' }).click();
+    await world.page.getByText('upgrade done').waitFor();
+    await world.shot('log');
+  });
+
+  test('a message is found, shown masked as fields and raw, and unmasked only by who may, which the log says', async () => {
+    await aDay();
+    await signIn(PRIVILEGED_SCOPE);
+    await world.page.getByRole('link', { name: 'Messages', exact: true }).click();
+    await world.page.getByLabel('MRN').fill('4711');
+    await world.page.getByLabel('Direction').selectOption('in');
+    await world.page.getByRole('button', { name: 'Search' }).click();
+    await world.page.getByRole('link', { name: 'HELD-1' }).waitFor();
+    expect(world.page.url()).not.toContain('4711');
+    expect(await world.page.locator('tbody').textContent()).not.toContain('4711');
+    await world.shot('messages');
+    await world.page.getByRole('link', { name: 'HELD-1' }).click();
+    await world.page.getByText('Patient identification').waitFor();
+    expect(await world.page.locator('main').textContent()).not.toMatch(/Zwiebelkuchen|4711|Secret/);
+    await expectText(world.page.locator('main'), [
+      'PID-5',
+      'Patient name',
+      '•••',
+      'OBR-4',
+      '24627-2 ^ CT Chest ^ LN',
+      'MSA|AA|HELD-1',
+    ]);
+    await world.shot('message');
+    await world.page.getByRole('button', { name: 'Show patient data' }).click();
+    await world.page.getByText('Zwiebelkuchen ^ Adelgunde').waitFor();
+    await world.page.getByRole('button', { name: 'Mask patient data' }).click();
+    await world.page.getByText('Zwiebelkuchen ^ Adelgunde').waitFor({ state: 'detached' });
+    await expectText(world.page.locator('main'), ['unmask', 'operator-1']);
+  });
+
+  test('without the right to patients, unmasking is refused and says which right it takes', async () => {
+    const { held: id } = await aDay();
+    await signIn(OPERATOR_SCOPE, `#/message/in/${id}`);
+    await world.page.getByRole('button', { name: 'Show patient data' }).click();
+    await world.page.getByText('system/Patient.r').waitFor();
+    await world.page.getByRole('button', { name: 'Back to the masked message' }).click();
+    await world.page.getByText('Patient identification').waitFor();
+    world.forgive(/403/);
+  });
+
+  test('a result shows each try with its answer, and is sent again or made anew under two names', async () => {
+    const { rejected } = await aDay();
+    await signIn(OPERATOR_SCOPE, `#/message/out/${rejected}`);
+    await expectText(world.page.locator('main'), [
+      'Tries to send',
+      'AR 204',
+      'MSA|AE',
+      'rejected',
+      'answered-reject',
+    ]);
+    await world.shot('result');
+    await world.page.getByRole('button', { name: 'Resend same bytes' }).click();
+    const dialog = world.page.getByRole('dialog');
+    await dialog.getByText('The same message with the same control ID goes out again').waitFor();
+    await dialog.getByLabel('Reason').fill('the RIS lost it');
+    await dialog.getByRole('button', { name: 'Resend same bytes' }).click();
+    await world.page.getByText('The same bytes wait to be sent again.').waitFor();
+    await expectText(world.page.locator('.facts'), ['waiting']);
+    await expectText(world.page.locator('main'), ['resend', 'the RIS lost it']);
+    await world.page.getByRole('button', { name: 'Rebuild new version' }).waitFor();
+  });
+
+  test('dead letters are dealt with in bulk: first the count, then exactly those', async () => {
+    await aDay();
+    for (let n = 2; n <= 4; n += 1)
+      await logInbound(world.fresh.database, { controlId: `HELD-${n}`, filing: 'fhir.multiple-matches' });
+    await signIn(OPERATOR_SCOPE, '#/dead');
+    const row = world.page.getByRole('row').filter({ hasText: 'fhir.multiple-matches' });
+    await expectText(row, ['held', '4']);
+    await world.shot('dead');
+    await row.getByRole('button', { name: 'Discard' }).click();
+    const dialog = world.page.getByRole('dialog');
+    await dialog.getByText('It is done to exactly the 4 counted now.').waitFor();
+    await logInbound(world.fresh.database, { controlId: 'HELD-5', filing: 'fhir.multiple-matches' });
+    await dialog.getByLabel('Reason').fill('test patients');
+    await dialog.getByRole('button', { name: 'Discard (4)' }).click();
+    await world.page.getByText('Done: 4 messages').waitFor();
+    await expectText(row, ['held', '1']);
+    await row.getByRole('link', { name: '1' }).click();
+    await world.page.getByRole('link', { name: 'HELD-5' }).waitFor();
+  });
+
+  test('everything can be done with the keyboard alone', async () => {
+    await aDay();
+    await signIn();
+    const focused = () => world.page.evaluate('document.activeElement.textContent');
+    const hold = `Hold ${DESTINATION}`;
+    await world.page.getByRole('button', { name: hold }).press('Enter');
+    await world.page.getByRole('dialog').waitFor();
+    await world.page.keyboard.press('Escape');
+    await world.page.getByRole('dialog').waitFor({ state: 'detached' });
+    // The focus is back where it was.
+    await expect.poll(focused).toBe(hold);
+    await world.page.keyboard.press('Enter');
+    await world.page.getByRole('dialog').waitFor();
+    await world.page.getByLabel('Reason').focus();
+    await world.page.keyboard.type('by keyboard');
+    await world.page.keyboard.press('Tab');
+    await world.page.keyboard.press('Tab');
+    await world.page.keyboard.press('Enter');
+    await world.page.getByText(`Held: destination ${DESTINATION}.`).waitFor();
+    await world.page.getByRole('link', { name: 'Dead letters' }).press('Enter');
+    await world.page.getByRole('heading', { name: 'Dead letters' }).waitFor();
+    await expect.poll(() => world.page.evaluate('document.activeElement.tagName')).toBe('H2');
+    await world.page.goBack();
+    await world.page.getByRole('heading', { name: 'Lanes' }).waitFor();
+  });
+
+  test('hostile text in every field stays text: nothing runs and nothing is asked from elsewhere', async () => {
+    const evil = HOSTILE_TEXTS.join(' ');
+    const raw = ORDER.replace('worried about her lung', evil.replaceAll('|', ''))
+      .replace('Zwiebelkuchen', HOSTILE_TEXTS[0] ?? '')
+      .replace('CT Chest', HOSTILE_TEXTS[1] ?? '');
+    const ids: string[] = [];
+    for (const [n, payload] of HOSTILE_TEXTS.entries())
+      ids.push(
+        await logInbound(world.fresh.database, {
+          raw,
+          controlId: `${payload}${n}`,
+          type: payload,
+          filing: payload,
+          mrn: payload,
+          accession: payload,
+          sender: payload,
+        }),
+      );
+    await logOutbound(world.fresh.database, {
+      lane: HOSTILE_TEXTS[0] ?? '',
+      error: HOSTILE_TEXTS[1] ?? '',
+      attempts: 1,
+    });
+    await signIn(PRIVILEGED_SCOPE, '#/messages');
+    await world.page.getByRole('row').nth(HOSTILE_TEXTS.length).waitFor();
+    for (const view of ['dead', 'lanes', `message/in/${ids[0]}`]) {
+      await world.page.goto(`${world.server.url}/operator/#/${view}`);
+      await world.page.waitForTimeout(200);
+    }
+    await world.page.getByRole('button', { name: 'Show patient data' }).click();
+    await world.page.getByRole('button', { name: 'Mask patient data' }).waitFor();
+    await world.page.waitForTimeout(200);
+    await world.expectNothingRan('img');
+  });
+
+  test('every text has a contrast of 7 to 1 or more and at least 16 px, and nothing runs over the edge, wide and narrow', async () => {
+    const { held: id, rejected } = await aDay();
+    await signIn();
+    for (const width of [1440, 400]) {
+      await world.page.setViewportSize({ width, height: 900 });
+      for (const view of ['lanes', 'messages', 'dead', `message/in/${id}`, `message/out/${rejected}`]) {
+        await world.page.goto(`${world.server.url}/operator/#/${view}`);
+        await world.page.locator('main').locator('table, .facts').first().waitFor();
+        await world.expectReadable(`${view} at ${width}`);
+      }
+      await world.shot(`narrow-${width}`);
+    }
+  });
+
+  /** A lane that is blocked, a rejected result, a message that filing holds. */
+  async function aDay() {
+    await logOutbound(world.fresh.database, { lane: 'lane-1', minutesAgo: 20, error: 'AE 207', attempts: 3 });
+    await logOutbound(world.fresh.database, { lane: 'lane-1', minutesAgo: 15 });
+    await logOutbound(world.fresh.database, { lane: 'lane-1', minutesAgo: 10 });
+    const { id: rejected } = await logOutbound(world.fresh.database, {
+      lane: 'lane-2',
+      state: 'rejected',
+      error: 'AR 204',
+      attempts: 1,
+      minutesAgo: 30,
+    });
+    await logOutbound(world.fresh.database, {
+      lane: 'lane-3',
+      state: 'acknowledged',
+      attempts: 1,
+      minutesAgo: 5,
+    });
+    for (let n = 0; n < 6; n += 1)
+      await logInbound(world.fresh.database, { controlId: `FILED-${n}`, minutesAgo: n });
+    const id = await logInbound(world.fresh.database, {
+      controlId: 'HELD-1',
+      filing: 'fhir.multiple-matches',
+      minutesAgo: 2,
+    });
+    return { held: id, rejected };
+  }
+
+  const held = async () =>
+    (
+      await world.fresh.database.run<{ destination: string }>({
+        text: 'SELECT destination FROM hl7_destination',
+      })
+    ).map(({ destination }) => destination);
+});
