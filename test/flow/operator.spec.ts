@@ -110,6 +110,7 @@ describe('what an operator sees', () => {
     // The log is append-only, by a trigger: only a replica's session may make a row older than it is.
     await world.sql.query(`SET session_replication_role = replica;
       UPDATE hl7_outbound SET created_at = now() - interval '6 minutes' WHERE state = 'waiting';
+      UPDATE hl7_unacknowledged SET created_at = now() - interval '6 minutes' WHERE state = 'waiting';
       SET session_replication_role = DEFAULT`);
     expect(await check('ris')).toMatchObject({ status: 200, ok: false });
     const waiting = (await world.sql.query(`SELECT id FROM outbox WHERE queue = 'ris-send'`)).rows[0].id;
