@@ -100,7 +100,7 @@ async function worstWaitMs(work: () => Promise<unknown>): Promise<number> {
 /** What §5 allows. A machine that others use too may be late by chance, but not so often: what costs more by itself is over in none of the tries. */
 const ANSWER_MS_MAX = 50;
 const LAG_MS_MAX = 100;
-const TRIES = 6;
+const TRIES = 30;
 
 /** Milliseconds of the quickest of some tries; ends with the first that is within `within`. */
 async function quickest(within: number, work: () => Promise<number>): Promise<number> {

