@@ -1,12 +1,12 @@
 import { open } from 'node:fs/promises';
 import { Failure } from '../kernel/errors.ts';
-import { type Part10, readPart10 } from './read-part10.ts';
+import { elementsAllowed, type Part10, readPart10 } from './read-part10.ts';
 import { isUid } from './uid.ts';
 
 /** Files up to this size are read whole: one read is cheaper than two, and it is the size of a few CT slices. */
 export const HEAD_WHOLE_BYTES_MAX = 4 * 1024 * 1024;
-/** Of larger files, first only so much: headers are seldom above 100 KB. */
-export const HEAD_BYTES = 1024 * 1024;
+/** Of larger files, first only so much: headers are seldom above 100 KB; then what functional groups of thousands of frames take. */
+export const HEAD_BYTES = [1024 * 1024, 16 * 1024 * 1024] as const;
 
 export interface InstanceUids {
   readonly studyInstanceUid: string;
@@ -24,11 +24,12 @@ export async function readInstanceHead(path: string): Promise<Part10> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
-    if (size > HEAD_WHOLE_BYTES_MAX) {
-      const head = readEnough(await bytesOf(file, HEAD_BYTES));
+    const elementsMax = elementsAllowed(size);
+    for (const bytes of size > HEAD_WHOLE_BYTES_MAX ? HEAD_BYTES : []) {
+      const head = bytes < size ? readEnough(await bytesOf(file, bytes), elementsMax) : null;
       if (head !== null) return head;
     }
-    return readPart10(await bytesOf(file, size), { stopBeforePixels: true });
+    return readPart10(await bytesOf(file, size), { stopBeforePixels: true, elementsMax });
   } finally {
     await file.close();
   }
@@ -59,11 +60,13 @@ export async function readInstanceUids(path: string): Promise<InstanceUids> {
 }
 
 /** null when the head ends before the pixels: then elements may be missing without any sign of it. */
-function readEnough(head: Buffer): Part10 | null {
+function readEnough(head: Buffer, elementsMax: number): Part10 | null {
   try {
-    const part10 = readPart10(head);
+    const part10 = readPart10(head, { elementsMax });
     return part10.pixelData === null ? null : part10;
-  } catch {
+  } catch (error) {
+    // What is beyond a limit in its head is so as a whole, and that need not be read.
+    if (error instanceof Failure && error.code === 'dicom.too-large') throw error;
     return null;
   }
 }
