@@ -5,6 +5,7 @@ import { AccessTokens, LOCAL_TOKEN_LIFETIME_S } from '../src/access/access-token
 import { LOCAL_CLIENT } from '../src/access/clients.ts';
 import { parseScopes } from '../src/access/scope.ts';
 import { readSettings, type Settings } from '../src/config/settings.ts';
+import { type DicomwebConnection, dicomwebConnection } from '../src/dicomweb/dicomweb-connection.ts';
 import { ModelRegister } from '../src/governance/model-register.ts';
 import { makeLogger } from '../src/kernel/log.ts';
 import { type RunningServer, startServer } from '../src/start-server.ts';
@@ -59,15 +60,18 @@ async function demo(options: Options): Promise<void> {
 
   const timeline = new Timeline();
   const ris = await startRis();
-  const server = await start(options, ris, timeline);
+  const settings = demoSettings(options, ris);
+  const server = await start(settings, timeline);
   const token = await server.app
     .get(AccessTokens)
     .issue(LOCAL_CLIENT, parseScopes('system/*.cruds'), LOCAL_TOKEN_LIFETIME_S);
 
   const results: DemoResult[] = [];
-  for (const study of studies.studies) results.push(await runStudy({ server, ris, token, timeline }, study));
+  const pacs = pacsOf(settings, server, token);
+  for (const study of studies.studies)
+    results.push(await runStudy({ server, ris, token, timeline, pacs }, study));
 
-  summarise(results, server.url ?? '', token);
+  summarise(results, server.url ?? '', token, pacs.root.href);
   if (options.json) {
     await writeFile(options.json, `${JSON.stringify(toJson(timeline, results), null, 2)}\n`);
     say(`${dim('written')} ${options.json}`);
@@ -79,9 +83,15 @@ async function demo(options: Options): Promise<void> {
   }
 }
 
-async function start(options: Options, ris: RisPeer, timeline: Timeline): Promise<RunningServer> {
+/** The PACS of the settings, where there is one: then the study is stored there, and the results come back to it. */
+function pacsOf(settings: Settings, server: RunningServer, token: string): DicomwebConnection {
+  if (!settings.DICOMWEB_URL) return dicomwebConnection(new URL(`${server.url}/dicomweb`), { token });
+  const { DICOMWEB_TOKEN, DICOMWEB_USER: user, DICOMWEB_PASSWORD: password } = settings;
+  return dicomwebConnection(settings.DICOMWEB_URL, { token: DICOMWEB_TOKEN, user, password });
+}
+
+async function start(settings: Settings, timeline: Timeline): Promise<RunningServer> {
   const before = performance.now();
-  const settings = demoSettings(options, ris);
   await mkdir(settings.PRELIM_DATA, { recursive: true });
   const server = await startServer(settings, makeLogger(settings.LOG_LEVEL));
   timeline.add('●', 'server ready', server.url ?? '', performance.now() - before);

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { DiagnosticReport, Observation, Task } from '@medplum/fhirtypes';
-import { dicomwebConnection } from '../src/dicomweb/dicomweb-connection.ts';
+import type { DicomwebConnection } from '../src/dicomweb/dicomweb-connection.ts';
 import { storeInstances } from '../src/dicomweb/stow.ts';
 import { FlowRunner, type StepEnded } from '../src/flow/flow-runner.ts';
 import type { RunningServer } from '../src/start-server.ts';
@@ -17,6 +17,8 @@ export interface DemoParts {
   readonly ris: RisPeer;
   readonly token: string;
   readonly timeline: Timeline;
+  /** Where the study is stored: the PACS that the server looks at, or its own archive. */
+  readonly pacs: DicomwebConnection;
 }
 
 /** How one study ended: with reports, or refused by every model that looked. */
@@ -87,7 +89,7 @@ async function sendTheOrder({ server, timeline }: DemoParts, study: DemoStudy, t
   );
 }
 
-async function storeTheStudy({ server, token }: DemoParts, study: DemoStudy, tell: Tell): Promise<number> {
+async function storeTheStudy({ pacs }: DemoParts, study: DemoStudy, tell: Tell): Promise<number> {
   // Read or drawn first: a pause of the sender in the middle of a study would look like its end.
   const files: Uint8Array[] = [];
   for await (const file of study.files()) {
@@ -95,9 +97,8 @@ async function storeTheStudy({ server, token }: DemoParts, study: DemoStudy, tel
     progress('preparing', files.length, study.instances);
     await setImmediate(); // the server lives in this process and wants its turn
   }
-  const connection = dicomwebConnection(new URL(`${server.url}/dicomweb`), { token });
   const before = performance.now();
-  const result = await storeInstances(connection, files);
+  const result = await storeInstances(pacs, files);
   const reasons = [
     ...new Set(result.failed.map((one) => `0x${one.reason.toString(16).padStart(4, '0')}`)),
   ].join(', ');
@@ -154,6 +155,8 @@ const STAGES: Record<string, string> = {
   report: 'report written',
   'ris-message': 'ORU written',
   'ris-send': 'ORU acknowledged',
+  'pacs-objects': 'SR, SEG made',
+  'pacs-store': 'stored in PACS',
 };
 
 function tellStep(ended: StepEnded, tell: Tell): void {

@@ -13,20 +13,30 @@ export class StudyThread {
   }
 
   /** Takes note of a step's end; false when it is another study's. */
-  takes({ end, handoff, next }: StepEnded): boolean {
+  takes({ step, end, handoff, next }: StepEnded): boolean {
     const from = idsOf(handoff);
     if (!from.some((id) => this.own.has(id))) return false;
     if (end === 'later') return false; // will be tried again: nothing has ended
     const to = idsOf(next ?? {});
     for (const id of to) this.own.add(id);
+    if (step.startsWith('pacs-')) {
+      this.objectsEnd(step, end, handoff);
+      return true;
+    }
     const [ended, started] = [threadOf(handoff), threadOf(next ?? {})];
     if (ended) this.open.delete(ended);
     if (started && end === 'done') this.open.add(started);
+    // A report goes two ways at once: to the RIS, and into the PACS.
+    if (step === 'report' && end === 'done') this.open.add(objectsOf(next ?? {}));
     const { taskId } = (next ?? {}) as { taskId?: string };
     if (taskId && !this.taskIds.includes(taskId)) this.taskIds.push(taskId);
     // The last arrow of the way is waited for by nobody.
     if (started && started === ended && 'messageId' in handoff) this.open.delete(started);
     return true;
+  }
+
+  private objectsEnd(step: string, end: StepEnded['end'], handoff: object): void {
+    if (step === 'pacs-store' || end !== 'done') this.open.delete(objectsOf(handoff));
   }
 
   isOver(): boolean {
@@ -40,6 +50,9 @@ function idsOf(handoff: object): string[] {
   const fields = handoff as Partial<Record<string, string>>;
   return KEYS.flatMap((key) => fields[key] ?? []);
 }
+
+const objectsOf = (handoff: object): string =>
+  `objects of ${(handoff as { diagnosticReportId?: string }).diagnosticReportId}`;
 
 /** The id that names what is under way: a message, a report, or an analysis. */
 function threadOf(handoff: object): string | null {

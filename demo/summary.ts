@@ -4,7 +4,7 @@ import { bold, cyan, dim, formatMs, green, red, say, yellow } from './terminal.t
 import type { Timeline } from './timeline.ts';
 
 /** The end of the demo: what was found, what left the house, where to look, how long it took. */
-export function summarise(results: readonly DemoResult[], url: string, token: string): void {
+export function summarise(results: readonly DemoResult[], url: string, token: string, pacs: string): void {
   for (const result of results) {
     say(`\n${bold('━━ ')}${bold(result.label)}`);
     for (const analysis of result.analyses) sayAnalysis(analysis, url);
@@ -18,7 +18,7 @@ export function summarise(results: readonly DemoResult[], url: string, token: st
     `   FHIR        ${cyan(`${url}/fhir/DiagnosticReport?status=preliminary`)}  ${dim('with: Authorization: Bearer <token>')}`,
   );
   say(
-    `   PACS        ${cyan(`${url}/dicomweb/series`)}  ${dim('the studies, with an SR, a SEG and a picture of each result')}`,
+    `   PACS        ${cyan(`${pacs}/series`)}  ${dim('the studies, with an SR, a SEG and a picture of each result')}`,
   );
   say(dim('   a token     npm run -s token   (with the same PRELIM_DATA)'));
   say();

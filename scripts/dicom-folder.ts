@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
-import { type Part10, readPart10 } from '../src/dicom/read-part10.ts';
+import { elementsAllowed, type Part10, readPart10 } from '../src/dicom/read-part10.ts';
 import { Failure } from '../src/kernel/errors.ts';
 
 /** A file read into memory at once: the largest multi-frame objects have about a gigabyte. */
@@ -20,7 +20,8 @@ export async function filesBelow(folder: string): Promise<string[] | null> {
 export async function readDicomFile(path: string): Promise<Part10> {
   if ((await stat(path)).size > DICOM_FILE_BYTES_MAX)
     throw new Failure('dicom.too-large', `The file has more than ${DICOM_FILE_BYTES_MAX} bytes.`);
-  return readPart10(await readFile(path));
+  const bytes = await readFile(path);
+  return readPart10(bytes, { elementsMax: elementsAllowed(bytes.length) });
 }
 
 /** Would what is written to `out` be found among what is read from `folder`, or the other way round? */

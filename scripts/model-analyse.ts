@@ -35,17 +35,35 @@ export interface Watch {
   findings?(findings: readonly Finding[], ms: number): void;
 }
 
-/** The way of a study from DICOM files to findings, as the server's steps go it, without their records. Throws what reading and running throw. */
+/** The one study of a folder, through all stages. Throws `dicom.several-studies`, and what `analyseStudy` throws. */
 export async function analyseFolder(
-  { manifest, ...model }: RegisteredModel,
+  model: RegisteredModel,
   folder: string,
+  kit: GoldenKit,
+  watch: Watch = {},
+): Promise<Analysed> {
+  const [study, ...others] = await studiesIn(folder);
+  if (!study || others.length > 0)
+    throw new Failure(
+      'dicom.several-studies',
+      `The folder has ${others.length + 1} studies, and a model looks at one at a time.`,
+    );
+  return analyseStudy(model, study, kit, watch);
+}
+
+/** Files of one study, by SOP Instance UID. */
+export type StudyFiles = ReadonlyMap<string, HeadOfFile>;
+
+/**
+ * The way of a study from DICOM files to findings, as the server's steps go it, without their records. Throws what reading and running throw.
+ */
+export async function analyseStudy(
+  { manifest, ...model }: RegisteredModel,
+  files: StudyFiles,
   { tensors, engines }: GoldenKit,
   watch: Watch = {},
 ): Promise<Analysed> {
   const clock = stopwatch();
-  const files = await readHeads(folder);
-  if (files === null)
-    throw new Failure('dicom.not-dicom', 'There is no such folder, or no DICOM file in it.');
   watch.headers?.(files.size, clock());
   const heads = [...files.values()].map(({ head }) => head);
   const choice = chooseSeries(heads, manifest);
@@ -92,27 +110,37 @@ function stopwatch(): () => number {
   };
 }
 
-interface HeadOfFile {
+export interface HeadOfFile {
   readonly path: string;
   readonly head: DicomJson;
 }
 
-/** By SOP Instance UID. Other files (a note, a licence) may lie beside the images. null: no folder, or no image in it. */
-async function readHeads(folder: string): Promise<ReadonlyMap<string, HeadOfFile> | null> {
+/**
+ * The studies of a folder, in the order of its files: images of two patients are never one study. Other files (a note, a licence) may lie beside
+ * them; of two files of one instance the first is taken, as an archive does. Throws `dicom.not-dicom`.
+ */
+export async function studiesIn(folder: string): Promise<StudyFiles[]> {
   const found = await stat(folder).catch(() => null);
-  if (found === null) return null;
+  if (found === null) throw new Failure('dicom.not-dicom', NO_FILES);
   const entries = found.isFile() ? [] : await readdir(folder, { withFileTypes: true, recursive: true });
   const paths = found.isFile()
     ? [folder]
     : entries.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
-  const heads = new Map<string, HeadOfFile>();
-  for (const path of paths) {
+  const studies = new Map<string, Map<string, HeadOfFile>>();
+  for (const path of paths.sort()) {
     const head = await headOf(path);
     const uid = head && jsonString(head, '00080018');
-    if (head && uid) heads.set(uid, { path, head });
+    if (!head || !uid) continue;
+    const study = jsonString(head, '0020000D') ?? '';
+    const files = studies.get(study) ?? new Map<string, HeadOfFile>();
+    if (!files.has(uid)) files.set(uid, { path, head });
+    studies.set(study, files);
   }
-  return heads.size > 0 ? heads : null;
+  if (studies.size === 0) throw new Failure('dicom.not-dicom', NO_FILES);
+  return [...studies.values()];
 }
+
+const NO_FILES = 'There is no such folder, or no DICOM file in it.';
 
 async function headOf(path: string): Promise<DicomJson | null> {
   try {

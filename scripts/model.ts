@@ -4,7 +4,7 @@ import { Failure } from '../src/kernel/errors.ts';
 const USAGE = `npm run model -- add <folder> [--check]       check a package (or all under a folder), then take it in; --check: only check
 npm run model -- list                          every model and version: state, checksum, device UID, what it fits
 npm run model -- run <model> <dicom folder> [--pictures <folder>]
-                                               one study through every stage: shapes, ranges, times
+                                               each study through every stage: shapes, ranges, times
 npm run model -- evaluate <model> <folder> <labels.csv> [--out <folder>] [--label <finding>=<column>]... [--scores <file.csv>]
                                                a site's acceptance test: HTML and JSON report
 npm run model -- release <model> <shadow|pilot|live|retired> --by <who> [--reason <text>] [--without-golden]

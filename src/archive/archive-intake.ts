@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Transaction } from '../database/database.ts';
 import { parseMediaTypes } from '../dicom/media-type.ts';
 import type { MultipartPart } from '../dicom/read-multipart.ts';
+import { elementsAllowed } from '../dicom/read-part10.ts';
 import { Failure } from '../kernel/errors.ts';
 import { ArchiveStore, type KnownInstance } from './archive.store.ts';
 import {
@@ -34,6 +35,8 @@ export type StoredListener = (tx: Transaction, studyInstanceUids: string[]) => P
  * sees it grow in such steps (`ReceivingStudies` says that it does).
  */
 export const BATCH_INSTANCES = 64;
+/** Elements that the headers of a batch may have together: 64 ordinary ones, or 6 of large enhanced objects. */
+export const BATCH_ELEMENTS_MAX = BATCH_INSTANCES * elementsAllowed(0);
 
 interface Arrived {
   readonly file: IncomingFile;
@@ -64,10 +67,12 @@ export class ArchiveIntake {
   async take(parts: AsyncIterable<MultipartPart>, expectedStudy: string | null): Promise<InstanceOutcome[]> {
     const outcomes: InstanceOutcome[] = [];
     let batch: Promise<Arrived>[] = [];
+    let elements = 0;
     const request = this.receiving.begin();
     try {
       for await (const part of parts) {
         const file = await writeIncoming(this.folder, part.body);
+        const allowed = elementsAllowed(file.bytes);
         // The disk and the header are waited for together, once per batch.
         const arrived = this.examine(file, part, expectedStudy);
         arrived.then(
@@ -75,9 +80,11 @@ export class ArchiveIntake {
           () => undefined,
         );
         batch.push(arrived);
-        if (batch.length >= BATCH_INSTANCES) {
+        elements += allowed;
+        if (batch.length >= BATCH_INSTANCES || elements > BATCH_ELEMENTS_MAX - allowed) {
           outcomes.push(...(await this.commit(batch)));
           batch = [];
+          elements = 0;
         }
       }
       outcomes.push(...(await this.commit(batch)));

@@ -10,7 +10,7 @@ export const FAILURE_REASONS = {
   /** Other bytes with a SOP Instance UID that is there already. */
   duplicate: 0x0111,
   outOfResources: 0xa700,
-  /** The data set breaks its own rules: no UIDs, control characters in the patient id. */
+  /** The data set breaks its own rules (no UIDs, control characters in the patient id), or has more elements than may be. */
   invalid: 0xa900,
   /** The study in the URL is another one than in the file. */
   otherStudy: 0xa901,
@@ -47,11 +47,14 @@ export async function readInstance(path: string, expectedStudy: string | null): 
     if (!(error instanceof Failure)) throw error;
     return {
       kind: 'failed',
-      reason: error.code === 'dicom.malformed' ? FAILURE_REASONS.invalid : FAILURE_REASONS.notDicom,
+      reason: BROKEN.has(error.code) ? FAILURE_REASONS.invalid : FAILURE_REASONS.notDicom,
       uids,
     };
   }
 }
+
+/** DICOM, and still not taken: broken, or beyond a limit. */
+const BROKEN: ReadonlySet<string> = new Set(['dicom.malformed', 'dicom.too-large']);
 
 /** Patient id, its issuer, accession number, study id: they end in messages where a line break begins a new segment. */
 const IDENTIFYING = ['00100020', '00100021', '00080050', '00200010'];

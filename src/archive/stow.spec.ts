@@ -3,12 +3,18 @@ import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { enhancedFile } from '../../models/phantom/enhanced-file.ts';
+import { phantomSeries } from '../../models/phantom/make-phantom.ts';
 import { type ArchiveServer, startArchive } from '../../test/peers/archive-server.ts';
 import { dicomFile } from '../../test/peers/dicom-file.ts';
 import { jsonItems, jsonNumber, jsonString } from '../dicom/json-values.ts';
+import { PixelWorkers } from '../dicom/pixel-workers.ts';
+import { elementsAllowed } from '../dicom/read-part10.ts';
 import type { DicomJson } from '../dicom/study-source.ts';
+import { TensorReader } from '../steps/inference/tensor-reader.ts';
 import { ArchiveIntake, BATCH_INSTANCES } from './archive-intake.ts';
 import { INCOMING_KEPT_MS, sweepIncoming } from './instance-file.ts';
+import { FAILURE_REASONS } from './read-instance.ts';
 import { ReceivingStudies } from './receiving-studies.ts';
 
 let server: ArchiveServer;
@@ -220,6 +226,55 @@ describe('STOW-RS', () => {
     });
     await expect.poll(async () => (await readdir(join(server.folder, 'incoming'))).length).toBe(0);
     await expect(stat(join(server.folder, '1.14'))).rejects.toThrow();
+  });
+});
+
+describe('an enhanced CT of 1,000 frames', () => {
+  const FRAMES = 1_000;
+  it('is stored, served with its functional groups, and read as one volume in the order of its places', async () => {
+    const [base] = [...phantomSeries({ slices: 1, rows: 32, columns: 32 }).slices()];
+    const file = enhancedFile(
+      Array.from({ length: FRAMES }, (_, at) => ({
+        attributes: { ...base!.attributes, ImagePositionPatient: [0, 0, -0.5 * at] },
+        stored: base!.stored.map(() => at),
+      })),
+    );
+    const study = String(base!.attributes['StudyInstanceUID']);
+    const { status, stored } = await store([file]);
+    expect(status).toBe(200);
+    const answer = await fetch(`${server.root}/studies/${study}/metadata`);
+    const [metadata] = (await answer.json()) as DicomJson[];
+    expect(jsonItems(metadata!, '52009230')).toHaveLength(FRAMES);
+    const sop = stored[0];
+    const path = join(server.folder, study, String(base!.attributes['SeriesInstanceUID']), `${sop}.dcm`);
+    const workers = new PixelWorkers({ size: 1 });
+    const tensors = await new TensorReader(workers).read({
+      paths: [path],
+      manifest: {
+        fits: { modality: ['CT'] },
+        pixels: [{ op: 'modality_values' }],
+        inputs: [{ name: 'image', gives: 'image', layout: 'DHW', dtype: 'int16' }],
+      },
+      timeLimitMs: 60_000,
+    });
+    const values = new Int16Array(tensors.image.bytes);
+    const firsts = Array.from({ length: FRAMES }, (_, slice) => values[slice * 32 * 32]);
+    expect(firsts).toEqual(Array.from({ length: FRAMES }, (_, slice) => FRAMES - 1 - slice - 1024));
+    expect(tensors.frames[0]).toEqual({ file: 0, frame: FRAMES });
+    await workers.close();
+  }, 60_000);
+
+  it('has room for its elements by its bytes; a small file with as many is refused as broken', async () => {
+    expect([elementsAllowed(100_000), elementsAllowed(2_000_000), elementsAllowed(1e9)]).toEqual([
+      20_000, 50_000, 200_000,
+    ]);
+    const elements = Array.from({ length: 20_001 }, (_, at) => {
+      const tag = (0x00211000 + at).toString(16).padStart(8, '0');
+      return [tag, 'LO', ''] as const;
+    });
+    const file = dicomFile({ study: '1.20', series: '1.20.1', sop: '1.20.1.1', elements });
+    const { status, reasons } = await store([file]);
+    expect([status, reasons]).toEqual([409, [FAILURE_REASONS.invalid]]);
   });
 });
 

@@ -40,8 +40,9 @@ export function voiTransforms(dataset: DicomDataset): VoiTransform[] {
     return whole ? [{ kind: 'window', centre, width, shape }] : [];
   });
   const tables = dataset.items(VOI_LUT_SEQUENCE).flatMap((item): VoiTransform[] => {
-    // The input is what the modality transformation gives, which is signed as soon as it can be negative (C.11.2.1.1).
-    const signed = isSigned(dataset) || (dataset.number(RESCALE_INTERCEPT) ?? 0) < 0;
+    // The input is what the modality transformation gives, which is signed as soon as it can be negative (C.11.2.1.1); a table gives none such.
+    const tabled = dataset.items(MODALITY_LUT_SEQUENCE).length > 0;
+    const signed = !tabled && (isSigned(dataset) || (dataset.number(RESCALE_INTERCEPT) ?? 0) < 0);
     const table = readLookupTable(item, LUT_TAGS, signed);
     return table ? [{ kind: 'lut', table }] : [];
   });

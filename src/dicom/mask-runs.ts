@@ -40,7 +40,8 @@ export interface MaskRuns {
 const RUN_BYTES_MAX = 8;
 
 /** Labels are whole numbers; what is not above 0 (background, NaN) is outside. */
-const labelOf = (value: number): number => (value > 0 ? Math.max(1, Math.min(255, Math.round(value))) : 0);
+export const labelOf = (value: number): number =>
+  value > 0 ? Math.max(1, Math.min(255, Math.round(value))) : 0;
 
 /** Calls `run` for every run that is not 0, with the index of its first voxel. Gives the number of voxels read. */
 export function eachMaskRun(

@@ -1,13 +1,14 @@
 import { open } from 'node:fs/promises';
 import { Failure } from '../kernel/errors.ts';
-import { type Part10, readPart10 } from './read-part10.ts';
+import { elementsAllowed, type Part10, readPart10 } from './read-part10.ts';
 import { isUid } from './uid.ts';
 
 /**
  * So much is read of a file at first, then so much, then the whole. The header of a CT slice has some 10 KB, that of an MR with private
- * elements 200 KB. Reading half a megabyte of pixels into fresh memory costs ten times as much as a header does.
+ * elements 200 KB, the functional groups of thousands of frames some megabytes. Reading half a megabyte of pixels into fresh memory costs ten times as much
+ * as a header does.
  */
-const HEAD_BYTES = [64 * 1024, 1024 * 1024] as const;
+export const HEAD_BYTES = [64 * 1024, 1024 * 1024, 16 * 1024 * 1024] as const;
 
 export interface InstanceUids {
   readonly studyInstanceUid: string;
@@ -25,11 +26,12 @@ export async function readInstanceHead(path: string): Promise<Part10> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
+    const elementsMax = elementsAllowed(size);
     for (const bytes of HEAD_BYTES) {
-      const head = size > bytes ? readEnough(await bytesOf(file, bytes)) : null;
+      const head = size > bytes ? readEnough(await bytesOf(file, bytes), elementsMax) : null;
       if (head !== null) return head;
     }
-    return readPart10(await bytesOf(file, size), { stopBeforePixels: true });
+    return readPart10(await bytesOf(file, size), { stopBeforePixels: true, elementsMax });
   } finally {
     await file.close();
   }
@@ -60,11 +62,13 @@ export async function readInstanceUids(path: string): Promise<InstanceUids> {
 }
 
 /** null when the head ends before the pixels: then elements may be missing without any sign of it. */
-function readEnough(head: Buffer): Part10 | null {
+function readEnough(head: Buffer, elementsMax: number): Part10 | null {
   try {
-    const part10 = readPart10(head);
+    const part10 = readPart10(head, { elementsMax });
     return part10.pixelData === null ? null : part10;
-  } catch {
+  } catch (error) {
+    // What is beyond a limit in its head is so as a whole, and that need not be read.
+    if (error instanceof Failure && error.code === 'dicom.too-large') throw error;
     return null;
   }
 }

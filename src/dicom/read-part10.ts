@@ -3,7 +3,7 @@ import { Failure } from '../kernel/errors.ts';
 import { DicomDataset } from './dicom-dataset.ts';
 import type { PixelData } from './pixel-data.ts';
 import { isKnownVr } from './reading/data-dictionary.ts';
-import { ELEMENTS_MAX, INFLATED_BYTES_MAX } from './reading/limits.ts';
+import { ELEMENT_BYTES_MIN, ELEMENTS_MAX, INFLATED_BYTES_MAX, LARGE_ELEMENTS_MAX } from './reading/limits.ts';
 import { type Encoding, type ParseOptions, parseElements } from './reading/parse-elements.ts';
 import {
   DEFLATED_LITTLE_ENDIAN,
@@ -27,8 +27,13 @@ export interface Part10 {
 export interface ReadOptions {
   /** Read the header only. Encapsulated pixels are then not walked through. */
   readonly stopBeforePixels?: boolean;
-  /** Elements and items allowed, default 20,000; more for a known source of large multi-frame objects. */
+  /** Elements and items allowed, default 20,000; `elementsAllowed` for files that may be large multi-frame objects. */
   readonly elementsMax?: number;
+}
+
+/** Elements and items that a file of so many bytes may have: 20,000, of a large one one per 40 bytes, never more than 200,000. */
+export function elementsAllowed(bytes: number): number {
+  return Math.max(ELEMENTS_MAX, Math.min(LARGE_ELEMENTS_MAX, Math.floor(bytes / ELEMENT_BYTES_MIN)));
 }
 
 /**

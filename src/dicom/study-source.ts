@@ -40,6 +40,8 @@ export interface PatientStudy {
   readonly studyInstanceUid: string;
   /** `YYYYMMDD` */
   readonly date: string;
+  /** Study Description; null when the answer has none. */
+  readonly description: string | null;
 }
 
 export interface StudySource {

@@ -19,6 +19,8 @@ export interface RejectionNote {
    */
   readonly reason: 'quality' | 'safety';
   readonly rejected: readonly InstanceReference[];
+  /** What is rejected has a successor: only the old one was withdrawn. */
+  readonly replaced?: boolean;
 }
 
 const TITLES = {
@@ -36,7 +38,7 @@ export function writeRejectionNote(note: RejectionNote): Buffer {
       seriesInstanceUid: note.seriesInstanceUid,
       modality: 'KO',
       seriesNumber: SERIES_NUMBERS.ko,
-      seriesDescription: `AI result withdrawn: ${context.algorithm.name}`,
+      seriesDescription: `AI result ${note.replaced ? 'replaced' : 'withdrawn'}: ${context.algorithm.name}`,
       instanceNumber: note.instanceNumber,
     }),
     ReferencedPerformedProcedureStepSequence: [],
@@ -56,7 +58,13 @@ export function writeRejectionNote(note: RejectionNote): Buffer {
             ]
           : []),
         ...deviceObserver(context.algorithm),
-        text('CONTAINS', dcm('113012', 'Key Object Description'), 'This AI result was withdrawn.'),
+        text(
+          'CONTAINS',
+          dcm('113012', 'Key Object Description'),
+          note.replaced
+            ? 'This picture of an AI result was replaced by a corrected one.'
+            : 'This AI result was withdrawn.',
+        ),
         ...note.rejected.map((one) =>
           one.sopClassUid === COMPREHENSIVE_3D_SR ? composite(one) : image('CONTAINS', null, one),
         ),

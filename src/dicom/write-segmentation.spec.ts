@@ -42,9 +42,9 @@ describe('frames packed as bits', () => {
     // Two slices of 3 × 3: the frames are 9 bits each, the second begins in the middle of a byte.
     const mask = [1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 2];
     const { runs } = encodeMaskRuns(mask);
-    const { frames, bits } = packFrames(runs, 9, [
-      { from: 1, to: 255 },
-      { from: 2, to: 255 },
+    const { frames, bits } = packFrames([runs], 9, [
+      { mask: 0, values: { from: 1, to: 255 } },
+      { mask: 0, values: { from: 2, to: 255 } },
     ]);
     expect(frames).toEqual([
       { segment: 0, slice: 0 },
@@ -61,7 +61,9 @@ describe('frames packed as bits', () => {
 
   it('a run over the end of a slice is divided there, and slices without the segment are left out', () => {
     const mask = new Array<number>(64).fill(0).fill(1, 14, 18);
-    const { frames, bits } = packFrames(encodeMaskRuns(mask).runs, 16, [{ from: 1, to: 1 }]);
+    const { frames, bits } = packFrames([encodeMaskRuns(mask).runs], 16, [
+      { mask: 0, values: { from: 1, to: 1 } },
+    ]);
     expect(frames.map(({ slice }) => slice)).toEqual([0, 1]);
     expect([...bits]).toEqual([0, 0b1100_0000, 0b11, 0]);
   });
@@ -69,13 +71,14 @@ describe('frames packed as bits', () => {
   it('segments without a voxel have no number', () => {
     expect(
       segmentNumbers(
-        [1, 3],
+        [[1, 3], [1]],
         [
-          { from: 1, to: 1 },
-          { from: 2, to: 2 },
-          { from: 3, to: 3 },
+          { mask: 0, values: { from: 1, to: 1 } },
+          { mask: 0, values: { from: 2, to: 2 } },
+          { mask: 0, values: { from: 3, to: 3 } },
+          { mask: 1, values: { from: 1, to: 1 } },
         ],
       ),
-    ).toEqual([1, null, 2]);
+    ).toEqual([1, null, 2, 3]);
   });
 });

@@ -1,5 +1,5 @@
 import { codeItem, cutText, type DicomCode, dcm } from './dicom-code.ts';
-import { jsonString } from './json-values.ts';
+import { jsonNumber, jsonString, jsonStrings } from './json-values.ts';
 import {
   ARTIFICIAL_INTELLIGENCE,
   bySeries,
@@ -9,7 +9,7 @@ import {
   SERIES_NUMBERS,
   sopItem,
 } from './result-object.ts';
-import { type PackedFrame, packFrames, type ValueRange } from './seg/pack-frames.ts';
+import { type PackedFrame, packFrames, type SegmentValues, type ValueRange } from './seg/pack-frames.ts';
 import { type SliceGeometry, sliceGeometry } from './seg/slice-geometry.ts';
 import { decimalString } from './sr/content-item.ts';
 import { stableUid } from './stable-uid.ts';
@@ -24,21 +24,25 @@ export interface Segmentation {
   readonly sopInstanceUid: string;
   readonly instanceNumber: number;
   readonly title: string;
-  /** Runs over slices × rows × columns, see `mask-runs.ts`. */
-  readonly runs: Uint8Array;
+  /** Each as runs over slices × rows × columns, see `mask-runs.ts`. */
+  readonly masks: readonly Uint8Array[];
   readonly rows: number;
   readonly columns: number;
-  /** Metadata of the source slices, in the order of the mask. */
+  /** Metadata of the source slices, in the order of the masks; of frames as `splitFrames` gives them. */
   readonly slices: readonly DicomJson[];
   readonly segments: readonly Segment[];
 }
 
 export interface Segment {
   readonly label: string;
+  /** Index of its mask. */
+  readonly mask: number;
   /** Values of the mask that belong to it. */
   readonly values: ValueRange;
   readonly category: DicomCode;
   readonly type: DicomCode;
+  /** Of a paired structure. */
+  readonly side: DicomCode | null;
   readonly trackingUid: string;
 }
 
@@ -48,11 +52,7 @@ export interface Segment {
  */
 export function writeSegmentation(segmentation: Segmentation): Buffer | null {
   const { rows, columns, slices, context } = segmentation;
-  const packed = packFrames(
-    segmentation.runs,
-    rows * columns,
-    segmentation.segments.map((segment) => segment.values),
-  );
+  const packed = packFrames(segmentation.masks, rows * columns, segmentation.segments);
   if (packed.frames.length === 0) return null;
   const geometry = sliceGeometry(slices);
   const present = segmentation.segments.filter((_, at) =>
@@ -75,7 +75,8 @@ export function writeSegmentation(segmentation: Segmentation): Buffer | null {
       ...imageOf(segmentation, packed.frames.length),
       ...(geometry
         ? { FrameOfReferenceUID: geometry.frameOfReferenceUid, PositionReferenceIndicator: '' }
-        : {}),
+        : // Type 2C: there, if only empty, where no plane says how the image lies (PS3.3 C.7.6.1.1.1).
+          { PatientOrientation: jsonStrings(slices[0] ?? {}, '00200020') }),
       SegmentSequence: present.map((segment, at) => segmentItem(segment, at + 1, context)),
       ReferencedSeriesSequence: bySeries(used).map(({ SeriesInstanceUID, items }) => ({
         SeriesInstanceUID,
@@ -85,21 +86,21 @@ export function writeSegmentation(segmentation: Segmentation): Buffer | null {
       SharedFunctionalGroupsSequence: [geometry ? sharedGroups(geometry) : {}],
       PerFrameFunctionalGroupsSequence: packed.frames.map((frame) => ({
         ...frameGroups(frame.slice, numberOf(frame), geometry),
-        DerivationImageSequence: [derivationOf(references[frame.slice]!)],
+        DerivationImageSequence: [derivationOf(references[frame.slice]!, slices[frame.slice]!)],
       })),
     },
     packed.bits,
   );
 }
 
-/** Numbers of the segments that have voxels, by their place in the list: what `writeSegmentation` gives them. `present`: values of the mask. */
+/** Numbers of the segments that have voxels, by their place in the list: what `writeSegmentation` gives them. `present`: values of each mask. */
 export function segmentNumbers(
-  present: readonly number[],
-  segments: readonly ValueRange[],
+  present: readonly (readonly number[])[],
+  segments: readonly SegmentValues[],
 ): (number | null)[] {
   let next = 1;
-  return segments.map(({ from, to }) =>
-    present.some((value) => value >= from && value <= to) ? next++ : null,
+  return segments.map(({ mask, values: { from, to } }) =>
+    present[mask]?.some((value) => value >= from && value <= to) ? next++ : null,
   );
 }
 
@@ -130,7 +131,12 @@ function segmentItem(segment: Segment, number: number, { algorithm }: ResultCont
     SegmentAlgorithmType: 'AUTOMATIC',
     SegmentAlgorithmName: cutText(algorithm.model, 64),
     SegmentedPropertyCategoryCodeSequence: [codeItem(segment.category)],
-    SegmentedPropertyTypeCodeSequence: [codeItem(segment.type)],
+    SegmentedPropertyTypeCodeSequence: [
+      {
+        ...codeItem(segment.type),
+        ...(segment.side ? { SegmentedPropertyTypeModifierCodeSequence: [codeItem(segment.side)] } : {}),
+      },
+    ],
     SegmentationAlgorithmIdentificationSequence: [
       {
         AlgorithmFamilyCodeSequence: [codeItem(ARTIFICIAL_INTELLIGENCE)],
@@ -189,12 +195,15 @@ function frameGroups(slice: number, segment: number, geometry: SliceGeometry | n
   };
 }
 
-function derivationOf(reference: InstanceReference): NaturalizedDataset {
+/** A frame of a multi-frame image is named by its number (PS3.3 10.3). */
+function derivationOf(reference: InstanceReference, slice: DicomJson): NaturalizedDataset {
+  const frame = jsonNumber(slice, '00081160');
   return {
     DerivationCodeSequence: [codeItem(dcm('113076', 'Segmentation'))],
     SourceImageSequence: [
       {
         ...sopItem(reference),
+        ...(frame === null ? {} : { ReferencedFrameNumber: String(frame) }),
         SpatialLocationsPreserved: 'YES',
         PurposeOfReferenceCodeSequence: [
           codeItem(dcm('121322', 'Source image for image processing operation')),

@@ -31,7 +31,7 @@ export async function queryPatientStudies(
         ...(issuer && !/[*?\\]/.test(issuer) ? { IssuerOfPatientID: issuer } : {}),
         ModalitiesInStudy: modality,
         StudyDate: `${from}-${to}`,
-        includefield: ISSUER,
+        [FIELDS_BEFORE]: ISSUER,
         limit: PATIENT_STUDIES_MAX,
       },
     }),
@@ -40,11 +40,16 @@ export async function queryPatientStudies(
   return rows.flatMap((row) => {
     const study = { uid: jsonString(row, '0020000D') ?? '', date: dateOf(row) };
     const fits = isUid(study.uid) && study.date >= from && study.date <= to && isOfPatient(row, asked);
-    return fits ? [{ studyInstanceUid: study.uid, date: study.date }] : [];
+    return fits
+      ? [{ studyInstanceUid: study.uid, date: study.date, description: jsonString(row, DESCRIPTION) }]
+      : [];
   });
 }
 
 const ISSUER = '00100021';
+const DESCRIPTION = '00081030';
+/** Two fields, each with its own parameter: the client encodes the comma of a list, and Orthanc then knows neither. It leaves names as they are. */
+const FIELDS_BEFORE = `includefield=${DESCRIPTION}&includefield`;
 
 const dateOf = (row: DicomJson): string => (jsonString(row, '00080020') ?? '').replaceAll('.', '');
 

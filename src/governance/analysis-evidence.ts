@@ -9,12 +9,19 @@ export interface AnalysisEvidence {
   readonly seriesInstanceUid: string;
   /** In the order in which the pixels were stacked. */
   readonly sopInstanceUids: readonly string[];
+  /**
+   * Per slice of the masks the instance (index above) and its frame, from 1. Left out where every instance is one slice, which is so unless
+   * frames of an enhanced object were stacked.
+   */
+  readonly frames?: readonly (readonly [instance: number, frame: number])[];
   readonly masks: readonly KeptMask[];
+  /** By key of a finding that measures a label of a mask: that label. */
+  readonly shows?: Readonly<Record<string, string>>;
   /** Masks that were not kept, and why. */
   readonly notKept: readonly { readonly label: string; readonly why: string }[];
 }
 
-/** A mask on the pixels of the instances above: as many slices, and their rows and columns. */
+/** A mask on the stored pixels of the slices above: as many slices, and their rows and columns. Labels that overlap have a mask each. */
 export interface KeptMask {
   readonly label: string;
   readonly rows: number;
@@ -31,6 +38,8 @@ export interface KeptMask {
 
 /** Deflated runs of one mask: a lung of 300 slices takes 0.4 MB; more than this is noise rather than a mask. */
 export const MASK_BYTES_MAX = 8 * 1024 * 1024;
+/** All masks of one result: they stand in one Binary, whose text the database and the page must carry as a whole. */
+export const MASKS_BYTES_MAX = 32 * 1024 * 1024;
 
 export const EVIDENCE_MEDIA_TYPE = 'application/json';
 

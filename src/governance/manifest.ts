@@ -137,7 +137,7 @@ export interface Fits {
 
 export type PixelOp =
   | { readonly op: 'stored_values' }
-  /** Rescale slope and intercept, per slice: Hounsfield units for CT. */
+  /** Rescale slope and intercept, per slice, which gives Hounsfield units for CT; or the file's Modality LUT. */
   | { readonly op: 'modality_values' }
   | { readonly op: 'invert_if_monochrome1' }
   /** `from` null: the image's own minimum and maximum; `bits`: 0 to 2^BitsStored − 1. */
@@ -167,11 +167,12 @@ export type PixelOp =
   | { readonly op: 'normalise'; readonly mean: readonly number[]; readonly std: readonly number[] }
   | { readonly op: 'channels'; readonly count: 1 | 3 }
   | { readonly op: 'clip'; readonly min: number; readonly max: number }
-  /** VOI (PS3.3 C.11.2): onto `to`, held there. `voi` file: the first window of the file; `missing`: what to do without one. */
+  /** VOI (PS3.3 C.11.2): onto `to`, held there. `voi` file: the first window of the file, or its first VOI LUT where it has no window; `prefer` table: the other way round. `missing`: what to do without either. */
   | {
       readonly op: 'window';
       readonly voi: 'file' | FixedWindow;
       readonly to: readonly [number, number];
+      readonly prefer?: 'window' | 'table';
       readonly missing?: 'refuse' | 'minmax';
     }
   /** (x − mean) / std of this image or volume; `nonzero`: over the values that are not 0, which alone are changed. */

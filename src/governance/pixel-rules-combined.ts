@@ -39,6 +39,8 @@ function ownFaults(op: PixelOp): string[] {
   if (op.op === 'window' && op.to[0] === op.to[1]) return ['both ends of the window become the same number'];
   if (op.op === 'window' && op.missing !== undefined && op.voi !== 'file')
     return ['missing is for the window of the file; this one is fixed'];
+  if (op.op === 'window' && op.prefer !== undefined && op.voi !== 'file')
+    return ['prefer chooses between a window and a table of the file; this window is fixed'];
   if (op.op === 'scale' && Array.isArray(op.from) && op.from[0] === op.from[1]) return ['from has no width'];
   if (op.op === 'percentile_clip' && op.low >= op.high) return ['low is not below high'];
   if (op.op === 'crop' && op.at !== 'centre' && op.slices !== undefined && op.at.length !== 3)

@@ -8,6 +8,9 @@ export const PRIOR_STUDIES_CODE = {
   display: 'Prior studies that are not analysed',
 } as const;
 
+/** Said in the List where the record knows earlier studies and the PACS could not be asked for more. */
+export const PACS_NOT_ASKED = 'The PACS did not answer: it is not known whether it has earlier studies.';
+
 export interface RecordedPriorStudies {
   /** `CT 2019-03-04`, newest first. */
   readonly studies: readonly string[];
@@ -18,6 +21,8 @@ export interface RecordedPriorStudies {
 /** What the List says; null for none. */
 export function recordedPriorStudies(list: List | null): RecordedPriorStudies | null {
   if (list === null || !list.code?.coding?.some(({ code }) => code === PRIOR_STUDIES_CODE.code)) return null;
-  const asked = !list.emptyReason?.coding?.some(({ code }) => code === 'unavailable');
+  const asked =
+    !list.emptyReason?.coding?.some(({ code }) => code === 'unavailable') &&
+    !list.note?.some(({ text }) => text === PACS_NOT_ASKED);
   return { studies: (list.entry ?? []).flatMap(({ item }) => item.display ?? []), asked };
 }

@@ -67,6 +67,12 @@ export class StudyContextStore {
     };
   }
 
+  /** Other studies of this patient and modality that nobody has findings of and nobody is looking at, those nearest in time. */
+  async readUnanalysed(imagingStudyId: string): Promise<readonly NearStudy[]> {
+    const rows = await this.database.run<FoundRow>(SELECT_UNANALYSED, [imagingStudyId]);
+    return contentsOf(rows)<NearStudy>('study');
+  }
+
   /** `keys`: finding keys of the model's manifest. A study that is gone has an empty context. */
   async read(imagingStudyId: string, keys: readonly string[]): Promise<StudyContext> {
     const codes = keys.map((key) => `Observation.code@${CODE_SYSTEMS.finding}|${key}`);
@@ -146,10 +152,7 @@ const SELECT_PATIENT = {
       ) c ORDER BY c.id LIMIT ${PROBLEMS_MAX}) problems`,
 };
 
-/** On to the patient's other studies of the same modality, and to findings made out of those. Only a study with findings is unpacked: the JSON of a large one is long. */
-const SELECT_PRIORS = {
-  name: 'study-priors',
-  text: `${PEOPLE}, near AS MATERIALIZED (
+const NEAR = `near AS MATERIALIZED (
       SELECT s.id, s.content FROM people, this, LATERAL (
         SELECT r.id, r.content, r.main_date, r.tokens FROM resource r
         WHERE r.tokens @> ARRAY['ImagingStudy.subject>Patient/' || people.id] AND NOT r.deleted OFFSET 0
@@ -157,7 +160,39 @@ const SELECT_PRIORS = {
       WHERE s.id <> $1 AND s.main_date IS NOT NULL AND this.main_date IS NOT NULL
         AND (s.tokens && ARRAY(SELECT token FROM unnest(this.tokens) token WHERE starts_with(token, 'ImagingStudy.modality@'))) IS TRUE
       ORDER BY abs(extract(epoch FROM s.main_date - this.main_date)), s.id LIMIT ${NEAR_STUDIES_MAX}
-    ), read AS MATERIALIZED (
+    )`;
+
+const STUDY_ROWS = (from: string) => `SELECT 'study' AS kind, near.id, jsonb_build_object(
+        'id', near.id, 'started', study ->> 'started', 'description', study ->> 'description',
+        'series', (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('uid', one ->> 'uid',
+          'modality', one #>> '{modality,code}', 'bodySite', one #>> '{bodySite,code}',
+          'bodyText', one #>> '{bodySite,display}', 'laterality', one #>> '{laterality,code}')))
+          FROM jsonb_array_elements(coalesce(study -> 'series', '[]')) one))::text AS content
+      FROM ${from} near, LATERAL (SELECT near.content::jsonb AS study) parsed
+      WHERE study ->> 'status' NOT IN ('cancelled', 'entered-in-error')`;
+
+/** A Task that waits or runs will give findings, or say why not. */
+const OPEN_TASKS = `ARRAY['requested', 'received', 'accepted', 'ready', 'in-progress', 'on-hold']`;
+
+const SELECT_UNANALYSED = {
+  name: 'study-unanalysed',
+  text: `${PEOPLE}, ${NEAR}, rest AS MATERIALIZED (
+      SELECT near.id, near.content FROM near WHERE NOT EXISTS (
+        SELECT 1 FROM resource r
+        WHERE r.tokens @> ARRAY['Observation.derived-from>ImagingStudy/' || near.id] AND NOT r.deleted OFFSET 0
+      ) AND NOT EXISTS (
+        SELECT 1 FROM resource t
+        WHERE t.tokens @> ARRAY['Task.focus>ImagingStudy/' || near.id] AND NOT t.deleted
+          AND (t.content::jsonb ->> 'status') = ANY (${OPEN_TASKS}) OFFSET 0
+      )
+    )
+    ${STUDY_ROWS('rest')}`,
+};
+
+/** On to the patient's other studies of the same modality, and to findings made out of those. Only a study with findings is unpacked: the JSON of a large one is long. */
+const SELECT_PRIORS = {
+  name: 'study-priors',
+  text: `${PEOPLE}, ${NEAR}, read AS MATERIALIZED (
       SELECT near.id, near.content FROM near WHERE EXISTS (
         SELECT 1 FROM resource r
         WHERE r.tokens @> ARRAY['Observation.derived-from>ImagingStudy/' || near.id] AND (r.tokens && $2::text[]) IS TRUE
@@ -172,13 +207,6 @@ const SELECT_PRIORS = {
     )
     SELECT 'person' AS kind, id, NULL AS content FROM people
     UNION ALL SELECT 'observation', id, content FROM found
-    UNION ALL SELECT 'study', near.id, jsonb_build_object(
-        'id', near.id, 'started', study ->> 'started', 'description', study ->> 'description',
-        'series', (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('uid', one ->> 'uid',
-          'modality', one #>> '{modality,code}', 'bodySite', one #>> '{bodySite,code}',
-          'bodyText', one #>> '{bodySite,display}', 'laterality', one #>> '{laterality,code}')))
-          FROM jsonb_array_elements(coalesce(study -> 'series', '[]')) one))::text
-      FROM read near, LATERAL (SELECT near.content::jsonb AS study) parsed
-      WHERE study ->> 'status' NOT IN ('cancelled', 'entered-in-error')
+    UNION ALL ${STUDY_ROWS('read')}
     UNION ALL ${REASONS}`,
 };

@@ -38,6 +38,7 @@ export const FAILURES = {
   'dicom.not-dicom': { kind: 'invalid', retry: false },
   'dicom.malformed': { kind: 'invalid', retry: false },
   'dicom.truncated': { kind: 'invalid', retry: false },
+  'dicom.several-studies': { kind: 'invalid', retry: false },
   'dicom.too-large': { kind: 'too-large', retry: false },
   'dicom.value': { kind: 'invalid', retry: false },
   'dicom.no-pixels': { kind: 'unsupported', retry: false },

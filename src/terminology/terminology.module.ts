@@ -8,6 +8,7 @@ import { registerTerminology } from '../fhir/terminology-registry.ts';
 import { ConceptMaps } from './concept-maps.ts';
 import { keepTerminology } from './keep-terminology.ts';
 import { searchTerminology } from './search-terminology.ts';
+import { SubsumingCodes } from './subsuming-codes.ts';
 import { TerminologyOperations } from './terminology-operations.ts';
 import { TerminologySources } from './terminology-sources.ts';
 
@@ -22,8 +23,9 @@ import { TerminologySources } from './terminology-sources.ts';
     },
     TerminologySources,
     TerminologyOperations,
+    SubsumingCodes,
   ],
-  exports: [ConceptMaps],
+  exports: [ConceptMaps, SubsumingCodes],
 })
 export class TerminologyModule implements OnApplicationBootstrap {
   constructor(

@@ -68,6 +68,40 @@ describe('what order and EHR know of the patient, at the gate and in the report'
     expect(world.server.output()).not.toContain('49795001');
   });
 
+  it('so does a problem that is a kind of the excluded one, once a code system here says that it is', async () => {
+    const first = tinyStudy({ patientId: 'KIND' });
+    await order(world, first);
+    await stow(world.server, first.files);
+    const task = await taskEnded(world, first, 'completed');
+    const problem = {
+      resourceType: 'Condition',
+      subject: task.for,
+      clinicalStatus: {
+        coding: [{ system: 'http://terminology.hl7.org/CodeSystem/condition-clinical', code: 'active' }],
+      },
+      code: { coding: [{ system: 'http://snomed.info/sct', code: '787136004' }] },
+    };
+    expect((await world.server.ask('POST', '/fhir/Condition', problem)).status).toBe(201);
+    const second = tinyStudy({ patientId: 'KIND' });
+    await order(world, second);
+    await stow(world.server, second.files);
+    await taskEnded(world, second, 'completed');
+    const hierarchy = {
+      resourceType: 'CodeSystem',
+      url: 'http://snomed.info/sct',
+      version: 'http://snomed.info/sct/900000000000207008',
+      status: 'active',
+      content: 'fragment',
+      concept: [{ code: '49795001', concept: [{ code: '119746007', concept: [{ code: '787136004' }] }] }],
+    };
+    expect((await world.server.ask('POST', '/fhir/CodeSystem', hierarchy)).status).toBe(201);
+    const third = tinyStudy({ patientId: 'KIND' });
+    await order(world, third);
+    await stow(world.server, third.files);
+    const refused = await taskEnded(world, third, 'rejected');
+    expect(refused.statusReason?.coding?.[0]?.code).toBe('problem');
+  }, 60_000);
+
   it('images of another sex than the record are warned of by name, in the Task, the report and the worklist', async () => {
     // Without an issuer the number alone decides nothing: name and birth date find the Patient, and the sex is not asked.
     const same = {

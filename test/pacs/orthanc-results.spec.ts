@@ -1,6 +1,7 @@
-import type { DiagnosticReport, ImagingStudy } from '@medplum/fhirtypes';
+import type { DiagnosticReport, ImagingStudy, Observation } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readPart10 } from '../../src/dicom/read-part10.ts';
+import type { WorklistRow } from '../../src/steps/worklist/worklist-row.ts';
 import {
   type FlowWorld,
   makeWorld,
@@ -12,7 +13,7 @@ import {
   tasksOf,
   until,
 } from '../flow/flow-world.ts';
-import { chestStudy, type TestStudy } from '../flow/studies.ts';
+import { chestStudy, headStudy, type TestStudy } from '../flow/studies.ts';
 import { dciodvfy, dciodvfyMissing, dsrdump, dsrdumpMissing } from '../peers/dicom-validators.ts';
 import { type Orthanc, orthancMissing, startOrthanc } from '../peers/orthanc.ts';
 import { describeWithPeer } from '../peers/required.ts';
@@ -26,6 +27,8 @@ describeWithPeer('results in a real Orthanc', missing, () => {
   let pacs: Pacs;
   let study: TestStudy;
   let report: DiagnosticReport;
+  let earlier: TestStudy[];
+  let taskId: string;
   beforeAll(async () => {
     orthanc = await startOrthanc();
     world = await makeWorld({
@@ -39,7 +42,14 @@ describeWithPeer('results in a real Orthanc', missing, () => {
     pacs = { root: orthanc.root.href.replace(/\/$/, ''), headers: {} };
     study = chestStudy();
     expect(await order(world, study)).toBe('AA');
-    for (const file of study.files) {
+    // What the PACS has of this patient from years ago, too long for anybody to be asked to look at it.
+    const of = { patientId: study.identity.patientId };
+    earlier = [
+      headStudy({ ...of, studyDate: '20190304', bodyPart: 'CHEST', studyDescription: 'CT CHEST' }),
+      headStudy({ ...of, studyDate: '20200304' }),
+      headStudy({ studyDate: '20210304' }),
+    ];
+    for (const file of [...earlier.map(({ files }) => files[0]!), ...study.files]) {
       const answer = await fetch(new URL('instances', orthanc.api), {
         method: 'POST',
         body: new Uint8Array(file),
@@ -48,6 +58,7 @@ describeWithPeer('results in a real Orthanc', missing, () => {
       await answer.body?.cancel();
     }
     const task = await taskEnded(world, study, 'completed', 60_000);
+    taskId = String(task.id);
     report = await read<DiagnosticReport>(world, `DiagnosticReport/${reportIdOf(task)}`);
   }, 120_000);
   afterAll(async () => {
@@ -117,6 +128,13 @@ describeWithPeer('results in a real Orthanc', missing, () => {
       expect(frame.items(0x00209113)[0]?.numbers(0x00200032)).toEqual(slices.get(sources[at] ?? ''));
   });
 
+  it('the chest CT of years ago is shown as not analysed; that of the head and that of somebody else are not', async () => {
+    const rowOf = async () =>
+      (await world.server.ask('GET', `/worklist/api/rows/${taskId}`)).body as WorklistRow;
+    await until(async () => (await rowOf()).priorStudies !== null);
+    expect((await rowOf()).priorStudies).toEqual({ studies: ['CT 2019-03-04'], asked: true });
+  });
+
   it('what came back from the PACS starts nothing: one Task, one report version, and the study as it was', async () => {
     await outboxEmpty(world, 30_000);
     const [task] = await tasksOf(world, study);
@@ -142,14 +160,32 @@ describeWithPeer('results in a real Orthanc', missing, () => {
     expect(one).toEqual(two);
   }, 60_000);
 
+  const namedIn = (file: Buffer) =>
+    (readPart10(file).dataset.items(0x0040a375)[0]?.items(0x00081115) ?? [])
+      .flatMap((series) => series.items(0x00081199))
+      .map((one) => one.string(0x00081155));
+
+  it('a corrected number is a further picture, and a rejection note for the one that shows the old number', async () => {
+    const [old] = (await files('OT')).map((file) => readPart10(file).dataset.string(0x00080018));
+    const volume = await read<Observation>(world, String(report.result?.at(-1)?.reference));
+    const changed = { ...volume, status: 'amended', valueQuantity: { ...volume.valueQuantity, value: 4321 } };
+    expect((await world.server.ask('PUT', `/fhir/Observation/${volume.id}`, changed)).status).toBe(200);
+    await put({ status: 'corrected' });
+    await has({ CT: study.files.length, OT: 2, SEG: 1, SR: 3, KO: 1 });
+    const [note] = await files('KO');
+    expect(dciodvfy(note!).errors).toEqual([]);
+    expect(dsrdump(note!)).toContain('AI result replaced');
+    expect(namedIn(note!)).toEqual([old]);
+    for (const file of await files('OT')) expect(dciodvfy(file).errors).toEqual([]);
+  }, 60_000);
+
   it('a withdrawal is a rejection note that names everything made of the report', async () => {
     await put({ status: 'entered-in-error' });
-    await has({ KO: 1 });
-    const [file] = await files('KO');
+    await has({ KO: 2 });
+    const file = (await files('KO')).find((one) => namedIn(one).length > 1);
     expect(dciodvfy(file!).errors).toEqual([]);
     expect(dsrdump(file!)).toContain('"Rejected for Patient Safety Reasons"');
-    const named = readPart10(file!).dataset.items(0x0040a375)[0]?.items(0x00081115) ?? [];
-    expect(named.flatMap((series) => series.items(0x00081199))).toHaveLength(4);
+    expect(namedIn(file!)).toHaveLength(6);
     await outboxEmpty(world, 30_000);
   }, 60_000);
 });

@@ -7,6 +7,10 @@
 export const SEQUENCE_DEPTH_MAX = 16;
 /** Elements and items of one data set, nested ones counted. An ordinary CT header has 150 to 400. */
 export const ELEMENTS_MAX = 20_000;
+/** The same of a large file: functional groups of an enhanced CT are 50 to 90 elements a frame, so 2,000 to 4,000 frames. Read in 0.2 s. */
+export const LARGE_ELEMENTS_MAX = 200_000;
+/** A file may have one element more per so many bytes: what a header takes in memory stays in proportion to what was sent. */
+export const ELEMENT_BYTES_MIN = 40;
 /** One value of a text VR. The longest VR with a 16-bit length cannot exceed it. */
 export const STRING_BYTES_MAX = 65_536;
 /** All values of one text element together: contour data of RT structure sets is the largest honest case. */

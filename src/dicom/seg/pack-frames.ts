@@ -18,32 +18,57 @@ export interface ValueRange {
   readonly to: number;
 }
 
-/** The bits of a binary segmentation: segment by segment, slice by slice, and only slices that have some of the segment. */
+/** Where a segment's voxels are found. */
+export interface SegmentValues {
+  /** Index of the mask. */
+  readonly mask: number;
+  readonly values: ValueRange;
+}
+
+/**
+ * The bits of a binary segmentation: segment by segment, slice by slice, and only slices that have some of the segment. Segments of one mask or of
+ * several may overlap.
+ */
 export function packFrames(
-  runs: Uint8Array,
+  masks: readonly Uint8Array[],
   sliceSize: number,
-  segments: readonly ValueRange[],
+  segments: readonly SegmentValues[],
 ): PackedFrames {
-  const has = (segment: number, value: number) =>
-    value >= segments[segment]!.from && value <= segments[segment]!.to;
   const filled = segments.map(() => new Set<number>());
-  eachSliceRun(runs, sliceSize, (value, slice) => {
-    for (let segment = 0; segment < segments.length; segment++)
-      if (has(segment, value)) filled[segment]!.add(slice);
-  });
+  eachSegmentRun(masks, sliceSize, segments, (segment, slice) => filled[segment]!.add(slice));
   const frames = filled.flatMap((slices, segment) =>
     [...slices].sort((a, b) => a - b).map((slice) => ({ segment, slice })),
   );
   const index = segments.map(() => new Map<number, number>());
   for (const [frame, { segment, slice }] of frames.entries()) index[segment]!.set(slice, frame);
   const bits = new Uint8Array(Math.ceil((frames.length * sliceSize) / 8));
-  eachSliceRun(runs, sliceSize, (value, slice, first, length) => {
-    for (let segment = 0; segment < segments.length; segment++) {
-      const frame = has(segment, value) ? index[segment]!.get(slice) : undefined;
-      if (frame !== undefined) setBits(bits, frame * sliceSize + first, length);
-    }
-  });
+  eachSegmentRun(masks, sliceSize, segments, (segment, slice, first, length) =>
+    setBits(bits, index[segment]!.get(slice)! * sliceSize + first, length),
+  );
   return { frames, bits };
+}
+
+function eachSegmentRun(
+  masks: readonly Uint8Array[],
+  sliceSize: number,
+  segments: readonly SegmentValues[],
+  run: (segment: number, slice: number, first: number, length: number) => void,
+): void {
+  for (const [mask, runs] of masks.entries()) {
+    const byValue = segmentsByValue(mask, segments);
+    eachSliceRun(runs, sliceSize, (value, slice, first, length) => {
+      for (const segment of byValue[value]!) run(segment, slice, first, length);
+    });
+  }
+}
+
+/** Per value of a byte the segments that it belongs to: a hundred labels cost a run no more than one. */
+function segmentsByValue(mask: number, segments: readonly SegmentValues[]): number[][] {
+  return Array.from({ length: 256 }, (_, value) =>
+    segments.flatMap((segment, at) =>
+      segment.mask === mask && value >= segment.values.from && value <= segment.values.to ? [at] : [],
+    ),
+  );
 }
 
 /** A run may go over the end of a slice. */

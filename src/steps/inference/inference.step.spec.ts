@@ -109,6 +109,7 @@ const MANIFEST: Partial<Manifest> = {
     { name: 'lung_volume_ml', kind: 'measurement', unit: 'mL' },
     { name: 'lung_mask', kind: 'mask', label: 'Lung' },
   ],
+  findings: [],
   running: { time_limit_ms: 60_000 },
 };
 

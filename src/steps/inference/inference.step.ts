@@ -134,7 +134,12 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
       timeLimitMs: manifest.running.time_limit_ms,
     });
     try {
-      const pictures = await this.pictures.read(manifest.outputs, result.outputs, tensors);
+      const pictures = await this.pictures.read(
+        manifest.outputs,
+        result.outputs,
+        tensors,
+        this.evidence.keepsMasks,
+      );
       const { frames } = tensors;
       const hasRegions = Object.keys(pictures).length > 0;
       return {

@@ -9,15 +9,21 @@ import {
   evidenceId,
   type KeptMask,
   MASK_BYTES_MAX,
+  MASKS_BYTES_MAX,
 } from '../../governance/analysis-evidence.ts';
-import type { Manifest, PixelOp } from '../../governance/manifest.ts';
+import type { Manifest } from '../../governance/manifest.ts';
+import { Failure } from '../../kernel/errors.ts';
 import type { GatePassed, Inferred } from '../../kernel/handoffs.ts';
-import type { EncodedMask } from './encode-mask.ts';
-import { type OutputTensor, valuesIn } from './engines/engine.ts';
+import type { EncodedMask, MaskOnGrid } from './encode-mask.ts';
+import type { OutputTensor } from './engines/engine.ts';
 import type { PictureResults } from './result-pictures.ts';
+import { gridOf } from './results/read-labels.ts';
 import type { ModelTensors } from './tensor-reader.ts';
 
-/** Keeps what DICOM objects of a result are made of: the instances that were looked at, and masks in their own geometry. */
+type Outputs = Pick<Manifest, 'outputs' | 'findings'>;
+type Where = Pick<ModelTensors, 'place' | 'frames'>;
+
+/** Keeps what DICOM objects of a result are made of: the instances that were looked at, and masks on their pixels. */
 @Injectable()
 export class EvidenceKeeper {
   constructor(
@@ -25,37 +31,51 @@ export class EvidenceKeeper {
     @Inject(SETTINGS) private readonly settings: Pick<Settings, 'PACS_OBJECTS'>,
   ) {}
 
-  /** Null where the site wants nothing of Prelim in its PACS. Masks are only kept for a Segmentation. */
+  /** Masks are only kept for a Segmentation. */
+  get keepsMasks(): boolean {
+    return this.settings.PACS_OBJECTS.includes('seg') && !this.settings.PACS_OBJECTS.includes('none');
+  }
+
+  /**
+   * Null where the site wants nothing of Prelim in its PACS. `pictures`: segmentations as they are kept. Throws `inference.output-invalid` for a mask
+   * that is none.
+   */
   async gather(
-    { seriesInstanceUid, sopInstanceUids }: GatePassed,
-    manifest: Pick<Manifest, 'outputs' | 'pixels'>,
+    { seriesInstanceUid, sopInstanceUids }: Pick<GatePassed, 'seriesInstanceUid' | 'sopInstanceUids'>,
+    manifest: Outputs,
     results: Readonly<Record<string, OutputTensor>>,
-    tensors: Pick<ModelTensors, 'image' | 'place'>,
+    { place, frames }: Where,
     pictures: PictureResults = {},
   ): Promise<AnalysisEvidence | null> {
-    const wanted = this.settings.PACS_OBJECTS;
-    if (wanted.includes('none')) return null;
+    if (this.settings.PACS_OBJECTS.includes('none')) return null;
+    const [, rows, columns] = place.source;
     const masks: KeptMask[] = [];
     const notKept: { label: string; why: string }[] = [];
-    for (const output of wanted.includes('seg') ? manifest.outputs : []) {
-      const result = results[output.name];
-      const labels = pictures[output.name]?.mask;
-      if (output.kind === 'segmentation' && labels) {
-        const mask = await this.encodeLabels(
-          output.labels,
-          labels,
-          tensors.place.source,
-          sopInstanceUids.length,
-        );
-        if ('why' in mask) notKept.push(mask);
-        else masks.push(mask);
+    let bytes = 0;
+    const keep = ({ runs, present }: EncodedMask, meaning: KeptMask['meaning'], label: string) => {
+      bytes += runs.byteLength;
+      if (runs.byteLength > MASK_BYTES_MAX || bytes > MASKS_BYTES_MAX) {
+        notKept.push({ label, why: TOO_LARGE });
+        return;
       }
-      if (output.kind !== 'mask' || !result) continue;
-      const mask = await this.encode(output.label, result, manifest, tensors, sopInstanceUids.length);
-      if ('why' in mask) notKept.push(mask);
-      else masks.push(mask);
+      const text = Buffer.from(runs.buffer, runs.byteOffset, runs.byteLength).toString('base64');
+      masks.push({ label, rows, columns, meaning, present, runs: text });
+    };
+    for (const output of this.keepsMasks ? manifest.outputs : []) {
+      if (output.kind === 'segmentation') {
+        const { labels } = output;
+        for (const mask of pictures[output.name]?.kept ?? [])
+          keep(mask, { kind: 'labels', labels }, labels.filter((one) => one !== '').join(', '));
+      } else if (output.kind === 'mask' && results[output.name])
+        keep(await this.encode(output.name, results[output.name]!, place), { kind: 'region' }, output.label);
     }
-    return { schema: 'analysis-evidence/1', seriesInstanceUid, sopInstanceUids, masks, notKept };
+    const shows = labelsMeasured(manifest);
+    const stacked = stackedFrames(frames);
+    return {
+      ...{ schema: 'analysis-evidence/1', seriesInstanceUid, sopInstanceUids, masks, notKept },
+      ...(stacked ? { frames: stacked } : {}),
+      ...(masks.length > 0 && Object.keys(shows).length > 0 ? { shows } : {}),
+    };
   }
 
   /** As a resource, to be written with the result. */
@@ -69,44 +89,22 @@ export class EvidenceKeeper {
     };
   }
 
-  /** A segmentation, which is on the pixels of the stored images already. */
-  private async encodeLabels(
-    labels: readonly string[],
-    mask: Uint8Array,
-    [slices, rows, columns]: readonly [number, number, number],
-    instances: number,
-  ): Promise<KeptMask | { label: string; why: string }> {
-    const label = labels.filter((one) => one !== '').join(', ');
-    if (slices !== instances) return { label, why: 'the images are frames of one instance' };
-    const { runs, present } = await this.workers.run<EncodedMask>(MASK_MODULE, 'encodeMask', mask, {
+  private encode(name: string, tensor: OutputTensor, place: ModelTensors['place']): Promise<EncodedMask> {
+    const dims = gridOf({ name }, tensor, 1, place.isVolume);
+    if (dims[0] * dims[1] * dims[2] !== tensor.data.length)
+      throw new Failure(
+        'inference.output-invalid',
+        `The mask "${name}" has not the values that its shape says.`,
+      );
+    const { extent, source, toSource } = place;
+    const args: MaskOnGrid = { mask: tensor.data, dims, extent, source, toSource };
+    return this.workers.run<EncodedMask>(MASK_MODULE, 'encodeMaskOnSource', args, {
       timeoutMs: ENCODE_TIME_LIMIT_MS,
     });
-    if (runs.byteLength > MASK_BYTES_MAX)
-      return { label, why: `the mask takes more than ${MASK_BYTES_MAX} bytes` };
-    const text = Buffer.from(runs.buffer, runs.byteOffset, runs.byteLength).toString('base64');
-    return { label, rows, columns, meaning: { kind: 'labels', labels }, present, runs: text };
-  }
-
-  private async encode(
-    label: string,
-    mask: OutputTensor,
-    manifest: Pick<Manifest, 'pixels'>,
-    { image }: Pick<ModelTensors, 'image'>,
-    instances: number,
-  ): Promise<KeptMask | { label: string; why: string }> {
-    const [slices = 0, rows = 0, columns = 0] = image.dims.slice(-3);
-    const fits = slices === instances && mask.data.length === valuesIn(image.dims);
-    if (!fits || !manifest.pixels.every(keepsGeometry))
-      return { label, why: 'the mask is not on the pixels of the stored images' };
-    const { runs, present } = await this.workers.run<EncodedMask>(MASK_MODULE, 'encodeMask', mask.data, {
-      timeoutMs: ENCODE_TIME_LIMIT_MS,
-    });
-    if (runs.byteLength > MASK_BYTES_MAX)
-      return { label, why: `the mask takes more than ${MASK_BYTES_MAX} bytes` };
-    const text = Buffer.from(runs.buffer, runs.byteOffset, runs.byteLength).toString('base64');
-    return { label, rows, columns, meaning: { kind: 'region' }, present, runs: text };
   }
 }
+
+const TOO_LARGE = `a mask takes at most ${MASK_BYTES_MAX} bytes, and all of them ${MASKS_BYTES_MAX}`;
 
 /** 3,000 slices take ten seconds. */
 export const ENCODE_TIME_LIMIT_MS = 60_000;
@@ -116,19 +114,20 @@ const MASK_MODULE = new URL(
   import.meta.url,
 );
 
-/** Operations that change values and leave every pixel where it is. */
-const VALUE_OPS: ReadonlySet<PixelOp['op'] | string> = new Set([
-  'stored_values',
-  'modality_values',
-  'invert_if_monochrome1',
-  'scale',
-  'to_8bit',
-  'normalise',
-  'clip',
-  'window',
-  'z_score',
-  'percentile_clip',
-  'channels',
-]);
+/** Findings that are the size of a label of a segmentation. */
+function labelsMeasured({ outputs, findings }: Outputs): Record<string, string> {
+  const segmentations = new Set(outputs.flatMap((one) => (one.kind === 'segmentation' ? [one.name] : [])));
+  return Object.fromEntries(
+    findings.flatMap((rule) =>
+      'measures' in rule && rule.of !== undefined && segmentations.has(rule.measures)
+        ? [[rule.key, rule.of]]
+        : [],
+    ),
+  );
+}
 
-const keepsGeometry = ({ op }: PixelOp): boolean => VALUE_OPS.has(op);
+/** Null where slice n is the only frame of instance n. */
+function stackedFrames(frames: ModelTensors['frames']): (readonly [number, number])[] | null {
+  const plain = frames.every(({ file, frame }, slice) => file === slice && frame === 1);
+  return plain ? null : frames.map(({ file, frame }) => [file, frame] as const);
+}

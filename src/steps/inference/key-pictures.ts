@@ -32,16 +32,17 @@ export class KeyPictures {
     });
   }
 
-  /** Outputs that are pictures, read back to the stored images on a pixel worker; nothing is done where there is none. */
+  /** Outputs that are pictures, read back to the stored images on a pixel worker; nothing is done where there is none. `keepMasks`: see `EvidenceKeeper`. */
   async read(
     outputs: readonly ModelOutput[],
     results: Readonly<Record<string, OutputTensor>>,
     { place }: Pick<ModelTensors, 'place'>,
+    keepMasks = false,
   ): Promise<PictureResults> {
     const pictures = outputs.filter(isPicture);
     if (pictures.length === 0) return {};
     const wanted = outputNames(pictures).flatMap((name) => (results[name] ? [[name, results[name]]] : []));
-    const args = { outputs: pictures, results: Object.fromEntries(wanted), place };
+    const args = { outputs: pictures, results: Object.fromEntries(wanted), place, keepMasks };
     return this.workers.run<PictureResults>(RESULTS_MODULE, 'readResults', args, {
       timeoutMs: READ_RESULTS_TIME_LIMIT_MS,
     });

@@ -8,13 +8,20 @@ export interface ReadResultsArgs {
   /** The outputs wanted, and those that they name (scores, classes). */
   readonly results: Readonly<Record<string, OutputTensor>>;
   readonly place: TensorPlace;
+  /** Are segmentations wanted as they are kept? */
+  readonly keepMasks?: boolean;
 }
 
 /** By output name. Throws `inference.output-invalid`, `inference.spacing-missing`. */
-export function readResults({ outputs, results, place }: ReadResultsArgs): Record<string, PictureResult> {
+export function readResults({
+  outputs,
+  results,
+  place,
+  keepMasks = false,
+}: ReadResultsArgs): Record<string, PictureResult> {
   return Object.fromEntries(
     outputs.flatMap((output) => {
-      const result = pictureResult(output, results, place);
+      const result = pictureResult(output, results, place, keepMasks);
       return result ? [[output.name, result]] : [];
     }),
   );

@@ -6,7 +6,7 @@ import { describeVolume } from '../../dicom/describe-volume.ts';
 import type { DicomDataset } from '../../dicom/dicom-dataset.ts';
 import { modalityTransform, voiTransforms } from '../../dicom/grey-transforms.ts';
 import { jsonNumber, jsonNumbers, jsonString } from '../../dicom/json-values.ts';
-import { type Part10, readPart10 } from '../../dicom/read-part10.ts';
+import { elementsAllowed, type Part10, readPart10 } from '../../dicom/read-part10.ts';
 import { splitFrames } from '../../dicom/split-frames.ts';
 import type { DicomJson } from '../../dicom/study-source.ts';
 import { toRgb } from '../../dicom/to-rgb.ts';
@@ -39,7 +39,8 @@ export interface StoredFile {
  * `inference.suv` for PET, `inference.may-not-leave`, and what reading and decoding throw.
  */
 export function openStoredFile(path: string, buffer: FileBuffer, leaves = false): StoredFile {
-  const part10 = readPart10(buffer.read(path), { elementsMax: ELEMENTS_MAX });
+  const bytes = buffer.read(path);
+  const part10 = readPart10(bytes, { elementsMax: elementsAllowed(bytes.length) });
   const { dataset } = part10;
   if (dataset.string(MODALITY) === 'PT') {
     throw new Failure(
@@ -49,7 +50,6 @@ export function openStoredFile(path: string, buffer: FileBuffer, leaves = false)
   }
   if (leaves) mustBeFreeOfText(dataset);
   const frames = dataset.number(NUMBER_OF_FRAMES) ?? 1;
-  // A Modality LUT Sequence in a multi-frame object would stand beside the groups; no class that is stacked here has one.
   const split = frames > 1 ? splitFrames(datasetToJson(dataset)) : null;
   return {
     frames,
@@ -58,7 +58,7 @@ export function openStoredFile(path: string, buffer: FileBuffer, leaves = false)
       pixelsOf(
         part10,
         frame,
-        split ? headerOfFrame(split[frame - 1] ?? {}) : headerOf(dataset),
+        split ? headerOfFrame(split[frame - 1] ?? {}, dataset) : headerOf(dataset),
         buffer.values,
       ),
   };
@@ -123,8 +123,6 @@ export class FileBuffer {
 
 /** Pixels take at most half of it when decoded, and no code stream is twice as large as they are. */
 const FILE_BYTES_MAX = 2 ** 30;
-/** Functional groups of a CT of 2,000 frames: some 60 elements and items each. A worker has room for them. */
-const ELEMENTS_MAX = 200_000;
 const MODALITY = 0x00080060;
 const NUMBER_OF_FRAMES = 0x00280008;
 const IMAGE_POSITION = 0x00200032;
@@ -157,17 +155,10 @@ function storedPixels(decoded: DecodedPixels, { source }: Header): StoredPixels 
 }
 
 function headerOf(dataset: DicomDataset): Header {
-  const transform = modalityTransform(dataset);
-  if (transform.kind === 'lut') {
-    throw new Failure(
-      'inference.pixels-invalid',
-      'The image has a Modality LUT Sequence; only slope and intercept are read for models.',
-    );
-  }
-  const window = voiTransforms(dataset).find((voi) => voi.kind === 'window') ?? null;
+  const { slope, intercept, window, ...tables } = transformsOf(dataset);
   const pixelSpacing = numbersOf(dataset, PIXEL_SPACING, 2);
   return {
-    source: { slope: transform.slope, intercept: transform.intercept, window, spacing: pixelSpacing },
+    source: { slope, intercept, ...tables, window, spacing: pixelSpacing },
     window,
     geometry: {
       position: numbersOf(dataset, IMAGE_POSITION, 3),
@@ -178,12 +169,29 @@ function headerOf(dataset: DicomDataset): Header {
   };
 }
 
+/** Tables stand at the top of an object, also of one with several frames, where functional groups have none. */
+function transformsOf(
+  dataset: DicomDataset,
+): Omit<PixelSource, 'monochrome1' | 'spacing' | 'window'> & { readonly window: VoiWindow | null } {
+  const transform = modalityTransform(dataset);
+  const voi = voiTransforms(dataset);
+  return {
+    slope: transform.kind === 'rescale' ? transform.slope : 1,
+    intercept: transform.kind === 'rescale' ? transform.intercept : 0,
+    modalityTable: transform.kind === 'lut' ? transform.table : null,
+    window: voi.find((one) => one.kind === 'window') ?? null,
+    voiTable: voi.find((one) => one.kind === 'lut')?.table ?? null,
+  };
+}
+
 /** The same of one frame of a multi-frame object, as `splitFrames` gives it. */
-function headerOfFrame(frame: DicomJson): Header {
+function headerOfFrame(frame: DicomJson, dataset: DicomDataset): Header {
   const pixelSpacing = jsonNumbers(frame, '00280030');
   const window = windowOfFrame(frame);
+  const { modalityTable, voiTable } = transformsOf(dataset);
   return {
     source: {
+      ...{ modalityTable, voiTable },
       slope: jsonNumber(frame, '00281053') || 1,
       intercept: jsonNumber(frame, '00281052') ?? 0,
       window,

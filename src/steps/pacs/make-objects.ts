@@ -22,7 +22,7 @@ import type { MadeObject } from './pacs-object.store.ts';
 export interface ObjectPlan {
   readonly studyInstanceUid: string;
   readonly report: MeasurementReport | null;
-  /** Runs deflated, as they are kept. */
+  /** Masks deflated, as they are kept. */
   readonly segmentation: Segmentation | null;
   readonly capture:
     | (Omit<SecondaryCapture, 'rgb' | 'rows' | 'columns'> & {
@@ -53,8 +53,8 @@ export function makeObjects(plan: ObjectPlan): MadeObject[] {
   };
   const { report, segmentation, capture, note } = plan;
   if (segmentation) {
-    const runs = inflateRawSync(segmentation.runs);
-    add('seg', SEGMENTATION, segmentation, writeSegmentation({ ...segmentation, runs }));
+    const masks = segmentation.masks.map((mask) => inflateRawSync(mask));
+    add('seg', SEGMENTATION, segmentation, writeSegmentation({ ...segmentation, masks }));
   }
   if (capture) {
     const picture = captionBelow(decodePng(capture.png), capture.caption);

@@ -4,7 +4,6 @@ import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
 import { withoutOwnObjects } from '../../dicom/own-objects.ts';
 import { PixelWorkers } from '../../dicom/pixel-workers.ts';
-import { stableUid } from '../../dicom/stable-uid.ts';
 import { STUDY_SOURCE, type StudySource } from '../../dicom/study-source.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { Failure } from '../../kernel/errors.ts';
@@ -13,7 +12,7 @@ import { done, givenUp, later, type Step, type StepResult, skipped } from '../st
 import type { ObjectPlan } from './make-objects.ts';
 import { type KnownObject, type MadeObject, type ObjectKind, PacsObjectStore } from './pacs-object.store.ts';
 import { type AnalysisKey, analysisKeyOf, readResultRecord } from './read-result-record.ts';
-import { contextOf, recordToPlan, rejectable } from './record-to-plan.ts';
+import { contextOf, noteUids, recordToPlan, rejectable } from './record-to-plan.ts';
 import { trimMetadata } from './trim-metadata.ts';
 
 /** How long to wait before a PACS that is away is asked for the study's headers again. */
@@ -89,8 +88,7 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
     const note = {
       context: contextOf(record, source, { timeZone }),
       studyInstanceUid: key.studyInstanceUid,
-      seriesInstanceUid: stableUid('ko series', String(report.id)),
-      sopInstanceUid: stableUid('ko', String(report.id), String(reportVersion)),
+      ...noteUids(report, reportVersion),
       instanceNumber: reportVersion,
       reason: withdrawn,
       rejected: rejectable(earlier),

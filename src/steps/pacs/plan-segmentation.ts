@@ -1,7 +1,8 @@
 import type { Observation } from '@medplum/fhirtypes';
-import { jsonNumber, jsonString } from '../../dicom/json-values.ts';
+import { jsonNumber } from '../../dicom/json-values.ts';
 import type { MeasurementGroup } from '../../dicom/measurement-report.ts';
 import type { InstanceReference, ResultContext } from '../../dicom/result-object.ts';
+import { splitFrames } from '../../dicom/split-frames.ts';
 import { stableUid } from '../../dicom/stable-uid.ts';
 import type { DicomJson } from '../../dicom/study-source.ts';
 import {
@@ -10,44 +11,44 @@ import {
   type Segmentation,
   segmentNumbers,
 } from '../../dicom/write-segmentation.ts';
-import type { KeptMask } from '../../governance/analysis-evidence.ts';
+import type { AnalysisEvidence, KeptMask } from '../../governance/analysis-evidence.ts';
 import { keyOf } from './observation-to-group.ts';
 import type { ResultRecord } from './read-result-record.ts';
 import { codesOfLabel } from './segment-codes.ts';
 
 export interface SegmentationPlan {
-  /** `runs` deflated, as they are kept. */
+  /** `masks` deflated, as they are kept. */
   readonly object: Segmentation;
   readonly reference: InstanceReference;
   /** The segment that shows a finding; null for one that the masks do not show. */
   segmentOf(observation: Observation): MeasurementGroup['segment'];
 }
 
-/** The first kept mask that is not empty and lies on the stored pixels; null when there is none. */
+/**
+ * All kept masks that are not empty, as one object: they lie on the same stored pixels, each label is a segment, and labels that overlap may. Null
+ * when there is none. `images`: metadata of the instances, in the order of the evidence.
+ */
 export function planSegmentation(
   record: ResultRecord,
   context: ResultContext,
   images: readonly DicomJson[],
 ): SegmentationPlan | null {
   const { key, evidence } = record;
-  const mask = evidence?.masks.find(
-    (one) => one.present.length > 0 && evidence.sopInstanceUids.length === images.length && fits(one, images),
-  );
-  if (!mask || !evidence) return null;
+  if (!evidence || evidence.sopInstanceUids.length !== images.length) return null;
+  const slices = slicesOf(evidence, images);
+  const masks = slices && evidence.masks.filter((one) => one.present.length > 0 && fits(one, slices));
+  const [first] = masks ?? [];
+  if (!slices || !masks || !first) return null;
   const { studyInstanceUid, model, inputsDigest } = key;
-  const segments = segmentsOf(mask, key);
+  const segments = segmentsOf(masks, key);
   const numbers = segmentNumbers(
-    mask.present,
-    segments.map(({ values }) => values),
+    masks.map(({ present }) => present),
+    segments,
   );
   const reference = {
     sopClassUid: SEGMENTATION,
     sopInstanceUid: stableUid('seg', studyInstanceUid, model, inputsDigest),
     seriesInstanceUid: stableUid('seg series', studyInstanceUid, model),
-  };
-  const segment = (at: number): MeasurementGroup['segment'] => {
-    const number = numbers[at] ?? null;
-    return number === null ? null : { reference, number, sourceSeriesUid: evidence.seriesInstanceUid };
   };
   return {
     object: {
@@ -56,42 +57,67 @@ export function planSegmentation(
       sopInstanceUid: reference.sopInstanceUid,
       instanceNumber: 1,
       title: `AI segmentation: ${context.algorithm.name}`,
-      runs: Buffer.from(mask.runs, 'base64'),
-      rows: mask.rows,
-      columns: mask.columns,
-      slices: images,
+      masks: masks.map(({ runs }) => Buffer.from(runs, 'base64')),
+      rows: first.rows,
+      columns: first.columns,
+      slices,
       segments,
     },
     reference,
-    segmentOf: (observation) => segment(segmentAt(observation, mask)),
+    segmentOf: (observation) => {
+      const number = numbers[segmentAt(observation, masks, segments, evidence)] ?? null;
+      return number === null ? null : { reference, number, sourceSeriesUid: evidence.seriesInstanceUid };
+    },
   };
 }
 
-const fits = ({ rows, columns }: KeptMask, images: readonly DicomJson[]): boolean =>
-  images.every(
-    (one) =>
-      jsonNumber(one, '00280010') === rows &&
-      jsonNumber(one, '00280011') === columns &&
-      (jsonString(one, '00280008') ?? '1') === '1',
-  );
-
-function segmentsOf(mask: KeptMask, { studyInstanceUid, model }: ResultRecord['key']): Segment[] {
-  const make = (label: string, from: number, to: number): Segment => ({
-    label,
-    values: { from, to },
-    ...codesOfLabel(label),
-    trackingUid: stableUid('segment', studyInstanceUid, model, label),
-  });
-  if (mask.meaning.kind === 'labels')
-    return mask.meaning.labels.map((label, at) => make(label, at + 1, at + 1));
-  return [make(mask.label, 1, 255), make(`${mask.label}: finding`, 2, 255)];
+/** Metadata per slice of the masks; of frames with what their functional groups say. Null when one is not there. */
+function slicesOf({ frames }: AnalysisEvidence, images: readonly DicomJson[]): DicomJson[] | null {
+  const split = images.map(splitFrames);
+  const places = frames ?? images.map((_, instance) => [instance, 1] as const);
+  const slices = places.map(([instance, frame]) => split[instance]?.[frame - 1]);
+  const single = frames === undefined && split.some((all) => all.length > 1);
+  return single || slices.some((one) => one === undefined) ? null : (slices as DicomJson[]);
 }
 
-/** A label's own finding lies in its segment; all that one region measures lies in that region. */
-function segmentAt(observation: Observation, { meaning }: KeptMask): number {
-  if (meaning.kind === 'region') return observation.valueQuantity ? 0 : -1;
-  const names = [keyOf(observation), observation.code?.text ?? ''].map(plain);
-  return meaning.labels.findIndex((label) => names.includes(plain(label)));
+const fits = ({ rows, columns }: KeptMask, slices: readonly DicomJson[]): boolean =>
+  slices.every((one) => jsonNumber(one, '00280010') === rows && jsonNumber(one, '00280011') === columns);
+
+function segmentsOf(masks: readonly KeptMask[], { studyInstanceUid, model }: ResultRecord['key']): Segment[] {
+  const labels = new Set<string>();
+  const make = (mask: number, label: string, from: number, to: number): Segment => {
+    // Two outputs may call something by one name, and are still two things.
+    const name = labels.has(label) ? `${label} (${mask + 1})` : label;
+    labels.add(name);
+    const trackingUid = stableUid('segment', studyInstanceUid, model, name);
+    return { mask, label: name, values: { from, to }, ...codesOfLabel(label), trackingUid };
+  };
+  return masks.flatMap(({ meaning, label, present }, mask) => {
+    if (meaning.kind === 'region')
+      return [make(mask, label, 1, 255), make(mask, `${label}: finding`, 2, 255)];
+    return present.flatMap((value) => {
+      const named = meaning.labels[value - 1];
+      return named ? [make(mask, named, value, value)] : [];
+    });
+  });
+}
+
+/** A finding lies in the segment of the label that it measures or is called by; all that the only region measures lies in that region. */
+function segmentAt(
+  observation: Observation,
+  masks: readonly KeptMask[],
+  segments: readonly Segment[],
+  { shows = {} }: AnalysisEvidence,
+): number {
+  const key = keyOf(observation);
+  const names = [shows[key] ?? key, key, observation.code?.text ?? ''].map(plain);
+  for (const name of names) {
+    const at = segments.findIndex(({ label }) => name !== '' && plain(label) === name);
+    if (at >= 0) return at;
+  }
+  const regions = masks.flatMap(({ meaning }, mask) => (meaning.kind === 'region' ? [mask] : []));
+  if (regions.length !== 1 || !observation.valueQuantity) return -1;
+  return segments.findIndex(({ mask }) => mask === regions[0]);
 }
 
 const plain = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '');

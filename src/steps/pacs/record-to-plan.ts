@@ -9,6 +9,7 @@ import type {
 import type { Algorithm, InstanceReference, ResultContext } from '../../dicom/result-object.ts';
 import { stableUid } from '../../dicom/stable-uid.ts';
 import type { DicomJson } from '../../dicom/study-source.ts';
+import type { RejectionNote } from '../../dicom/write-rejection-note.ts';
 import { referenceOf } from '../../dicom/write-segmentation.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
@@ -39,16 +40,48 @@ export function recordToPlan(record: ResultRecord, options: PlanOptions): Object
   const { studyInstanceUid } = record.key;
   const segmentation = options.wanted.has('seg') ? planSegmentation(record, context, images) : null;
   const known = (uid: string | undefined) => options.earlier.some((one) => one.sopInstanceUid === uid);
-  const capture = options.wanted.has('sc') ? captureOf(record, context, images) : null;
+  const capture = options.wanted.has('sc') ? captureOf(record, context, images, options) : null;
+  const isNew = capture !== null && !known(capture.sopInstanceUid);
   return {
     studyInstanceUid,
     // What was made of the same pixels before is there already.
     segmentation: known(segmentation?.object.sopInstanceUid) ? null : (segmentation?.object ?? null),
-    capture: known(capture?.sopInstanceUid) ? null : capture,
+    capture: isNew ? capture : null,
     report: options.wanted.has('sr') ? reportOf(record, context, images, segmentation, options) : null,
-    note: null,
+    note: isNew ? superseded(record, context, options) : null,
   };
 }
+
+/**
+ * A picture carries the findings as text, and a PACS that shows pictures shows the old one as long as it is there: the corrected picture comes with
+ * a rejection note for the one before it (IHE IOCM). Null for the first.
+ */
+function superseded(
+  { report, key }: ResultRecord,
+  context: ResultContext,
+  { earlier, reportVersion }: PlanOptions,
+): RejectionNote | null {
+  const latest = latestPicture(earlier);
+  if (!latest) return null;
+  return {
+    context,
+    studyInstanceUid: key.studyInstanceUid,
+    ...noteUids(report, reportVersion),
+    instanceNumber: reportVersion,
+    reason: 'quality',
+    rejected: [latest],
+    replaced: true,
+  };
+}
+
+const latestPicture = (earlier: readonly KnownObject[]): KnownObject | undefined =>
+  earlier.findLast(({ kind, state }) => kind === 'sc' && state !== 'refused');
+
+/** Rejection notes of a report are one series. */
+export const noteUids = ({ id = '' }: DiagnosticReport, version: number) => ({
+  seriesInstanceUid: stableUid('ko series', id),
+  sopInstanceUid: stableUid('ko', id, String(version)),
+});
 
 /** Patient, study, model and time of every object. */
 export function contextOf(
@@ -125,6 +158,7 @@ function captureOf(
   { key, picture, report, observations }: ResultRecord,
   context: ResultContext,
   images: readonly DicomJson[],
+  { reportVersion, earlier }: Pick<PlanOptions, 'reportVersion' | 'earlier'>,
 ): ObjectPlan['capture'] {
   if (!picture) return null;
   const { studyInstanceUid, model, inputsDigest } = key;
@@ -132,20 +166,34 @@ function captureOf(
   const status = PRELIMINARY.has(report.status)
     ? 'Preliminary AI result. Not reviewed by a radiologist.'
     : 'AI result.';
+  const lines = observations.flatMap(captionLine);
   return {
     context,
     seriesInstanceUid: stableUid('sc series', studyInstanceUid, model),
-    sopInstanceUid: stableUid('sc', studyInstanceUid, model, inputsDigest),
-    instanceNumber: 1,
+    sopInstanceUid: pictureUid(
+      ['sc', studyInstanceUid, model, inputsDigest, ...lines],
+      earlier,
+      reportVersion,
+    ),
+    instanceNumber: reportVersion,
     title: `AI picture: ${context.algorithm.name}`,
     drawnOn: drawnOn ? referenceOf(drawnOn) : null,
     png: picture.png,
-    caption: [
-      status,
-      `${context.algorithm.name} ${context.algorithm.version}`,
-      ...observations.flatMap(captionLine),
-    ],
+    caption: [status, `${context.algorithm.name} ${context.algorithm.version}`, ...lines],
   };
+}
+
+/**
+ * Another picture when it says something else; that a person has seen it changes nothing in it. What was said, corrected and is said again needs a
+ * picture that nobody rejected.
+ */
+function pictureUid(says: readonly string[], earlier: readonly KnownObject[], version: number): string {
+  const uid = stableUid(...says);
+  const latest = latestPicture(earlier);
+  const again = (of: number) => stableUid(...says, 'again', String(of));
+  if (latest && latest.sopInstanceUid === again(latest.reportVersion)) return latest.sopInstanceUid;
+  const rejected = latest?.sopInstanceUid !== uid && earlier.some((one) => one.sopInstanceUid === uid);
+  return rejected ? again(version) : uid;
 }
 
 /** Only what is there or was measured: a list of what was not found is no caption. */

@@ -5,7 +5,7 @@ import type { Segment } from '../../dicom/write-segmentation.ts';
 const STRUCTURE = sct('123037004', 'Anatomical Structure');
 const ABNORMAL = sct('49755003', 'Morphologically Abnormal Structure');
 
-/** Structures that masks are called by; words of a label that only say which one or which side are not looked at. */
+/** Structures that masks are called by. */
 const STRUCTURES: Readonly<Record<string, DicomCode>> = {
   lung: sct('39607008', 'Lung'),
   liver: sct('10200004', 'Liver'),
@@ -19,13 +19,23 @@ const STRUCTURES: Readonly<Record<string, DicomCode>> = {
   prostate: sct('41216001', 'Prostate'),
 };
 
-/** What a label of a mask is, in the codes of PS3.16: a structure that is known by name, else something abnormal under its own name. */
-export function codesOfLabel(label: string): Pick<Segment, 'category' | 'type'> {
-  const words = label.toLowerCase().split(/[^a-z]+/);
-  const structure = words.map((word) => STRUCTURES[word] ?? STRUCTURES[word.replace(/s$/, '')]).find(Boolean);
-  const alone = words.filter((word) => word !== '').length === 1;
-  if (structure && alone) return { category: STRUCTURE, type: structure };
-  return { category: ABNORMAL, type: labelCode(label) };
+/** CID 244. */
+const SIDES: Readonly<Record<string, DicomCode>> = {
+  left: sct('7771000', 'Left'),
+  right: sct('24028007', 'Right'),
+};
+
+/** What a label of a mask is, in the codes of PS3.16: a structure that is known by name, with its side, else something abnormal under its own name. */
+export function codesOfLabel(label: string): Pick<Segment, 'category' | 'type' | 'side'> {
+  const words = label
+    .toLowerCase()
+    .split(/[^a-z]+/)
+    .filter((word) => word !== '');
+  const side = words.map((word) => SIDES[word]).find(Boolean) ?? null;
+  const named = words.filter((word) => !(word in SIDES));
+  const structure = STRUCTURES[named[0] ?? ''] ?? STRUCTURES[named[0]?.replace(/s$/, '') ?? ''];
+  if (structure && named.length === 1) return { category: STRUCTURE, type: structure, side };
+  return { category: ABNORMAL, type: labelCode(label), side: null };
 }
 
 /** The label itself in our own scheme: lower case, words joined by dashes. */

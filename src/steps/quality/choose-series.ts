@@ -1,11 +1,11 @@
 import { jsonNumber, jsonString, jsonStrings } from '../../dicom/json-values.ts';
+import { isLocalizerImage } from '../../dicom/split-frames.ts';
 import type { DicomJson } from '../../dicom/study-source.ts';
 import { GATE_RULES } from '../../governance/gate-rules.ts';
 import type { Manifest } from '../../governance/manifest.ts';
 import type { GateVerdict } from '../../kernel/handoffs.ts';
 import { type GateContext, NO_CONTEXT } from './gate-rule.ts';
 import { type Judgement, judgeImages } from './judge-images.ts';
-import { isLocalizer } from './rules/localizer.ts';
 import { viewOf } from './rules/view.ts';
 import { instanceNumberOf, slicesOf, stackOf } from './stack.ts';
 
@@ -91,7 +91,7 @@ function singleImages(instances: readonly DicomJson[]): readonly Candidate[] {
 function wholeSeries(instances: readonly DicomJson[]): readonly Candidate[] {
   const bySeries = Map.groupBy(imagesOf(instances), seriesOf);
   return [...bySeries.values()].map((all) => {
-    const slices = all.filter((image) => !isLocalizer(image));
+    const slices = all.filter((image) => !isLocalizerImage(image));
     const mixed = slices.length > 0 && slices.length < all.length;
     const images = mixed ? slices : all;
     const left = `${all.length - slices.length} localizers in the series, left out`;

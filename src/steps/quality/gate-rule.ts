@@ -14,7 +14,7 @@ export type GateRule = (images: readonly DicomJson[], fits: Fits, context: GateC
 export interface GateContext {
   /** Of the FHIR Patient: used where the images do not say. `born` as `YYYY-MM-DD`. */
   readonly patient: { readonly sex: 'F' | 'M' | 'O' | null; readonly born: string | null } | null;
-  /** Codes of active problems and of reasons for the exam, as `system|code` and bare. */
+  /** Codes of the manifest's `problems_not` that an active problem or a reason for the exam is, or is a kind of. */
   readonly problems: ReadonlySet<string>;
   /** How the images deviate from the imaging protocol of the site; null when they do not, or none is meant for them. */
   readonly protocolDeviation: (images: readonly DicomJson[]) => Deviation | null;

@@ -17,6 +17,8 @@ import { ProtocolLibrary } from '../../governance/protocol-library.ts';
 import { StudyContextStore } from '../../governance/study-context.store.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 import type { AnalysisAccepted } from '../../kernel/handoffs.ts';
+import { SubsumingCodes } from '../../terminology/subsuming-codes.ts';
+import { TerminologySources } from '../../terminology/terminology-sources.ts';
 import { QualityStep } from './quality.step.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
@@ -59,7 +61,10 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
       store,
       conformance,
       new StudyContextStore(database),
+      codes(),
     );
+
+  const codes = () => new SubsumingCodes(new TerminologySources(store, database));
 
   async function putTask(status: Task['status'] = 'requested'): Promise<void> {
     const resource: Task & { id: string } = { resourceType: 'Task', id: 'task-1', status, intent: 'order' };
@@ -93,7 +98,14 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
       '00181000': { vr: 'LO', Value: ['4711'] },
     };
     const source = { metadata: async () => [image] } as Partial<StudySource> as StudySource;
-    const step = new QualityStep(source, models, store, conformance, new StudyContextStore(database));
+    const step = new QualityStep(
+      source,
+      models,
+      store,
+      conformance,
+      new StudyContextStore(database),
+      codes(),
+    );
     expect(await step.run(handoff)).toMatchObject({ kind: 'done', next: { warnings: [{ rule: 'age' }] } });
     const study: ImagingStudy & { id: string } = {
       resourceType: 'ImagingStudy',
@@ -165,7 +177,9 @@ describe.skipIf(!existsSync(SHARED))('the step quality (skipped: no shared data)
       metadata: async () => Promise.reject(new Error('no answer')),
     } as Partial<StudySource> as StudySource;
     await expect(
-      new QualityStep(source, models, store, conformance, new StudyContextStore(database)).run(handoff),
+      new QualityStep(source, models, store, conformance, new StudyContextStore(database), codes()).run(
+        handoff,
+      ),
     ).rejects.toThrow('no answer');
   });
 });

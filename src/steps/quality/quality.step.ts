@@ -16,6 +16,7 @@ import { type Scanner, scannerOf } from '../../governance/conformance-scanner.ts
 import { ModelRegister } from '../../governance/model-register.ts';
 import { type PatientContext, StudyContextStore } from '../../governance/study-context.store.ts';
 import type { AnalysisAccepted, GatePassed, GateVerdict } from '../../kernel/handoffs.ts';
+import { SubsumingCodes } from '../../terminology/subsuming-codes.ts';
 import { done, refused, type Step, type StepResult, skipped } from '../step.ts';
 import { chooseSeries } from './choose-series.ts';
 import type { GateContext } from './gate-rule.ts';
@@ -35,6 +36,7 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
     private readonly store: ResourceStore,
     private readonly conformance: Conformance,
     private readonly contexts: StudyContextStore,
+    private readonly codes: SubsumingCodes,
   ) {}
 
   async run(handoff: AnalysisAccepted): Promise<StepResult<GatePassed>> {
@@ -48,7 +50,8 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
     const model = this.models.get(handoff.model);
     if (model === null) return this.refuse(handoff, [NOT_LOADED], null, null);
     const judged = await this.conformance.judge(handoff.studyInstanceUid, metadata);
-    const context = contextOf(record, judged);
+    const excluded = await this.excludedProblems(record, model.manifest.fits.problems_not ?? []);
+    const context = contextOf(record, excluded, judged);
     const choice = chooseSeries(metadata, model.manifest, context);
     const scanner = scannerOfSeries(metadata, choice.seriesInstanceUid);
     if (choice.kind === 'refused') return this.refuse(handoff, choice.refusals, judged, scanner);
@@ -57,6 +60,15 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
     const write = (tx: Transaction) =>
       this.keep(tx, handoff.taskId, judged, scanner, (kept, now) => passedTask(kept, warnings, now));
     return done(next, { write, durable: false });
+  }
+
+  /** Of the codes that a manifest excludes those that a problem or a reason is, or is a kind of. Most manifests exclude none. */
+  private async excludedProblems(
+    { problems, reasons }: PatientContext,
+    excluded: readonly string[],
+  ): Promise<ReadonlySet<string>> {
+    const codings = [...problems, ...reasons].flatMap(({ coding }) => coding ?? []);
+    return excluded.length === 0 || codings.length === 0 ? new Set() : this.codes.among(excluded, codings);
   }
 
   private refuse(
@@ -94,12 +106,15 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
 }
 
 /** What the EHR and the order say, as the rules read it. */
-function contextOf({ patient, problems, reasons }: PatientContext, judged: JudgedStudy): GateContext {
-  const codings = [...problems, ...reasons].flatMap(({ coding }) => coding ?? []);
+function contextOf(
+  { patient }: PatientContext,
+  problems: ReadonlySet<string>,
+  judged: JudgedStudy,
+): GateContext {
   const born = patient?.birthDate?.length === DAY_CHARACTERS ? patient.birthDate : null;
   return {
     patient: patient && { sex: SEXES[patient.gender ?? ''] ?? null, born },
-    problems: new Set(codings.flatMap(({ system, code }) => (code ? [code, `${system ?? ''}|${code}`] : []))),
+    problems,
     protocolDeviation: (images) => judged.deviationOf(images),
   };
 }

@@ -48,6 +48,9 @@ export function slicesOf(images: readonly DicomJson[]): readonly DicomJson[] {
 /** Per-frame Functional Groups Sequence. */
 const PER_FRAME_GROUPS = '52009230';
 
+/** Degrees between the slices' normal and the way from the first to the last; null when it is not known. */
+export const tiltOf = (images: readonly DicomJson[]): number | null => described(images).sorted.tilt;
+
 /** What is wrong or worth knowing about the geometry of a series, by name; see `GEOMETRY_FINDINGS`. */
 export function geometryFindings(images: readonly DicomJson[]): readonly GeometryFinding[] {
   return described(images).findings;

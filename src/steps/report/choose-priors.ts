@@ -1,5 +1,4 @@
 import type { ImagingStudy, Observation } from '@medplum/fhirtypes';
-import { regionsInText, regionsOf, regionsOfCode } from '../../governance/body-parts.ts';
 import {
   PRIORS_MAX,
   type PriorCaution,
@@ -7,6 +6,7 @@ import {
   recordedPresence,
 } from '../../governance/prior-result.ts';
 import type { NearStudy, StudyContext } from '../../governance/study-context.store.ts';
+import { asNearStudy, regionsOfStudy, sameRegion } from '../../governance/study-region.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import type { Finding, FindingsCoded } from '../../kernel/handoffs.ts';
 
@@ -28,8 +28,8 @@ export function choosePriors(
   study: ImagingStudy,
   context: Pick<StudyContext, 'patientIds' | 'studies' | 'observations'>,
 ): Priors {
-  const own = regionsOfStudy(ownAsNear(study));
-  const side = sideOf(ownAsNear(study), coded.seriesInstanceUid);
+  const own = regionsOfStudy(asNearStudy(study));
+  const side = sideOf(asNearStudy(study), coded.seriesInstanceUid);
   const fitting = new Map(
     context.studies
       .filter((near) => sameRegion(own, regionsOfStudy(near)))
@@ -156,36 +156,9 @@ function newestAfter(times: readonly string[], now: string | undefined): string 
   return later.sort((a, b) => Date.parse(b) - Date.parse(a))[0] ?? null;
 }
 
-/** Regions that the body sites name; else those of the description. */
-function regionsOfStudy({ series, description }: NearStudy): ReadonlySet<string> {
-  const stated = new Set(
-    series.flatMap(({ bodySite, bodyText }) => [
-      ...(bodySite ? regionsOfCode(bodySite) : []),
-      ...(bodyText ? regionsOf(bodyText) : []),
-    ]),
-  );
-  return stated.size > 0 || description === null ? stated : new Set(regionsInText(description));
-}
-
-/** Two studies that both say where they were made must have a region in common. One that does not say passed the gate of the same model. */
-const sameRegion = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
-  a.size === 0 || b.size === 0 || [...a].some((region) => b.has(region));
-
 /** Side of one series, or the one side that all series of a study name; '' for none, and '?' for several. */
 function sideOf({ series }: NearStudy, seriesUid: string | null): string {
   const meant = series.filter(({ uid }) => seriesUid === null || uid === seriesUid);
   const sides = new Set(meant.flatMap(({ laterality }) => laterality ?? []));
   return sides.size > 1 ? '?' : ([...sides][0] ?? '');
 }
-
-const ownAsNear = (study: ImagingStudy): NearStudy => ({
-  id: study.id ?? '',
-  started: study.started ?? '',
-  description: study.description ?? null,
-  series: (study.series ?? []).map((one) => ({
-    ...(one.uid ? { uid: one.uid } : {}),
-    ...(one.bodySite?.code ? { bodySite: one.bodySite.code } : {}),
-    ...(one.bodySite?.display ? { bodyText: one.bodySite.display } : {}),
-    ...(one.laterality?.code ? { laterality: one.laterality.code } : {}),
-  })),
-});

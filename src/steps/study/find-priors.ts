@@ -1,7 +1,9 @@
-import type { ImagingStudy, List, Patient } from '@medplum/fhirtypes';
+import type { Identifier, ImagingStudy, List, Patient } from '@medplum/fhirtypes';
 import type { PatientStudiesAsked, PatientStudy, StudySource } from '../../dicom/study-source.ts';
 import type { ResourceStore } from '../../fhir/resource-store.ts';
-import { PRIOR_STUDIES_CODE } from '../../governance/prior-studies.ts';
+import { PACS_NOT_ASKED, PRIOR_STUDIES_CODE } from '../../governance/prior-studies.ts';
+import type { StudyContextStore } from '../../governance/study-context.store.ts';
+import { asNearStudy, regionsOfStudy, sameRegion } from '../../governance/study-region.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
@@ -17,8 +19,9 @@ export const PRIOR_STUDIES_MAX = 20;
 export const PATIENT_NUMBERS_MAX = 3;
 
 /**
- * What the PACS has of the same patient and modality from before this study, and the record does not know: listed as "not analysed" beside the
- * study. Runs beside the way; no result waits for it. A PACS that is away is not asked again, and the list says that it was not asked.
+ * Studies of the same patient, modality and region from before this one that nobody analysed: those that the record knows, and those that only the
+ * PACS has. Listed as "not analysed" beside the study. Runs beside the way; no result waits for it. A PACS that is away is not asked again, and the
+ * list says that it was not asked.
  */
 export class FindPriorsStep implements Step<AnalysisAccepted, PriorsListed> {
   readonly name = 'priors';
@@ -26,24 +29,21 @@ export class FindPriorsStep implements Step<AnalysisAccepted, PriorsListed> {
   constructor(
     private readonly source: Pick<StudySource, 'studiesOfPatient'>,
     private readonly store: ResourceStore,
+    private readonly contexts: Pick<StudyContextStore, 'readUnanalysed'>,
     private readonly clock: Clock,
   ) {}
 
   async run({ imagingStudyId: id }: AnalysisAccepted): Promise<StepResult<PriorsListed>> {
-    if (!this.source.studiesOfPatient) return skipped('the archive announces every study by itself');
     const [study, listed] = await this.read(id);
     if (!study?.started || !study.modality?.[0]?.code) return skipped('the study has no time or no modality');
-    const numbers = await this.numbersOf(study);
-    if (numbers.length === 0) return skipped('the patient has no number');
-    const asked = questionsFor(study, numbers);
-    const found = await this.ask(asked);
-    const unknown = found === null ? null : await this.unknownOf(found, study);
+    const [known, unknown] = await Promise.all([this.knownTo(study), this.onlyInPacs(study)]);
     if (unknown === null && listed)
       return skipped('the PACS did not answer, and what was listed before stands');
+    const found = [...known, ...(unknown ?? [])].sort((a, b) => (a.date < b.date ? 1 : -1));
     // Nothing to say, and nothing said before: no row for the usual case.
-    if (unknown?.length === 0 && !listed)
-      return skipped('the PACS has nothing that the record does not know');
-    const resource = listOf(id, study, unknown, this.clock.now());
+    if (unknown !== null && found.length === 0 && !listed)
+      return skipped('there is no earlier study that is not analysed');
+    const resource = listOf(id, study, found.slice(0, PRIOR_STUDIES_MAX), unknown !== null, this.clock.now());
     return done<PriorsListed>(null, {
       durable: false,
       write: async (tx) =>
@@ -89,15 +89,45 @@ export class FindPriorsStep implements Step<AnalysisAccepted, PriorsListed> {
     }
   }
 
-  private async unknownOf(found: readonly PatientStudy[], study: ImagingStudy): Promise<PatientStudy[]> {
-    const byId = new Map(found.map((one) => [imagingStudyId(one.studyInstanceUid), one]));
+  /** Of the record; a study dated like this one is no prior, for a day alone cannot tell. */
+  private async knownTo(study: ImagingStudy): Promise<Prior[]> {
+    const own = regionsOfStudy(asNearStudy(study));
+    const day = dayOf(study.started ?? '');
+    return (await this.contexts.readUnanalysed(study.id ?? '')).flatMap((near) => {
+      const date = dayOf(near.started);
+      const fits = date < day && sameRegion(own, regionsOfStudy(near));
+      return fits ? [{ date, item: { reference: `ImagingStudy/${near.id}` } }] : [];
+    });
+  }
+
+  /** null: the PACS did not answer. The embedded archive announces every study by itself. */
+  private async onlyInPacs(study: ImagingStudy): Promise<Prior[] | null> {
+    if (!this.source.studiesOfPatient) return [];
+    const numbers = await this.numbersOf(study);
+    const found = await this.ask(questionsFor(study, numbers));
+    if (found === null) return null;
+    const own = regionsOfStudy(asNearStudy(study));
+    const fitting = found.filter(({ description }) =>
+      sameRegion(own, regionsOfStudy({ series: [], description })),
+    );
+    const byId = new Map(fitting.map((one) => [imagingStudyId(one.studyInstanceUid), one]));
     byId.delete(study.id ?? '');
     const known = await this.store.readMany([...byId.keys()].map((id) => ({ type: 'ImagingStudy', id })));
     for (const { id } of known) byId.delete(id);
-    const newestFirst = [...byId.values()].sort((a, b) => (a.date < b.date ? 1 : -1));
-    return newestFirst.slice(0, PRIOR_STUDIES_MAX);
+    return [...byId.values()].map(({ studyInstanceUid, date }) => ({
+      date,
+      item: { identifier: { system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${studyInstanceUid}` } },
+    }));
   }
 }
+
+interface Prior {
+  /** `YYYYMMDD` */
+  readonly date: string;
+  readonly item: { readonly reference: string } | { readonly identifier: Identifier };
+}
+
+const dayOf = (started: string): string => started.slice(0, 10).replaceAll('-', '');
 
 interface PatientNumber {
   readonly patientId: string;
@@ -130,11 +160,12 @@ function questionsFor(study: ImagingStudy, numbers: readonly PatientNumber[]): P
   return numbers.map((number) => ({ ...number, modality, from, to }));
 }
 
-/** A List with the id of the study. `null`: the PACS was not asked with success, which is another thing than nothing found. */
+/** A List with the id of the study. Not `asked`: the PACS did not answer, which is another thing than nothing found. */
 function listOf(
   id: string,
   study: ImagingStudy,
-  unknown: readonly PatientStudy[] | null,
+  priors: readonly Prior[],
+  asked: boolean,
   now: Date,
 ): List & { id: string } {
   const modality = study.modality?.[0]?.code ?? '';
@@ -143,18 +174,19 @@ function listOf(
     id,
     status: 'current',
     mode: 'snapshot',
-    title: 'Prior studies in the PACS that are not analysed',
+    title: 'Prior studies that are not analysed',
     code: { coding: [{ ...PRIOR_STUDIES_CODE }] },
     subject: study.subject as List['subject'],
     date: now.toISOString(),
-    ...(unknown === null ? { emptyReason: NOT_ASKED } : {}),
-    ...(unknown?.length === 0 ? { emptyReason: NONE } : {}),
-    ...(unknown && unknown.length > 0
+    // An empty reason needs an empty list (lst-1); a list that may lack something says so in a note.
+    ...(priors.length === 0 ? { emptyReason: asked ? NONE : NOT_ASKED } : {}),
+    ...(priors.length > 0 && !asked ? { note: [{ text: PACS_NOT_ASKED }] } : {}),
+    ...(priors.length > 0
       ? {
-          entry: unknown.map(({ studyInstanceUid, date }) => ({
+          entry: priors.map(({ item, date }) => ({
             item: {
               type: 'ImagingStudy',
-              identifier: { system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${studyInstanceUid}` },
+              ...item,
               display: `${modality} ${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`,
             },
           })),
@@ -166,6 +198,6 @@ function listOf(
 const EMPTY_REASONS = 'http://terminology.hl7.org/CodeSystem/list-empty-reason';
 const NOT_ASKED = {
   coding: [{ system: EMPTY_REASONS, code: 'unavailable', display: 'Unavailable' }],
-  text: 'The PACS did not answer: it is not known whether it has earlier studies.',
+  text: PACS_NOT_ASKED,
 };
 const NONE = { coding: [{ system: EMPTY_REASONS, code: 'nilknown', display: 'Nil Known' }] };

@@ -8,6 +8,8 @@ import { Database } from '../../database/database.ts';
 import { STUDY_SOURCE, type StudySource } from '../../dicom/study-source.ts';
 import { FhirModule } from '../../fhir/fhir.module.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
+import { GovernanceModule } from '../../governance/governance.module.ts';
+import { StudyContextStore } from '../../governance/study-context.store.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { LOGGER } from '../../kernel/log.ts';
 import { Outbox } from '../../queue/outbox.ts';
@@ -20,14 +22,14 @@ import { announceStored, PacsWatch } from './watch-pacs.ts';
 const ARCHIVE_LOOK_INTERVAL_MS_MIN = 10_000;
 
 @Module({
-  imports: [FhirModule, ArchiveModule],
+  imports: [FhirModule, ArchiveModule, GovernanceModule],
   providers: [
     StudyWatchStore,
     {
       provide: FindPriorsStep,
-      inject: [STUDY_SOURCE, ResourceStore],
-      useFactory: (source: StudySource, store: ResourceStore) =>
-        new FindPriorsStep(source, store, systemClock),
+      inject: [STUDY_SOURCE, ResourceStore, StudyContextStore],
+      useFactory: (source: StudySource, store: ResourceStore, contexts: StudyContextStore) =>
+        new FindPriorsStep(source, store, contexts, systemClock),
     },
     {
       provide: StudyStep,

@@ -1,6 +1,6 @@
 import type { PixelOp } from '../../../governance/manifest.ts';
 import { applyPixels, pointsFirst } from './apply-pixels.ts';
-import { modalityValuesInto, rescaledRange } from './modality-values.ts';
+import { modalityRange, modalityValuesInto } from './modality-values.ts';
 import type { PixelImage } from './pixel-image.ts';
 import { everyValue, isPointOp, lookUp, PointTables } from './point-table.ts';
 import {
@@ -49,7 +49,7 @@ function oneByOne(stored: PixelImage, { pixels, dtype, layout }: TensorForm): Te
   const direct = dtype === 'int16' && pixels.at(-1)?.op === 'modality_values';
   const image = applyPixels(stored, direct ? pixels.slice(0, -1) : pixels);
   return {
-    image: direct ? { ...image, range: rescaledRange(image) } : image,
+    image: direct ? { ...image, range: modalityRange(image) } : image,
     write: (target) => {
       if (direct && target instanceof Int16Array) modalityValuesInto(image, target);
       else writeTensor(image, target, dtype, layout);

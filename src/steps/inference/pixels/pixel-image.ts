@@ -1,3 +1,5 @@
+import type { LookupTable } from '../../../dicom/lookup-table.ts';
+
 /**
  * One image on its way from stored values to a tensor: row-major, samples interleaved (`RGBRGB`). An operation never
  * writes into its input; it gives back a new image, or the same one when there is nothing to do.
@@ -46,8 +48,12 @@ export interface PixelSource {
   readonly slope: number;
   /** Rescale Intercept (0028,1052); 0 when the file has none. */
   readonly intercept: number;
+  /** Modality LUT Sequence (0028,3000): stands in the place of slope and intercept. Null or left out when the file has none. */
+  readonly modalityTable?: LookupTable | null;
   /** The file's first VOI window; null or left out when it has none. */
   readonly window?: VoiWindow | null;
+  /** The first table of the file's VOI LUT Sequence (0028,3010); null or left out when it has none. */
+  readonly voiTable?: LookupTable | null;
   /** Distance of rows, then of columns, in mm; null or left out when the file does not say. */
   readonly spacing?: readonly number[] | null;
 }

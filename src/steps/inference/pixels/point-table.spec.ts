@@ -141,3 +141,20 @@ test('A small image, one of three samples and one of real numbers are done one b
     Array.from(small.data, (v) => Math.fround(v / 255)),
   );
 });
+
+test('a file with a Modality LUT or VOI LUT of its own is never given the table of one without', () => {
+  const plain = image(new Uint16Array(ROWS * COLUMNS), 12, false);
+  const lut = { first: 0, values: Uint16Array.from({ length: 4096 }, (_, at) => 4095 - at), bits: 12 };
+  const ops: PixelOp[] = [{ op: 'modality_values' }];
+  const form = { pixels: ops, dtype: 'float32', layout: 'NCHW' } as const;
+  const tensorOf = (of: PixelImage) => {
+    const target = tensorArray('float32', of.data.length);
+    imageToTensor(of, form).write(target);
+    return target;
+  };
+  const straight = tensorOf(plain);
+  const looked = tensorOf({ ...plain, source: { ...plain.source, modalityTable: lut } });
+  expect(straight[1]).toBe(2 * Number(plain.data[1]) - 1024);
+  expect(looked[1]).toBe(4095 - Number(plain.data[1]));
+  expect(pointsFirst({ ...plain, source: { ...plain.source, voiTable: lut } }, ops)).toBeNull();
+});

@@ -32,8 +32,12 @@ export function isPointOp(op: PixelOp): boolean {
   }
 }
 
-/** Does a table pay? A small image is done sooner than it is made; of more than one sample or 16 bits there are too many values. */
-export function takesTable({ data, samples }: PixelImage): boolean {
+/**
+ * Does a table pay? A small image is done sooner than it is made; of more than one sample or 16 bits there are too many values. Files with look-up tables of
+ * their own are few, and comparing those tables costs more than it saves.
+ */
+export function takesTable({ data, samples, source }: PixelImage): boolean {
+  if (source.modalityTable || source.voiTable) return false;
   return samples === 1 && data.BYTES_PER_ELEMENT <= 2 && data.length >= PIXELS_MIN;
 }
 

@@ -1,3 +1,4 @@
+import { type LookupTable, lookUp } from '../../../dicom/lookup-table.ts';
 import { channels } from './channels.ts';
 import { modalityValues } from './modality-values.ts';
 import { type PixelImage, type PixelRegion, type VoiWindow, valueRangeOf } from './pixel-image.ts';
@@ -19,7 +20,7 @@ export interface Preview {
 export const PREVIEW_SIDE_MAX = 768;
 
 /**
- * Made small by whole numbers of pixels, modality values, then the file's window (or minimum to maximum where it has none), then MONOCHROME1
+ * Made small by whole numbers of pixels, modality values, then the file's window or table (or minimum to maximum where it has neither), then MONOCHROME1
  * turned: the order of PS3.4 N.2. `region`: the part of the stored image that the model's pixels show.
  */
 export function previewOf(stored: PixelImage, window: VoiWindow | null, region: PixelRegion): Preview {
@@ -27,7 +28,7 @@ export function previewOf(stored: PixelImage, window: VoiWindow | null, region: 
   const small = shrink(channels(stored, 1), factor);
   const { rows, columns } = small;
   const { data } = modalityValues(small);
-  const shown = toGrey(Float32Array.from(data), window);
+  const shown = toGrey(Float32Array.from(data), window ?? stored.source.voiTable ?? null);
   if (stored.source.monochrome1) for (let i = 0; i < shown.length; i++) shown[i] = WHITE - shown[i]!;
   return {
     rows,
@@ -60,8 +61,13 @@ function shrink(image: PixelImage, factor: number): PixelImage {
 const WHITE = 255;
 
 /** PS3.3 C.11.2.1.2 (LINEAR) and C.11.2.1.3. A clamped array rounds and bounds what it is given. */
-function toGrey(data: Float32Array, window: VoiWindow | null): Uint8ClampedArray<ArrayBuffer> {
+function toGrey(data: Float32Array, window: VoiWindow | LookupTable | null): Uint8ClampedArray<ArrayBuffer> {
   const grey = new Uint8ClampedArray(data.length);
+  if (window && 'values' in window) {
+    const toWhite = WHITE / (2 ** window.bits - 1);
+    for (let i = 0; i < data.length; i++) grey[i] = lookUp(window, data[i]!) * toWhite;
+    return grey;
+  }
   if (window?.shape === 'SIGMOID') {
     const { centre, width } = window;
     for (let i = 0; i < data.length; i++)

@@ -7,7 +7,12 @@ export type Extent = readonly [number, number, number];
  * A grid of labels brought onto the stored images: each stored pixel gets the label of the voxel that its centre lies in, 0 outside. The way
  * (voxels to stored pixels) stretches, shifts, mirrors and swaps axes and nothing else, so each axis has a table of its own.
  */
-export function gridToSource(grid: Uint8Array, extent: Extent, toSource: Affine, source: Extent): Uint8Array {
+export function gridToSource(
+  grid: Uint8Array,
+  extent: Extent,
+  toSource: Affine,
+  source: Extent,
+): Uint8Array<ArrayBuffer> {
   const back = invert(toSource);
   const strides = [extent[1] * extent[2], extent[2], 1] as const;
   const offsets = [0, 1, 2].map((axis) => offsetsOf(axis, back, extent, strides, source[axis]!));

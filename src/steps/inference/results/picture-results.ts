@@ -1,6 +1,7 @@
 import type { DetectionOutput, ModelOutput, SegmentationOutput } from '../../../governance/manifest.ts';
 import { Failure } from '../../../kernel/errors.ts';
 import type { SmallTensor } from '../../../kernel/handoffs.ts';
+import { type EncodedMask, encodeMask } from '../encode-mask.ts';
 import type { OutputTensor } from '../engines/engine.ts';
 import { type Affine, compose, stretchAffine, volumeFactor } from '../pixels/affine.ts';
 import { boxToSource, type Extent, gridToSource, type SourceBox } from './grid-to-source.ts';
@@ -35,8 +36,10 @@ export interface PictureResult {
   readonly regions: readonly SourceRegion[];
   /** One number per label: the best score of its boxes, or the size of its region (mL, mm²); null for heat maps. */
   readonly numbers: SmallTensor | null;
-  /** A segmentation on the stored images: 0, or the label's number from 1. Where labels overlap the later one is told. */
+  /** A segmentation on the stored images, for pictures: 0, or the label's number from 1. Where labels overlap the later one is told. */
   readonly mask: Uint8Array<ArrayBuffer> | null;
+  /** The same as it is kept, where that was asked for: one for all labels, or one for each where they may overlap. */
+  readonly kept?: readonly EncodedMask[];
 }
 
 /** Pieces of one output that are told apart, largest first; the rest counts for the size only. */
@@ -44,15 +47,16 @@ export const PIECES_MAX = 20;
 
 /**
  * What an output that is a picture shows, in the coordinates of the stored images. null for outputs that are numbers, and for `mask`, which is
- * only drawn. Throws `inference.output-invalid`, and `inference.spacing-missing` where sizes count and the files have none.
+ * only drawn and kept. `keepMasks`: segmentations also as they are kept. Throws `inference.output-invalid`, and `inference.spacing-missing` where sizes count and the files have none.
  */
 export function pictureResult(
   output: ModelOutput,
   results: Readonly<Record<string, OutputTensor>>,
   place: TensorPlace,
+  keepMasks = false,
 ): PictureResult | null {
   if (output.kind === 'detection') return boxes(output, results, place);
-  if (output.kind === 'segmentation') return segments(output, results[output.name], place);
+  if (output.kind === 'segmentation') return segments(output, results[output.name], place, keepMasks);
   if (output.kind === 'heat_map') return heat(output, results[output.name], place);
   return null;
 }
@@ -87,6 +91,7 @@ function segments(
   output: SegmentationOutput,
   tensor: OutputTensor | undefined,
   place: TensorPlace,
+  keepMasks: boolean,
 ): PictureResult {
   const { dims, grids } = readLabels(output, tensor, place.isVolume);
   const toSource = compose(place.toSource, stretchAffine(dims, place.extent));
@@ -94,13 +99,16 @@ function segments(
     place.voxel === null ? null : place.voxel * volumeFactor(toSource) * (place.isVolume ? 1e-3 : 1);
   if (output.size_min !== undefined && unit === null) throw spacingMissing();
   const sizes = new Array<number>(output.labels.length).fill(0);
-  const mask = new Uint8Array(place.source[0] * place.source[1] * place.source[2]);
+  let mask: Uint8Array<ArrayBuffer> | null = null;
+  const kept: EncodedMask[] = [];
   const regions: SourceRegion[] = [];
   for (const grid of grids) {
     const pieces = keptPieces(output, labelPieces(grid, dims), unit);
     for (const piece of pieces) sizes[piece.label - 1]! += piece.voxels;
     const onSource = gridToSource(paint(grid.length, pieces), dims, toSource, place.source);
-    for (let i = 0; i < mask.length; i++) if (onSource[i]) mask[i] = onSource[i]!;
+    if (keepMasks) kept.push(encodeMask(onSource));
+    if (mask === null) mask = onSource;
+    else for (let i = 0; i < mask.length; i++) if (onSource[i]) mask[i] = onSource[i]!;
     regions.push(...regionsOf(output, pieces, unit, { dims, toSource, place }));
   }
   regions.sort((a, b) => (b.size ?? 0) - (a.size ?? 0));
@@ -108,6 +116,7 @@ function segments(
     regions,
     numbers: unit === null ? null : { dims: [sizes.length], data: sizes.map((n) => n * unit) },
     mask,
+    ...(keepMasks ? { kept } : {}),
   };
 }
 
