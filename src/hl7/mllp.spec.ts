@@ -28,7 +28,7 @@ async function startServer(options: Partial<MllpServerOptions> = {}) {
   return { server, events, port: await server.listen() };
 }
 
-async function startPair(ackTimeoutMs = 150): Promise<{ ris: RisPeer; client: MllpClient }> {
+async function startPair(ackTimeoutMs = 2_000): Promise<{ ris: RisPeer; client: MllpClient }> {
   const ris = await startRis();
   const client = new MllpClient(ris.url, { ackTimeoutMs });
   open.push(ris, client);
@@ -191,7 +191,7 @@ describe('The MLLP client', () => {
   });
 
   it('closes the connection when no ACK comes in time, so that a late one answers nothing', async () => {
-    const { ris, client } = await startPair();
+    const { ris, client } = await startPair(150);
     ris.script({ do: 'delay', ms: 220 });
     await expect(client.send(message('1'), '1')).rejects.toMatchObject({
       code: 'hl7.ack-timeout',
@@ -210,7 +210,7 @@ describe('The MLLP client', () => {
     ['garbage', 'hl7.ack-unreadable'],
     ['silence', 'hl7.ack-timeout'],
   ] as const)('after "%s" fails with %s and opens a new connection for the next try', async (what, code) => {
-    const { ris, client } = await startPair();
+    const { ris, client } = await startPair(150);
     ris.script({ do: what });
     await expect(client.send(message('1'), '1')).rejects.toMatchObject({ code, retry: true });
     expect((await client.send(message('1'), '1')).code).toBe('AA');
