@@ -1,4 +1,16 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Without times of an earlier run the largest files come first. These are small, and take minutes: last, they would run alone. */
+const LONG = /\/exactly-once[^/]*\.spec\.ts$/;
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => LONG.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -7,6 +19,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // One more than the cores of the smallest machine: many tests wait for a peer, a commit or a restart.
     maxWorkers: 3,
+    sequence: { sequencer: LongFirst },
     projects: [
       // Beside the code: many and small, so one process reads the modules for all of its files.
       { extends: true, test: { name: 'unit', include: ['src/**/*.spec.ts'], isolate: false } },
