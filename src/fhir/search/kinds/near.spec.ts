@@ -1,49 +1,25 @@
 import type { Location } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { freshDatabase } from '../../../../test/database.ts';
-import { loadDefinitions } from '../../definitions/definitions.ts';
-import { ResourceStore } from '../../resource-store.ts';
+import { expect, it } from 'vitest';
+import { storedResources } from '../../../../test/stored-resources.ts';
 
-let store: ResourceStore;
-let close: () => Promise<void>;
-
-const at = (id: string, latitude: number, longitude: number): Location & { id: string } => ({
+const at = (id: string, latitude: number, longitude: number): Location => ({
   ...{ resourceType: 'Location', id },
   position: { latitude, longitude },
 });
 
-beforeAll(async () => {
-  const fresh = await freshDatabase();
-  close = fresh.close;
-  await loadDefinitions();
-  store = new ResourceStore(fresh.database, { baseUrl: 'http://127.0.0.1:8080' });
-  const places = [
-    at('berlin', 52.52, 13.405),
-    at('potsdam', 52.3906, 13.0645),
-    at('paris', 48.8566, 2.3522),
-    at('suva', -18.1416, 178.4419),
-    at('apia', -13.8333, -171.7667),
-    at('pole', 90, 0),
-    { resourceType: 'Location' as const, id: 'nowhere' },
-  ];
-  await fresh.database.transaction((tx) =>
-    store.write(
-      tx,
-      places.map((resource) => ({ kind: 'update' as const, resource })),
-    ),
-  );
-});
-afterAll(() => close());
+const stored = storedResources([
+  at('berlin', 52.52, 13.405),
+  at('potsdam', 52.3906, 13.0645),
+  at('paris', 48.8566, 2.3522),
+  at('suva', -18.1416, 178.4419),
+  at('apia', -13.8333, -171.7667),
+  at('pole', 90, 0),
+  { resourceType: 'Location', id: 'nowhere' },
+]);
 
 const found = async (near: string): Promise<string> => {
-  const { matches } = await store.search(
-    'Location',
-    near.includes('=') ? near : `near=${encodeURIComponent(near)}`,
-  );
-  return matches
-    .map(({ id }) => id)
-    .sort()
-    .join();
+  const query = near.includes('=') ? near : `near=${encodeURIComponent(near)}`;
+  return (await stored.ids('Location', query)).replaceAll(' ', ',');
 };
 
 it.each([
