@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildAssembly } from './build-assembly.ts';
 
 const root = join(import.meta.dirname, '..');
 const SOURCES = [
@@ -29,6 +30,7 @@ if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp || proce
   rmSync(stampFile, { force: true });
   await Promise.all([
     run('tsc', ['-p', 'tsconfig.build.json']),
+    buildAssembly(),
     ...['worklist', 'operator'].map((page) => run('vite', ['build', '--mode', page, '--logLevel', 'warn'])),
   ]);
   await run('node', ['dist/scripts/build-definitions.js']);
