@@ -21,4 +21,4 @@ RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
 EXPOSE 8080 2575
-CMD ["node", "dist/src/main.js"]
+CMD ["node", "dist/server/main.js"]

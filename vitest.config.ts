@@ -20,9 +20,10 @@ export default defineConfig({
     // One more than the cores of the smallest machine: many tests wait for a peer, a commit or a restart.
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },
+    // A worker takes file after file and reads the modules once: a second of processor time less for each file. What a file starts it ends itself.
+    isolate: false,
     projects: [
-      // Beside the code: many and small, so one process reads the modules for all of its files.
-      { extends: true, test: { name: 'unit', include: ['src/**/*.spec.ts'], isolate: false } },
+      { extends: true, test: { name: 'unit', include: ['src/**/*.spec.ts'] } },
       { extends: true, test: { name: 'whole', include: ['test/**/*.spec.ts'] } },
     ],
   },

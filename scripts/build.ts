@@ -1,6 +1,6 @@
 /**
- * Builds the server, the search and validation tables, and the pages of worklist and operator into `dist`. Does nothing when no source has changed since: so
- * `npm start` is quick, and never runs what is old.
+ * Builds the server (module by module, and in few files: `dist/server`), the search and validation tables, and the pages of worklist and operator into
+ * `dist`. Does nothing when no source has changed since: so `npm start` is quick, and never runs what is old.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -22,6 +22,7 @@ const SOURCES = [
   'tsconfig.json',
   'tsconfig.build.json',
   'vite.config.ts',
+  'vite.server.config.ts',
 ];
 const stampFile = join(root, 'dist', '.stamp');
 
@@ -33,7 +34,10 @@ if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp || proce
     buildAssembly(),
     ...['worklist', 'operator'].map((page) => run('vite', ['build', '--mode', page, '--logLevel', 'warn'])),
   ]);
-  await run('node', ['dist/scripts/build-definitions.js']);
+  await Promise.all([
+    run('node', ['dist/scripts/build-definitions.js']),
+    run('vite', ['build', '--config', 'vite.server.config.ts', '--logLevel', 'warn']),
+  ]);
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(stampFile, stamp);
 }

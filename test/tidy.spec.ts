@@ -43,7 +43,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 
 /** Files whose length is their nature: tables and generated lists. */
-const EXEMPT_FROM_LENGTH: readonly RegExp[] = [/dictionary-table\.ts$/, /config\/settings\.ts$/];
+const EXEMPT_FROM_LENGTH: readonly RegExp[] = [/dictionary-table\.ts$/];
 
 const root = resolve(import.meta.dirname, '..');
 const files = listFiles(join(root, 'src')).filter((file) => /\.tsx?$/.test(file));

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ArchiveServer, startArchive } from '../../test/peers/archive-server.ts';
 import { dicomFile } from '../../test/peers/dicom-file.ts';
 import type { MultipartPart } from '../dicom/read-multipart.ts';
-import { ArchiveIntake, BATCH_INSTANCES } from './archive-intake.ts';
+import { elementsAllowed } from '../dicom/read-part10.ts';
+import { ArchiveIntake, BATCH_ELEMENTS_MAX, BATCH_INSTANCES } from './archive-intake.ts';
 import { ArchiveSource } from './archive-source.ts';
 import { ReceivingStudies } from './receiving-studies.ts';
 
@@ -12,10 +13,11 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-const part = (study: string, at: number): MultipartPart => ({
+const part = (study: string, at: number, bytes = 0): MultipartPart => ({
   headers: { 'content-type': 'application/dicom' },
   body: (async function* () {
-    yield dicomFile({ study, series: `${study}.1`, sop: `${study}.1.${at}` });
+    const pixels = bytes === 0 ? {} : { pixels: Buffer.alloc(bytes) };
+    yield dicomFile({ study, series: `${study}.1`, sop: `${study}.1.${at}`, ...pixels });
   })(),
 });
 
@@ -42,6 +44,23 @@ describe('a study that is being stored', () => {
       false,
       BATCH_INSTANCES + 2,
     ]);
+  });
+
+  it('grows in smaller steps where headers may be large: no more elements are held than a step may have', async () => {
+    const source = server.get(ArchiveSource);
+    const LARGE_BYTES = 8_000_000;
+    const together = Math.floor(BATCH_ELEMENTS_MAX / elementsAllowed(LARGE_BYTES));
+    expect(together).toBeLessThan(BATCH_INSTANCES);
+    const counted: number[] = [];
+    async function* parts(): AsyncIterable<MultipartPart> {
+      for (let at = 1; at <= together + 1; at += 1) {
+        counted.push(await source.countInstances('1.11'));
+        yield part('1.11', at, LARGE_BYTES);
+      }
+    }
+    await server.get(ArchiveIntake).take(parts(), null);
+    expect(counted).toEqual([...Array.from({ length: together }, () => 0), together]);
+    expect(await source.countInstances('1.11')).toBe(together + 1);
   });
 
   it('does not grow any more when the request breaks off', async () => {

@@ -5,6 +5,13 @@ export interface Kind<T> {
   parse(text: string): T;
 }
 
+/** A row of a table of settings. */
+export interface SettingDefinition {
+  readonly kind: Kind<unknown>;
+  readonly default: string;
+  readonly means: string;
+}
+
 const kind = <T>(parse: (text: string) => T): Kind<T> => ({ parse });
 
 function integer(min: number, max: number): Kind<number> {

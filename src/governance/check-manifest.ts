@@ -1,5 +1,6 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import type { ErrorObject } from 'ajv';
 import schema from '../../models/imaging-model-1.schema.json' with { type: 'json' };
+import { checkBySchema } from '../kernel/check-by-schema.ts';
 import type { FailureIssue } from '../kernel/errors.ts';
 import { GATE_RULES, RULES_THAT_ALWAYS_REFUSE } from './gate-rules.ts';
 import { tagOfAttribute } from './image-attributes.ts';
@@ -15,7 +16,8 @@ export function checkManifest(value: unknown): {
   manifest: Manifest | null;
   faults: readonly FailureIssue[];
 } {
-  if (!validate(value)) return { manifest: null, faults: (validate.errors ?? []).filter(tells).map(toFault) };
+  const errors = check(value);
+  if (errors.length > 0) return { manifest: null, faults: errors.filter(tells).map(toFault) };
   const manifest = value as unknown as Manifest;
   return {
     manifest,
@@ -33,12 +35,7 @@ export function checkManifest(value: unknown): {
   };
 }
 
-const validate = new Ajv({
-  allErrors: true,
-  discriminator: true,
-  allowUnionTypes: true,
-  verbose: true,
-}).compile(schema);
+const check = checkBySchema(schema, { discriminator: true, allowUnionTypes: true, verbose: true });
 
 /** `if` only repeats what the branch it chose has said. */
 const tells = (error: ErrorObject) => error.keyword !== 'if';

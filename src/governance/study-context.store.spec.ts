@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FreshDatabase, freshDatabase } from '../../test/database.ts';
 import { countingRows } from '../../test/rows-read.ts';
-import { NEAR_STUDIES_MAX, READ_STUDIES_MAX, StudyContextStore } from './study-context.store.ts';
+import {
+  MERGE_STEPS_MAX,
+  NEAR_STUDIES_MAX,
+  PROBLEMS_MAX,
+  READ_STUDIES_MAX,
+  StudyContextStore,
+} from './study-context.store.ts';
 
 const STUDIES = 10_000;
 const PATIENTS = 2_000;
@@ -90,6 +96,39 @@ describe('what is read around a study, among many of other patients', () => {
     // Of hundreds of studies only so many are looked at.
     await row('Observation', `'late' || g`, tokens.replaceAll('many', 'late'), `g > ${NEAR_STUDIES_MAX + 1}`);
     expect((await store.read('m1', ['late'])).observations).toEqual([]);
+  });
+
+  it('follows so many merges from record to record, and no further', async () => {
+    // merge1 was merged into merge2, that into merge3, and so on.
+    await fresh.database.run({
+      text: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens)
+        SELECT 'Patient', 'merge' || g, 1, now(), false, 'PUT',
+          '{"link":[{"type":"replaced-by","other":{"reference":"Patient/merge' || g + 1 || '"}}]}',
+          ARRAY['Patient.link>Patient/merge' || g + 1] FROM generate_series(1, ${MERGE_STEPS_MAX + 2}) g
+        UNION ALL SELECT 'ImagingStudy', 'merged', 1, now(), false, 'PUT', '{"status":"available","series":[]}',
+          ARRAY['ImagingStudy.subject>Patient/merge1']`,
+    });
+    const { patientIds } = await store.read('merged', []);
+    const reached = Array.from({ length: MERGE_STEPS_MAX + 1 }, (_, at) => `merge${at + 1}`);
+    expect([...patientIds].sort()).toEqual(reached);
+  });
+
+  it('of a patient with a list of problems without end, is the first of them', async () => {
+    await fresh.database.run({
+      text: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens)
+        SELECT 'Condition', 'ill' || to_char(g, 'FM0000'), 1, now(), false, 'PUT', '{"code":{"text":"' || g || '"}}',
+          ARRAY['Condition.subject>Patient/' || CASE WHEN g <= ${PROBLEMS_MAX} THEN 'ill' ELSE 'worse' END,
+            'Condition.clinical-status@http://terminology.hl7.org/CodeSystem/condition-clinical|active']
+          FROM generate_series(1, ${2 * PROBLEMS_MAX + 1}) g
+        UNION ALL SELECT 'ImagingStudy', 'of-' || who, 1, now(), false, 'PUT', '{"status":"available","series":[]}',
+          ARRAY['ImagingStudy.subject>Patient/' || who] FROM unnest(ARRAY['ill', 'worse']) who`,
+    });
+    const numbers = async (study: string) =>
+      (await store.readPatient(study)).problems.map(({ text }) => Number(text)).sort((a, b) => a - b);
+    expect(await numbers('of-ill')).toEqual(Array.from({ length: PROBLEMS_MAX }, (_, at) => at + 1));
+    expect(await numbers('of-worse')).toEqual(
+      Array.from({ length: PROBLEMS_MAX }, (_, at) => PROBLEMS_MAX + at + 1),
+    );
   });
 
   it('costs what that patient has, not what the table has', async () => {

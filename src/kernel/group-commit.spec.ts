@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { GROUP_ITEMS_MAX, GroupCommit, type GroupOptions } from './group-commit.ts';
+import { GROUP_BYTES_MAX, GROUP_ITEMS_MAX, GroupCommit, type GroupOptions } from './group-commit.ts';
 
 /** Keeps every group that was run; an item `bad` fails the whole group it is in. */
 function recorder(options: GroupOptions = {}) {
@@ -34,6 +34,14 @@ describe('Work done in groups', () => {
     const add = (item: string, ...keys: string[]) => commit.add(item, keys);
     await Promise.all([add('0'), add('a1', 'a'), add('a2', 'a', 'b'), add('b3', 'b'), add('c1', 'c')]);
     expect(groups).toEqual([['0', 'a1', 'c1'], ['a2'], ['b3']]);
+  });
+
+  it('takes what fits in the bytes of a group; a larger item goes alone', async () => {
+    const { groups, commit } = recorder();
+    const half = GROUP_BYTES_MAX / 2;
+    const sizes = [half, half, half, half + 1, GROUP_BYTES_MAX + 1, 0];
+    await Promise.all(sizes.map((bytes, at) => commit.add(String(at), [], bytes)));
+    expect(groups).toEqual([['0', '1', '5'], ['2'], ['3'], ['4']]);
   });
 
   it('fails the bad item of a group alone', async () => {

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type AuditKey, auditKeyIn, signHead } from '../../src/access/audit-heads.ts';
-import { AuditTrail } from '../../src/access/audit-trail.ts';
+import { AuditTrail, COMMITS_AT_ONCE, GATHER_MS } from '../../src/access/audit-trail.ts';
 import { pruneAudit } from '../../src/access/prune-audit.ts';
 import { verifyAudit } from '../../src/access/verify-audit.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
@@ -135,6 +135,29 @@ describe('the chain of the audit', () => {
       `rows ${dead.segment}-1 to ${dead.segment}-4: removed from the end of a closed chain`,
     );
     await next.release();
+  });
+
+  it('is written by so many commits at once, and what comes meanwhile waits for one of them', async () => {
+    const trail = await AuditTrail.start(app.database, systemClock, pino({ level: 'silent' }));
+    const stored: Promise<void>[] = [];
+    await app.database.transaction(async (tx) => {
+      await tx.run({ text: 'LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE' });
+      const waiting = async () =>
+        (
+          await tx.run({
+            text: `SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'audit_event'::regclass`,
+          })
+        ).length;
+      for (let group = 1; group <= COMMITS_AT_ONCE + 1; group += 1) {
+        stored.push(trail.record({ kind: 'rest', interaction: 'read', action: 'R', outcome: 0 }));
+        await expect.poll(waiting, { interval: 5 }).toBe(Math.min(group, COMMITS_AT_ONCE));
+      }
+      // Longer than the first of a group waits for others.
+      await new Promise((resolve) => setTimeout(resolve, 10 * GATHER_MS));
+      expect(await waiting()).toBe(COMMITS_AT_ONCE);
+    });
+    await Promise.all(stored);
+    await trail.release();
   });
 });
 

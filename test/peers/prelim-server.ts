@@ -19,9 +19,9 @@ import { freePort } from './redis.ts';
 
 /** From the sources as from what was built of them. */
 const PROGRAM =
-  ['../../dist/src/main.js', '../../src/main.js']
+  ['../../dist/server/main.js', '../../server/main.js']
     .map((place) => resolve(import.meta.dirname, place))
-    .find((place) => existsSync(place)) ?? resolve('dist/src/main.js');
+    .find((place) => existsSync(place)) ?? resolve('dist/server/main.js');
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 25_000;
 
@@ -36,7 +36,7 @@ export interface Answer {
 }
 
 /**
- * The compiled server (`dist/src/main.js`) as a process of its own, with a data folder and ports that stay the same over
+ * The built server (`dist/server/main.js`) as a process of its own, with a data folder and ports that stay the same over
  * restarts. `close` leaves nothing behind: no process, no embedded PostgreSQL, no folder.
  */
 export class PrelimServer {
@@ -177,7 +177,7 @@ export class PrelimServer {
   }
 
   private spawn(more: Readonly<Record<string, string>>): ChildProcess {
-    if (!existsSync(PROGRAM)) throw new Error('dist/src/main.js is missing: run "npm run build" first');
+    if (!existsSync(PROGRAM)) throw new Error('dist/server/main.js is missing: run "npm run build" first');
     const { PATH = '', HOME = '', TZ = '' } = process.env;
     const child = spawn(process.execPath, [PROGRAM], {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,9 +7,9 @@ import { type Clock, systemClock } from '../../kernel/clock.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { Job, JobHandler, JobOutcome, Transaction } from '../../queue/job.ts';
 import { type AccessContext, accessOfGrant } from '../access-context.ts';
-import { knownProfiles } from '../profiles/known-profiles.ts';
 import type { ResourceWrite } from '../resource-store.ts';
-import { AskedCodes, knownCodes, ROUNDS_MAX } from '../validate/bound-codes.ts';
+import { askInRounds } from '../validate/ask-in-rounds.ts';
+import { AskedCodes, knownCodes } from '../validate/bound-codes.ts';
 import {
   type BulkDue,
   type BulkFile,
@@ -152,17 +152,8 @@ async function readBatch(
   if (!last) return null;
   const codes = new AskedCodes(knownCodes, false);
   const read = new Map<NdjsonLine, ReadLine>();
-  let left: readonly NdjsonLine[] = lines;
-  for (let round = 1; left.length > 0; round++) {
-    if (codes.open.size > 0) await codes.answer(sql, knownProfiles);
-    const again: NdjsonLine[] = [];
-    await inTurns(left, (line) => {
-      const before = codes.unanswered;
-      read.set(line, readImportLine(line, type, access, codes));
-      if (codes.unanswered > before && round < ROUNDS_MAX) again.push(line);
-    });
-    left = again;
-  }
+  const readOne = (line: NdjsonLine) => read.set(line, readImportLine(line, type, access, codes));
+  await askInRounds(lines, codes, sql, readOne, inTurns);
   const writes: Placed<{ write: ResourceWrite }>[] = [];
   const refused: Placed<{ refused: string }>[] = [];
   for (const line of lines) {

@@ -18,10 +18,8 @@ export const UNASKED: BoundCodes = { extensible: false, anyIn: () => undefined }
 
 /** How long a value set or code system that another process has changed may be judged by as it was. */
 export const ANSWERS_KEPT_MS = 10_000;
-/** Some 200 bytes each. */
+/** Answers that are kept, some 200 bytes each: with more, all are forgotten and asked anew. */
 export const ANSWERS_MAX = 50_000;
-/** A slice that a code decides may have bindings of its own; a definition does not nest deeper. */
-export const ROUNDS_MAX = 5;
 
 /** One per process: the answers of terminology, until a value set or a code system changes. */
 export class KnownCodes {

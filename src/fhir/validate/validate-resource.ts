@@ -3,7 +3,8 @@ import type { Sql } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { checkProfile } from '../profiles/check-profile.ts';
 import { knownProfiles } from '../profiles/known-profiles.ts';
-import { AskedCodes, type BoundCodes, knownCodes, ROUNDS_MAX, UNASKED } from './bound-codes.ts';
+import { askInRounds } from './ask-in-rounds.ts';
+import { AskedCodes, type BoundCodes, knownCodes, UNASKED } from './bound-codes.ts';
 import { ISSUES_MAX, type ProfileClaim, walkElements } from './check-elements.ts';
 import type { JsonObject } from './invariant.ts';
 import type { ValidationIssue } from './validation-issue.ts';
@@ -32,12 +33,11 @@ export async function findIssuesAsking(
   codes: AskedCodes,
   sql: Sql,
 ): Promise<ValidationIssue[]> {
-  for (let round = 1; ; round++) {
-    const issues = findIssues(resource, profiles, codes);
-    // With an answer an item may fall into another slice, whose bindings were not met before.
-    if (codes.open.size === 0 || round === ROUNDS_MAX) return issues;
-    await codes.answer(sql, knownProfiles);
-  }
+  let issues: ValidationIssue[] = [];
+  await askInRounds([resource], codes, sql, (one) => {
+    issues = findIssues(one, profiles, codes);
+  });
+  return issues;
 }
 
 /** Throws when there are errors among the issues. */

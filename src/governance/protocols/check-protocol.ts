@@ -1,5 +1,6 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import type { ErrorObject } from 'ajv';
 import schema from '../../../protocols/imaging-protocol-1.schema.json' with { type: 'json' };
+import { checkBySchema } from '../../kernel/check-by-schema.ts';
 import type { FailureIssue } from '../../kernel/errors.ts';
 import type { ImagingProtocol } from './protocol.ts';
 
@@ -8,13 +9,14 @@ export function checkProtocol(value: unknown): {
   protocol: ImagingProtocol | null;
   faults: readonly FailureIssue[];
 } {
-  if (!validate(value)) return { protocol: null, faults: (validate.errors ?? []).map(toFault) };
+  const errors = check(value);
+  if (errors.length > 0) return { protocol: null, faults: errors.map(toFault) };
   const protocol = value as unknown as ImagingProtocol;
   const faults = rangeFaults(protocol);
   return { protocol: faults.length > 0 ? null : protocol, faults };
 }
 
-const validate = new Ajv({ allErrors: true, verbose: true }).compile(schema);
+const check = checkBySchema(schema, { verbose: true });
 
 function toFault(error: ErrorObject): FailureIssue {
   const at = error.instancePath || '/';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { HL7_OPERATION_SETTINGS } from '../../config/hl7-operation-settings.ts';
+import { SETTINGS } from '../../config/settings.ts';
 import { type AlertFacts, findAlerts, isWatched } from './find-alerts.ts';
 
 const QUIET: AlertFacts = {
@@ -56,7 +56,7 @@ describe('what is an alert', () => {
 });
 
 describe('the hours in which silence is an alert', () => {
-  const hours = (text: string) => HL7_OPERATION_SETTINGS.HL7_ALERT_HOURS.kind.parse(text);
+  const hours = (text: string) => SETTINGS.HL7_ALERT_HOURS.kind.parse(text);
   const sunday = new Date('2026-03-01T09:30:00Z');
 
   test('are of the zone of the site, and of the days named', () => {
@@ -76,7 +76,7 @@ describe('the hours in which silence is an alert', () => {
   );
 
   test('names with numbers are taken with = in the name of nobody, and bounded', () => {
-    const { kind } = HL7_OPERATION_SETTINGS.HL7_ALERT_SILENT;
+    const { kind } = SETTINGS.HL7_ALERT_SILENT;
     expect([...kind.parse('ADT:HOSPITAL=60, ris=240')]).toEqual([
       ['ADT:HOSPITAL', 60],
       ['ris', 240],

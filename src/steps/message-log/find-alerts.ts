@@ -1,4 +1,4 @@
-import type { WatchHours } from '../../config/hl7-operation-settings.ts';
+import type { WatchHours } from '../../config/settings.ts';
 import type { ErrorShare } from './alert.store.ts';
 import type { Alert, AlertKind } from './shown.ts';
 

@@ -1,9 +1,10 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { Ajv, type ErrorObject } from 'ajv';
+import type { ErrorObject } from 'ajv';
 import { parseDocument } from 'yaml';
 import schema from '../../../ris-profiles/ris-destinations-1.schema.json' with { type: 'json' };
 import { readTlsFiles, type TlsFiles } from '../../config/read-tls-files.ts';
+import { checkBySchema } from '../../kernel/check-by-schema.ts';
 import { Failure, type FailureIssue } from '../../kernel/errors.ts';
 import { READY_PROFILES, readRisProfile } from './ris-profile.ts';
 
@@ -37,7 +38,8 @@ export function readDestinationFile(
   base: Readonly<Record<string, unknown>>,
 ): DestinationEntry[] {
   const value = parsed(path);
-  if (!validate(value)) throw refused((validate.errors ?? []).map(toFault));
+  const errors = check(value);
+  if (errors.length > 0) throw refused(errors.map(toFault));
   const { destinations } = value as unknown as { destinations: readonly GivenEntry[] };
   const issues: FailureIssue[] = [];
   const entries = destinations.map((given, n) => {
@@ -135,7 +137,7 @@ function parsed(path: string): unknown {
   }
 }
 
-const validate = new Ajv({ allErrors: true, strict: false }).compile(schema);
+const check = checkBySchema(schema, { strict: false });
 
 function toFault({ instancePath, keyword, params, message }: ErrorObject): FailureIssue {
   const at = instancePath.slice(1) || 'the file';

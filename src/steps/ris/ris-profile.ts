@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { Ajv, type ErrorObject } from 'ajv';
+import type { ErrorObject } from 'ajv';
 import dcm4cheeRad28 from '../../../ris-profiles/dcm4chee-rad-28.json' with { type: 'json' };
 import iheRad128 from '../../../ris-profiles/ihe-rad-128.json' with { type: 'json' };
 import legacyText from '../../../ris-profiles/legacy-text-2.3.1.json' with { type: 'json' };
 import schema from '../../../ris-profiles/ris-profile-1.schema.json' with { type: 'json' };
+import { checkBySchema } from '../../kernel/check-by-schema.ts';
 import { Failure, type FailureIssue } from '../../kernel/errors.ts';
 import { DEFAULT_RIS_PROFILE } from './default-profile.ts';
 import { overrideFaults } from './override-fields.ts';
@@ -51,7 +52,7 @@ export function nameProfile(name: string, profile: RisProfile): ReadProfile {
 /** Enough to tell the versions of one profile apart. */
 const PROFILE_HASH_CHARACTERS = 12;
 
-const validate = new Ajv({ allErrors: true, verbose: true, strict: false }).compile(schema);
+const check = checkBySchema(schema, { verbose: true, strict: false });
 
 function readyOf(name: unknown): Readonly<Record<string, unknown>> {
   const { $schema: _schema, ...settings } = READY_PROFILES[String(name)] ?? {};
@@ -59,8 +60,7 @@ function readyOf(name: unknown): Readonly<Record<string, unknown>> {
 }
 
 function faultsOf(value: unknown): FailureIssue[] {
-  if (validate(value)) return [];
-  return (validate.errors ?? []).flatMap((error) => toFault(error) ?? []);
+  return check(value).flatMap((error) => toFault(error) ?? []);
 }
 
 /** In words; a value is never repeated. What only says that another rule failed is left out. */

@@ -1,6 +1,8 @@
 import type { Location } from '@medplum/fhirtypes';
 import { expect, it } from 'vitest';
 import { storedResources } from '../../../../test/stored-resources.ts';
+import { SqlParameters } from '../../sql-parameters.ts';
+import { NEAR_METRES, NEAR_METRES_MAX, nearKind } from './near.ts';
 
 const at = (id: string, latitude: number, longitude: number): Location => ({
   ...{ resourceType: 'Location', id },
@@ -58,4 +60,19 @@ it.each([
     code: 'fhir.invalid',
     message: expect.stringContaining('latitude|longitude'),
   });
+});
+
+it.each([
+  ['none', '0|0', NEAR_METRES],
+  ['one just below the largest', '0|0|20037.999|km', NEAR_METRES_MAX - 1],
+  ['the largest', '0|0|20038|km', NEAR_METRES_MAX],
+  ['one above it', '0|0|20038.001|km', NEAR_METRES_MAX],
+])('with %s as the distance it looks within so many metres', (_name, near, metres) => {
+  const parameters = new SqlParameters();
+  nearKind.condition(
+    { parameter: { code: 'near' }, values: [near] } as never,
+    { type: 'Location', alias: 'r' } as never,
+    parameters,
+  );
+  expect(parameters.values).toContain(String(metres));
 });

@@ -1,4 +1,4 @@
-import { kinds } from './setting-kinds.ts';
+import { kinds } from '../setting-kinds.ts';
 
 /** What a site tunes of MLLP, in and out: counts, bytes and times. Part of `SETTINGS`. The defaults are those of `hl7/`. */
 export const MLLP_SETTINGS = {

@@ -1,4 +1,4 @@
-import { type Kind, kinds } from './setting-kinds.ts';
+import { type Kind, kinds } from '../setting-kinds.ts';
 
 /** When somebody is told: days of the week (0 is Sunday) and minutes of the day, from inclusive, to exclusive. */
 export interface WatchHours {
