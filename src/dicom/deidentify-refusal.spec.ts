@@ -41,6 +41,11 @@ describe('an object that the profile does not reach is refused by name', () => {
       'burned-in',
       [element(0x60000010, 'US', 2), element(0x60000102, 'US', 12)],
     ],
+    [
+      'an overlay in cells of several bits',
+      'burned-in',
+      [element(0x60000010, 'US', 2), element(0x60000100, 'US', 16)],
+    ],
     ['a report', 'sop-class', [sopClass('88.33')]],
     ['a PDF', 'sop-class', [sopClass('104.1')]],
     ['a presentation state', 'sop-class', [sopClass('11.1')]],

@@ -43,7 +43,8 @@ const burnedIn = (observed: string): GateVerdict => ({
 function overlayRefusal(dataset: DicomDataset): GateVerdict | null {
   for (let group = 0x6000; group <= 0x601e; group += 2) {
     const tag = (element: number) => group * 0x10000 + element;
-    if (dataset.has(tag(0x0010)) && !dataset.has(tag(0x3000)) && (dataset.number(tag(0x0102)) ?? 0) > 0) {
+    const isInPixels = (dataset.number(tag(0x0102)) ?? 0) > 0 || (dataset.number(tag(0x0100)) ?? 1) > 1;
+    if (dataset.has(tag(0x0010)) && !dataset.has(tag(0x3000)) && isInPixels) {
       return {
         rule: 'burned-in',
         observed: 'with graphics in unused bits of the pixels',

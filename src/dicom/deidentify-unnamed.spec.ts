@@ -74,6 +74,22 @@ describe('what the table does not name', () => {
     expect([dataset.get(0x00189306)?.length, dataset.get(0x00189307)?.length]).toEqual([0, 16]);
   });
 
+  it('empties or removes text under a VR that cannot hold any, also where the element is kept', () => {
+    const hidden = 'WINTERBOTTOM';
+    const elements = [
+      element(0x00181210, 'OB', Buffer.from(hidden)),
+      element(0x00180024, 'UN', Buffer.from(hidden)),
+      element(0x00281201, 'LO', hidden),
+      element(0x00283006, 'UT', hidden),
+      element(0x00081155, 'UI', hidden),
+      element(0x00181000, 'OB', Buffer.from(hidden)),
+    ];
+    for (const options of [[], ['retain-uids', 'retain-device-identity']] as const)
+      expect(
+        made(image([element(0x00100010, 'PN', `${hidden}^Ada`), ...elements]), options).includes(hidden),
+      ).toBe(false);
+  });
+
   it('blanks a technical text that repeats a name or a number of the patient, and keeps it otherwise', () => {
     const more = (sequenceName: string) => [
       element(0x00080070, 'LO', 'SIEMENS'),

@@ -61,6 +61,16 @@ export async function readInstanceUids(path: string): Promise<InstanceUids> {
   return instanceUids(await readInstanceHead(path));
 }
 
+/** The same of a file of `size` bytes in memory, or of its first 64 KB; null when its header is longer than `bytes`. */
+export function instanceUidsIn(bytes: Buffer, size: number): InstanceUids | null {
+  const elementsMax = elementsAllowed(size);
+  if (bytes.length < size) {
+    const head = readEnough(bytes, elementsMax);
+    return head && instanceUids(head);
+  }
+  return instanceUids(readPart10(bytes, { stopBeforePixels: true, elementsMax }));
+}
+
 /** null when the head ends before the pixels: then elements may be missing without any sign of it. */
 function readEnough(head: Buffer, elementsMax: number): Part10 | null {
   try {

@@ -24,6 +24,14 @@ export interface FetchedInstances {
   release(): Promise<void>;
 }
 
+/** Instances on their way. */
+export interface ArrivingInstances {
+  /** In the order asked for; each is there when its file is whole. When the retrieval fails, all that are not there yet reject. */
+  readonly paths: readonly Promise<string>[];
+  /** Ends the retrieval when it is still going on, and removes what it fetched. */
+  release(): Promise<void>;
+}
+
 /** Which studies of a patient are asked for. Dates as `YYYYMMDD`, both included. */
 export interface PatientStudiesAsked {
   readonly patientId: string;
@@ -63,6 +71,12 @@ export interface StudySource {
     seriesInstanceUid: string,
     sopInstanceUids: readonly string[],
   ): Promise<FetchedInstances>;
+  /** The same, each instance as it arrives, so that reading begins meanwhile. Absent where the files are on this machine anyway. */
+  fetchEach?(
+    studyInstanceUid: string,
+    seriesInstanceUid: string,
+    sopInstanceUids: readonly string[],
+  ): ArrivingInstances;
 }
 
 /** Injection token of the one `StudySource` of a process. */

@@ -6,7 +6,10 @@ const WRITE_BYTES = 1024 * 1024;
 const WRITE_PIECES_MAX = 512;
 
 /** Writes a body to a file as it arrives, in memory of about 1 MB whatever its size. Gives the number of bytes. */
-export async function writeChunks(file: FileHandle, body: AsyncIterable<Uint8Array>): Promise<number> {
+export async function writeChunks(
+  file: FileHandle,
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<number> {
   let gathered: Uint8Array[] = [];
   let bytes = 0;
   let total = 0;

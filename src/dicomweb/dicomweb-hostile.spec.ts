@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -304,6 +304,39 @@ describe('retrieval', () => {
     const fetched = await source().fetch('1.2', '1.2.1', UIDS);
     expect(fetched.instances.map((instance) => instance.sopInstanceUid)).toEqual(UIDS);
     await fetched.release();
+  });
+
+  it('writes an instance as it comes when it is larger than what is held, wanted or not', async () => {
+    const padding = Buffer.alloc(12 + 5 * 1024 * 1024, 0x20);
+    padding.set([0xfc, 0xff, 0xfc, 0xff, 0x4f, 0x42, 0, 0]);
+    padding.writeUInt32LE(padding.length - 12, 8);
+    const large = (uid: string) => Buffer.concat([file(uid), padding]);
+    answer = multipart(large('1.2.1.9'), large(UIDS[0]!), ...UIDS.slice(1).map((uid) => file(uid)));
+    const fetched = await source().fetch('1.2', '1.2.1', UIDS);
+    const [first] = fetched.instances;
+    expect(await readFile(first!.path)).toEqual(large(UIDS[0]!));
+    expect(await readFile(fetched.instances[1]!.path)).toEqual(file(UIDS[1]!));
+    await fetched.release();
+  });
+
+  it('gives each instance when it is whole, and ends when nobody wants the rest', async () => {
+    const more = Promise.withResolvers<void>();
+    answer = async (_request, response) => {
+      response.writeHead(200, { 'content-type': 'multipart/related; boundary=b' });
+      const part = (uid: string) =>
+        Buffer.concat([Buffer.from('\r\n--b\r\n\r\n'), file(uid), Buffer.from('\r\n--b')]);
+      response.write(part(UIDS[0]!));
+      await more.promise;
+      for (const uid of UIDS.slice(1))
+        response.write(Buffer.concat([Buffer.from('\r\n\r\n'), file(uid), Buffer.from('\r\n--b')]));
+      response.end('--');
+    };
+    const arriving = source().fetchEach('1.2', '1.2.1', UIDS);
+    expect(await readFile((await arriving.paths[0])!)).toEqual(file(UIDS[0]!));
+    const released = arriving.release();
+    more.resolve();
+    await released;
+    await expect(arriving.paths[4]).rejects.toMatchObject({ code: 'dicomweb.incomplete' });
   });
 
   it('is cleared away after a crash, once it is old', async () => {

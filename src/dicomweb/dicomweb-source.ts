@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { Settings } from '../config/settings.ts';
 import { jsonString } from '../dicom/json-values.ts';
 import type {
+  ArrivingInstances,
   DicomJson,
   FetchedInstances,
-  LocalInstance,
   PatientStudiesAsked,
   PatientStudy,
   SeenStudy,
@@ -14,11 +14,12 @@ import type {
 import { isUid } from '../dicom/uid.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { Failure } from '../kernel/errors.ts';
+import { Arrivals } from './arrivals.ts';
 import { callDicomweb } from './dicomweb-client.ts';
 import { type DicomwebConnection, dicomwebConnection } from './dicomweb-connection.ts';
 import { queryPatientStudies } from './query-patient-studies.ts';
 import { dicomJsonRows, queryRows } from './query-rows.ts';
-import { retrieveInstances } from './retrieve-instances.ts';
+import { type Retrieval, retrieveInstances } from './retrieve-instances.ts';
 
 /** Up to so many instances are asked for one by one; more, and the whole series is one answer. */
 export const SINGLE_INSTANCES_MAX = 4;
@@ -136,28 +137,54 @@ export class DicomwebSource implements StudySource {
     seriesInstanceUid: string,
     sopInstanceUids: readonly string[],
   ): Promise<FetchedInstances> {
-    checkUids(studyInstanceUid, seriesInstanceUid, ...sopInstanceUids);
-    await mkdir(this.spoolFolder, { recursive: true, mode: 0o700 });
-    const folder = await mkdtemp(join(this.spoolFolder, 'fetch-'));
-    const release = () => rm(folder, { recursive: true, force: true });
+    const { paths, release } = this.fetchEach(studyInstanceUid, seriesInstanceUid, sopInstanceUids);
     try {
-      const found = new Map<string, LocalInstance>();
-      const wanted = new Set(sopInstanceUids);
-      const keep = (instance: LocalInstance) => {
-        if (!wanted.has(instance.sopInstanceUid) || found.has(instance.sopInstanceUid)) return false;
-        found.set(instance.sopInstanceUid, instance);
-        return true;
-      };
-      const series = { connection: this.connection, studyInstanceUid, seriesInstanceUid };
-      if (wanted.size > SINGLE_INSTANCES_MAX) await retrieveInstances(series, folder, keep);
-      else
-        for (const sopInstanceUid of wanted)
-          await retrieveInstances({ ...series, sopInstanceUid }, folder, keep);
-      return { instances: sopInstanceUids.map((uid) => found.get(uid) ?? missing()), release };
+      const arrived = await Promise.all(paths);
+      const instances = sopInstanceUids.map((sopInstanceUid, at) => ({ sopInstanceUid, path: arrived[at]! }));
+      return { instances, release };
     } catch (error) {
       await release();
       throw error;
     }
+  }
+
+  fetchEach(
+    studyInstanceUid: string,
+    seriesInstanceUid: string,
+    sopInstanceUids: readonly string[],
+  ): ArrivingInstances {
+    checkUids(studyInstanceUid, seriesInstanceUid, ...sopInstanceUids);
+    const arrivals = new Arrivals(sopInstanceUids);
+    const series = { connection: this.connection, studyInstanceUid, seriesInstanceUid };
+    const ended = this.retrieve(series, arrivals).then(
+      (folder) => {
+        arrivals.fail(missing());
+        return folder;
+      },
+      (error: unknown) => {
+        arrivals.fail(error);
+        return arrivals.folder;
+      },
+    );
+    return {
+      paths: sopInstanceUids.map((uid) => arrivals.path(uid)),
+      release: async () => {
+        arrivals.stop();
+        const folder = await ended;
+        if (folder) await rm(folder, { recursive: true, force: true });
+      },
+    };
+  }
+
+  private async retrieve(series: Omit<Retrieval, 'sopInstanceUid'>, arrivals: Arrivals): Promise<string> {
+    await mkdir(this.spoolFolder, { recursive: true, mode: 0o700 });
+    const folder = await mkdtemp(join(this.spoolFolder, 'fetch-'));
+    arrivals.folder = folder;
+    if (arrivals.wanted.size > SINGLE_INSTANCES_MAX) await retrieveInstances(series, folder, arrivals);
+    else
+      for (const sopInstanceUid of [...arrivals.wanted])
+        await retrieveInstances({ ...series, sopInstanceUid }, folder, arrivals);
+    return folder;
   }
 
   private async believedCount(studyInstanceUid: string, hint: string): Promise<number> {
@@ -203,12 +230,11 @@ function checkUids(...uids: string[]): void {
   }
 }
 
-function missing(): never {
-  throw new Failure(
+const missing = (): Failure =>
+  new Failure(
     'dicomweb.incomplete',
     'The PACS did not give every instance asked for; the series may have changed.',
   );
-}
 
 /** The source at `DICOMWEB_URL`, with its credentials; spool under `PRELIM_DATA`. Throws `config.invalid`. */
 export function dicomwebSourceOf(settings: Settings): DicomwebSource {

@@ -11,6 +11,7 @@ import { benchHl7Soak } from './hl7-soak.ts';
 import { benchImport } from './import.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchPixels } from './pixels.ts';
+import { benchRetrieval } from './retrieval.ts';
 import { benchSubscriptions } from './subscriptions.ts';
 import { benchTerminology } from './terminology.ts';
 
@@ -31,6 +32,7 @@ const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
   'hl7-out': benchHl7Out,
   'hl7-soak': benchHl7Soak,
   pixels: benchPixels,
+  retrieval: benchRetrieval,
   terminology: benchTerminology,
   subscriptions: (args) => {
     const { values } = parseArgs({ args: [...args], options: { runs: { type: 'string', default: '20' } } });

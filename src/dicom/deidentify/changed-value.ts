@@ -52,6 +52,7 @@ const DUMMIES: Readonly<Record<string, string>> = {
 /** The form of VRs that are copied as text and could hold anything in a careless file (PS3.5 6.2). */
 export function hasForm(vr: string, value: string): boolean {
   if (vr === 'CS') return /^[A-Z0-9_ ]{0,16}$/.test(value);
+  if (vr === 'UI') return /^[0-9.]{0,64}$/.test(value);
   if (vr === 'IS') return /^[+-]?[0-9]{0,12}$/.test(value);
   if (vr === 'DS') return value === '' || (value.length <= DS_LENGTH_MAX && /^[0-9+\-.Ee]+$/.test(value));
   return true;

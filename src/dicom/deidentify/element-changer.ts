@@ -92,10 +92,15 @@ export class ElementChanger {
   /** The bytes as they were: numbers, tables, and text that has its form and repeats nothing. */
   private kept(dataset: DicomDataset, element: DicomElement, rule: ElementRule): WrittenElement | null {
     const { tag, vr } = element;
-    if (rule === 'text' || NUMBER_TEXTS.has(vr) || vr === 'CS') {
+    // A text under a VR of bytes could not be looked through.
+    if (rule === 'text' && !TEXTS.has(vr)) return { tag, vr, value: Buffer.alloc(0) };
+    if (rule === 'text' || CHECKED.has(vr)) {
       const isGood = (value: string) =>
         hasForm(vr, value) &&
-        (vr === 'DS' || (vr === 'IS' && value.length < NUMBER_LENGTH_MIN) || !repeats(value, this.words));
+        (vr === 'DS' ||
+          vr === 'UI' ||
+          (vr === 'IS' && value.length < NUMBER_LENGTH_MIN) ||
+          !repeats(value, this.words));
       if (!dataset.strings(tag).every(isGood)) return { tag, vr, value: Buffer.alloc(0) };
     }
     const source = dataset.valueBytes(element);
@@ -128,7 +133,11 @@ export class ElementChanger {
   }
 }
 
-const NUMBER_TEXTS: ReadonlySet<string> = new Set(['IS', 'DS']);
+/** Text by its form: looked through also where it is kept by its VR. */
+const CHECKED: ReadonlySet<string> = new Set(['IS', 'DS', 'CS', 'UI']);
+const TEXTS: ReadonlySet<string> = new Set([
+  ...['AE', 'AS', 'CS', 'DA', 'DS', 'DT', 'IS', 'LO', 'LT', 'PN', 'SH', 'ST', 'TM', 'UC', 'UI', 'UR', 'UT'],
+]);
 const BINARY_NUMBERS: ReadonlySet<string> = new Set(['US', 'SS', 'UL', 'SL', 'FL', 'FD', 'SV', 'UV', 'AT']);
 /** In a damaged file a wrong length lets a number swallow the names that follow it. Eight such bytes in a row are no numbers. */
 const TEXT_RUN = /[A-Za-z^=,. ]{8}/;

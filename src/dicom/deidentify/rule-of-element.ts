@@ -92,7 +92,7 @@ function ruleOfVr(tag: number, vr: string, options: DeidentifyOptions): ElementR
   if (PEOPLE_GROUPS.has(tag >>> 16)) return ofPeople(vr, options);
   if (DUMMY_TEXTS.has(tag)) return 'dummy';
   if (KEPT_TEXTS.has(tag)) return 'text';
-  if (KEPT_BYTES.has(tag) || NUMBER_VRS.has(vr)) return 'keep';
+  if ((KEPT_BYTES.has(tag) && vr.startsWith('O')) || NUMBER_VRS.has(vr)) return 'keep';
   if (isTime(vr))
     return options.has('retain-modified-dates') ? 'dates' : DUMMY_TIMES.has(tag) ? 'dummy' : 'remove';
   if (vr === 'SQ') return 'items';

@@ -35,33 +35,49 @@ export async function loadWasmDecoder(moduleName: string, className: string): Pr
     modules.set(moduleName, loading);
   }
   const Decoder = (await loading)[className] as DecoderClass;
-  return (bytes) => run(new Decoder(), bytes, moduleName);
+  return (bytes) => run(moduleName, Decoder, bytes);
 }
 
+/** `decoded` lies in the codec's own memory and stands until its next frame. */
 export type RunDecoder = (bytes: Uint8Array) => {
   info: WasmFrameInfo;
   interleaveMode: number;
   decoded: Uint8Array;
 };
 
-/** Decodes one frame. The result is copied, because the codec's memory is freed and may move. */
-function run(decoder: WasmDecoder, bytes: Uint8Array, moduleName: string): ReturnType<RunDecoder> {
+/** The decoder of each codec's last frame, which the caller may still be reading. */
+const last = new Map<string, WasmDecoder>();
+
+function run(moduleName: string, Decoder: DecoderClass, bytes: Uint8Array): ReturnType<RunDecoder> {
+  release(moduleName);
   try {
+    const decoder = new Decoder();
+    last.set(moduleName, decoder);
     decoder.getEncodedBuffer(bytes.length).set(bytes);
     decoder.decode();
-    const decoded = decoder.getDecodedBuffer().slice();
-    return { info: decoder.getFrameInfo(), interleaveMode: decoder.getInterleaveMode?.() ?? 2, decoded };
+    const info = decoder.getFrameInfo();
+    const interleaveMode = decoder.getInterleaveMode?.() ?? 2;
+    return { info, interleaveMode, decoded: decoder.getDecodedBuffer() };
   } catch (error) {
     // A trap inside WebAssembly leaves its memory in an unknown state: the next frame gets a fresh instance.
-    if (error instanceof Error && error.name === 'RuntimeError') modules.delete(moduleName);
+    if (error instanceof Error && error.name === 'RuntimeError') forget(moduleName);
     throw new Failure('dicom.codestream', 'The compressed frame cannot be decoded.', { cause: error });
-  } finally {
-    try {
-      decoder.delete();
-    } catch {
-      modules.delete(moduleName);
-    }
   }
+}
+
+function release(moduleName: string): void {
+  const decoder = last.get(moduleName);
+  last.delete(moduleName);
+  try {
+    decoder?.delete();
+  } catch {
+    forget(moduleName);
+  }
+}
+
+function forget(moduleName: string): void {
+  modules.delete(moduleName);
+  last.delete(moduleName);
 }
 
 /** The decoded bytes as samples of the width that the precision needs. */

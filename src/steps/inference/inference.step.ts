@@ -18,7 +18,7 @@ import { KeyPictures } from './key-pictures.ts';
 import { isPicture, outputNames, pictureNumbers, pictureRegions } from './result-pictures.ts';
 import { setTaskRejected, undecodableVerdict, whyNotRun } from './set-task-rejected.ts';
 import { smallOutputs } from './small-outputs.ts';
-import { type ModelTensors, TensorReader } from './tensor-reader.ts';
+import { type ModelTensors, type ReadTensorsOptions, TensorReader } from './tensor-reader.ts';
 
 /**
  * Pixels → tensors → model → raw outputs. Nothing is judged here but what only pixels can tell. Fetched files are released however it
@@ -102,18 +102,25 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
 
   /** The tensors, or the verdict that an image cannot be decoded. */
   private async read(handoff: GatePassed, manifest: Manifest): Promise<ModelTensors | GateVerdict> {
-    const { studyInstanceUid, seriesInstanceUid, sopInstanceUids } = handoff;
-    const fetched = await this.source.fetch(studyInstanceUid, seriesInstanceUid, sopInstanceUids);
+    const { paths, release } = await this.files(handoff);
     try {
-      const paths = fetched.instances.map((instance) => instance.path);
       return await this.tensors.read({ paths, manifest, timeLimitMs: READ_TIME_LIMIT_MS });
     } catch (error) {
       const verdict = undecodableVerdict(error);
       if (verdict === null) throw error;
       return verdict;
     } finally {
-      await fetched.release();
+      await release();
     }
+  }
+
+  /** From another server each is read as it arrives. */
+  private async files(handoff: GatePassed): Promise<ImageFiles> {
+    const { studyInstanceUid, seriesInstanceUid, sopInstanceUids } = handoff;
+    const arriving = this.source.fetchEach?.(studyInstanceUid, seriesInstanceUid, sopInstanceUids);
+    if (arriving) return arriving;
+    const fetched = await this.source.fetch(studyInstanceUid, seriesInstanceUid, sopInstanceUids);
+    return { paths: fetched.instances.map(({ path }) => path), release: () => fetched.release() };
   }
 
   /** After a failed run the tensors are not given back: a run that timed out still reads them. */
@@ -182,6 +189,11 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
 
 /** One task reads a dozen files; a disk or a code stream that takes longer has a fault. */
 export const READ_TIME_LIMIT_MS = 60_000;
+
+interface ImageFiles {
+  readonly paths: ReadTensorsOptions['paths'];
+  release(): Promise<void>;
+}
 
 const drawsResult = (manifest: Manifest) =>
   manifest.outputs.some((output) => output.kind === 'mask' || isPicture(output));

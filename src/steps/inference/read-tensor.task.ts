@@ -107,7 +107,7 @@ async function readInto(args: ReadSlicesArgs, buffer: FileBuffer): Promise<ReadS
     if (!args.into) own ??= new ArrayBuffer(values * TENSOR_VALUE_BYTES[args.dtype]);
     const target = tensorSlice(args.into?.memory ?? own!, args.dtype, values, (args.into?.first ?? 0) + at);
     write(target);
-    if (args.preview) preview = previewOf(stored, read.window, image.region);
+    if (args.preview) preview ??= previewOf(stored, read.window, image.region);
     slices.push({ ...geometryOf(read, image), digest: digestOf(target) });
   }
   if (!shape || !made) throw new Failure('inference.input-shape', 'There are no files to read.');

@@ -6,6 +6,7 @@ import { type PhantomSeries, phantomSeries } from '../../../models/phantom/make-
 import { phantomFile } from '../../../models/phantom/phantom-file.ts';
 import { PixelWorkers } from '../../dicom/pixel-workers.ts';
 import type { Manifest } from '../../governance/manifest.ts';
+import { Failure } from '../../kernel/errors.ts';
 import { OnnxEngine } from './engines/onnx-engine.ts';
 import { FILES_MAX, type ReadTensorsOptions, TENSOR_VALUES_MAX, TensorReader } from './tensor-reader.ts';
 
@@ -299,3 +300,26 @@ function textFile(): string {
   writeFileSync(path, 'not a DICOM file at all');
   return path;
 }
+
+test('Files that arrive in another order than they are stacked, one by one, give the same tensor', async () => {
+  const whole = await read();
+  const arrivals = paths.map(() => Promise.withResolvers<string>());
+  const reading = read({ paths: arrivals.map(({ promise }) => promise) });
+  for (const at of [...paths.keys()].reverse()) {
+    arrivals[at]!.resolve(paths[at]!);
+    if (at % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const { digest, place, preview, verdict } = await reading;
+  expect(digest).toBe(whole.digest);
+  expect({ place, preview, verdict }).toEqual({
+    place: whole.place,
+    preview: whole.preview,
+    verdict: whole.verdict,
+  });
+});
+
+test('A file that never arrives fails the reading with what kept it away', async () => {
+  const lost = new Failure('dicomweb.timeout', 'The PACS takes too long to answer.');
+  const late = [...paths.slice(0, 5), Promise.reject(lost), ...paths.slice(6)];
+  await expect(read({ paths: late })).rejects.toBe(lost);
+});

@@ -39,8 +39,8 @@ export interface ModelTensors {
 }
 
 export interface ReadTensorsOptions {
-  /** Part 10 files in stacking order. */
-  readonly paths: readonly string[];
+  /** Part 10 files in stacking order; some may still be on their way. */
+  readonly paths: readonly (string | Promise<string>)[];
   readonly manifest: Pick<Manifest, 'pixels' | 'inputs' | 'fits'> & Partial<Pick<Manifest, 'running'>>;
   /** Of one task, which reads a dozen files. */
   readonly timeLimitMs: number;
@@ -54,8 +54,8 @@ export class TensorReader {
   constructor(private readonly workers: PixelWorkers) {}
 
   /**
-   * The first file tells the size of a slice; then the tensor's memory is taken once, and the workers write the rest of the series into
-   * it in parallel. Throws `inference.*` and what reading and decoding throw.
+   * The file that is there first tells the size of a slice; then the tensor's memory is taken once, and the workers write the rest of the
+   * series into it in parallel, as the files arrive. Throws `inference.*` and what reading and decoding throw.
    */
   async read({ paths, manifest, timeLimitMs }: ReadTensorsOptions): Promise<ModelTensors> {
     const input = imageInput(manifest.inputs);
@@ -64,19 +64,21 @@ export class TensorReader {
     const wholeVolume = volumeOps.length > 0 && isVolume(input.layout);
     // What is still worked on is kept as it is; its own type the tensor gets at the end.
     const dtype = wholeVolume ? 'float32' : input.dtype;
+    const probed = await firstThere(paths);
     const task = firstTask(
-      paths,
+      probed.path,
       { ...manifest, pixels: wholeVolume ? ops : manifest.pixels },
       { ...input, dtype },
     );
     const read: Read = (args) =>
       this.workers.run(TASK_MODULE, 'readSlices', args, { timeoutMs: timeLimitMs });
-    const first = await read(task);
-    const sources = sourcesOf(paths, first);
+    const probe = await read(task);
+    const sources = sourcesOf(paths, probe);
     const isShared = sources.length > 1 || wholeVolume;
-    const volume = isShared ? this.memory.take(volumeBytes(first.shape, sources.length, dtype)) : null;
-    const rest = volume ? await readRest(read, task, sources, first, volume) : [];
-    const slices = [first, ...rest].flatMap((result) => result.slices);
+    const volume = isShared ? this.memory.take(volumeBytes(probe.shape, sources.length, dtype)) : null;
+    const results = volume ? await readRest(read, task, sources, { ...probed, probe }, volume) : [probe];
+    const [first = probe] = results;
+    const slices = results.flatMap((result) => result.slices);
     const stacked = { first, slices, layout: input.layout };
     const prepared = wholeVolume
       ? await this.workers
@@ -113,7 +115,7 @@ export class TensorReader {
       ),
       digest: digestOf(inputs, image, prepared ? [prepared] : slices),
       preview: first.preview,
-      verdict: [first, ...rest].find((result) => result.verdict)?.verdict ?? null,
+      verdict: results.find((result) => result.verdict)?.verdict ?? null,
       release: () => {
         if (volume && !prepared) this.memory.give(volume);
       },
@@ -151,18 +153,29 @@ function imageInput(inputs: readonly ModelInput[]): { dtype: ModelInput['dtype']
 }
 
 function checkFiles(files: number): void {
+  if (files === 0) throw new Failure('inference.input-shape', 'There are no files to read.');
   if (files <= FILES_MAX) return;
   throw new Failure('inference.series-too-large', `A series of ${files} files is read up to ${FILES_MAX}.`);
 }
 
+/** The first of the files in their order, or the first to arrive when none is there yet. */
+function firstThere(paths: ReadTensorsOptions['paths']): Promise<Probed> {
+  return Promise.race(paths.map(async (path, at) => ({ path: await path, at })));
+}
+
+interface Probed {
+  readonly path: string;
+  readonly at: number;
+}
+
 function firstTask(
-  paths: readonly string[],
+  path: string,
   manifest: ReadTensorsOptions['manifest'],
   input: { dtype: ModelInput['dtype']; layout: TensorLayout },
 ): ReadSlicesArgs {
   const { histogram } = manifest.fits;
   return {
-    paths: paths.slice(0, 1),
+    paths: [path],
     pixels: manifest.pixels,
     dtype: input.dtype,
     layout: input.layout,
@@ -182,12 +195,12 @@ type Read = (args: ReadSlicesArgs) => Promise<ReadSlicesResult>;
 
 /** One slice of the tensor: a file, or a frame (from 1) of the one file there is. */
 interface SliceSource {
-  readonly path: string;
+  readonly path: string | Promise<string>;
   readonly frame?: number;
 }
 
 /** An enhanced object holds all slices in one file; several such files in a series are parts, phases or times of it. */
-function sourcesOf(paths: readonly string[], { frames }: ReadSlicesResult): SliceSource[] {
+function sourcesOf(paths: ReadTensorsOptions['paths'], { frames }: ReadSlicesResult): SliceSource[] {
   const [path = ''] = paths;
   if (!frames) return paths.map((each) => ({ path: each }));
   if (paths.length === 1) return frames.map((frame) => ({ path, frame }));
@@ -197,30 +210,33 @@ function sourcesOf(paths: readonly string[], { frames }: ReadSlicesResult): Slic
   );
 }
 
+/** The results in stacking order, that of the file read already among them. */
 async function readRest(
   read: Read,
   task: ReadSlicesArgs,
   sources: readonly SliceSource[],
-  first: ReadSlicesResult,
+  { probe, at }: Probed & { readonly probe: ReadSlicesResult },
   memory: SharedArrayBuffer,
 ): Promise<ReadSlicesResult[]> {
-  new Uint8Array(memory).set(new Uint8Array(first.memory!));
-  const starts: number[] = [];
+  new Uint8Array(memory).set(new Uint8Array(probe.memory!), at * probe.memory!.byteLength);
   // Each task opens the file of its frames anew, so those tasks are few.
   const inOne = sources[0]?.frame !== undefined;
   const step = inOne ? Math.max(FILES_PER_TASK, Math.ceil(sources.length / TASKS_PER_FILE)) : FILES_PER_TASK;
-  for (let start = 1; start < sources.length; start += step) starts.push(start);
-  return Promise.all(
-    starts.map((start) => {
-      const part = sources.slice(start, start + step);
-      return read({
-        ...task,
-        paths: part.map(({ path }) => path),
-        ...(inOne ? { frames: part.map(({ frame }) => frame ?? 1) } : {}),
-        into: { memory, first: start, shape: first.shape },
-      });
-    }),
-  );
+  const readPart = async (start: number, end: number) => {
+    const part = sources.slice(start, end);
+    return read({
+      ...task,
+      paths: await Promise.all(part.map(({ path }) => path)),
+      ...(inOne ? { frames: part.map(({ frame }) => frame ?? 1) } : {}),
+      into: { memory, first: start, shape: probe.shape },
+    });
+  };
+  const parts = (from: number, to: number) =>
+    Array.from({ length: Math.ceil((to - from) / step) }, (_, index) => {
+      const start = from + index * step;
+      return readPart(start, Math.min(start + step, to));
+    });
+  return Promise.all([...parts(0, at), probe, ...parts(at + 1, sources.length)]);
 }
 
 function volumeBytes(

@@ -1,137 +1,112 @@
-/** Separable resampling in floating point: weights in double precision, Float32 between the passes, nothing clipped. */
 import type { PixelImage } from './pixel-image.ts';
 import { type Looked, lookUp } from './point-table.ts';
+import { layOutResample, resampleLoops } from './resample-memory.ts';
 import type { ResizeWeights } from './resize-weights.ts';
 
 export type ResampleShape = Pick<PixelImage, 'rows' | 'columns' | 'samples'>;
+type Values = PixelImage['data'];
 
-/** Along the rows, then down the columns; null: that axis stays as it is. The source may be cells still to be looked up. */
+/**
+ * Separable resampling in floating point: along the rows, then down the columns; null: that axis stays as it is. Values are taken as Float32, weights and sums
+ * are in double precision, between the passes stands Float32, nothing is clipped. The source may be cells still to be looked up.
+ */
 export function resampleFloat(
-  source: PixelImage['data'] | Looked,
+  source: Values | Looked,
   shape: ResampleShape,
   along: ResizeWeights | null,
   down: ResizeWeights | null,
-): PixelImage['data'] {
-  let data = source;
-  let { columns } = shape;
-  if (along) {
-    const target = new Float32Array(shape.rows * along.length * shape.samples);
-    convolveRows(data, target, { ...shape, weights: along });
-    data = target;
-    columns = along.length;
-  }
+): Values {
+  const columns = along?.length ?? shape.columns;
+  const data = along ? convolveRows(source, shape, along) : source;
   const values = 'table' in data ? lookUp(data) : data;
-  if (!down) return values;
-  const target = new Float32Array(down.length * columns * shape.samples);
-  convolveColumns(values, target, { columns, samples: shape.samples, weights: down });
+  return down ? convolveColumns(values, columns * shape.samples, down) : values;
+}
+
+/** Some lines after the other: of an image of any size only this much, or four lines, lies in the memory of the compiled loops. */
+const PART_BYTES = 2 ** 20;
+
+function convolveRows(
+  source: Values | Looked,
+  { rows, columns, samples }: ResampleShape,
+  weights: ResizeWeights,
+): Float32Array {
+  const { length, size } = weights;
+  const [line, targetLine] = [columns * samples, length * samples];
+  const kind = 'table' in source ? source.cells.BYTES_PER_ELEMENT : Float32Array.BYTES_PER_ELEMENT;
+  const part = Math.min(rows, 4 * Math.ceil(PART_BYTES / (16 * (line + targetLine))));
+  const { buffer, taps, table, spread, from, to } = layOutResample(weights, {
+    table: 'table' in source ? source.table.length * 4 : 0,
+    spread: line * 32,
+    from: part * line * kind,
+    to: part * targetLine * 4,
+  });
+  if ('table' in source) new Float32Array(buffer, table, source.table.length).set(source.table);
+  const target = new Float32Array(rows * targetLine);
+  for (let row = 0; row < rows; row += part) {
+    const count = Math.min(part, rows - row);
+    putCells(source, row * line, buffer, from, count * line);
+    resampleLoops().convolveRows(
+      ...[kind, from, table, spread, to],
+      ...[count, line, samples, length, size, taps],
+    );
+    target.set(new Float32Array(buffer, to, count * targetLine), row * targetLine);
+  }
   return target;
 }
 
-export interface ResamplePass {
-  readonly columns: number;
-  readonly samples: number;
-  readonly weights: ResizeWeights;
+/** Cells that are to be looked up go over as they are, values as Float32. */
+function putCells(
+  source: Values | Looked,
+  start: number,
+  buffer: ArrayBuffer,
+  at: number,
+  count: number,
+): void {
+  const cells = 'table' in source ? source.cells : source;
+  const kind = 'table' in source ? (cells.BYTES_PER_ELEMENT === 1 ? Uint8Array : Uint16Array) : Float32Array;
+  new kind(buffer, at, count).set(cells.subarray(start, start + count));
 }
 
 /**
- * Four lines at a time, their values side by side: one sum has to wait for its last addition, four do not wait for each other, and each
- * still adds up in the same order.
+ * Down the columns, or along any other axis: a line is all that lies side by side there (a whole slice, for the axis of the slices). A broad line is
+ * done some columns after the other.
  */
-function convolveRows(
-  source: PixelImage['data'] | Looked,
+export function convolveColumns(source: Values, line: number, weights: ResizeWeights): Float32Array {
+  const { length, size } = weights;
+  const rows = source.length / line;
+  const part = Math.min(line, Math.max(COLUMNS_MIN, Math.floor(PART_BYTES / (4 * (rows + length)))));
+  const { buffer, taps, from, to } = layOutResample(weights, {
+    from: rows * part * 4 + BEHIND_BYTES,
+    to: length * part * 4 + BEHIND_BYTES,
+  });
+  const target = new Float32Array(length * line);
+  for (let column = 0; column < line; column += part) {
+    const wide = Math.min(part, line - column);
+    const given = new Float32Array(buffer, from, rows * wide);
+    const made = new Float32Array(buffer, to, length * wide);
+    copyColumns(source, column, line, given, 0, wide, wide);
+    resampleLoops().convolveColumns(from, to, wide, length, size, taps);
+    copyColumns(made, 0, wide, target, column, line, wide);
+  }
+  return target;
+}
+
+const COLUMNS_MIN = 64;
+/** The loops go on in fours of columns. */
+const BEHIND_BYTES = 3 * 4;
+
+/** `wide` columns from one place to another: where they begin in the first line, and how far the lines lie apart. */
+function copyColumns(
+  source: Values,
+  from: number,
+  fromLine: number,
   target: Float32Array,
-  pass: ResamplePass & { readonly rows: number },
+  to: number,
+  toLine: number,
+  wide: number,
 ): void {
-  const length = pass.columns * pass.samples;
-  const lines = new Float64Array(length * LINES);
-  for (let row = 0; row < pass.rows; row += LINES) {
-    // Behind the last row the last one again, which is not written.
-    const count = Math.min(LINES, pass.rows - row);
-    const from = [0, 1, 2, 3].map((lane) => (row + Math.min(lane, count - 1)) * length);
-    if ('table' in source) spreadLooked(source, from, length, lines);
-    else spread(source, from, length, lines);
-    convolveLines(lines, target, row, count, pass);
-  }
-}
-
-const LINES = 4;
-
-function convolveLines(
-  lines: Float64Array,
-  target: Float32Array,
-  row: number,
-  count: number,
-  { samples, weights }: ResamplePass,
-): void {
-  const { size, first, count: counts, weight, length } = weights;
-  const line = length * samples;
-  const step = LINES * samples;
-  for (let x = 0, at = row * line; x < length; x++) {
-    const start = x * size;
-    const end = start + counts[x]!;
-    for (let sample = 0; sample < samples; sample++, at++) {
-      let from = (first[x]! * samples + sample) * LINES;
-      let a = 0;
-      let b = 0;
-      let c = 0;
-      let d = 0;
-      for (let k = start; k < end; k++, from += step) {
-        const factor = weight[k]!;
-        a += lines[from]! * factor;
-        b += lines[from + 1]! * factor;
-        c += lines[from + 2]! * factor;
-        d += lines[from + 3]! * factor;
-      }
-      target[at] = a;
-      if (count > 1) target[at + line] = b;
-      if (count > 2) target[at + 2 * line] = c;
-      if (count > 3) target[at + 3 * line] = d;
-    }
-  }
-}
-
-function spread(
-  source: PixelImage['data'],
-  [a = 0, b = 0, c = 0, d = 0]: readonly number[],
-  length: number,
-  lines: Float64Array,
-): void {
-  for (let i = 0, to = 0; i < length; i++, to += LINES) {
-    lines[to] = Math.fround(source[a + i]!);
-    lines[to + 1] = Math.fround(source[b + i]!);
-    lines[to + 2] = Math.fround(source[c + i]!);
-    lines[to + 3] = Math.fround(source[d + i]!);
-  }
-}
-
-function spreadLooked(
-  { cells, table }: Looked,
-  [a = 0, b = 0, c = 0, d = 0]: readonly number[],
-  length: number,
-  lines: Float64Array,
-): void {
-  for (let i = 0, to = 0; i < length; i++, to += LINES) {
-    lines[to] = table[cells[a + i]!]!;
-    lines[to + 1] = table[cells[b + i]!]!;
-    lines[to + 2] = table[cells[c + i]!]!;
-    lines[to + 3] = table[cells[d + i]!]!;
-  }
-}
-
-/** Also down any other axis: a line is then all that lies side by side there (a whole slice, for the axis of the slices). */
-export function convolveColumns(source: PixelImage['data'], target: Float32Array, pass: ResamplePass): void {
-  const { columns, samples, weights } = pass;
-  const { size, first, count, weight } = weights;
-  const line = columns * samples;
-  // Sums of a whole line at once: the source is read in the order in which it lies in memory.
-  const sums = new Float64Array(line);
-  for (let y = 0; y < weights.length; y++) {
-    sums.fill(0);
-    for (let k = 0; k < count[y]!; k++) {
-      const from = (first[y]! + k) * line;
-      const factor = weight[y * size + k]!;
-      for (let i = 0; i < line; i++) sums[i]! += source[from + i]! * factor;
-    }
-    target.set(sums, y * line);
-  }
+  if (fromLine === wide && toLine === wide) target.set(source);
+  else
+    for (let at = from, put = to; at < source.length; at += fromLine, put += toLine)
+      target.set(source.subarray(at, at + wide), put);
 }

@@ -1,7 +1,7 @@
 import type { PixelOp } from '../../../governance/manifest.ts';
 import type { LookedImage } from './apply-points.ts';
 import { type PixelImage, partOfRegion } from './pixel-image.ts';
-import { type ResamplePass, type ResampleShape, resampleFloat } from './resample.ts';
+import { type ResampleShape, resampleFloat } from './resample.ts';
 import { resizeNearest } from './resize-nearest.ts';
 import {
   alignCorners,
@@ -101,6 +101,12 @@ function resample8Bit(
 
 /** Sums start with half a unit, so that the shift rounds. */
 const HALF = 1 << (FRACTION_BITS - 1);
+
+interface ResamplePass {
+  readonly columns: number;
+  readonly samples: number;
+  readonly weights: ResizeWeights;
+}
 
 function convolveRows8Bit(
   source: Uint8Array,

@@ -33,11 +33,7 @@ export function resampleVolume(volume: PixelVolume, op: ResampleSpacingOp): Pixe
       data.set(resampleFloat(one, shape, across.weights, down.weights), slice * plane);
     }
   }
-  if (deep.weights) {
-    const target = new Float32Array(deep.size * plane);
-    convolveColumns(data, target, { columns: plane, samples: 1, weights: deep.weights });
-    data = target;
-  }
+  if (deep.weights) data = convolveColumns(data, plane, deep.weights);
   const grids = [deep.grid, down.grid, across.grid] as const;
   const inner = axesAffine(
     [grids[0].step, grids[1].step, grids[2].step],
