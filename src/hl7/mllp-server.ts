@@ -1,6 +1,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import { ByteBudget } from './mllp/byte-budget.ts';
+import { certificateNames } from './mllp/certificate-names.ts';
 import { type ConnectionEvent, type ConnectionLimits, MllpConnection } from './mllp/connection.ts';
 
 export type { ConnectionEvent } from './mllp/connection.ts';
@@ -16,6 +17,8 @@ export interface MllpServerOptions extends Partial<ConnectionLimits> {
   readonly onMessage: MessageHandler;
   /** Makes it MLLP over TLS; `requestCert` and `rejectUnauthorized` make it mutual. */
   readonly tls?: tls.TlsOptions;
+  /** Of client certificates that get in, in lower case, where they are asked for. Empty or left out: all that the authorities have signed. */
+  readonly tlsNames?: readonly string[];
   readonly connectionsMax?: number;
   readonly connectionsPerAddressMax?: number;
   /** Bytes that all connections together may hold unanswered; beyond it large frames wait with their senders. */
@@ -115,8 +118,21 @@ export class MllpServer {
   }
 
   private accept(socket: net.Socket): void {
+    if (!this.isExpected(socket)) {
+      this.options.onEvent?.({ kind: 'tls-failed', peer: socket.remoteAddress ?? '', bytes: 0 });
+      socket.on('error', () => undefined).destroy();
+      return;
+    }
     const connection = new MllpConnection(socket, this.options, this.budget);
     this.connections.add(connection);
     socket.once('close', () => this.connections.delete(connection));
+  }
+
+  /** An authority signs certificates for others too: a site may name those whose messages it wants. */
+  private isExpected(socket: net.Socket): boolean {
+    const { tlsNames = [] } = this.options;
+    if (tlsNames.length === 0 || !(socket instanceof tls.TLSSocket)) return true;
+    const names = certificateNames(socket.getPeerCertificate());
+    return tlsNames.some((name) => names.has(name));
   }
 }

@@ -145,6 +145,7 @@ export const FAILURES = {
   'ris.unknown-message': { kind: 'not-found', retry: false },
   'ris.unknown-destination': { kind: 'not-found', retry: false },
   'ris.in-flight': { kind: 'conflict', retry: false },
+  'ris.same-destination': { kind: 'conflict', retry: false },
   'ris.newer-sent': { kind: 'conflict', retry: false },
   'ris.final-seen': { kind: 'conflict', retry: false },
 

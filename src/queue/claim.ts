@@ -48,11 +48,6 @@ export async function promoteNext(sql: Sql, lane: string): Promise<void> {
   await sql.run(PROMOTE, [lane]);
 }
 
-/** Lanes whose head somebody deleted by hand get a new one. */
-export async function promoteForsaken(sql: Sql): Promise<number> {
-  return (await sql.run(PROMOTE_FORSAKEN)).length;
-}
-
 /** Milliseconds until the next row of these queues that waits for its time is due, or null. Rows due already do not count. */
 export async function nextDueMs(sql: Sql, queues: readonly string[]): Promise<number | null> {
   const [row] = await sql.run<{ ms: number | null }>(NEXT_DUE, [queues]);
@@ -133,15 +128,6 @@ const PROMOTE = {
   text: `UPDATE outbox SET state = 'waiting' WHERE id = (
       SELECT id FROM outbox WHERE lane = $1 AND state = 'held' ORDER BY id LIMIT 1)
     AND NOT EXISTS (SELECT 1 FROM outbox h WHERE h.lane = $1 AND h.state IN ('waiting', 'running'))
-    RETURNING id`,
-};
-
-const PROMOTE_FORSAKEN = {
-  name: 'outbox-promote-forsaken',
-  text: `UPDATE outbox SET state = 'waiting' WHERE state = 'held' AND id IN (
-      SELECT min(o.id) FROM outbox o WHERE o.state = 'held'
-        AND NOT EXISTS (SELECT 1 FROM outbox h WHERE h.lane = o.lane AND h.state IN ('waiting', 'running'))
-      GROUP BY o.lane)
     RETURNING id`,
 };
 

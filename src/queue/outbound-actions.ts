@@ -23,6 +23,12 @@ export interface OutboundActions {
   resend(tx: Transaction, messageId: string, options?: { readonly overNewer?: boolean }): Promise<void>;
   /** A new message, with a new MSH-10, of what the record says now. It is made by a job. Throws `ris.unknown-message`. */
   rebuild(tx: Transaction, messageId: string): Promise<void>;
+  /**
+   * What the record says now of the same report, as a message to another destination in its own profile; made by a job, in the lane of the patient. A destination
+   * that has this version of the report, or whose filter leaves it out, gets none. Throws `ris.unknown-message`, `ris.unknown-destination`,
+   * `ris.same-destination`.
+   */
+  sendTo(tx: Transaction, messageId: string, destination: string): Promise<void>;
   /** It will not be sent any more. Throws `ris.unknown-message`; `ris.in-flight` when it was acknowledged or is being sent. */
   discard(tx: Transaction, messageId: string, why: string): Promise<void>;
   /** Nothing goes to the destination until it is released; no tries are used up. */

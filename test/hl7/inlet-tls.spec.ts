@@ -8,6 +8,7 @@ import { readTlsFiles } from '../../src/config/read-tls-files.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { acknowledgements } from '../../src/hl7/ack.ts';
 import { daysLeft, expiryWarning } from '../../src/hl7/certificate-days.ts';
+import { certificateNames } from '../../src/hl7/mllp/certificate-names.ts';
 import { MllpClient } from '../../src/hl7/mllp-client.ts';
 import { TlsKeeper } from '../../src/hl7/tls-keeper.ts';
 import { DoorEvents } from '../../src/steps/inlet/door-events.ts';
@@ -88,6 +89,36 @@ describe('The MLLP door over TLS', () => {
       expect.objectContaining({ detail: 'tls-failed', outcome: 4, interaction: 'hl7-door' }),
     ]);
     expect(audited[0]?.actor?.address).toMatch(/127\.0\.0\.1/);
+  });
+
+  it('lets in only certificates with a name that is listed, where names are listed', async () => {
+    const asks = { ...use(TLS_SERVER), HL7_TLS_CA: file('ca.pem', TLS_CLIENT.cert) };
+    const known = { ca: TLS_SERVER.cert, ...TLS_CLIENT };
+    const others = await startDoor({ ...asks, HL7_TLS_NAMES: 'ris.example, his.example' });
+    const before = peers.length;
+    await expect(clientOf(others, known).send(MESSAGE, '7')).rejects.toMatchObject({
+      code: 'hl7.connection',
+    });
+    expect(peers).toHaveLength(before);
+    const door = await startDoor({ ...asks, HL7_TLS_NAMES: 'ris.example, Client' });
+    expect(await isTaken(clientOf(door, known))).toBe(true);
+    await expect(startDoor({ ...use(TLS_SERVER), HL7_TLS_NAMES: 'client' })).rejects.toMatchObject({
+      code: 'config.invalid',
+    });
+  });
+
+  it('reads the names of a certificate: common and alternative ones, and nothing that only looks like one', () => {
+    const names = (subject: object, subjectaltname: string) => [
+      ...certificateNames({ subject: subject as never, subjectaltname }),
+    ];
+    expect(names({ CN: 'RIS' }, 'DNS:ris.example, IP Address:10.0.0.7')).toEqual([
+      'ris',
+      'ris.example',
+      '10.0.0.7',
+    ]);
+    expect(names({ CN: ['a', 'B'] }, '')).toEqual(['a', 'b']);
+    // A quoted name must not be taken apart into others.
+    expect(names({}, 'DNS:"x, DNS:ris.example, y", DNS:his.example')).toEqual([]);
   });
 
   it('takes new files on a signal; connections that are open go on', async () => {

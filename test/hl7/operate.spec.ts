@@ -379,6 +379,51 @@ describe('what an operator of the HL7 side sees and does', () => {
     });
   });
 
+  test('what goes to another destination is counted for it; the one that has it, and one that nobody knows, are refused by name', async () => {
+    const sent = await logOutbound(world.database, {
+      state: 'acknowledged',
+      destination: 'archive',
+      report: 'r1',
+    });
+    const own = await logOutbound(world.database, { state: 'acknowledged', minutesAgo: 5 });
+    const to = (destination: unknown) => ({ destination, reason: 'a new RIS' });
+    const post = (id: string, body: object) => world.server.post(`/hl7/messages/out/${id}/send-to`, body);
+    expect((await post(sent.id, to('nobody'))).text).toContain('ris.unknown-destination');
+    expect((await post(sent.id, to(undefined))).status).toBe(400);
+    expect((await post(own.id, to(DESTINATION))).text).toContain('ris.same-destination');
+    expect((await world.server.post('/hl7/messages/in/1/send-to', to(DESTINATION))).status).toBe(400);
+    const asked = { direction: 'out', action: 'send-to', filter: { status: 'acknowledged' } };
+    expect((await world.server.post('/hl7/bulk/count', asked)).status).toBe(400);
+    expect(await actions()).toEqual([]);
+    const { body } = await world.server.post('/hl7/bulk/count', { ...asked, destination: DESTINATION });
+    expect(body).toMatchObject({ count: 2, more: false, goOnFrom: null });
+    const { token } = body as { token: string };
+    const { body: end } = await world.server.post('/hl7/bulk', { token, reason: 'a new RIS' });
+    expect(end).toEqual({ done: 1, skipped: { 'ris.same-destination': 1 } });
+    const jobs = await world.database.run<{ payload: object; lane: string }>({
+      text: 'SELECT payload, lane FROM outbox',
+    });
+    expect(jobs.map(({ payload }) => payload)).toEqual([
+      { diagnosticReportId: 'r1', versionId: 1, patientId: '', destination: DESTINATION },
+    ]);
+    expect((await actions()).map(({ action }) => action)).toEqual(['bulk-send-to', 'send-to']);
+  });
+
+  test('a count of more than one action takes says from when to go on', async () => {
+    await world.database.run({
+      text: `INSERT INTO hl7_outbound (id, destination, lane, control_id, raw, state, report_id, report_version, message_time, created_at)
+        SELECT gen_random_uuid(), 'archive', 'lane', 'P' || n, '', 'acknowledged', 'r' || n, 1, now(), timestamptz '2026-03-01Z' + make_interval(secs => n)
+        FROM generate_series(1, 1001) AS n`,
+    });
+    const asked = { direction: 'out', action: 'send-to', destination: DESTINATION };
+    const count = async (filter: object) =>
+      (await world.server.post('/hl7/bulk/count', { ...asked, filter })).body as { goOnFrom: string };
+    const first = await count({ destination: 'archive' });
+    expect(first).toMatchObject({ count: 1_000, more: true, goOnFrom: '2026-03-01T00:16:40.000Z' });
+    const rest = await count({ destination: 'archive', from: first.goOnFrom });
+    expect(rest).toMatchObject({ count: 2, more: false });
+  });
+
   test('the log cannot be edited or emptied, by whatever statement, but by retention', async () => {
     const id = await logInbound(world.database, { controlId: 'C1', filing: 'internal' });
     const out = await logOutbound(world.database, { attempts: 1 });

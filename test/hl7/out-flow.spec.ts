@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DiagnosticReport, Parameters } from '@medplum/fhirtypes';
@@ -33,11 +33,14 @@ const profileBasic = (name: string, profile: unknown) => ({
 describe('Results to two receivers', () => {
   let world: FlowWorld;
   let second: RisPeer;
+  let third: RisPeer;
+  let file = '';
   let model: Awaited<ReturnType<typeof makeTinyModel>>;
   beforeAll(async () => {
     model = await makeTinyModel();
     second = await startRis();
-    const file = join(mkdtempSync(join(tmpdir(), 'prelim-out-')), 'destinations.yaml');
+    third = await startRis();
+    file = join(mkdtempSync(join(tmpdir(), 'prelim-out-')), 'destinations.yaml');
     writeFileSync(
       file,
       `destinations:\n  - { name: old, url: "${second.url.href}", profile: legacy-text-2.3.1 }\n`,
@@ -49,6 +52,7 @@ describe('Results to two receivers', () => {
   afterAll(async () => {
     await world?.close();
     await second?.close();
+    await third?.close();
     await model?.remove();
   });
 
@@ -183,6 +187,7 @@ describe('Results to two receivers', () => {
     expect((await put({ ...report, status: 'final' })).status).toBe(200);
     await until(() => messagesFor(world, fillerOf(report)).length === already + 1);
     await world.server.kill('SIGKILL');
+    appendFileSync(file, `  - { name: new, url: "${third.url.href}", filter: { modality: [DX] } }\n`);
     await world.server.start();
     await until(() => messagesFor(world, fillerOf(report)).length === already + 2, 30_000);
     const sent = messagesFor(world, fillerOf(report)).slice(already);
@@ -200,4 +205,56 @@ describe('Results to two receivers', () => {
     );
     expect(rows).toEqual([{ attempts: 2, answered: 1 }]);
   }, 120_000);
+
+  // The receiver that the last start has brought.
+  it('what one receiver has is sent to another that is new: counted first, each report once, as it stands, in order, and never twice', async () => {
+    const latest = await written();
+    await outboxEmpty(world);
+    const had = third.messages.length;
+    expect(at(third, latest)).toHaveLength(1);
+    const ask = async (path: string, body: object) =>
+      (
+        await world.server.ask('POST', path, JSON.stringify(body), {
+          'content-type': 'application/json',
+        })
+      ).body;
+    const sendAll = async () => {
+      const asked = {
+        direction: 'out',
+        action: 'send-to',
+        destination: 'new',
+        filter: { destination: 'old' },
+      };
+      const { count, more, token } = await ask('/hl7/bulk/count', asked);
+      expect(more).toBe(false);
+      const end = await ask('/hl7/bulk', { token, reason: 'the new RIS starts with what the old one has' });
+      await outboxEmpty(world, 40_000);
+      expect(end).toEqual({ done: count, skipped: {} });
+      return Number(count);
+    };
+    const { rows: reports } = await world.sql.query(
+      `SELECT report_id, array_agg(DISTINCT state) AS states FROM hl7_outbound WHERE destination = 'old' GROUP BY report_id`,
+    );
+    const known = reports.filter(({ states }) => states.includes('acknowledged')).length;
+    expect(await sendAll()).toBeGreaterThan(reports.length);
+    // Each report that somebody was told of, once, and not those whose preliminary was stopped by a final report.
+    expect(third.messages.length).toBe(known);
+    expect(known).toBeGreaterThan(had);
+    const first = await read<DiagnosticReport>(world, `DiagnosticReport/${reports[0]?.report_id}`);
+    for (const report of [first, latest]) {
+      const [sent, ...more] = at(third, report);
+      expect(more).toEqual([]);
+      expect(fieldOf(sent!, 'OBR', 25)).toBe(report.status === 'final' ? 'F' : 'P');
+      expect(fieldOf(sent!, 'MSH', 12)).toBe('2.5.1');
+    }
+    await sendAll();
+    expect(third.messages.length).toBe(known);
+    const { rows: deeds } = await world.sql.query(
+      `SELECT DISTINCT action, detail ->> 'to' AS to FROM hl7_action WHERE action LIKE '%send-to' ORDER BY 1`,
+    );
+    expect(deeds).toEqual([
+      { action: 'bulk-send-to', to: null },
+      { action: 'send-to', to: 'new' },
+    ]);
+  }, 90_000);
 });

@@ -40,8 +40,9 @@ beforeEach(async () => {
   const { port } = pacs.address() as { port: number };
   const connection = dicomwebConnection(new URL(`http://127.0.0.1:${port}/dicom-web`));
   step = new PacsStoreStep(new DicomwebStore(connection), objects, database.database);
-  const made = (['sr', 'seg'] as const).map(objectOf);
-  await database.database.transaction((tx) => objects.add(tx, 'r', 1, made));
+  const made = { reportId: 'r', reportVersion: 1, contentDigest: null };
+  const two = (['sr', 'seg'] as const).map(objectOf);
+  await database.database.transaction((tx) => objects.add(tx, { ...made, objects: two }));
 });
 afterEach(async () => {
   pacs.closeAllConnections();

@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
   logInbound,
@@ -12,10 +15,20 @@ import { describeWithPeer } from '../peers/required.ts';
 import { expectText, HOSTILE_TEXTS, NO_CHROMIUM, PageWorld, usePageWorld } from './page-world.ts';
 
 const DESTINATION = 'ris.example:2576';
+const DESTINATIONS_FILE = join(mkdtempSync(join(tmpdir(), 'prelim-operator-')), 'destinations.json');
+writeFileSync(
+  DESTINATIONS_FILE,
+  JSON.stringify({
+    destinations: [{ name: 'new-ris', url: 'mllp://10.0.0.9:2576', profile: 'ihe-rad-128' }],
+  }),
+);
 
 describeWithPeer('the operator page in a real browser', NO_CHROMIUM, () => {
   const world = new PageWorld('operator', (database, options) =>
-    startOperator(database, { ...options, settings: { RIS_URL: `mllp://${DESTINATION}` } }),
+    startOperator(database, {
+      ...options,
+      settings: { RIS_URL: `mllp://${DESTINATION}`, RIS_DESTINATIONS: DESTINATIONS_FILE },
+    }),
   );
   usePageWorld(world, emptyMessageLog);
 
@@ -35,7 +48,10 @@ describeWithPeer('the operator page in a real browser', NO_CHROMIUM, () => {
       .getByText('3 messages wait to be sent, the oldest for 20 min')
       .waitFor();
     await logOutbound(world.fresh.database, { lane: 'lane-1' });
-    await expectText(row, ['4']);
+    await expectText(row, ['4', 'an error inside the receiver']);
+    // A destination whose lane stands does not look as if it were sending.
+    await expectText(world.page.getByRole('row').filter({ hasText: 'profile ris' }), ['blocked', '1 lane']);
+    await expectText(world.page.getByRole('row').filter({ hasText: 'new-ris' }), ['nothing waits', 'never']);
     await world.shot('lanes');
   });
 
@@ -140,6 +156,51 @@ describeWithPeer('the operator page in a real browser', NO_CHROMIUM, () => {
     await expectText(world.page.locator('.facts'), ['waiting']);
     await expectText(world.page.locator('main'), ['resend', 'the RIS lost it']);
     await world.page.getByRole('button', { name: 'Rebuild new version' }).waitFor();
+  });
+
+  test('old bytes are not sent over a newer version without a sign of it and a word', async () => {
+    const report = { report: 'report-9', state: 'acknowledged', attempts: 1 };
+    const { id: older } = await logOutbound(world.fresh.database, { ...report, minutesAgo: 9 });
+    const newer = await logOutbound(world.fresh.database, { ...report, version: 2 });
+    await signIn(OPERATOR_SCOPE, `#/message/out/${older}`);
+    await expectText(world.page.locator('.news').last(), [newer.controlId, 'acknowledged']);
+    await world.page.getByRole('button', { name: 'Resend same bytes' }).click();
+    await world.page.getByRole('checkbox').waitFor();
+    await world.page.keyboard.press('Escape');
+    await world.page.getByRole('link', { name: newer.controlId }).first().click();
+    await expectText(world.page.locator('.facts'), [newer.controlId]);
+    await world.page.getByRole('button', { name: 'Resend same bytes' }).click();
+    await world.page.getByRole('dialog').waitFor();
+    expect(await world.page.getByRole('checkbox').count()).toBe(0);
+  });
+
+  test('what was found is sent to another destination: chosen, counted, confirmed, and logged with its name', async () => {
+    await aDay();
+    await signIn(OPERATOR_SCOPE, '#/messages?direction=out');
+    const form = world.page.getByRole('form', { name: 'Send these to another destination' });
+    await form.getByRole('button', { name: 'Count' }).click();
+    await form.getByText('Choose where to send them.').waitFor();
+    await form.getByRole('combobox').selectOption('new-ris');
+    await form.getByRole('button', { name: 'Count' }).click();
+    await form.getByText('filter must be').waitFor();
+    await world.page.getByLabel('Status').selectOption('acknowledged');
+    await world.page.getByRole('button', { name: 'Search' }).click();
+    await expectText(world.page.locator('tbody'), ['acknowledged']);
+    await form.getByRole('combobox').selectOption('new-ris');
+    await form.getByRole('button', { name: 'Count' }).click();
+    const dialog = world.page.getByRole('dialog');
+    await dialog.getByText('Send 1 message to new-ris?').waitFor();
+    await dialog.getByLabel('Reason').fill('the new RIS is on');
+    await world.shot('send-to');
+    await dialog.getByRole('button', { name: 'Send to new-ris (1)' }).click();
+    await world.page.getByText('Done: 1 message').waitFor();
+    const jobs = await world.fresh.database.run<{ payload: { destination: string } }>({
+      text: 'SELECT payload FROM outbox',
+    });
+    expect(jobs.map(({ payload }) => payload.destination)).toEqual(['new-ris']);
+    await world.page.getByRole('link', { name: 'Log of actions' }).click();
+    await world.page.getByText('send-to new-ris').waitFor();
+    world.forgive(/400/);
   });
 
   test('dead letters are dealt with in bulk: first the count, then exactly those', async () => {

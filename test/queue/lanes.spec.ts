@@ -3,11 +3,12 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/database/database.ts';
 import { Failure } from '../../src/kernel/errors.ts';
-import { claimNext, promoteForsaken } from '../../src/queue/claim.ts';
+import { claimNext } from '../../src/queue/claim.ts';
 import type { Job, JobHandler, JobOutcome } from '../../src/queue/job.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
 import { RETRY_DELAY_MS, runJob } from '../../src/queue/run-job.ts';
 import { Runner } from '../../src/queue/runner.ts';
+import { promoteForsaken } from '../../src/queue/sweep.ts';
 import { freshDatabase } from '../database.ts';
 
 let database: Database;
@@ -136,6 +137,23 @@ describe('a lane', () => {
     expect(await promoteForsaken(database)).toBe(1);
     expect(await states()).toEqual(['2 waiting', '3 held', '4 waiting']);
   });
+
+  it('without a head is found among 5,000 at once, also when the planner has not heard of them yet', async () => {
+    await database.run({ text: 'ALTER TABLE outbox SET (autovacuum_enabled = off)' });
+    await database.run({
+      text: `INSERT INTO outbox (queue, payload, lane, state)
+        SELECT 'q', '{}', 'lane' || (n % 5000), CASE WHEN n < 5000 AND n <> 77 THEN 'waiting' ELSE 'held' END FROM generate_series(0, 39999) n`,
+    });
+    const began = performance.now();
+    expect(await promoteForsaken(database)).toBe(1);
+    // Joining all held rows to all heads took minutes for a backlog of 100,000.
+    expect(performance.now() - began).toBeLessThan(3_000);
+    const [head] = await database.run({
+      text: `SELECT state FROM outbox WHERE lane = 'lane77' ORDER BY id LIMIT 1`,
+    });
+    expect(head).toEqual({ state: 'waiting' });
+    await database.run({ text: 'ALTER TABLE outbox RESET (autovacuum_enabled)' });
+  }, 60_000);
 
   it('costs nothing to those who claim: 100,000 rows behind few heads are not looked at', async () => {
     await database.run({

@@ -21,6 +21,12 @@ export const HL7_SETTINGS = {
     means:
       'PEM file with the authorities of client certificates: senders without one are refused. Empty: none is asked for.',
   },
+  HL7_TLS_NAMES: {
+    kind: kinds.text,
+    default: '',
+    means:
+      'Comma list of names (common name, or a name of the subject alternative name): only senders whose certificate has one of them get in. Empty: all that an authority of HL7_TLS_CA has signed.',
+  },
   HL7_ACCESSION_FROM: {
     kind: kinds.text,
     default: 'IPC-1,OBR-18',

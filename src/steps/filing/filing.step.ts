@@ -120,11 +120,16 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
     return waiting.length > 0;
   }
 
-  /** The door answers in the same process: it must not wait until a whole batch is taken apart. */
+  /**
+   * Up to the first that is filed by itself: what follows it is read with the next batch. The door answers in the same process: it must not wait until a whole
+   * batch is taken apart.
+   */
   private async readAll(messages: readonly WaitingMessage[]): Promise<Read[]> {
     const read: Read[] = [];
     for (const message of messages) {
-      read.push(this.read(message));
+      const one = this.read(message);
+      read.push(one);
+      if (one.plan?.alone) break;
       await setImmediate();
     }
     return read;

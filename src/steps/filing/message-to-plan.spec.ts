@@ -4,7 +4,7 @@ import { Failure } from '../../kernel/errors.ts';
 import { readAccessionPlaces } from './accession-places.ts';
 import { roundsOf } from './file-messages.ts';
 import { messageToPlan } from './message-to-plan.ts';
-import { RESULTS_MAX } from './oru-to-report.ts';
+import { RESULTS_AS_TEXT, RESULTS_MAX } from './oru-to-report.ts';
 
 const SITE = {
   timeZone: 'Europe/Vienna',
@@ -45,7 +45,7 @@ describe('What is to be filed', () => {
     expect(plan.keys.length).toBeGreaterThan(0);
   });
 
-  it('is a report of 12 MiB in short lines of text, but none of more coded results than one may have', () => {
+  it('is a report of 12 MiB in short lines of text; more coded results than one may have are text too, with a flag', () => {
     const ofLines = (line: string, count: number) =>
       Buffer.from([header('ORU^R01'), PID, RESULT[0], ...Array<string>(count).fill(line)].join('\r'));
     const text = 'OBX|1|TX|59776-5^Findings^LN|1|Nothing abnormal.||||||F'.padEnd(59, '.');
@@ -53,10 +53,9 @@ describe('What is to be filed', () => {
     expect(long.length).toBeGreaterThan(12 * 1024 * 1024);
     expect(messageToPlan(long, SITE)).toMatchObject({ mrn: 'MRN1' });
     const result = 'OBX|2|NM|1^Size^L|2|6.2|mm^^UCUM||||F';
-    expect(messageToPlan(ofLines(result, RESULTS_MAX), SITE)).toMatchObject({ mrn: 'MRN1' });
-    expect(() => messageToPlan(ofLines(result, RESULTS_MAX + 1), SITE)).toThrow(
-      expect.objectContaining({ code: 'hl7.too-large' }),
-    );
+    const flagsOf = (lines: Buffer) => messageToPlan(lines, SITE).flags;
+    expect(flagsOf(ofLines(result, RESULTS_MAX))).not.toContain(RESULTS_AS_TEXT);
+    expect(flagsOf(ofLines(result, RESULTS_MAX + 1))).toContain(RESULTS_AS_TEXT);
   });
 
   it('is nothing of a type that is not in the table, whatever its name', () => {

@@ -14,7 +14,7 @@ export type ReportedObservation = Omit<Observation, 'id' | 'subject'>;
  */
 export function obxToObservation(obx: Hl7Segment, context: SenderContext): ReportedObservation | null {
   const type = plain(obx.get(2)).toUpperCase();
-  if (!VALUED.has(type)) return null;
+  if (!CODED_TYPES.has(type)) return null;
   const code = cweToConcept(obx.repetitions(3)[0]);
   const status = OBSERVATION_STATUSES[plain(obx.get(11)).toUpperCase()] ?? 'unknown';
   if (code === null) return null;
@@ -42,7 +42,18 @@ export function obxToObservation(obx: Hl7Segment, context: SenderContext): Repor
 }
 
 /** Types whose value means something by itself. */
-const VALUED: ReadonlySet<string> = new Set(['NM', 'SN', 'CWE', 'CE', 'CNE', 'CF', 'DT', 'TM', 'TS', 'DTM']);
+export const CODED_TYPES: ReadonlySet<string> = new Set([
+  'NM',
+  'SN',
+  'CWE',
+  'CE',
+  'CNE',
+  'CF',
+  'DT',
+  'TM',
+  'TS',
+  'DTM',
+]);
 
 function resultOf(obx: Hl7Segment, type: string): Partial<Observation> | null {
   const text = plain(obx.get(5));

@@ -39,20 +39,29 @@ function noControl(isEmpty: boolean): Failure {
   });
 }
 
-/** Table 0119, the codes that make, change, hold, release, replace or stop an order. */
+/**
+ * Table 0119, the codes that make, change, hold, release, replace or stop an order, and the answers to them that some systems send on to others: what could not
+ * be stopped, held or replaced (UC, UD, UH, UM) stands, what could not be accepted (UA) does not. Not here, and so refused: results (RE, CN), questions (SS), pharmacy.
+ */
 const CONTROLS: Readonly<Record<string, Status>> = {
   NW: 'active',
   SN: 'active',
   RO: 'active',
   XO: 'active',
   XX: 'active',
+  XR: 'active',
   SC: 'active',
+  SR: 'active',
+  NA: 'active',
+  OK: 'active',
   CH: 'active',
   PA: 'active',
   RL: 'active',
   OE: 'active',
+  OR: 'active',
   HD: 'on-hold',
   OH: 'on-hold',
+  HR: 'on-hold',
   CA: 'revoked',
   DC: 'revoked',
   OC: 'revoked',
@@ -62,18 +71,28 @@ const CONTROLS: Readonly<Record<string, Status>> = {
   RP: 'revoked',
   RQ: 'revoked',
   RU: 'revoked',
+  UA: 'revoked',
+  UC: 'active',
+  UD: 'active',
+  UH: 'active',
+  UM: 'active',
+  UR: 'on-hold',
+  UX: 'active',
 };
 
 /** Requested by the placer, told by the filler, answered: the old order of a replacement. */
 const REPLACED: ReadonlySet<string> = new Set(['RP', 'RQ', 'RU']);
 
+/** Asked for by the placer, told by the filler, answered. */
+const RELEASES: ReadonlySet<string> = new Set(['RL', 'OE', 'OR']);
+
 /** A stop, a hold and a release say what shall be, while ORC-5 may still say what was. */
 const OUTRANKS: ReadonlySet<string> = new Set(
-  Object.keys(CONTROLS).filter((code) => CONTROLS[code] !== 'active' || code === 'RL' || code === 'OE'),
+  Object.keys(CONTROLS).filter((code) => CONTROLS[code] !== 'active' || RELEASES.has(code)),
 );
 
-/** Changes of something else than the status. */
-const SILENT: ReadonlySet<string> = new Set(['XO', 'XX', 'SC', 'CH', 'PA']);
+/** Changes of something else than the status, and answers that leave it as it was. */
+const SILENT: ReadonlySet<string> = new Set('XO XX XR SC SR CH PA NA OK UX'.split(' '));
 
 /** Table 0038. */
 const STATUSES: Readonly<Record<string, Status>> = {

@@ -13,13 +13,14 @@ export interface OrderGroup {
 /** A visit has a handful; more is a fault, and each order is looked at beside all others of its message. */
 export const ORDERS_MAX = 500;
 
-/** Cuts ORM^O01, OMI^O23 and OMG^O19 into orders. Throws `hl7.missing` when there is no ORC, `hl7.too-large` when there are too many. */
+/** Cuts ORM^O01, OMI^O23 and OMG^O19 into orders; results that come with an order for comparison (ORC-1 PR) are none. Throws `hl7.missing` when there is no ORC, `hl7.too-large` when there are too many. */
 export function orderGroups(message: Hl7Message): OrderGroup[] {
-  const groups: Hl7Segment[][] = [];
+  const all: Hl7Segment[][] = [];
   for (const segment of message.segments) {
-    if (segment.name === 'ORC') groups.push([segment]);
-    else groups.at(-1)?.push(segment);
+    if (segment.name === 'ORC') all.push([segment]);
+    else all.at(-1)?.push(segment);
   }
+  const groups = all.filter(([orc]) => !isPriorResult(orc));
   if (groups.length === 0) {
     throw new Failure('hl7.missing', 'The message holds no order: send at least one ORC segment.', {
       issues: [{ at: 'ORC', text: 'is missing' }],
@@ -43,3 +44,7 @@ export function orderGroups(message: Hl7Message): OrderGroup[] {
 
 export const segmentsOf = (group: OrderGroup, name: string): Hl7Segment[] =>
   group.segments.filter((segment) => segment.name === name);
+
+/** "Previous results with new order" (table 0119): of OMG^O19 and ORM^O01, for the one who does the new order. */
+export const isPriorResult = (orc: Hl7Segment | undefined): boolean =>
+  orc?.get(1).trim().toUpperCase() === 'PR';

@@ -163,8 +163,46 @@ describe('An order message as resources', () => {
     ['OC', 'IP', 'revoked'],
     ['HD', '', 'on-hold'],
     ['RL', '', 'active'],
+    ['SN', '', 'active'],
+    ['OE', 'HD', 'active'],
+    ['OR', 'HD', 'active'],
+    ['OH', '', 'on-hold'],
+    ['HR', 'IP', 'on-hold'],
+    ['OD', 'IP', 'revoked'],
+    ['CR', '', 'revoked'],
+    ['DR', '', 'revoked'],
+    ['RP', '', 'revoked'],
+    ['RQ', 'IP', 'revoked'],
+    ['RU', 'SC', 'revoked'],
+    ['RO', '', 'active'],
+    ['UA', 'SC', 'revoked'],
+    ['UC', '', 'active'],
+    ['UC', 'CM', 'completed'],
+    ['UH', '', 'active'],
+    ['UR', '', 'on-hold'],
+    ['nw', '', 'active'],
   ])('with ORC-1 %s and ORC-5 "%s" the order is %s', (control, status, expected) => {
     expect(order(`ORC|${control}|P1|||${status}`, 'OBR|1').status).toBe(expected);
+  });
+
+  it.each(['XO', 'XX', 'XR', 'SC', 'SR', 'CH', 'PA', 'NA', 'OK', 'UX'])(
+    'with ORC-1 %s and nothing in ORC-5 a known order keeps its status, with a status there it has that',
+    (control) => {
+      const says = (status: string) => {
+        const [found] = map(MSH, PID, `ORC|${control}|P1|||${status}`, 'OBR|1').orders;
+        return [found?.saysStatus, found?.request.status];
+      };
+      expect(says('')).toEqual([false, 'active']);
+      expect(says('CM')).toEqual([true, 'completed']);
+    },
+  );
+
+  it('leaves out results that come with a new order for comparison, and says so', () => {
+    const lines = ['ORC|NW|P1', 'OBR|1', 'PID|1||OTHER', 'ORC|PR|P0', 'OBR|1|P0', 'OBX|1|TX|1||old||||||F'];
+    const { orders, flags, patient } = map(MSH, PID, ...lines);
+    expect(orders.map(({ request }) => request.identifier?.[0]?.value)).toEqual(['P1']);
+    expect(patient.identifier?.[0]?.value).toBe('MRN12345');
+    expect(flags).toEqual(['prior-results']);
   });
 
   it('maps code, reason, priority, times in the zone of the site, and who asked', () => {
@@ -193,6 +231,42 @@ describe('An order message as resources', () => {
       occurrenceDateTime: '2026-07-15T10:00:00+02:00',
       requester: { display: 'DR GREGORY HOUSE', identifier: { value: '1234' } },
       note: [{ text: 'Line 1\nLine 2' }],
+    });
+  });
+
+  it('takes county, former names, twins, kind and source of the visit, why an order was cancelled and what the reader should know', () => {
+    const { patient, encounter, orders } = map(
+      MSH,
+      'PID|1||7^^^HOSP^MR||DOE^JANE^^^^^L||19650214|F|ROE^JANE||1 Main St^^Bonn|Rhein-Sieg||||||||||||Y|2',
+      'PV1|1|I|W3|R|PRE1^^^HOSP|||||MED||||7|||||V1^^^HOSP^VN|||||||||||||||||01||||||||||||||ALT9^^^HOSP~V1^^^HOSP^VN||88^LEE^ANN',
+      'ORC|CA|P1^OE||||||||||||||ALLERGY^Contrast allergy^L',
+      'OBR|1|P1^OE|||||||||||Fell from a ladder',
+      'NTE|1||Short of breath',
+    );
+    expect(patient).toMatchObject({
+      name: [
+        { use: 'official', family: 'DOE' },
+        { use: 'old', family: 'ROE' },
+      ],
+      address: [{ city: 'Bonn', district: 'Rhein-Sieg' }],
+      multipleBirthInteger: 2,
+    });
+    expect(encounter).toMatchObject({
+      identifier: [{ value: 'V1' }, { value: 'ALT9' }],
+      type: [{ text: 'R' }],
+      serviceType: { text: 'MED' },
+      hospitalization: {
+        preAdmissionIdentifier: { value: 'PRE1' },
+        admitSource: { text: '7' },
+        dischargeDisposition: { text: '01' },
+      },
+      location: [{ status: 'active' }],
+      participant: [{ type: [{ coding: [{ code: 'PART' }] }], individual: { display: 'ANN LEE' } }],
+    });
+    expect(orders[0]?.request).toMatchObject({
+      status: 'revoked',
+      extension: [{ valueCodeableConcept: { text: 'Contrast allergy' } }],
+      note: [{ text: 'Fell from a ladder' }, { text: 'Short of breath' }],
     });
   });
 
@@ -227,6 +301,8 @@ describe('An order message as resources', () => {
     ['no patient number', [MSH, 'PID|1||^^^HOSP^MR', 'ORC|NW|1'], 'hl7.missing', 'PID^1^3'],
     ['no order', [MSH, PID], 'hl7.missing', 'ORC'],
     ['no number of the order', [MSH, PID, 'ORC|NW', 'OBR|1'], 'hl7.missing', 'ORC^1^2'],
+    ['only results of before', [MSH, PID, 'ORC|PR|1', 'OBR|1'], 'hl7.missing', 'ORC'],
+    ['a question for the status', [MSH, PID, 'ORC|SS|1', 'OBR|1'], 'hl7.value', 'ORC^1^1'],
     ['a result as order', [MSH, PID, 'ORC|RE|1', 'OBR|1'], 'hl7.value', 'ORC^1^1'],
     ['no order control', [MSH, PID, 'ORC||1', 'OBR|1'], 'hl7.value', 'ORC^1^1'],
   ])('refuses %s by name and place', (_, lines, code, at) => {

@@ -7,7 +7,7 @@ import { Failure } from '../../kernel/errors.ts';
 import type { Place } from './accession-places.ts';
 import { cweToConcept, mapRepetitions, plain, type SenderContext } from './datatype-to-fhir.ts';
 import { type OrderControl, orderControl } from './order-control.ts';
-import { type OrderGroup, orderGroups, segmentsOf } from './order-groups.ts';
+import { isPriorResult, type OrderGroup, orderGroups, segmentsOf } from './order-groups.ts';
 import { groupNumber, orderNumbers } from './order-numbers.ts';
 import { pidOf, pidToPatient } from './pid-to-patient.ts';
 import { pv1ToEncounter } from './pv1-to-encounter.ts';
@@ -34,6 +34,7 @@ export interface OrderedRequest {
 export type OrderFlag =
   | 'two-placer-numbers'
   | 'two-filler-numbers'
+  | 'prior-results'
   | 'birth-date-unreadable'
   | 'visit-without-number';
 
@@ -88,16 +89,11 @@ function orderToRequest(
   const priority = priorityOf(group);
   const reasonCode = mapRepetitions(obr, 31, cweToConcept);
   const orderDetail = detailsOf(group);
-  const note = segmentsOf(group, 'NTE')
-    .map((nte) => ({
-      text: nte
-        .repetitions(3)
-        .map((one) => plain(one.text(1)))
-        .join('\n'),
-    }))
-    .filter(({ text }) => text !== '');
+  const note = notesOf(group);
+  const statusReason = cweToConcept(orc.repetitions(16)[0]);
   return {
     resourceType: 'ServiceRequest',
+    ...(statusReason ? { extension: [{ url: STATUS_REASON, valueCodeableConcept: statusReason }] } : {}),
     identifier,
     ...(requisition ? { requisition } : {}),
     status,
@@ -112,6 +108,17 @@ function orderToRequest(
     ...(reasonCode.length > 0 ? { reasonCode } : {}),
     ...(note.length > 0 ? { note } : {}),
   };
+}
+
+/** ORC-16: why it was cancelled, held or changed. */
+const STATUS_REASON = 'http://hl7.org/fhir/StructureDefinition/request-statusReason';
+
+/** OBR-13, what the one who reads should know of the patient, and the notes. */
+function notesOf(group: OrderGroup): { text: string }[] {
+  const texts = (segment: Hl7Segment | undefined, field: number) =>
+    (segment?.repetitions(field) ?? []).map((one) => plain(one.text(1))).join('\n');
+  const all = [texts(group.obr, 13), ...segmentsOf(group, 'NTE').map((nte) => texts(nte, 3))];
+  return all.filter((text) => text !== '').map((text) => ({ text }));
 }
 
 /** Modality and protocol of the IPC; the parts OBR-46 and OBR-47 add to the code. */
@@ -147,6 +154,7 @@ function flagsOf(
   const odd: [OrderFlag, boolean][] = [
     ['two-placer-numbers', hasTwo('PLAC')],
     ['two-filler-numbers', hasTwo('FILL')],
+    ['prior-results', message.all('ORC').some(isPriorResult)],
     ['birth-date-unreadable', plain(pid.get(7)) !== '' && patient.birthDate === undefined],
     ['visit-without-number', message.segment('PV1') !== undefined && encounter === undefined],
   ];

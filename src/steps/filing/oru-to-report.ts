@@ -19,7 +19,7 @@ import {
   plain,
   type SenderContext,
 } from './datatype-to-fhir.ts';
-import { obxToObservation, type ReportedObservation } from './obx-to-observation.ts';
+import { CODED_TYPES, obxToObservation, type ReportedObservation } from './obx-to-observation.ts';
 import { REPORT_STATUSES } from './result-status.ts';
 
 /** One OBR with its OBX, as resources without ids. */
@@ -76,7 +76,8 @@ function toResult({ orc, obr, rest }: Group, at: number, context: ResultContext)
   const [start, end, issued] = [time(obr.get(7)), time(obr.get(8)), instant(time(obr.get(22)))];
   const interpreters = personsOf(obr, context);
   const conclusion = textOf(lines.filter((line) => line.isImpression));
-  const presentedForm = formsOf(lines, rest);
+  const observations = observationsOf(lines, context);
+  const presentedForm = formsOf(observations === null ? lines.map(lineAsText) : lines, rest);
   const category = plain(obr.get(24));
   const report: ReportedResult['report'] = {
     resourceType: 'DiagnosticReport',
@@ -91,7 +92,12 @@ function toResult({ orc, obr, rest }: Group, at: number, context: ResultContext)
     ...(presentedForm.length > 0 ? { presentedForm } : {}),
   };
   const filler = { value: plain(obr.get(3)) || plain(orc?.get(3)), namespace: plain(obr.get(3, 2)) };
-  return { report, observations: observationsOf(lines, context), filler, studyInstanceUid, flags };
+  const asText = observations === null ? [RESULTS_AS_TEXT] : [];
+  return {
+    ...{ report, filler, studyInstanceUid },
+    observations: observations ?? [],
+    flags: [...flags, ...asText],
+  };
 }
 
 const UNNAMED_REPORT: CodeableConcept = { text: 'Report' };
@@ -158,24 +164,40 @@ function personsOf(
   }) as NonNullable<DiagnosticReport['resultsInterpreter']>;
 }
 
-/** Each becomes a resource, written in the transaction that files the message; a report of text has none, however long it is. */
+/**
+ * Each coded result becomes a resource, written in the transaction that files the message. A report of more is filed as text: its sender has been told AA, and a
+ * final report that is not in the record would stop no late preliminary result.
+ */
 export const RESULTS_MAX = 10_000;
+export const RESULTS_AS_TEXT = 'results-as-text';
 
-/** The same code under the same sub-id is the same line in every version of the report. Throws `hl7.too-large` for more than `RESULTS_MAX`. */
-function observationsOf(lines: readonly Line[], context: SenderContext): ReportedResult['observations'] {
+/** The same code under the same sub-id is the same line in every version of the report. Null for more than `RESULTS_MAX`. */
+function observationsOf(
+  lines: readonly Line[],
+  context: SenderContext,
+): ReportedResult['observations'] | null {
   const seen = new Map<string, number>();
-  let count = 0;
-  return lines.flatMap(({ obx }) => {
+  const all: { readonly key: string; readonly observation: ReportedObservation }[] = [];
+  for (const { obx } of lines) {
     const observation = obxToObservation(obx, context);
-    if (observation === null) return [];
-    count += 1;
-    if (count > RESULTS_MAX)
-      throw new Failure('hl7.too-large', `The report has more than ${RESULTS_MAX} coded results: split it.`);
+    if (observation === null) continue;
+    if (all.length === RESULTS_MAX) return null;
     const line = `${plain(obx.get(3))}|${plain(obx.get(3, 3))}|${plain(obx.get(4))}`;
     const times = (seen.get(line) ?? 0) + 1;
     seen.set(line, times);
-    return [{ key: `${line}|${times}`, observation }];
-  });
+    all.push({ key: `${line}|${times}`, observation });
+  }
+  return all;
+}
+
+/** A coded result as a line of the narrative: `Size: 6.2 mm`. */
+function lineAsText(line: Line): Line {
+  const { obx, type } = line;
+  if (!CODED_TYPES.has(type)) return line;
+  const label = plain(obx.text(3, 2)) || plain(obx.get(3));
+  const parts = type === 'SN' ? [1, 2, 3, 4].map((n) => plain(obx.get(5, n))) : [];
+  const value = type === 'SN' ? parts.join('') : plain(obx.text(5, 2)) || plain(obx.get(5));
+  return { ...line, type: 'TX', text: `${label}: ${value} ${plain(obx.get(6))}`.trim() };
 }
 
 const TEXT_TYPES: ReadonlySet<string> = new Set(['TX', 'FT', 'ST']);

@@ -1,4 +1,4 @@
-import type { Identifier, Patient } from '@medplum/fhirtypes';
+import type { Address, HumanName, Identifier, Patient } from '@medplum/fhirtypes';
 import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
 import { timestampToDate, timestampToDateTime } from '../../hl7/timestamp.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
@@ -20,10 +20,10 @@ import {
  */
 export function pidToPatient(pid: Hl7Segment, context: SenderContext): Patient {
   const identifier = identifiersOf(pid, context);
-  const name = mapRepetitions(pid, 5, xpnToName);
+  const name = [...mapRepetitions(pid, 5, xpnToName), ...mapRepetitions(pid, 9, xpnToName).map(asAlias)];
   const birthDate = timestampToDate(plain(pid.get(7)));
   const gender = GENDERS[plain(pid.get(8)).toUpperCase()];
-  const address = mapRepetitions(pid, 11, xadToAddress);
+  const address = withCounty(mapRepetitions(pid, 11, xadToAddress), plain(pid.get(12)));
   const telecom = [
     ...mapRepetitions(pid, 13, (one) => xtnToContact(one, 'home')),
     ...mapRepetitions(pid, 14, (one) => xtnToContact(one, 'work')),
@@ -38,6 +38,7 @@ export function pidToPatient(pid: Hl7Segment, context: SenderContext): Patient {
     ...(gender ? { gender } : {}),
     ...(birthDate ? { birthDate, ...birthTimeOf(pid, context) } : {}),
     ...deceasedOf(pid, context),
+    ...multipleBirthOf(pid),
     ...(address.length > 0 ? { address } : {}),
     ...(maritalStatus ? { maritalStatus } : {}),
     ...(language ? { communication: [{ language }] } : {}),
@@ -92,6 +93,24 @@ function birthTimeOf(pid: Hl7Segment, context: SenderContext): object {
   const time = timestampToDateTime(plain(pid.get(7)), context.timeZone);
   if (!time?.includes('T')) return {};
   return { _birthDate: { extension: [{ url: BIRTH_TIME, valueDateTime: time }] } };
+}
+
+/** PID-9: a name by which he was known; never the one by which he is. */
+const asAlias = (name: HumanName): HumanName =>
+  name.use === undefined || name.use === 'official' ? { ...name, use: 'old' } : name;
+
+/** PID-12 is the county of the first address that names none. */
+function withCounty(addresses: readonly Address[], county: string): Address[] {
+  const at = county === '' ? -1 : addresses.findIndex(({ district }) => district === undefined);
+  return addresses.map((one, n) => (n === at ? { ...one, district: county } : one));
+}
+
+/** PID-25 says which of the children; PID-24 only that there were several. */
+function multipleBirthOf(pid: Hl7Segment): Pick<Patient, 'multipleBirthInteger' | 'multipleBirthBoolean'> {
+  const order = plain(pid.get(25));
+  if (/^[1-9]\d?$/.test(order)) return { multipleBirthInteger: Number(order) };
+  const flag = plain(pid.get(24));
+  return flag === 'Y' || flag === 'N' ? { multipleBirthBoolean: flag === 'Y' } : {};
 }
 
 /** PID-30 counts only where PID-29 is empty. */

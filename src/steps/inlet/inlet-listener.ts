@@ -23,6 +23,7 @@ type ListenerSettings = Pick<
   | 'HL7_TLS_CERT'
   | 'HL7_TLS_KEY'
   | 'HL7_TLS_CA'
+  | 'HL7_TLS_NAMES'
   | 'HL7_CONNECTIONS_MAX'
   | 'HL7_CONNECTIONS_PER_ADDRESS_MAX'
   | 'HL7_FRAME_BYTES_MAX'
@@ -65,7 +66,7 @@ export class InletListener implements OnApplicationBootstrap, BeforeApplicationS
       host,
       port,
       ...limitsOf(this.settings),
-      ...(files ? { tls: serverTls(files) } : {}),
+      ...(files ? { tls: serverTls(files), tlsNames: namesOf(this.settings) } : {}),
       onMessage: (message, peer) => this.inlet.take(message, peer),
       onEvent: (event) => this.events.hear(event),
     });
@@ -104,6 +105,11 @@ const limitsOf = (settings: ListenerSettings) => ({
   unansweredBytesMax: Math.max(UNANSWERED_BYTES_MAX, 4 * settings.HL7_FRAME_BYTES_MAX),
 });
 
+const namesOf = ({ HL7_TLS_NAMES }: ListenerSettings): string[] =>
+  HL7_TLS_NAMES.split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '');
+
 const tlsSettings = ({ HL7_TLS_CERT, HL7_TLS_KEY, HL7_TLS_CA }: ListenerSettings) => ({
   HL7_TLS_CERT,
   HL7_TLS_KEY,
@@ -112,6 +118,13 @@ const tlsSettings = ({ HL7_TLS_CERT, HL7_TLS_KEY, HL7_TLS_CA }: ListenerSettings
 
 function readFiles(settings: ListenerSettings): TlsFiles | null {
   const files = readTlsFiles(tlsSettings(settings));
+  if (namesOf(settings).length > 0 && !files?.ca) {
+    throw new Failure(
+      'config.invalid',
+      'HL7_TLS_NAMES is given without HL7_TLS_CA: no certificate would be asked for. Give both.',
+      { issues: [{ at: 'HL7_TLS_CA', text: 'must be given too' }] },
+    );
+  }
   if (files !== null && files.cert === undefined) {
     throw new Failure(
       'config.invalid',

@@ -33,6 +33,8 @@ export interface Selection {
   readonly action: string;
   readonly direction: Direction;
   readonly messageIds: readonly string[];
+  /** To which they are to be sent; null for an action that needs none. */
+  readonly destination: string | null;
 }
 
 /** After this a count is asked for anew: what was counted has changed too much by then. */
@@ -70,20 +72,17 @@ export class ActionStore {
   }
 
   /** Keeps what was counted; gives the token under which the action is then done to exactly that. */
-  async keepSelection(actor: string, { action, direction, messageIds }: Selection): Promise<string> {
+  async keepSelection(actor: string, one: Selection): Promise<string> {
     const token = randomBytes(18).toString('base64url');
-    await this.database.run(KEEP, [token, actor, action, direction, messageIds]);
+    const { action, direction, messageIds, destination } = one;
+    await this.database.run(KEEP, [token, actor, action, direction, messageIds, destination]);
     return token;
   }
 
   /** Once, and only for the one who counted. Null when there is none (any more). */
   async useSelection(tx: Transaction, actor: string, token: string): Promise<Selection | null> {
-    const [row] = await tx.run<{ action: string; direction: Direction; message_ids: string[] }>(USE, [
-      token,
-      actor,
-      SELECTION_MINUTES_MAX,
-    ]);
-    return row ? { action: row.action, direction: row.direction, messageIds: row.message_ids } : null;
+    const [row] = await tx.run<Selection>(USE, [token, actor, SELECTION_MINUTES_MAX]);
+    return row ?? null;
   }
 }
 
@@ -102,10 +101,10 @@ const OF_MESSAGE: Statement = {
 };
 const KEEP: Statement = {
   name: 'hl7-selection-keep',
-  text: `INSERT INTO hl7_selection (token, actor, action, direction, message_ids) VALUES ($1, $2, $3, $4, $5)`,
+  text: `INSERT INTO hl7_selection (token, actor, action, direction, message_ids, destination) VALUES ($1, $2, $3, $4, $5, $6)`,
 };
 const USE: Statement = {
   name: 'hl7-selection-use',
   text: `UPDATE hl7_selection SET used_at = now() WHERE token = $1 AND actor = $2 AND used_at IS NULL
-    AND created_at > now() - make_interval(mins => $3) RETURNING action, direction, message_ids`,
+    AND created_at > now() - make_interval(mins => $3) RETURNING action, direction, message_ids AS "messageIds", destination`,
 };

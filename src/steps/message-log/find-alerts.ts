@@ -1,5 +1,6 @@
 import type { WatchHours } from '../../config/settings.ts';
 import type { ErrorShare } from './alert.store.ts';
+import { sayAge } from './say-age.ts';
 import type { Alert, AlertKind } from './shown.ts';
 
 /** Every kind there is: a closed set, for metrics. */
@@ -43,7 +44,7 @@ export function findAlerts(facts: AlertFacts, limits: AlertLimits): Alert[] {
   const add = (kind: Alert['kind'], about: string, text: string) => void alerts.push({ kind, about, text });
   for (const { destination, waiting, oldest_s: oldest } of facts.destinations) {
     if (oldest > limits.HL7_ALERT_UNSENT_S)
-      add('unsent', destination, `${say(waiting)} to be sent, the oldest for ${sayTime(oldest)}`);
+      add('unsent', destination, `${say(waiting)} to be sent, the oldest for ${sayAge(oldest)}`);
   }
   for (const { destination, messages } of facts.unconfigured)
     add(
@@ -55,7 +56,7 @@ export function findAlerts(facts: AlertFacts, limits: AlertLimits): Alert[] {
     add('held', destination, 'held by an operator: nothing is sent');
   const { waiting, oldest_s: oldest, held } = facts.filing;
   if (waiting > 0 && oldest > limits.HL7_ALERT_UNSENT_S)
-    add('unfiled', 'in', `${say(waiting)} to be filed, the oldest for ${sayTime(oldest)}`);
+    add('unfiled', 'in', `${say(waiting)} to be filed, the oldest for ${sayAge(oldest)}`);
   if (held > 0) add('dead', 'in', `${held} could not be filed: a person must look`);
   for (const { destination, messages } of facts.deadOut)
     add('dead', destination, `${messages} could not be sent: a person must look`);
@@ -99,8 +100,3 @@ export function isWatched(hours: WatchHours, timeZone: string | null, now: Date)
 }
 
 const say = (waiting: number) => (waiting === 1 ? '1 message waits' : `${waiting} messages wait`);
-
-function sayTime(seconds: number): string {
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
-}

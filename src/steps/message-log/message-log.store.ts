@@ -136,11 +136,13 @@ export class MessageLogStore {
     return this.database.run<DeadGroup>({ text: DEAD, timeoutMs: SEARCH_MS_MAX }, [GROUPS_MAX]);
   }
 
-  async select(direction: Direction, query: MessageQuery, limit: number): Promise<string[]> {
+  async select(
+    direction: Direction,
+    query: MessageQuery,
+    limit: number,
+  ): Promise<{ id: string; at: Date }[]> {
     const { text, values } = selectionSql(direction, query, limit);
-    return (await this.database.run<{ id: string }>({ text, timeoutMs: SEARCH_MS_MAX }, values)).map(
-      ({ id }) => id,
-    );
+    return this.database.run<{ id: string; at: Date }>({ text, timeoutMs: SEARCH_MS_MAX }, values);
   }
 
   /** An inbound message that filing holds waits to be filed again. False when it is not held. */

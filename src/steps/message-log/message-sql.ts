@@ -86,7 +86,7 @@ export function selectionSql(direction: Direction, query: MessageQuery, limit: n
   const { where, values, time } = conditions(direction, query);
   values.push(limit);
   const table = direction === 'in' ? 'hl7_inbound' : 'hl7_outbound';
-  const text = `SELECT m.id::text AS id FROM ${table} m${open(time)} ${whereText(where)} ORDER BY ${time}, ${idBeside(time)} LIMIT $${values.length}`;
+  const text = `SELECT m.id::text AS id, ${time} AS at FROM ${table} m${open(time)} ${whereText(where)} ORDER BY ${time}, ${idBeside(time)} LIMIT $${values.length}`;
   return { text, values };
 }
 

@@ -19,7 +19,7 @@ export class OperatorActionsController {
     private readonly outbound: OutboundActionsHost,
   ) {}
 
-  /** `resend` the same bytes, `rebuild` a new message, `replay` an inbound one to filing, `discard`. */
+  /** `resend` the same bytes, `rebuild` a new message, `send-to` another `destination`, `replay` an inbound one to filing, `discard`. */
   @Post('messages/:direction/:id/:action')
   @HttpCode(200)
   async toMessage(
@@ -31,7 +31,8 @@ export class OperatorActionsController {
   ) {
     const { actor } = operatorRights(request);
     const known = knownAction(direction, action);
-    const because = { actor, reason: reasonOf(body), overNewer: body?.['overNewer'] === true };
+    const to = this.destinationOf(known.action, body);
+    const because = { actor, reason: reasonOf(body), overNewer: body?.['overNewer'] === true, ...to };
     await this.actions.toMessage(known.direction, id, known.action, because);
     return { direction, id, action };
   }
@@ -55,7 +56,7 @@ export class OperatorActionsController {
     return { released: target };
   }
 
-  /** `{direction, action, filter}` → `{count, more, token}`: nothing is done yet. */
+  /** `{direction, action, filter, destination?}` → `{count, more, goOnFrom, token}`: nothing is done yet. */
   @Post('bulk/count')
   @HttpCode(200)
   async count(@Req() request: FastifyRequest, @Body() body: Given) {
@@ -73,7 +74,8 @@ export class OperatorActionsController {
         'filter must be an object with at least one parameter of GET /hl7/messages.',
       );
     const query = readMessageQuery({ ...filter, direction: known.direction });
-    return this.actions.count(query, known.direction, known.action, actor);
+    const to = this.destinationOf(known.action, body);
+    return this.actions.count(query, known.direction, known.action, { actor, ...to });
   }
 
   /** `{token, reason}` → `{done, skipped}`: what was counted, each message logged. */
@@ -88,13 +90,25 @@ export class OperatorActionsController {
   private targetOf(body: Given, anyDestination = false): { destination: string; lane: string | null } {
     const destination = textOf(body, 'destination');
     const lane = body?.['lane'] === undefined || body['lane'] === null ? null : textOf(body, 'lane');
-    const known = this.outbound.actions.destinations().map(({ name }) => name);
-    if (!anyDestination && !known.includes(destination))
-      throw new Failure(
-        'ris.unknown-destination',
-        `There is no such destination. Known: ${known.join(', ') || 'none'}.`,
-      );
+    if (!anyDestination) this.demandDestination(destination);
     return { destination, lane };
+  }
+
+  /** Where `send-to` sends. */
+  private destinationOf(action: MessageAction, body: Given): { destination?: string } {
+    if (action !== 'send-to') return {};
+    const destination = textOf(body, 'destination');
+    this.demandDestination(destination);
+    return { destination };
+  }
+
+  private demandDestination(destination: string): void {
+    const known = this.outbound.actions.destinations().map(({ name }) => name);
+    if (known.includes(destination)) return;
+    throw new Failure(
+      'ris.unknown-destination',
+      `There is no such destination. Known: ${known.join(', ') || 'none'}.`,
+    );
   }
 }
 
@@ -105,7 +119,7 @@ function knownAction(direction: string, action: string): { direction: Direction;
   }
   throw new Failure(
     'http.bad-request',
-    'Known are resend, rebuild and discard for out, replay and discard for in.',
+    'Known are resend, rebuild, send-to and discard for out, replay and discard for in.',
   );
 }
 

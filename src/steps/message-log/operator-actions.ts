@@ -13,9 +13,9 @@ import type { Direction, MessageQuery } from './message-query.ts';
 /** What can be done to one message, by direction. */
 export const MESSAGE_ACTIONS = {
   in: ['replay', 'discard'],
-  out: ['resend', 'rebuild', 'discard'],
+  out: ['resend', 'rebuild', 'send-to', 'discard'],
 } as const satisfies Record<Direction, readonly string[]>;
-export type MessageAction = 'replay' | 'resend' | 'rebuild' | 'discard';
+export type MessageAction = 'replay' | 'resend' | 'rebuild' | 'send-to' | 'discard';
 
 /** Who does it and why. */
 export interface Because {
@@ -23,6 +23,8 @@ export interface Because {
   readonly reason: string;
   /** Resend older bytes though a newer version of the report was sent. */
   readonly overNewer?: boolean;
+  /** Of `send-to`. */
+  readonly destination?: string;
 }
 
 export interface BulkCount {
@@ -31,6 +33,8 @@ export interface BulkCount {
   readonly count: number;
   /** There are more than one bulk action takes; do it again afterwards. */
   readonly more: boolean;
+  /** Time of the last one counted, when there are more: what comes after it is found from then on. */
+  readonly goOnFrom: string | null;
   /** Names exactly what was counted. */
   readonly token: string;
 }
@@ -111,12 +115,16 @@ export class OperatorActions {
     query: MessageQuery,
     direction: Direction,
     action: MessageAction,
-    actor: string,
+    { actor, destination }: Pick<Because, 'actor' | 'destination'>,
   ): Promise<BulkCount> {
     const found = await this.messages.select(direction, query, BULK_MESSAGES_MAX + 1);
-    const messageIds = found.slice(0, BULK_MESSAGES_MAX);
-    const token = await this.log.keepSelection(actor, { action, direction, messageIds });
-    return { action, direction, count: messageIds.length, more: found.length > messageIds.length, token };
+    const taken = found.slice(0, BULK_MESSAGES_MAX);
+    const messageIds = taken.map(({ id }) => id);
+    const kept = { action, direction, messageIds, destination: destination ?? null };
+    const token = await this.log.keepSelection(actor, kept);
+    const more = found.length > taken.length;
+    const goOnFrom = more ? (taken.at(-1)?.at.toISOString() ?? null) : null;
+    return { action, direction, count: messageIds.length, more, goOnFrom, token };
   }
 
   /** Throws `hl7.selection` when the token names nothing (any more). */
@@ -128,8 +136,10 @@ export class OperatorActions {
           'hl7.selection',
           'This count is too old, was used, or is of somebody else: count again.',
         );
+      const { destination } = one;
       const detail = { messages: one.messageIds.length };
       await this.log.note(tx, {
+        ...(destination === null ? {} : { destination }),
         actor: because.actor,
         action: `bulk-${one.action}`,
         direction: one.direction,
@@ -138,12 +148,13 @@ export class OperatorActions {
       });
       return one;
     });
+    const to = selection.destination === null ? {} : { destination: selection.destination };
     const skipped: Record<string, number> = {};
     let done = 0;
     for (const id of selection.messageIds) {
       const action = selection.action as MessageAction;
       const code = await this.database
-        .transaction((tx) => this.act(tx, selection.direction, id, action, because))
+        .transaction((tx) => this.act(tx, selection.direction, id, action, { ...because, ...to }))
         .then(() => null, codeOf);
       if (code === null) done += 1;
       else skipped[code] = (skipped[code] ?? 0) + 1;
@@ -169,6 +180,7 @@ export class OperatorActions {
       status: message.status,
       error: message.reason,
       ...(because.overNewer ? { overNewer: true } : {}),
+      ...(action === 'send-to' ? { to: because.destination ?? null } : {}),
     };
     await this.log.note(tx, {
       actor,
@@ -203,6 +215,7 @@ export class OperatorActions {
     const { actions } = this.outbound;
     if (action === 'resend') await actions.resend(tx, id, { overNewer: because.overNewer ?? false });
     else if (action === 'rebuild') await actions.rebuild(tx, id);
+    else if (action === 'send-to') await actions.sendTo(tx, id, because.destination ?? '');
     else await actions.discard(tx, id, because.reason);
   }
 

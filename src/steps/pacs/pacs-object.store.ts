@@ -17,6 +17,17 @@ export interface MadeObject {
 export interface KnownObject extends Omit<MadeObject, 'bytes'> {
   readonly reportVersion: number;
   readonly state: 'waiting' | 'stored' | 'refused';
+  /** What a structured report says, as a digest; null for other kinds, and for those of older servers. */
+  readonly contentDigest: string | null;
+}
+
+/** What is made of one version of a report. */
+export interface MadeOfVersion {
+  readonly reportId: string;
+  readonly reportVersion: number;
+  readonly objects: readonly MadeObject[];
+  /** Of the structured report among them. */
+  readonly contentDigest: string | null;
 }
 
 export interface WaitingObject extends Pick<MadeObject, 'kind' | 'sopInstanceUid' | 'studyInstanceUid'> {
@@ -40,17 +51,18 @@ export class PacsObjectStore {
       studyInstanceUid: row.study_instance_uid,
       reportVersion: row.report_version,
       state: row.state,
+      contentDigest: row.content_digest,
     }));
   }
 
-  /** An object that is there already (made by a run that died, or of an earlier version with the same pixels) stays as it is. */
-  async add(
-    tx: Transaction,
-    reportId: string,
-    reportVersion: number,
-    objects: readonly MadeObject[],
-  ): Promise<void> {
-    for (const one of objects) {
+  /**
+   * An object that is there already (made by a run that died, or of an earlier version with the same pixels) stays as it is. What the PACS refused of the same
+   * version, before a finding was edited, is not offered again.
+   */
+  async add(tx: Transaction, made: MadeOfVersion): Promise<void> {
+    const { reportId, reportVersion, contentDigest } = made;
+    await tx.run(DROP_REFUSED, [reportId, reportVersion]);
+    for (const one of made.objects) {
       await tx.run(INSERT, [
         one.sopInstanceUid,
         one.sopClassUid,
@@ -60,6 +72,7 @@ export class PacsObjectStore {
         reportId,
         reportVersion,
         Buffer.from(one.bytes.buffer, one.bytes.byteOffset, one.bytes.byteLength),
+        one.kind === 'sr' ? contentDigest : null,
       ]);
     }
   }
@@ -104,6 +117,7 @@ interface KnownRow {
   readonly study_instance_uid: string;
   readonly report_version: number;
   readonly state: KnownObject['state'];
+  readonly content_digest: string | null;
 }
 
 interface WaitingRow {
@@ -116,14 +130,20 @@ interface WaitingRow {
 
 const OF_REPORT: Statement = {
   name: 'pacs-object-of-report',
-  text: `SELECT kind, sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid, report_version, state
+  text: `SELECT kind, sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid, report_version, state,
+      content_digest
     FROM pacs_object WHERE report_id = $1 ORDER BY report_version, created_at, kind`,
 };
 const INSERT: Statement = {
   name: 'pacs-object-insert',
   text: `INSERT INTO pacs_object
-      (sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid, kind, report_id, report_version, bytes)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (sop_instance_uid) DO NOTHING`,
+      (sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid, kind, report_id, report_version, bytes,
+       content_digest)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (sop_instance_uid) DO NOTHING`,
+};
+const DROP_REFUSED: Statement = {
+  name: 'pacs-object-drop-refused',
+  text: `UPDATE pacs_object SET bytes = NULL WHERE report_id = $1 AND report_version = $2 AND state = 'refused'`,
 };
 const WAITING: Statement = {
   name: 'pacs-object-waiting',

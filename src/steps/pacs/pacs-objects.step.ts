@@ -6,14 +6,17 @@ import { withoutOwnObjects } from '../../dicom/own-objects.ts';
 import { PixelWorkers } from '../../dicom/pixel-workers.ts';
 import { STUDY_SOURCE, type StudySource } from '../../dicom/study-source.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
+import type { StoredResource } from '../../fhir/stored-resource.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { PacsObjectsMade, ReportWritten } from '../../kernel/handoffs.ts';
 import { done, givenUp, later, type Step, type StepResult, skipped } from '../step.ts';
 import type { ObjectPlan } from './make-objects.ts';
 import { type KnownObject, type MadeObject, type ObjectKind, PacsObjectStore } from './pacs-object.store.ts';
 import { type AnalysisKey, analysisKeyOf, readResultRecord } from './read-result-record.ts';
-import { contextOf, noteUids, recordToPlan, rejectable } from './record-to-plan.ts';
+import { contentDigestOf, recordToPlan } from './record-to-plan.ts';
+import { standing } from './standing.ts';
 import { trimMetadata } from './trim-metadata.ts';
+import { toBeWithdrawn, type WithdrawalReason, withdrawalNote, withdrawalReason } from './withdrawal-note.ts';
 
 /** How long to wait before a PACS that is away is asked for the study's headers again. */
 export const HEADERS_RETRY_MS = 30_000;
@@ -22,7 +25,8 @@ export const MAKE_TIME_LIMIT_MS = 120_000;
 
 /**
  * Report → DICOM objects, kept until the PACS has them. They say what the record says now: when a newer version was written meanwhile,
- * that one is made, and the handoff of the newer version finds it. A withdrawn report gets a rejection note for what was made of it.
+ * that one is made, and the handoff of the newer version finds it. A report that is withdrawn or deleted gets a rejection note for what was made of it; an edit
+ * of a finding makes another structured report, and picture, where they would say something else.
  */
 @Injectable()
 export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
@@ -39,25 +43,20 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
   async run(handoff: ReportWritten): Promise<StepResult<PacsObjectsMade>> {
     if (this.settings.PACS_OBJECTS.includes('none')) return skipped('no objects are wanted in the PACS');
     const kept = await this.store.read('DiagnosticReport', handoff.diagnosticReportId);
-    if (!kept || kept.deleted) return skipped('the report is gone');
-    const report = kept.parse<DiagnosticReport>();
-    const key = analysisKeyOf(report);
-    if (!key) return skipped('the report is of no analysis of ours');
-    const versionId = Number(kept.versionId);
-    const earlier = await this.objects.ofReport(kept.id);
-    if (earlier.some((one) => one.reportVersion === versionId))
+    const report = kept && !kept.deleted ? kept.parse<DiagnosticReport>() : null;
+    const key = report && analysisKeyOf(report);
+    if (report && !key) return skipped('the report is of no analysis of ours');
+    const earlier = await this.objects.ofReport(handoff.diagnosticReportId);
+    const version = kept ? Number(kept.versionId) : 1 + (earlier.at(-1)?.reportVersion ?? 0);
+    if (!handoff.findingEdited && earlier.some((one) => one.reportVersion === version))
       return skipped('this version is made already');
-    const next: PacsObjectsMade = {
-      diagnosticReportId: kept.id,
-      versionId,
-      studyInstanceUid: key.studyInstanceUid,
-    };
+    // What has nothing in the PACS yet gets it with its version, or not at all.
+    if ((handoff.findingEdited || !report) && standing(earlier).length === 0)
+      return skipped('nothing of this report is in the PACS');
+    const asked: Asked = { handoff, kept, report, key, version, earlier };
     try {
-      const plan = await this.plan(report, key, versionId, earlier);
-      if (plan === null) return skipped('nothing of this report is in the PACS');
-      const made = await this.make(plan);
-      if (made.length === 0) return skipped('there is nothing to store');
-      return done(next, { write: (tx) => this.objects.add(tx, kept.id, versionId, made) });
+      const plan = await this.plan(asked);
+      return plan === null ? skipped('the PACS has what it must have') : await this.make(asked, plan);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       if (AWAY.has(error.code)) return later(HEADERS_RETRY_MS, error.code);
@@ -66,34 +65,45 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
     }
   }
 
-  private async plan(
-    report: DiagnosticReport,
-    key: AnalysisKey,
-    reportVersion: number,
-    earlier: readonly KnownObject[],
-  ): Promise<ObjectPlan | null> {
-    const withdrawn = WITHDRAWN[report.status ?? ''];
-    if (withdrawn && rejectable(earlier).length === 0) return null;
+  /** Null when nothing is to be made. */
+  private async plan(asked: Asked): Promise<ObjectPlan | null> {
+    const { report, key, earlier } = asked;
+    const reason = withdrawalReason(report);
+    if (reason !== null || !report || !key) return this.withdrawal(asked, reason ?? 'safety');
     const [record, metadata] = await Promise.all([
       readResultRecord(this.store, report, key),
       this.headers(key.studyInstanceUid),
     ]);
-    const timeZone = this.settings.SITE_TIME_ZONE;
-    if (!withdrawn) {
-      const wanted = new Set(this.settings.PACS_OBJECTS as readonly ObjectKind[]);
-      return recordToPlan(record, { wanted, reportVersion, earlier, metadata, timeZone });
-    }
-    const source = metadata[0];
+    const wanted = new Set(this.settings.PACS_OBJECTS as readonly ObjectKind[]);
+    const { SITE_TIME_ZONE: timeZone } = this.settings;
+    const plan = recordToPlan(record, { wanted, reportVersion: asked.version, earlier, metadata, timeZone });
+    return asked.handoff.findingEdited && saysTheSame(plan, earlier) ? null : plan;
+  }
+
+  private async withdrawal(asked: Asked, reason: WithdrawalReason): Promise<ObjectPlan | null> {
+    const { report, kept, version, earlier } = asked;
+    const rejected = toBeWithdrawn(report, earlier);
+    const before = report ?? (await this.before(asked));
+    const key = before && analysisKeyOf(before);
+    const studyInstanceUid = key?.studyInstanceUid ?? earlier.at(-1)?.studyInstanceUid;
+    if (rejected.length === 0 || studyInstanceUid === undefined) return null;
+    const [source] = await this.headers(studyInstanceUid);
     if (!source) throw new Failure('pacs.not-describable', 'The PACS has no image of this study any more.');
-    const note = {
-      context: contextOf(record, source, { timeZone }),
-      studyInstanceUid: key.studyInstanceUid,
-      ...noteUids(report, reportVersion),
-      instanceNumber: reportVersion,
-      reason: withdrawn,
-      rejected: rejectable(earlier),
-    };
-    return { studyInstanceUid: key.studyInstanceUid, report: null, segmentation: null, capture: null, note };
+    const note = await withdrawalNote(this.store, {
+      ...{ reason, earlier, rejected, studyInstanceUid, source },
+      reportId: asked.handoff.diagnosticReportId,
+      reportVersion: version,
+      model: key?.model ?? null,
+      at: (kept?.lastUpdated ?? new Date()).toISOString(),
+      timeZone: this.settings.SITE_TIME_ZONE,
+    });
+    return { studyInstanceUid, report: null, segmentation: null, capture: null, note };
+  }
+
+  /** A deleted report as it was; null when its versions were removed too. */
+  private async before({ handoff, version }: Asked): Promise<DiagnosticReport | null> {
+    const kept = await this.store.readVersion('DiagnosticReport', handoff.diagnosticReportId, version - 1);
+    return kept && !kept.deleted ? kept.parse<DiagnosticReport>() : null;
   }
 
   /** Of the study's own instances, ours left out, and of each only what is used. */
@@ -102,18 +112,38 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
     return withoutOwnObjects(metadata).map(trimMetadata);
   }
 
-  private make(plan: ObjectPlan): Promise<MadeObject[]> {
-    return this.workers.run<MadeObject[]>(MAKE_MODULE, 'makeObjects', plan, {
+  private async make(asked: Asked, plan: ObjectPlan): Promise<StepResult<PacsObjectsMade>> {
+    const objects = await this.workers.run<MadeObject[]>(MAKE_MODULE, 'makeObjects', plan, {
       timeoutMs: MAKE_TIME_LIMIT_MS,
     });
+    if (objects.length === 0) return skipped('there is nothing to store');
+    const { handoff, version } = asked;
+    const { diagnosticReportId } = handoff;
+    const contentDigest = plan.report && contentDigestOf(plan.report);
+    const made = { reportId: diagnosticReportId, reportVersion: version, objects, contentDigest };
+    return done(
+      { diagnosticReportId, versionId: version, studyInstanceUid: plan.studyInstanceUid },
+      { write: (tx) => this.objects.add(tx, made) },
+    );
   }
 }
 
-/** `cancelled`: withdrawn; `entered-in-error`: it should never have been there. */
-const WITHDRAWN: Readonly<Record<string, 'quality' | 'safety'>> = {
-  cancelled: 'quality',
-  'entered-in-error': 'safety',
-};
+interface Asked {
+  readonly handoff: ReportWritten;
+  readonly kept: StoredResource | null;
+  /** Null when it was deleted. */
+  readonly report: DiagnosticReport | null;
+  readonly key: AnalysisKey | null;
+  readonly version: number;
+  readonly earlier: readonly KnownObject[];
+}
+
+/** The edit of a finding changes nothing that the PACS is told. */
+function saysTheSame(plan: ObjectPlan, earlier: readonly KnownObject[]): boolean {
+  const latest = standing(earlier).findLast(({ kind }) => kind === 'sr');
+  const isSameReport = plan.report === null || latest?.contentDigest === contentDigestOf(plan.report);
+  return isSameReport && plan.capture === null && plan.segmentation === null;
+}
 
 const AWAY: ReadonlySet<string> = new Set(['dicomweb.unreachable', 'dicomweb.timeout', 'dicomweb.status']);
 

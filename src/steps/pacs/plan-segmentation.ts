@@ -26,12 +26,13 @@ export interface SegmentationPlan {
 
 /**
  * All kept masks that are not empty, as one object: they lie on the same stored pixels, each label is a segment, and labels that overlap may. Null
- * when there is none. `images`: metadata of the instances, in the order of the evidence.
+ * when there is none. `images`: metadata of the instances, in the order of the evidence. `uidOf`: the UID of an object that says this.
  */
 export function planSegmentation(
   record: ResultRecord,
   context: ResultContext,
   images: readonly DicomJson[],
+  uidOf: (says: readonly string[]) => string = (says) => stableUid(...says),
 ): SegmentationPlan | null {
   const { key, evidence } = record;
   if (!evidence || evidence.sopInstanceUids.length !== images.length) return null;
@@ -47,7 +48,7 @@ export function planSegmentation(
   );
   const reference = {
     sopClassUid: SEGMENTATION,
-    sopInstanceUid: stableUid('seg', studyInstanceUid, model, inputsDigest),
+    sopInstanceUid: uidOf(['seg', studyInstanceUid, model, inputsDigest]),
     seriesInstanceUid: stableUid('seg series', studyInstanceUid, model),
   };
   return {

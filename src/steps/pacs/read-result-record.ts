@@ -10,6 +10,7 @@ import type {
 } from '@medplum/fhirtypes';
 import type { ResourceId, ResourceStore } from '../../fhir/resource-store.ts';
 import { type AnalysisEvidence, evidenceId, readEvidence } from '../../governance/analysis-evidence.ts';
+import { deviceId } from '../../governance/manifest-to-device.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 
@@ -66,7 +67,7 @@ export async function readResultRecord(
   const observations = all<Observation>(found, 'Observation');
   const picture = all<Media>(found, 'Media')[0];
   const further = await readAll(store, [
-    observations.find((one) => one.device)?.device,
+    observations.find((one) => one.device)?.device ?? { reference: `Device/${deviceIdOf(key.model)}` },
     picture?.content.url ? { reference: picture.content.url } : undefined,
   ]);
   const study = all<ImagingStudy>(found, 'ImagingStudy')[0];
@@ -85,6 +86,12 @@ export async function readResultRecord(
     evidence: evidence === null ? null : readEvidence(evidence.toString('utf8')),
     picture: picture?.id && png ? { id: picture.id, png, sopInstanceUid: drawnOn(picture) } : null,
   };
+}
+
+/** Of the model, for a record whose findings are all gone: `<id>@<version>` → id of its Device. */
+export function deviceIdOf(model: string): string {
+  const [id = '', version = ''] = model.split('@');
+  return deviceId({ id, version });
 }
 
 const WITHDRAWN: ReadonlySet<string> = new Set(['entered-in-error', 'cancelled']);

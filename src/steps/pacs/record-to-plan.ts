@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Device, DiagnosticReport, Identifier, ServiceRequest } from '@medplum/fhirtypes';
 import { ownCode } from '../../dicom/dicom-code.ts';
 import { jsonNumber, jsonString } from '../../dicom/json-values.ts';
@@ -6,7 +7,7 @@ import type {
   MeasurementReport,
   ReferencedRequest,
 } from '../../dicom/measurement-report.ts';
-import type { Algorithm, InstanceReference, ResultContext } from '../../dicom/result-object.ts';
+import type { Algorithm, ResultContext } from '../../dicom/result-object.ts';
 import { stableUid } from '../../dicom/stable-uid.ts';
 import type { DicomJson } from '../../dicom/study-source.ts';
 import type { RejectionNote } from '../../dicom/write-rejection-note.ts';
@@ -21,6 +22,7 @@ import { observationToGroup } from './observation-to-group.ts';
 import type { KnownObject, ObjectKind } from './pacs-object.store.ts';
 import { planSegmentation, type SegmentationPlan } from './plan-segmentation.ts';
 import type { ResultRecord } from './read-result-record.ts';
+import { instanceNumberOf, latestPicture, revisionOf, standing, uidOfContent } from './standing.ts';
 
 export interface PlanOptions {
   readonly wanted: ReadonlySet<ObjectKind>;
@@ -38,7 +40,9 @@ export function recordToPlan(record: ResultRecord, options: PlanOptions): Object
   const images = imagesOf(record, options.metadata);
   const context = contextOf(record, images[0]!, options);
   const { studyInstanceUid } = record.key;
-  const segmentation = options.wanted.has('seg') ? planSegmentation(record, context, images) : null;
+  const { earlier } = options;
+  const uidOf = (says: readonly string[]) => uidOfContent(says, earlier, standing(earlier));
+  const segmentation = options.wanted.has('seg') ? planSegmentation(record, context, images, uidOf) : null;
   const known = (uid: string | undefined) => options.earlier.some((one) => one.sopInstanceUid === uid);
   const capture = options.wanted.has('sc') ? captureOf(record, context, images, options) : null;
   const isNew = capture !== null && !known(capture.sopInstanceUid);
@@ -61,36 +65,55 @@ function superseded(
   context: ResultContext,
   { earlier, reportVersion }: PlanOptions,
 ): RejectionNote | null {
-  const latest = latestPicture(earlier);
+  const latest = latestPicture(standing(earlier));
   if (!latest) return null;
   return {
     context,
     studyInstanceUid: key.studyInstanceUid,
-    ...noteUids(report, reportVersion),
-    instanceNumber: reportVersion,
+    ...noteUids(report.id ?? '', reportVersion, earlier),
+    instanceNumber: instanceNumberOf('ko', reportVersion, earlier),
     reason: 'quality',
     rejected: [latest],
     replaced: true,
   };
 }
 
-const latestPicture = (earlier: readonly KnownObject[]): KnownObject | undefined =>
-  earlier.findLast(({ kind, state }) => kind === 'sc' && state !== 'refused');
-
 /** Rejection notes of a report are one series. */
-export const noteUids = ({ id = '' }: DiagnosticReport, version: number) => ({
-  seriesInstanceUid: stableUid('ko series', id),
-  sopInstanceUid: stableUid('ko', id, String(version)),
-});
+export function noteUids(reportId: string, version: number, earlier: readonly KnownObject[]) {
+  return {
+    seriesInstanceUid: stableUid('ko series', reportId),
+    sopInstanceUid: stableUid('ko', reportId, ...versionWords(version, revisionOf('ko', version, earlier))),
+  };
+}
 
-/** Patient, study, model and time of every object. */
-export function contextOf(
-  { device, report }: Pick<ResultRecord, 'device' | 'report'>,
+/** What a version is called in UIDs; a further object of the same version, after an edit of a finding, has another name. */
+const versionWords = (version: number, revision: number): string[] =>
+  revision === 0 ? [String(version)] : [String(version), 'edit', String(revision)];
+
+/** Patient, study, model and time of every object: that of the report, or of the finding that was edited after it. */
+function contextOf(
+  { device, report, observations }: Pick<ResultRecord, 'device' | 'report' | 'observations'>,
   source: DicomJson,
   { timeZone }: Pick<PlanOptions, 'timeZone'>,
 ): ResultContext {
-  const instant = report.meta?.lastUpdated ?? report.issued ?? '';
+  const instants = [report, ...observations].map((one) => one.meta?.lastUpdated ?? '');
+  const instant = instants.sort().at(-1) || (report.issued ?? '');
   return { source, algorithm: algorithmOf(device), moment: dicomMoment(instant, source, timeZone) };
+}
+
+/** What the report says, whatever it is called and whenever it was made. */
+export function contentDigestOf(report: MeasurementReport): string {
+  const {
+    context,
+    seriesInstanceUid: _series,
+    sopInstanceUid: _uid,
+    instanceNumber: _number,
+    ...says
+  } = report;
+  const { predecessors: _predecessors, ...content } = says;
+  return createHash('sha256')
+    .update(JSON.stringify([context.algorithm, content]))
+    .digest('hex');
 }
 
 /** The instances the model was given, in their order; of an older record the series it names, or every image of the study. */
@@ -121,11 +144,11 @@ function reportOf(
     }),
   );
   const preliminary = PRELIMINARY.has(report.status);
-  const uids = reportUids(report, options.reportVersion);
+  const { reportVersion, earlier } = options;
   return {
     context,
-    ...uids,
-    instanceNumber: options.reportVersion,
+    ...reportUids(report, reportVersion, earlier),
+    instanceNumber: instanceNumberOf('sr', reportVersion, earlier),
     title: `${preliminary ? 'AI, not reviewed' : 'AI result'}: ${context.algorithm.name}`,
     completion: report.status === 'registered' || report.status === 'partial' ? 'PARTIAL' : 'COMPLETE',
     preliminary,
@@ -137,10 +160,8 @@ function reportOf(
       ...(segmentation ? [segmentation.reference] : []),
       ...groups.flatMap((group) => group.regions.map((region) => region.image)),
     ],
-    predecessors: options.earlier
-      .filter(
-        (one) => one.kind === 'sr' && one.reportVersion < options.reportVersion && one.state !== 'refused',
-      )
+    predecessors: standing(earlier)
+      .filter(({ kind }) => kind === 'sr')
       .slice(-1),
     request: requestOf(order, report, context.source),
   };
@@ -149,9 +170,9 @@ function reportOf(
 export const PRELIMINARY: ReadonlySet<string> = new Set(['registered', 'partial', 'preliminary']);
 
 /** All versions of a report are one series; each is an instance of its own. */
-const reportUids = ({ id = '' }: DiagnosticReport, version: number) => ({
+const reportUids = ({ id = '' }: DiagnosticReport, version: number, earlier: PlanOptions['earlier']) => ({
   seriesInstanceUid: stableUid('sr series', id),
-  sopInstanceUid: stableUid('sr', id, String(version)),
+  sopInstanceUid: stableUid('sr', id, ...versionWords(version, revisionOf('sr', version, earlier))),
 });
 
 function captureOf(
@@ -170,12 +191,8 @@ function captureOf(
   return {
     context,
     seriesInstanceUid: stableUid('sc series', studyInstanceUid, model),
-    sopInstanceUid: pictureUid(
-      ['sc', studyInstanceUid, model, inputsDigest, ...lines],
-      earlier,
-      reportVersion,
-    ),
-    instanceNumber: reportVersion,
+    sopInstanceUid: pictureUid(['sc', studyInstanceUid, model, inputsDigest, ...lines], earlier),
+    instanceNumber: instanceNumberOf('sc', reportVersion, earlier),
     title: `AI picture: ${context.algorithm.name}`,
     drawnOn: drawnOn ? referenceOf(drawnOn) : null,
     png: picture.png,
@@ -184,16 +201,12 @@ function captureOf(
 }
 
 /**
- * Another picture when it says something else; that a person has seen it changes nothing in it. What was said, corrected and is said again needs a
- * picture that nobody rejected.
+ * Another picture when it says something else; that a person has seen it changes nothing in it. What was said, corrected or withdrawn, and is said again needs
+ * a picture that nobody rejected.
  */
-function pictureUid(says: readonly string[], earlier: readonly KnownObject[], version: number): string {
-  const uid = stableUid(...says);
-  const latest = latestPicture(earlier);
-  const again = (of: number) => stableUid(...says, 'again', String(of));
-  if (latest && latest.sopInstanceUid === again(latest.reportVersion)) return latest.sopInstanceUid;
-  const rejected = latest?.sopInstanceUid !== uid && earlier.some((one) => one.sopInstanceUid === uid);
-  return rejected ? again(version) : uid;
+function pictureUid(says: readonly string[], earlier: readonly KnownObject[]): string {
+  const latest = latestPicture(standing(earlier));
+  return uidOfContent(says, earlier, latest ? [latest] : []);
 }
 
 /** Only what is there or was measured: a list of what was not found is no caption. */
@@ -211,7 +224,7 @@ function captionLine(observation: ResultRecord['observations'][number]): string[
 /** SNOMED CT "Absent". */
 const ABSENT = '2667000';
 
-function algorithmOf(device: Device): Algorithm {
+export function algorithmOf(device: Device): Algorithm {
   const uid = device.identifier?.find(({ system }) => system === IDENTIFIER_SYSTEMS.dicomUid)?.value;
   const named = (type: string) => device.deviceName?.find((one) => one.type === type)?.name;
   const model = named('model-name') ?? device.modelNumber ?? 'model';
@@ -241,8 +254,3 @@ function requestOf(
 
 const numberOf = (identifiers: readonly Identifier[] | undefined, type: string): string =>
   identifiers?.find((one) => one.type?.coding?.some(({ code }) => code === type))?.value ?? '';
-
-/** The withdrawn objects of a report, as its rejection note names them. */
-export function rejectable(earlier: readonly KnownObject[]): InstanceReference[] {
-  return earlier.filter(({ kind, state }) => kind !== 'ko' && state !== 'refused');
-}

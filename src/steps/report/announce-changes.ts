@@ -11,9 +11,9 @@ import { reportId } from './findings-to-record.ts';
 
 /**
  * A change of one of our reports from outside the way (a radiologist's system finalises, corrects or withdraws it over FHIR, an integrator edits it
- * while it is preliminary, or edits one of its findings) must reach the RIS as any version of ours does, and that of the report the PACS too: the job is
- * queued in the transaction of the change. What the server writes itself before somebody has signed is handed on by the flow, so nothing is said twice; the step
- * that makes the message looks per version, and for a finding whether the receiver would see another content. An edit of what a model in shadow
+ * while it is preliminary, deletes it, or edits one of its findings) must reach the RIS and the PACS as any version of ours does: the jobs are
+ * queued in the transaction of the change. What the server writes itself before somebody has signed is handed on by the flow, so nothing is said twice; the steps
+ * that make the message and the objects look per version, and for a finding whether the receiver would see another content. An edit of what a model in shadow
  * wrote tells nobody. Throws `fhir.invalid` for a version that takes our filler number away.
  */
 export function announceChanges(
@@ -36,11 +36,10 @@ export function announceChanges(
       : editedFindings(changes).filter((one) => !reports.has(one.diagnosticReportId));
     if (due.length + findings.length === 0) return;
     await outbox.add(tx, [
-      ...due.flatMap((payload) => [
+      ...[...due, ...findings].flatMap((payload) => [
         { queue: RIS_MESSAGE_QUEUE, payload, lane: `oru:${payload.patientId}` },
         { queue: PACS_OBJECTS_QUEUE, payload, lane: `pacs:${payload.patientId}` },
       ]),
-      ...findings.map((payload) => ({ queue: RIS_MESSAGE_QUEUE, payload, lane: `oru:${payload.patientId}` })),
     ]);
   });
 }

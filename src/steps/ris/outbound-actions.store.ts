@@ -71,6 +71,23 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     await this.outbox.add(tx, [{ queue: RIS_MESSAGE_QUEUE, payload, lane: `oru:${message.patientId}` }]);
   }
 
+  async sendTo(tx: Transaction, messageId: string, destination: string): Promise<void> {
+    const message = await this.find(tx, messageId);
+    if (this.receivers.named(destination) === null)
+      throw new Failure(
+        'ris.unknown-destination',
+        `There is no such destination. Known: ${this.receivers.all.map(({ name }) => name).join(', ') || 'none'}.`,
+      );
+    if (message.destination === destination)
+      throw new Failure(
+        'ris.same-destination',
+        'This message is of that destination: resend its bytes, or rebuild it.',
+      );
+    const { reportId: diagnosticReportId, reportVersion: versionId, patientId } = message;
+    const payload: ReportWritten = { diagnosticReportId, versionId, patientId, destination };
+    await this.outbox.add(tx, [{ queue: RIS_MESSAGE_QUEUE, payload, lane: `oru:${patientId}` }]);
+  }
+
   async discard(tx: Transaction, messageId: string, why: string): Promise<void> {
     await this.find(tx, messageId);
     const rows = await tx.run(DISCARD, [messageId, why]);

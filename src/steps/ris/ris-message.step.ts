@@ -59,7 +59,8 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
 
   private async make(handoff: ReportWritten, destination: RisDestination): Promise<StepResult<OruStored>> {
     const kept = await this.store.read('DiagnosticReport', handoff.diagnosticReportId);
-    if (!kept) return skipped('the report is gone');
+    // Removed for ever, or only deleted.
+    if (!kept) return this.takeBack(handoff, handoff.versionId, destination);
     if (kept.deleted) return this.takeBack(handoff, Number(kept.versionId), destination);
     const version = Number(kept.versionId);
     const report = kept.parse<DiagnosticReport>();

@@ -17,6 +17,7 @@ export interface Found {
 export interface Counted {
   readonly count: number;
   readonly more: boolean;
+  readonly goOnFrom: string | null;
   readonly token: string;
 }
 export interface BulkDone {

@@ -3,6 +3,7 @@ import { SignedOut } from '../../../browser/ask-server.ts';
 import type { BulkDone, Counted, DeadGroups } from './api.ts';
 import type { ViewProps } from './operator.tsx';
 import { plural, sayTime } from './say.ts';
+import { sayReason } from './say-reason.ts';
 import { usePolled } from './use-polled.ts';
 import { WideTable } from './wide-table.tsx';
 
@@ -47,7 +48,7 @@ export function DeadView({ api, onSignedOut, ask }: ViewProps) {
         explain: `${explain} It is done to exactly the ${counted.count} counted now.${counted.more ? ' There are more; repeat it afterwards.' : ''}`,
         confirm: `${label} (${counted.count})`,
         act: async (reason: string) =>
-          sayEnd(await api.act<BulkDone>('bulk', { token: counted.token, reason })),
+          sayBulkEnd(await api.act<BulkDone>('bulk', { token: counted.token, reason })),
       };
       ask(deed, refresh);
     } catch (error) {
@@ -61,7 +62,7 @@ export function DeadView({ api, onSignedOut, ask }: ViewProps) {
       <p role="alert" class="fault">
         {refused}
       </p>
-      <WideTable name="By reason, most first">
+      <WideTable name="By reason, most first" cards>
         <thead>
           <tr>
             <th scope="col">Reason</th>
@@ -97,18 +98,25 @@ interface GroupRowProps {
 function GroupRow({ group, begin }: GroupRowProps) {
   return (
     <tr>
-      <th scope="row">{group.reason}</th>
-      <td>
+      <th scope="row">
+        {group.reason}
+        <span class="quiet words">{sayReason(group.reason)}</span>
+      </th>
+      <td data-name="Status">
         <span class="badge bad">{group.status}</span>
       </td>
-      <td>
+      <td data-name="From or to">
         {group.direction} {group.partner}
       </td>
-      <td class="number">
+      <td class="number" data-name="Messages">
         <a href={searchLink(group)}>{group.messages}</a>
       </td>
-      <td class="time">{sayTime(group.oldest)}</td>
-      <td class="time">{sayTime(group.newest)}</td>
+      <td class="time" data-name="Oldest">
+        {sayTime(group.oldest)}
+      </td>
+      <td class="time" data-name="Newest">
+        {sayTime(group.newest)}
+      </td>
       <td class="buttons">
         {ACTIONS[group.direction].map(([action, label, explain]) => (
           <button key={action} type="button" onClick={() => void begin(group, action, label, explain)}>
@@ -129,7 +137,7 @@ function searchLink(group: Group): string {
   return `#/messages?${search}`;
 }
 
-function sayEnd({ done, skipped }: BulkDone): string {
+export function sayBulkEnd({ done, skipped }: BulkDone): string {
   const left = Object.entries(skipped).map(([code, n]) => `${n} passed over (${code})`);
   return [`Done: ${plural(done, 'message')}`, ...left].join('; ');
 }

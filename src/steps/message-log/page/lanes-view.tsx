@@ -1,6 +1,7 @@
 import type { LanesView as Lanes } from './api.ts';
 import type { ViewProps } from './operator.tsx';
 import { plural, sayAge, sayTime } from './say.ts';
+import { sayReason } from './say-reason.ts';
 import { usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
 import { WideTable } from './wide-table.tsx';
@@ -70,7 +71,7 @@ interface PartProps {
 function Destinations({ data, button }: PartProps) {
   if (data.destinations.length === 0) return <p class="nothing">No destination is configured.</p>;
   return (
-    <WideTable name="Destinations">
+    <WideTable name="Destinations" cards>
       <thead>
         <tr>
           <th scope="col">Destination</th>
@@ -96,14 +97,23 @@ function Destinations({ data, button }: PartProps) {
             <th scope="row">
               {one.destination}
               {one.profile && <span class="quiet"> profile {one.profile}</span>}
+              {one.address && !one.address.endsWith(one.destination) && (
+                <span class="quiet words">{one.address}</span>
+              )}
             </th>
-            <td>
-              {one.held ? <HeldSign held={one.held} /> : one.waiting === 0 ? 'nothing waits' : 'sending'}
+            <td data-name="State">
+              <DestinationState one={one} lanes={data.lanes} />
             </td>
-            <td class="number">{one.waiting}</td>
-            <td class="number">{one.lanes}</td>
-            <td class="number">{one.waiting === 0 ? '' : sayAge(one.oldestUnsentSeconds)}</td>
-            <td>{sayTime(one.lastAckAt)}</td>
+            <td class="number" data-name="Waiting">
+              {one.waiting}
+            </td>
+            <td class="number" data-name="Lanes">
+              {one.lanes}
+            </td>
+            <td class="number" data-name="Oldest">
+              {one.waiting === 0 ? '' : sayAge(one.oldestUnsentSeconds)}
+            </td>
+            <td data-name="Last acknowledged">{one.lastAckAt === null ? 'never' : sayTime(one.lastAckAt)}</td>
             <td class="do">{button(one.destination, null, one.held)}</td>
           </tr>
         ))}
@@ -117,7 +127,7 @@ function Heads({ data, button }: PartProps) {
   const lanes = [...data.lanes, ...held];
   if (lanes.length === 0) return null;
   return (
-    <WideTable name="Lanes that wait, oldest first. The head is sent before all that follows it.">
+    <WideTable name="Lanes that wait, oldest first. The head is sent before all that follows it." cards>
       <thead>
         <tr>
           <th scope="col">Lane</th>
@@ -144,7 +154,7 @@ function Heads({ data, button }: PartProps) {
             <th scope="row" class="lane">
               {one.lane}
             </th>
-            <td>
+            <td data-name="State">
               {one.held ? (
                 <HeldSign held={one.held} />
               ) : one.head?.lastError ? (
@@ -153,16 +163,55 @@ function Heads({ data, button }: PartProps) {
                 'waits'
               )}
             </td>
-            <td class="number">{one.waiting}</td>
-            <td class="number">{one.head ? sayAge(one.oldestUnsentSeconds) : ''}</td>
-            <td>{one.head && <a href={messageLink('out', one.head.id)}>{one.head.controlId}</a>}</td>
-            <td class="number">{one.head?.attempts ?? ''}</td>
-            <td>{one.head?.lastError ?? ''}</td>
+            <td class="number" data-name="Waiting">
+              {one.waiting}
+            </td>
+            <td class="number" data-name="Head since">
+              {one.head ? sayAge(one.oldestUnsentSeconds) : ''}
+            </td>
+            <td data-name="Head">
+              {one.head && <a href={messageLink('out', one.head.id)}>{one.head.controlId}</a>}
+            </td>
+            <td class="number" data-name="Tries">
+              {one.head?.attempts ?? ''}
+            </td>
+            <td data-name="Last error of the head">
+              {one.head?.lastError && (
+                <span>
+                  {one.head.lastError} <span class="quiet words">{sayReason(one.head.lastError)}</span>
+                </span>
+              )}
+            </td>
             <td class="do">{button(one.destination, one.lane, one.held)}</td>
           </tr>
         ))}
       </tbody>
     </WideTable>
+  );
+}
+
+interface DestinationStateProps {
+  readonly one: Lanes['destinations'][number];
+  readonly lanes: Lanes['lanes'];
+}
+
+/** A queue that stands must not look like one that moves: it is sending only where no head has failed. */
+function DestinationState({ one, lanes }: DestinationStateProps) {
+  if (one.held) return <HeldSign held={one.held} />;
+  if (one.address === null)
+    return (
+      <>
+        <span class="badge bad">not configured</span> <span class="quiet">nobody sends this</span>
+      </>
+    );
+  if (one.waiting === 0) return <>nothing waits</>;
+  const own = lanes.filter(({ destination }) => destination === one.destination);
+  const blocked = own.filter(({ head, held }) => !held && head.lastError !== null).length;
+  if (blocked === 0) return <>sending</>;
+  return (
+    <>
+      <span class="badge bad">blocked</span> <span class="quiet">{plural(blocked, 'lane')}</span>
+    </>
   );
 }
 

@@ -1,5 +1,5 @@
 import type { ViewProps } from './operator.tsx';
-import { sayTime } from './say.ts';
+import { sayTime, sayZone } from './say.ts';
 import { usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
 import { WideTable } from './wide-table.tsx';
@@ -10,7 +10,7 @@ export function LogView({ api, onSignedOut }: ViewProps) {
   if (data === null) return <p class="nothing">{fault ?? 'Reading'}</p>;
   if (data.length === 0) return <p class="nothing">Nobody has done anything yet.</p>;
   return (
-    <WideTable name="Newest first">
+    <WideTable name={`Newest first. Times: ${sayZone()}`}>
       <thead>
         <tr>
           {['Time', 'Who', 'What', 'About', 'Reason'].map((name) => (
@@ -25,7 +25,10 @@ export function LogView({ api, onSignedOut }: ViewProps) {
           <tr key={one.id}>
             <td class="time">{sayTime(one.at)}</td>
             <td>{one.actor}</td>
-            <td>{one.action}</td>
+            <td>
+              {one.action}
+              {typeof one.detail['to'] === 'string' && ` ${one.detail['to']}`}
+            </td>
             <td>
               {one.messageId && one.direction ? (
                 <a href={messageLink(one.direction, one.messageId)}>

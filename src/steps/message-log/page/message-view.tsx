@@ -4,8 +4,10 @@ import type { Api, ShownWhole } from './api.ts';
 import { MessageHistory } from './message-history.tsx';
 import type { ViewProps } from './operator.tsx';
 import { isBad, sayBytes, sayTime } from './say.ts';
+import { sayReason } from './say-reason.ts';
 import { TreeView } from './tree-view.tsx';
 import { POLL_MS, usePolled } from './use-polled.ts';
+import { messageLink } from './use-route.ts';
 
 interface MessageViewProps extends ViewProps {
   readonly direction: string;
@@ -48,6 +50,7 @@ export function MessageView({ api, onSignedOut, ask, direction, id }: MessageVie
           {unmask ? 'Mask patient data' : 'Show patient data (is logged)'}
         </button>
       </div>
+      <Newer message={data} />
       <MessageHistory message={data} />
       {data.droppedAt !== null && (
         <p class="nothing">The bytes were dropped on {sayTime(data.droppedAt)}: their time was over.</p>
@@ -74,6 +77,18 @@ export function MessageView({ api, onSignedOut, ask, direction, id }: MessageVie
   );
 }
 
+/** Who resends old bytes should have seen this before. */
+function Newer({ message }: { message: ShownWhole }) {
+  const newer = newerOf(message);
+  if (newer === null) return null;
+  return (
+    <p class="news">
+      There is a newer message about this report: <a href={messageLink('out', newer.id)}>{newer.controlId}</a>{' '}
+      ({newer.status}).
+    </p>
+  );
+}
+
 function Raw({ lines, label }: { lines: readonly string[]; label: string }) {
   return (
     <section aria-label={label}>
@@ -94,6 +109,7 @@ function Facts({ message }: { message: ShownWhole }) {
     [message.direction === 'in' ? 'Received' : 'Made', sayTime(message.at)],
     [message.direction === 'in' ? 'Filed' : 'Acknowledged', sayTime(message.endedAt)],
     ['Reason', message.reason],
+    ['That is', sayReason(message.reason)],
     ['Where', message.outcome.location],
     ['Error class', message.errorClass],
     ['MRN', message.mrn],
@@ -129,6 +145,14 @@ function Facts({ message }: { message: ShownWhole }) {
   );
 }
 
+/** A later message about the same report for the same receiver that may be there already; null when there is none. */
+function newerOf({ id, versions }: ShownWhole): ShownWhole['versions'][number] | null {
+  const at = versions.findIndex((one) => one.id === id);
+  return versions.slice(at + 1).findLast(({ status }) => NOT_SENT.has(status) === false) ?? null;
+}
+
+const NOT_SENT: ReadonlySet<string> = new Set(['stopped', 'unmade']);
+
 /** What makes sense for a message in its state; the server has the last word. */
 function deedsFor(message: ShownWhole, api: Api): Deed[] {
   const { direction, id } = message;
@@ -161,7 +185,9 @@ function deedsFor(message: ShownWhole, api: Api): Deed[] {
     explain:
       'The same message with the same control ID goes out again, as the next of its lane. For a receiver that lost it.',
     confirm: 'Resend same bytes',
-    check: 'Also when a newer version of the report was sent: I know that this may overwrite it.',
+    ...(newerOf(message) === null
+      ? {}
+      : { check: 'A newer version of the report was sent. I know that these bytes may overwrite it.' }),
     act: act('resend', 'The same bytes wait to be sent again.'),
   };
   const rebuild: Deed = {

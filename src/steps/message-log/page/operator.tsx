@@ -135,6 +135,15 @@ function TopBar({ view, alerts, hasAccount, signOut }: TopBarProps) {
 const isCurrent = (name: Route['view'], view: Route['view']) =>
   name === view || (name === 'messages' && view === 'message');
 
+/** Where to look for what an alert is about. */
+const LOOK: Readonly<Partial<Record<Alert['kind'], string>>> = {
+  unsent: '#/lanes',
+  unconfigured: '#/lanes',
+  unfiled: '#/lanes',
+  held: '#/lanes',
+  dead: '#/dead',
+};
+
 function AlertStrip({ alerts }: { alerts: readonly Alert[] }) {
   if (alerts.length === 0) return null;
   return (
@@ -143,7 +152,8 @@ function AlertStrip({ alerts }: { alerts: readonly Alert[] }) {
       <ul>
         {alerts.map((one) => (
           <li key={`${one.kind} ${one.about}`}>
-            <span class="badge bad">{one.kind}</span> {one.about}: {one.text}
+            <span class="badge bad">{one.kind}</span> {one.about}: {one.text}{' '}
+            {LOOK[one.kind] && <a href={LOOK[one.kind]}>Look</a>}
           </li>
         ))}
       </ul>

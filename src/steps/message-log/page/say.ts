@@ -1,9 +1,4 @@
-/** `3 s`, `12 min`, `5 h`, `2 d`. */
-export function sayAge(seconds: number): string {
-  if (seconds < 100) return `${Math.round(seconds)} s`;
-  if (seconds < 6_000) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} d`;
-}
+export { sayAge } from '../say-age.ts';
 
 /** Local time to the second; the date too unless it is today. */
 export function sayTime(iso: string | null): string {
@@ -13,6 +8,14 @@ export function sayTime(iso: string | null): string {
   const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   return new Date().toDateString() === date.toDateString() ? time : `${day} ${time}`;
+}
+
+/** Whose time it is: `UTC+01:00`, as this computer has it. */
+export function sayZone(date = new Date()): string {
+  const minutes = -date.getTimezoneOffset();
+  const two = (n: number) => String(Math.floor(n)).padStart(2, '0');
+  const size = Math.abs(minutes);
+  return minutes === 0 ? 'UTC' : `UTC${minutes < 0 ? '-' : '+'}${two(size / 60)}:${two(size % 60)}`;
 }
 
 export function sayBytes(bytes: number): string {

@@ -1,7 +1,8 @@
 import { useState } from 'preact/hooks';
 import type { ShownMessage } from './api.ts';
 import type { ViewProps } from './operator.tsx';
-import { isBad, sayBytes, sayTime } from './say.ts';
+import { isBad, sayBytes, sayTime, sayZone } from './say.ts';
+import { SendTo } from './send-to.tsx';
 import { POLL_MS, usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
 import { WideTable } from './wide-table.tsx';
@@ -41,7 +42,7 @@ const STATUSES = [
 ];
 const CLASSES = ['network', 'timeout', 'answered-error', 'answered-reject', 'answer', 'message', 'filing'];
 
-export function SearchView({ api, onSignedOut, given }: SearchViewProps) {
+export function SearchView({ api, onSignedOut, ask, given }: SearchViewProps) {
   const [filter, setFilter] = useState<Filter>(() => Object.fromEntries(given));
   const [asked, setAsked] = useState<Filter>(filter);
   const [pages, setPages] = useState<readonly string[]>([]);
@@ -60,6 +61,12 @@ export function SearchView({ api, onSignedOut, given }: SearchViewProps) {
     setPages([]);
     setAsked(filter);
   };
+  const goOn = (iso: string) => {
+    const next = { ...asked, from: localOf(iso) };
+    setFilter(next);
+    setAsked(next);
+    setPages([]);
+  };
   const clear = () => {
     setFilter({});
     setAsked({});
@@ -74,6 +81,9 @@ export function SearchView({ api, onSignedOut, given }: SearchViewProps) {
         <MessageTable messages={data.messages} />
       )}
       {data !== null && fault && <p class="fault">{fault}</p>}
+      {asked['direction'] === 'out' && (data?.messages.length ?? 0) > 0 && (
+        <SendTo {...{ api, onSignedOut, ask, goOn }} filter={times(asked)} />
+      )}
       <div class="buttons">
         {pages.length > 0 && (
           <button type="button" onClick={() => setPages(pages.slice(0, -1))}>
@@ -122,6 +132,7 @@ function SearchForm({ filter, set, submit, clear }: SearchFormProps) {
           <input
             name={name}
             type="datetime-local"
+            step="any"
             value={filter[name] ?? ''}
             onInput={(event) => set(name, event.currentTarget.value)}
           />
@@ -146,6 +157,12 @@ function times(filter: Filter): Filter {
     return Number.isNaN(date.getTime()) ? '' : date.toISOString();
   };
   return { ...filter, from: zoned('from'), to: zoned('to') };
+}
+
+/** An instant as a field of local date and time has it. */
+function localOf(iso: string): string {
+  const date = new Date(iso);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
 }
 
 interface ChoiceProps {
@@ -179,16 +196,16 @@ function Choice({ name, label, values, filter, set }: ChoiceProps) {
 function MessageTable({ messages }: { messages: readonly ShownMessage[] }) {
   if (messages.length === 0) return <p class="nothing">No message fits.</p>;
   return (
-    <WideTable name="Messages, newest first">
+    <WideTable name={`Messages, newest first. Times: ${sayZone()}`} cards>
       <thead>
         <tr>
           {[
             'Time',
             '',
-            'Type',
-            'Control ID',
-            'From or to',
             'Status',
+            'Control ID',
+            'Type',
+            'From or to',
             'Reason',
             'MRN',
             'Accession',
@@ -206,21 +223,23 @@ function MessageTable({ messages }: { messages: readonly ShownMessage[] }) {
           <tr key={`${one.direction} ${one.id}`}>
             <td class="time">{sayTime(one.at)}</td>
             <td>{one.direction}</td>
-            <td>{one.type}</td>
-            <td>
-              <a href={messageLink(one.direction, one.id)}>{one.controlId === '' ? 'none' : one.controlId}</a>
-            </td>
-            <td>{one.partner}</td>
-            <td>
+            <td data-name="Status">
               <span class={isBad(one.status) ? 'badge bad' : 'badge'}>{one.status}</span>
             </td>
-            <td>{one.reason}</td>
-            <td>{one.mrn}</td>
-            <td>{one.accession}</td>
-            <td class="number">
+            <td data-name="Control ID">
+              <a href={messageLink(one.direction, one.id)}>{one.controlId === '' ? 'none' : one.controlId}</a>
+            </td>
+            <td data-name="Type">{one.type}</td>
+            <td data-name="From or to">{one.partner}</td>
+            <td data-name="Reason">{one.reason}</td>
+            <td data-name="MRN">{one.mrn}</td>
+            <td data-name="Accession">{one.accession}</td>
+            <td class="number" data-name="Tries">
               {one.direction === 'out' ? one.attempts : one.repeats > 0 ? `+${one.repeats}` : ''}
             </td>
-            <td class="number">{sayBytes(one.bytes)}</td>
+            <td class="number" data-name="Size">
+              {sayBytes(one.bytes)}
+            </td>
           </tr>
         ))}
       </tbody>
