@@ -6,6 +6,7 @@ import type { AuditSink } from './audit-sink.ts';
 import { asked } from './connection-failure.ts';
 import { type Bound, roundTrip } from './round-trip.ts';
 import { stopAfter } from './run-within.ts';
+import { SharedTrips } from './shared-trips.ts';
 
 /** One SQL statement. A name makes it a prepared statement, planned once per connection; leave it out for text built on the fly. */
 export interface Statement {
@@ -13,6 +14,11 @@ export interface Statement {
   readonly text: string;
   /** Stopped after so long, in milliseconds, as `database.timeout`. Left out: `STATEMENT_MS_MAX` of the connection. */
   readonly timeoutMs?: number;
+  /**
+   * It only reads, and whatever its values takes less than a millisecond, as a rule: outside of transactions it goes with others that come at the same
+   * time (`shared-trips.ts`). Means nothing without a name.
+   */
+  readonly brief?: boolean;
   /** Written for many rows: its nth parameter is an array with the nth value of each. Those that `later` gets one after the other go as one. */
   readonly manyRows?: boolean;
 }
@@ -67,12 +73,19 @@ export class Database implements Sql {
   /** Where accesses and changes are recorded; null where this process does not audit. */
   audit: AuditSink<Transaction> | null = null;
   private readonly pool: Pool;
+  private readonly trips: SharedTrips;
 
   constructor(readonly dataSource: DataSource) {
-    this.pool = (dataSource.driver as unknown as { master: Pool }).master;
+    const { master: pool } = dataSource.driver as unknown as { master: Pool };
+    this.pool = pool;
+    this.trips = new SharedTrips(pool, ({ statement, values }, timeoutMs) =>
+      runOn(pool, { ...statement, timeoutMs }, values),
+    );
   }
 
   run<Row>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    if (statement.brief && statement.name !== undefined)
+      return this.trips.run({ statement, values }, statement.timeoutMs) as Promise<Row[]>;
     return runOn(this.pool, statement, values);
   }
 

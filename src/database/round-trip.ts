@@ -14,19 +14,39 @@ export interface Bound {
  * at a time, and a system call with a process switch costs more than most of our statements.
  *
  * Named statements are prepared once per connection, and their columns are remembered with them. Gives the rows of each statement. Rejects with
- * the error of `pg`.
+ * the error of `pg`. `each` is told the rows of a statement when they are there, before the rest of the trip is over.
  */
-export function roundTrip(client: PoolClient, bound: readonly Bound[]): Promise<unknown[][]> {
+export function roundTrip(
+  client: PoolClient,
+  bound: readonly Bound[],
+  each: (rows: unknown[]) => void = ignore,
+): Promise<unknown[][]> {
   return new Promise((resolve, reject) => {
-    client.query(new RoundTrip(client, bound, resolve, reject) as never);
+    client.query(new RoundTrip(client, bound, { resolve, reject, each }) as never);
   });
+}
+
+const ignore = () => undefined;
+
+interface Told {
+  readonly resolve: (rows: unknown[][]) => void;
+  readonly reject: (error: unknown) => void;
+  readonly each: (rows: unknown[]) => void;
 }
 
 interface Prepared {
   readonly name: string;
   readonly text: string;
-  /** Null: not known yet. Empty: gives no rows. */
-  fields: readonly FieldDef[] | null;
+  /** Null: not known yet. */
+  shape: Shape | null;
+}
+
+/** What the rows of a statement are made of. */
+interface Shape {
+  readonly names: readonly string[];
+  readonly readers: readonly RowReader[];
+  /** A row has all its properties from the start: each that is added to an object costs a change of its form. */
+  readonly empty: Readonly<Record<string, null>>;
 }
 
 /** The named statements that a connection has prepared. */
@@ -43,16 +63,14 @@ class RoundTrip {
   private prepared: readonly (Prepared | null)[] = [];
   private readonly fresh: Prepared[] = [];
   private readonly session: Session;
-  private fields: readonly FieldDef[] = [];
-  private readers: readonly RowReader[] = [];
+  private shape: Shape = NO_ROWS;
   private at = 0;
   private failed = false;
 
   constructor(
     private readonly client: PoolClient,
     private readonly bound: readonly Bound[],
-    private readonly resolve: (rows: unknown[][]) => void,
-    private readonly reject: (error: unknown) => void,
+    private readonly told: Told,
   ) {
     this.session = sessions.get(client) ?? new Map<string, Prepared>();
     sessions.set(client, this.session);
@@ -80,7 +98,7 @@ class RoundTrip {
     if (name === undefined) return null;
     const known = this.session.get(name);
     if (known && known.text !== text) throw new Error(`two statements have the name ${name}`);
-    return known ?? { name, text, fields: null };
+    return known ?? { name, text, shape: null };
   }
 
   private write(wire: Wire, at: number): void {
@@ -96,40 +114,36 @@ class RoundTrip {
       this.fresh.push(prepared);
     }
     wire.bind({ portal: '', statement: name, values: this.values[at] ?? [], binary: false });
-    if (!prepared?.fields) wire.describe({ type: 'P', name: '' });
+    if (!prepared?.shape) wire.describe({ type: 'P', name: '' });
     wire.execute({ portal: '', rows: 0 });
   }
 
   /** Gets ready for the rows of the next statement. */
   private begin(): void {
     this.rows.push([]);
-    this.use(this.prepared[this.at]?.fields ?? []);
-  }
-
-  private use(fields: readonly FieldDef[]): void {
-    this.fields = fields;
-    this.readers = fields.map(({ dataTypeID }) => readerOf(this.client, dataTypeID));
+    this.shape = this.prepared[this.at]?.shape ?? NO_ROWS;
   }
 
   handleRowDescription({ fields }: { fields: readonly FieldDef[] }): void {
+    this.shape = shapeOf(fields, this.client);
     const prepared = this.prepared[this.at];
-    if (prepared) prepared.fields = fields;
-    this.use(fields);
+    if (prepared) prepared.shape = this.shape;
   }
 
   handleDataRow({ fields: values }: { fields: readonly (string | null)[] }): void {
-    const row: Record<string, unknown> = {};
+    const { names, readers, empty } = this.shape;
+    const row: Record<string, unknown> = { ...empty };
     for (let at = 0; at < values.length; at++) {
       const value = values[at] ?? null;
-      const name = this.fields[at]?.name as string;
-      row[name] = value === null ? null : (this.readers[at] as RowReader)(value);
+      if (value !== null) row[names[at] as string] = (readers[at] as RowReader)(value);
     }
     this.rows[this.at]?.push(row);
   }
 
   handleCommandComplete(): void {
     const prepared = this.prepared[this.at];
-    if (prepared) prepared.fields ??= NO_FIELDS;
+    if (prepared) prepared.shape ??= NO_ROWS;
+    this.told.each(this.rows[this.at] ?? []);
     this.at += 1;
     if (this.at < this.bound.length) this.begin();
   }
@@ -156,12 +170,20 @@ class RoundTrip {
     const current = this.prepared[this.at];
     // A plan that no longer fits its tables is made anew next time.
     if (current) this.session.delete(current.name);
-    this.reject(error);
+    this.told.reject(error);
   }
 
   handleReadyForQuery(): void {
-    if (!this.failed) this.resolve(this.rows);
+    if (!this.failed) this.told.resolve(this.rows);
   }
+}
+
+function shapeOf(fields: readonly FieldDef[], client: PoolClient): Shape {
+  return {
+    names: fields.map(({ name }) => name),
+    readers: fields.map(({ dataTypeID }) => readerOf(client, dataTypeID)),
+    empty: Object.fromEntries(fields.map(({ name }) => [name, null])),
+  };
 }
 
 function readerOf(client: PoolClient, dataTypeID: number): RowReader {
@@ -172,7 +194,7 @@ function readerOf(client: PoolClient, dataTypeID: number): RowReader {
 /** Its number in PostgreSQL's catalog. */
 const TIMESTAMPTZ = 1184;
 
-const NO_FIELDS: readonly FieldDef[] = [];
+const NO_ROWS: Shape = { names: [], readers: [], empty: {} };
 
 /** The messages that we send, as `pg` really takes them. */
 interface Wire {

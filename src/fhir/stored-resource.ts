@@ -4,19 +4,28 @@ import { parseJson } from './resource-json.ts';
 /** One version of a resource as stored. `json` is the text that is answered; it is parsed only when somebody asks. */
 export class StoredResource {
   #parsed: Resource | undefined;
+  #lastUpdated: Date | null;
 
   constructor(
     readonly type: string,
     readonly id: string,
     /** Whole number from 1, as text, as in `meta.versionId`. */
     readonly versionId: string,
-    readonly lastUpdated: Date,
+    /** Null: as it stands in the text, which is read when somebody asks. */
+    lastUpdated: Date | null,
     /** A deletion is a version too; its `json` is empty. */
     readonly deleted: boolean,
     readonly json: string,
     /** The interaction that made this version. */
     readonly method: 'POST' | 'PUT' | 'DELETE',
-  ) {}
+  ) {
+    this.#lastUpdated = lastUpdated;
+  }
+
+  get lastUpdated(): Date {
+    this.#lastUpdated ??= new Date(this.parse().meta?.lastUpdated ?? Number.NaN);
+    return this.#lastUpdated;
+  }
 
   /** The parsed resource, parsed once. Shared: copy it before you change it. Throws for a deleted version. */
   parse<T extends Resource = Resource>(): T {
@@ -47,3 +56,9 @@ export function rowToStored(row: ResourceRow): StoredResource {
     row.method,
   );
 }
+
+/** What a search gives of a match, which is never deleted. */
+export type FoundRow = Pick<ResourceRow, 'type' | 'id' | 'version' | 'method' | 'content'>;
+
+export const foundToStored = ({ type, id, version, content, method }: FoundRow): StoredResource =>
+  new StoredResource(type, id, String(version), null, false, content, method);

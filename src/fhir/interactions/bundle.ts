@@ -1,13 +1,26 @@
 import type { Bundle, BundleEntry } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
+import { Places } from '../../kernel/places.ts';
+import type { FhirAnswer, FhirRequest } from '../fhir-request.ts';
 import { printJson } from '../resource-json.ts';
 import { parseResource, RESOURCE_BYTES_MAX } from '../validate/parse-resource.ts';
 import { batch } from './batch.ts';
-import type { Interaction } from './interaction.ts';
+import type { FhirServer, Interaction } from './interaction.ts';
 import { transaction } from './transaction.ts';
 
+/**
+ * Bundles that are worked on beside each other. One thread reads them and two or three connections keep PostgreSQL busy with what it makes of them; all
+ * that are open are in memory several times, and the collector copies them again and again. The others wait as bytes.
+ */
+const BUNDLES_AT_ONCE_MAX = 4;
+/** A Bundle that takes longer waits for a lock, or is a large one: the next begins beside it. */
+const BUNDLE_PATIENCE_MS = 50;
+const places = new Places(BUNDLES_AT_ONCE_MAX, BUNDLE_PATIENCE_MS);
+
 /** R4 http.html#transaction: `POST [base]` with a Bundle of type `batch` or `transaction`. */
-export const bundle: Interaction = async (request, server) => {
+export const bundle: Interaction = (request, server) => places.run(() => answerTo(request, server));
+
+async function answerTo(request: FhirRequest, server: FhirServer): Promise<FhirAnswer> {
   const resource = parseResource(request.body);
   if (resource.resourceType !== 'Bundle')
     throw new Failure('fhir.invalid', 'POST to the base takes a Bundle.');
@@ -18,7 +31,7 @@ export const bundle: Interaction = async (request, server) => {
   if (resource.type === 'batch') return batch(entries, request, server);
   if (resource.type === 'transaction') return transaction(entries, request, server);
   throw new Failure('fhir.invalid', 'The Bundle must be of type batch or transaction.');
-};
+}
 
 /** An entry's resource may be as large as one sent alone. */
 function checkSizes(entries: readonly BundleEntry[]): void {

@@ -16,7 +16,7 @@ function replaced(value: unknown, key: string, ids: ReadonlyMap<string, string>)
   }
   if (typeof value !== 'object' || value === null) return value;
   let copy: Record<string, unknown> | null = null;
-  for (const name of Object.keys(value)) {
+  for (const name in value) {
     const before = (value as Record<string, unknown>)[name];
     const after = replaced(before, Array.isArray(value) ? key : name, ids);
     if (after === before) continue;
@@ -52,7 +52,8 @@ export function linksOf(resource: Resource, wanted: (link: string) => boolean): 
     if (typeof value !== 'object' || value === null) return;
     const { reference } = value as { reference?: unknown };
     if (typeof reference === 'string' && wanted(reference)) found.add(reference);
-    for (const one of Object.values(value)) walk(one);
+    // Every resource of a Bundle is walked more than once: no list of its values is made.
+    for (const name in value) walk((value as Record<string, unknown>)[name]);
   };
   walk(resource);
   return found;

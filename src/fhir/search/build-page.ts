@@ -16,12 +16,23 @@ export interface BuiltSql {
 
 export const COLUMNS = ['type', 'id', 'version', 'last_updated', 'deleted', 'method', 'content'] as const;
 
-/** The columns of a page, as every part of it gives them. */
-const CARRIED = [...COLUMNS, 'tokens'];
+/**
+ * What is answered of a row. The instant of the version stands in its content, and printing it costs as much as all the rest; matches are not
+ * deleted; the type is known where only one is searched.
+ */
+const shown = ({ type }: SearchQuery): string[] => [
+  ...(type === null ? ['type'] : []),
+  'id',
+  'version',
+  'method',
+  'content',
+];
 
 interface Page {
   readonly query: SearchQuery;
   readonly build: Build;
+  /** The columns that every part of the page gives. What is carried is copied in the sort. */
+  readonly columns: readonly string[];
   /** The WITH clause. */
   readonly sets: string[];
   /** Placeholder: one more row than asked for, so that one knows whether there is a next page. */
@@ -58,6 +69,7 @@ function buildAtOnce(
   const page: Page = {
     query,
     build,
+    columns: heads.length > 0 ? [...shown(query), 'tokens'] : shown(query),
     sets: [],
     limit: `(SELECT ${build.parameters.add(query.count + 1, 'int')})`,
   };
@@ -92,8 +104,8 @@ function pageOf(rows: string, keys: readonly SortKey[], heads: readonly string[]
     `SELECT ${columns} FROM (${rows}) page ORDER BY ${order} LIMIT ${page.limit}`;
   const cursor = keys.map((key, at) => `${printedKey(`k${at}`, key.cast)} AS c${at}`);
   const made = [...cursor, ...refs(heads, page.build)];
-  if (made.length === 0) return cutRows(COLUMNS.join(', '));
-  return `SELECT ${[...COLUMNS, ...made].join(', ')} FROM (${cutRows('*')}) page ORDER BY ${order}`;
+  if (made.length === 0) return cutRows(shown(page.query).join(', '));
+  return `SELECT ${[...shown(page.query), ...made].join(', ')} FROM (${cutRows('*')}) page ORDER BY ${order}`;
 }
 
 /** Of so many times the rows wanted the dear condition is asked first. */
@@ -118,14 +130,15 @@ function buildInTwo(
   if (dear === null) return null;
   const limit = `(SELECT ${build.parameters.add(query.count + 1, 'int')})`;
   const many = `(SELECT ${build.parameters.add(ASKED_FIRST * (query.count + 1), 'int')})`;
-  const page: Page = { query, build, sets: [], limit };
+  // The dear condition is asked of what is carried.
+  const page: Page = { query, build, columns: [...COLUMNS, 'tokens'], sets: [], limit };
   const asked = { filters: search.filters, limit: query.count + 1, statistics };
   const [way, ...more] = findRows({ type: search.type, alias: 'r', base }, asked, build, page.sets);
   if (way?.how !== 'collect' || more.length > 0) return null;
   const keys = keysOf(query, search.type);
   const order = orderBy(keys, query);
   const rows = (where: string) =>
-    cut(`SELECT ${carried(keys, build)} FROM resource r WHERE ${where} OFFSET 0`, keys, page, true);
+    cut(`SELECT ${carried(keys, page)} FROM resource r WHERE ${where} OFFSET 0`, keys, page, true);
   const sets = [
     `first_rows AS MATERIALIZED (${rows(`${way.gate} AND ${way.where}`)} ORDER BY ${order} LIMIT ${many})`,
     `kept AS MATERIALIZED (SELECT * FROM (SELECT * FROM first_rows ORDER BY ${order} OFFSET 0) r WHERE ${dear} LIMIT ${limit})`,
@@ -166,14 +179,14 @@ function partsOf(way: Way, search: TypeSearch, page: Page, alone: boolean): stri
   if (how !== 'collect' && keys[0]?.walk) return walked(way, search, keys, page);
   if (how === 'walk' && keys.every(({ nullable }) => !nullable)) {
     // IS TRUE: no index can be used for it, so the rows are walked in the order of the page.
-    const rows = `SELECT ${carried(keys, build)} FROM resource r WHERE r.type = ${build.parameters.name(search.type)} AND ${gate} AND (${where}) IS TRUE`;
+    const rows = `SELECT ${carried(keys, page)} FROM resource r WHERE r.type = ${build.parameters.name(search.type)} AND ${gate} AND (${where}) IS TRUE`;
     return [cut(rows, keys, page, alone)];
   }
   // OFFSET 0: planned by itself, as if all rows were wanted. Otherwise the limit tempts the planner to walk the whole type by id.
   const fence = how === 'collect' ? ' OFFSET 0' : '';
   return [
     cut(
-      `SELECT ${carried(keys, build)} FROM resource r WHERE ${gate} AND ${where}${fence}`,
+      `SELECT ${carried(keys, page)} FROM resource r WHERE ${gate} AND ${where}${fence}`,
       keys,
       page,
       alone,
@@ -182,8 +195,8 @@ function partsOf(way: Way, search: TypeSearch, page: Page, alone: boolean): stri
 }
 
 /** The columns of the row `r` and its keys, numbered from `first`. */
-const carried = (keys: readonly SortKey[], build: Build, first = 0): string =>
-  [columnsOf('r', CARRIED), ...keys.map((key, at) => `${key.sql(build)} AS k${at + first}`)].join(', ');
+const carried = (keys: readonly SortKey[], { columns, build }: Page, first = 0): string =>
+  [columnsOf('r', columns), ...keys.map((key, at) => `${key.sql(build)} AS k${at + first}`)].join(', ');
 
 /** The rows after the page before; with their own order and limit where several parts come together. */
 function cut(rows: string, keys: readonly SortKey[], page: Page, alone: boolean, limit = page.limit): string {
@@ -233,8 +246,8 @@ function inRow(
   const given = `${column} IS NOT NULL${walkedFrom(first, column, page)}`;
   const met = how === 'walk' ? `r.type = ${build.parameters.name(type)} AND (${where}) IS TRUE` : where;
   return {
-    valued: `SELECT ${carried([first, ...others], build)} FROM resource r WHERE ${gate} AND ${given} AND ${met}`,
-    none: `SELECT ${carried([valueless(first), ...others], build)} FROM resource r WHERE ${gate} AND ${where} AND ${column} IS NULL`,
+    valued: `SELECT ${carried([first, ...others], page)} FROM resource r WHERE ${gate} AND ${given} AND ${met}`,
+    none: `SELECT ${carried([valueless(first), ...others], page)} FROM resource r WHERE ${gate} AND ${where} AND ${column} IS NULL`,
   };
 }
 
@@ -259,12 +272,12 @@ function inTable(
     valued:
       how === 'walk'
         ? // Each row of the index is looked up on its own, in the order of the index.
-          `SELECT ${columnsOf('r', CARRIED)}, s.${column} AS k0${others.map((_, at) => `, r.k${at + 1}`).join('')}
+          `SELECT ${columnsOf('r', page.columns)}, s.${column} AS k0${others.map((_, at) => `, r.k${at + 1}`).join('')}
           FROM (SELECT s.id, ${columnsOf('s', order)} ${from} ORDER BY s.${column}${first.descending ? ' DESC' : ''}) s
-          CROSS JOIN LATERAL (SELECT ${carried(others, build, 1)} FROM resource r WHERE r.id = s.id AND ${where} AND ${best} OFFSET 0) r`
-        : `SELECT ${carried([own, ...others], build)} FROM resource r, LATERAL (SELECT s.id, ${columnsOf('s', order)} ${from}) s
+          CROSS JOIN LATERAL (SELECT ${carried(others, page, 1)} FROM resource r WHERE r.id = s.id AND ${where} AND ${best} OFFSET 0) r`
+        : `SELECT ${carried([own, ...others], page)} FROM resource r, LATERAL (SELECT s.id, ${columnsOf('s', order)} ${from}) s
           WHERE r.type = ${type} AND r.id = s.id AND ${where} AND ${best}`,
-    none: `SELECT ${carried([valueless(first), ...others], build)} FROM resource r
+    none: `SELECT ${carried([valueless(first), ...others], page)} FROM resource r
     WHERE ${gate} AND ${where} AND NOT EXISTS (SELECT 1 FROM ${table} s WHERE s.type = ${type} AND s.id = r.id AND s.param = ${param})`,
   };
 }

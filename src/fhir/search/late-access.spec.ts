@@ -7,6 +7,7 @@ import { loadDefinitions } from '../definitions/definitions.ts';
 import { buildPage } from './build-search.ts';
 import { printCursor } from './page-cursor.ts';
 import { parseQuery } from './parse-query.ts';
+import { cursorKey, sortKey } from './sort-key.ts';
 
 const BASE = 'http://127.0.0.1:8080/fhir';
 /** So rare that all rows of a code are collected. */
@@ -48,7 +49,7 @@ const built = (access: AccessContext, query: string) =>
   buildPage(parseQuery('Observation', query), access, BASE, { statistics: RARE });
 async function pageOf(access: AccessContext, query: string) {
   const { text, values } = built(access, query);
-  return database.run<{ type: string; id: string; [column: string]: unknown }>({ text }, values);
+  return database.run<{ id: string; [column: string]: unknown }>({ text }, values);
 }
 
 /** All pages one after the other, as a client follows them. */
@@ -60,8 +61,11 @@ async function allPages(access: AccessContext, query: string): Promise<string[]>
     ids.push(...rows.slice(0, count).map(({ id }) => id));
     const last = rows[count - 1];
     if (rows.length <= count || !last) return ids;
-    const keys = sort.map((_, at) => (last[`c${at}`] as string | null) ?? null);
-    cursor = `&_cursor=${encodeURIComponent(printCursor(sort, { ...last, keys }))}`;
+    const keys = sort.map((rule, at) =>
+      cursorKey((last[`c${at}`] as string | null) ?? null, sortKey(rule, 'Observation').cast),
+    );
+    const position = { type: 'Observation', id: last.id, keys };
+    cursor = `&_cursor=${encodeURIComponent(printCursor(sort, position))}`;
   }
 }
 

@@ -14,6 +14,9 @@ export const INCLUDE_ROUNDS_MAX = 5;
 /** A row, with those of its entries that the includes begin at. */
 export type IncludingRow = ResourceRow & { readonly refs?: readonly string[] };
 
+/** What the includes must know of a row that they begin at. */
+export type IncludedFrom = Pick<IncludingRow, 'type' | 'id' | 'refs'>;
+
 export interface Included {
   readonly resources: readonly StoredResource[];
   /** A limit was met: there would have been more. */
@@ -35,7 +38,7 @@ const headsOf = ({ parameter }: Include): string[] =>
  */
 export async function runInclude(
   sql: Sql,
-  matches: readonly IncludingRow[],
+  matches: readonly IncludedFrom[],
   includes: readonly Include[],
   access: AccessContext,
   base: string,
@@ -54,10 +57,11 @@ export async function runInclude(
     const limit = INCLUDED_MAX + seen.size + 1;
     const built = buildInclude({ ...wanted, limit, heads: includeHeads(active) }, access, base);
     const rows = await sql.run<IncludingRow>({ text: built.text, timeoutMs: SEARCH_MS_MAX }, built.values);
-    from = rows.filter((row) => !seen.has(keyOf(row)) && seen.add(keyOf(row)));
+    const fresh = rows.filter((row) => !seen.has(keyOf(row)) && seen.add(keyOf(row)));
+    from = fresh;
     const room = INCLUDED_MAX - resources.length;
-    resources.push(...from.slice(0, room).map(rowToStored));
-    if (from.length > room) return { resources, cut: true };
+    resources.push(...fresh.slice(0, room).map(rowToStored));
+    if (fresh.length > room) return { resources, cut: true };
   }
   return { resources, cut: false };
 }
@@ -72,7 +76,7 @@ interface Wanted {
 }
 
 function wantedOf(
-  rows: readonly IncludingRow[],
+  rows: readonly IncludedFrom[],
   includes: readonly Include[],
   seen: ReadonlySet<string>,
   access: AccessContext,
@@ -98,7 +102,7 @@ function wantedOf(
 }
 
 /** `Type/id` of what the row refers to by the include's parameter. References to other servers and by URL lead nowhere here. */
-function referredBy(include: Include, { type, refs }: IncludingRow): string[] {
+function referredBy(include: Include, { type, refs }: IncludedFrom): string[] {
   if (type !== include.parameter.type) return [];
   const heads = headsOf(include);
   return (refs ?? []).flatMap((entry) => {
@@ -110,7 +114,7 @@ function referredBy(include: Include, { type, refs }: IncludingRow): string[] {
 }
 
 /** The entries by which others refer to the row with the include's parameter. */
-function entriesTo({ parameter, targetType }: Include, { type, id }: IncludingRow): string[] {
+function entriesTo({ parameter, targetType }: Include, { type, id }: IncludedFrom): string[] {
   if (targetType !== null && targetType !== type) return [];
   return sources(parameter)
     .filter(({ source, targetType: only }) =>

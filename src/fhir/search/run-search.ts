@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Sql, Statement } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, demandAccess } from '../access-context.ts';
-import { rowToStored, type StoredResource } from '../stored-resource.ts';
+import { type FoundRow, foundToStored, type StoredResource } from '../stored-resource.ts';
 import { type BuiltSql, buildEstimate, buildPage, buildTotal, TOTAL_MAX } from './build-search.ts';
 import { entryStatistics } from './entry-statistics.ts';
 import { printCursor } from './page-cursor.ts';
 import { resolveTerminology } from './resolve-terminology.ts';
 import { INCLUDED_MAX, type IncludingRow, includeHeads, runInclude } from './run-include.ts';
-import type { SearchQuery } from './search-query.ts';
+import type { PagePosition, SearchQuery } from './search-query.ts';
+import { cursorKey, sortKey } from './sort-key.ts';
 import { COUNT_MS_MAX, SEARCH_MS_MAX } from './time-limits.ts';
 
 export interface SearchResult {
@@ -39,7 +40,7 @@ export async function runSearch(
     heads: includeHeads(query.includes),
     statistics: entryStatistics(sql, performance.now()),
   });
-  const all = await sql.run<PageRow>(statementOf(built), built.values);
+  const all = typed(await sql.run<UntypedRow>(statementOf(built), built.values), query);
   const found = eachOnce(all);
   const rows = found.slice(0, query.count);
   const last = rows.at(-1);
@@ -50,12 +51,10 @@ export async function runSearch(
       `More than ${INCLUDED_MAX} resources, or too long a way, to include: some were left out. Ask for a smaller page.`,
     );
   return {
-    matches: rows.map(rowToStored),
+    matches: rows.map(foundToStored),
     included: included.resources,
     total: query.after === null && !more ? rows.length : await total(sql, query, access, base, notes),
-    next: more
-      ? printCursor(query.sort, { ...last, keys: query.sort.map((_, at) => last[`c${at}`] ?? null) })
-      : null,
+    next: more ? printCursor(query.sort, positionOf(last, query)) : null,
     notes,
   };
 }
@@ -64,7 +63,20 @@ export async function runSearch(
 const eachOnce = (rows: readonly PageRow[]): PageRow[] =>
   rows.filter((row, at) => row.id !== rows[at - 1]?.id || row.type !== rows[at - 1]?.type);
 
-type PageRow = IncludingRow & { readonly [cursor: `c${number}`]: string | null };
+type PageRow = FoundRow & Pick<IncludingRow, 'refs'> & { readonly [cursor: `c${number}`]: string | null };
+
+/** Of a search of one type the rows do not say it. */
+type UntypedRow = Omit<PageRow, 'type'> & { type?: string };
+
+function typed(rows: UntypedRow[], { type }: SearchQuery): PageRow[] {
+  if (type !== null) for (const row of rows) row.type = type;
+  return rows as PageRow[];
+}
+
+function positionOf(row: PageRow, { sort }: SearchQuery): PagePosition {
+  const keys = sort.map((rule, at) => cursorKey(row[`c${at}`] ?? null, sortKey(rule, row.type).cast));
+  return { keys, type: row.type, id: row.id };
+}
 
 /** A search of several types shows those that the caller may search; types that were named must all be allowed. */
 function allowed(query: SearchQuery, access: AccessContext): SearchQuery {
@@ -97,7 +109,7 @@ const TYPES_WITH_ROWS: Statement = {
 };
 
 /**
- * A steady statement is prepared under a name: parsed and planned once per connection. The others are planned for the values at hand. The
+ * A steady statement is prepared under a name: parsed and planned once per connection, and mostly brief. The others are planned for the values at hand. The
  * number of names is bounded, since a caller may make new shapes without end and each connection keeps every name.
  */
 function statementOf({ text, steady }: BuiltSql, timeoutMs = SEARCH_MS_MAX): Statement {
@@ -107,7 +119,7 @@ function statementOf({ text, steady }: BuiltSql, timeoutMs = SEARCH_MS_MAX): Sta
     name = `fhir-search-${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
     names.set(text, name);
   }
-  return name === undefined ? { text, timeoutMs } : { name, text, timeoutMs };
+  return name === undefined ? { text, timeoutMs } : { name, text, timeoutMs, brief: true };
 }
 
 const PREPARED_SEARCHES_MAX = 200;

@@ -143,9 +143,19 @@ async function find(
   const alias = table === 'resource' ? 'r' : 'c';
   const condition = accessCondition(access, type, interaction, alias, parameters);
   const text = `SELECT ${COLUMNS} FROM ${table} r WHERE r.type = $1 AND ${where}${condition ? ` AND ${seen(condition, alias)}` : ''} ${end}`;
-  const statement: Statement = condition ? prepared(name, text) : { name, text };
+  const statement: Statement = {
+    ...(condition ? prepared(name, text) : { name, text }),
+    brief: BRIEF.has(name),
+  };
   return (await sql.run<ResourceRow>(statement, parameters.values)).map(rowToStored);
 }
+
+/** One row by its primary key. */
+const BRIEF: ReadonlySet<string> = new Set([
+  'fhir-read',
+  'fhir-vread-resource',
+  'fhir-vread-resource_version',
+]);
 
 /** Of a superseded version (alias `r`) the current row (alias `c`) is asked first. */
 const seen = (condition: string, alias: 'r' | 'c'): string =>

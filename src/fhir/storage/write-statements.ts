@@ -1,5 +1,6 @@
 import type { Statement } from '../../database/database.ts';
 import type { IndexRows } from '../search/index-rows.ts';
+import { textArray } from './text-array.ts';
 
 /**
  * The statements of a write. Rows come as one array per column, so that a report with fifteen Observations is one statement.
@@ -118,6 +119,8 @@ export function reindexOf(columns: readonly unknown[][], owned: readonly Owned[]
 
 interface Frame {
   readonly columns: number;
+  /** Which of them are texts of some length, from 0. */
+  readonly long: readonly number[];
   /** What is written, as rows: from lists, and from plain values. Left out where the frame's end says it itself. */
   readonly rows?: { readonly many: string; readonly one: string };
   readonly before: readonly string[];
@@ -126,6 +129,7 @@ interface Frame {
 
 const INSERT: Frame = {
   columns: 9,
+  long: [5, 6],
   before: [],
   end: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, search_digest, main_date)
   SELECT w.type, w.id, w.version, w.last_updated, false, w.method, w.content, w.tokens::text[], w.search_digest, w.main_date
@@ -155,6 +159,7 @@ const CURRENT = `r.type = w.type AND r.id = w.id AND r.version = w.supersedes AN
 
 const SUPERSEDE: Frame = {
   columns: SUPERSEDE_COLUMNS.length,
+  long: [9, 10],
   rows: {
     many: `w AS (
     SELECT * FROM unnest(${SUPERSEDE_COLUMNS.map(([, type], at) => (at === 0 ? `(SELECT $1::${type}[])` : `$${at + 1}::${type}[]`)).join(', ')})
@@ -193,6 +198,7 @@ const REPLACE: Frame = {
 
 const REINDEX: Frame = {
   columns: 5,
+  long: [2],
   before: [
     `w AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
@@ -218,8 +224,15 @@ function build(what: string, frame: Frame, columns: readonly unknown[][], owned:
     statement = { name, text: textOf(frame, tables, alone) };
     statements.set(name, statement);
   }
-  const rows = alone ? columns.map(([value]) => value) : columns;
-  return { statement, values: [...rows, ...tables.flatMap((table) => valuesOf(table, owned))] };
+  const rows = alone
+    ? columns.map(([value]) => value)
+    : columns.map((column, at) =>
+        frame.long.includes(at) ? textArray(column as string[]) : listLiteral(column),
+      );
+  return {
+    statement,
+    values: [...rows, ...tables.flatMap((table) => valuesOf(table, owned).map(listLiteral))],
+  };
 }
 
 function textOf(frame: Frame, tables: readonly SearchTable[], alone: boolean): string {
@@ -263,9 +276,15 @@ function valuesOf({ kind, columns }: SearchTable, owned: readonly Owned[]): unkn
 /** A PostgreSQL array literal: `{"a","b\"c"}`. */
 export function arrayLiteral(entries: Iterable<string>): string {
   const parts: string[] = [];
-  for (const entry of entries)
-    parts.push(ESCAPED.test(entry) ? `"${entry.replace(/[\\"]/g, '\\$&')}"` : `"${entry}"`);
+  for (const entry of entries) parts.push(quoted(entry));
   return `{${parts.join(',')}}`;
 }
+
+/** The same for a column, as `pg` would print it; it looks through every text twice for what is to be escaped. */
+const listLiteral = (values: readonly unknown[]): string =>
+  `{${values.map((value) => (value === null || value === undefined ? 'NULL' : quoted(String(value)))).join(',')}}`;
+
+const quoted = (text: string): string =>
+  ESCAPED.test(text) ? `"${text.replace(/[\\"]/g, '\\$&')}"` : `"${text}"`;
 
 const ESCAPED = /[\\"]/;
