@@ -22,6 +22,7 @@ import { MainDateIndex1763700000022 } from './0022-main-date-index.ts';
 import { ResourceLabels1763700000023 } from './0023-resource-labels.ts';
 import { Hl7Unacknowledged1763700000024 } from './0024-hl7-unacknowledged.ts';
 import { AuditSortIn1763700000025 } from './0025-audit-sort-in.ts';
+import { NearOfStoredLocations1763700000027 } from './0027-near-of-stored-locations.ts';
 import { ToldAgain1763700000029 } from './0029-told-again.ts';
 
 /** Every migration, oldest first. */
@@ -50,5 +51,6 @@ export const MIGRATIONS = [
   ResourceLabels1763700000023,
   Hl7Unacknowledged1763700000024,
   AuditSortIn1763700000025,
+  NearOfStoredLocations1763700000027,
   ToldAgain1763700000029,
 ] as const;

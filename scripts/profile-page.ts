@@ -1,4 +1,7 @@
-/** Writes `docs/fhir-profiles.md` out of the files in `fhir-profiles/`: `node scripts/profile-page.ts`. A spec holds the page against the files. */
+/**
+ * Writes `docs/fhir-profiles.md` and the package's `.index.json` out of the files in `fhir-profiles/`: `node scripts/profile-page.ts`. A spec holds both against
+ * the files.
+ */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
@@ -79,7 +82,12 @@ function demands(element: ElementDefinition): string {
 
 function valueText(value: unknown): string {
   if (typeof value !== 'object' || value === null) return `\`${String(value)}\``;
-  const { coding = [] } = value as { coding?: { system?: string; code?: string }[] };
+  const { coding, type, system } = value as {
+    coding?: { system?: string; code?: string }[];
+    type?: unknown;
+    system?: string;
+  };
+  if (!coding) return type ? `type ${valueText(type)}` : `system \`${system}\``;
   return coding.map(({ system, code }) => `\`${system}#${code}\``).join(' + ');
 }
 
@@ -121,11 +129,21 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n');
 }
 
+/** FHIR NPM package specification, "index": what a loader finds without opening each file. */
+export function packageIndex(resources: readonly Resource[]): string {
+  const files = resources.map((one) => {
+    const { resourceType, id, url, version, kind, type } = one as StructureDefinition;
+    return { filename: `${resourceType}-${id}.json`, resourceType, id, url, version, kind, type };
+  });
+  return `${JSON.stringify({ 'index-version': 2, files }, null, 2)}\n`;
+}
+
 if (process.argv[1]?.endsWith('profile-page.ts')) {
   const folder = join(import.meta.dirname, '../fhir-profiles');
   const resources = readdirSync(folder)
-    .filter((name) => name.endsWith('.json') && name !== 'package.json')
+    .filter((name) => /^[A-Z].*\.json$/.test(name))
     .sort()
     .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Resource);
   writeFileSync(join(import.meta.dirname, '../docs/fhir-profiles.md'), profilePage(resources));
+  writeFileSync(join(folder, '.index.json'), packageIndex(resources));
 }

@@ -10,7 +10,7 @@ import type {
 } from '@medplum/fhirtypes';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { profilePage } from '../scripts/profile-page.ts';
+import { packageIndex, profilePage } from '../scripts/profile-page.ts';
 import { loadDefinitions } from '../src/fhir/definitions/definitions.ts';
 import { knownProfiles } from '../src/fhir/profiles/known-profiles.ts';
 import { ownPackageFolder, readPackage } from '../src/fhir/profiles/package-folder.ts';
@@ -144,6 +144,10 @@ describe('what the server writes conforms to the profiles it publishes', () => {
   });
 });
 
+const ACCESSION = {
+  coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'ACSN' }],
+};
+
 const changed = <T extends Resource>(resource: T, change: (copy: T) => void): T => {
   const copy = structuredClone(resource);
   change(copy);
@@ -224,6 +228,62 @@ describe('what does not conform is refused', () => {
     expect(findIssues(changed(present, change)).map((issue) => issue.at)).toContain(at);
   });
 
+  const STUDIES: readonly (readonly [string, object, string])[] = [
+    ['without its UID', { identifier: [{ system: 'urn:x', value: '1' }] }, 'ImagingStudy.identifier'],
+    [
+      'whose UID is no urn:oid',
+      { identifier: [{ system: 'urn:dicom:uid', value: '1.2.3' }] },
+      'ImagingStudy.identifier[0].value',
+    ],
+    [
+      'whose accession number is empty',
+      { identifier: [...(STUDY.identifier ?? []), { type: ACCESSION }] },
+      'ImagingStudy.identifier[1].value',
+    ],
+    ['without a modality', { modality: undefined }, 'ImagingStudy.modality'],
+  ];
+  it.each(STUDIES)('a study %s', (_what, change, at) => {
+    const study = JSON.parse(JSON.stringify({ ...STUDY, ...change }));
+    expect(findIssues(study, [profile('dicom-imaging-study')]).map((issue) => issue.at)).toContain(at);
+  });
+
+  it('a study with an accession number conforms', () => {
+    const identifier = [...(STUDY.identifier ?? []), { type: ACCESSION, system: 'urn:site', value: 'A1' }];
+    expect(faults({ ...STUDY, identifier }, 'dicom-imaging-study')).toEqual([]);
+  });
+
+  it('a group of measurements without a member, or in no group category', () => {
+    const { effectiveDateTime } = record.observations[0] as Observation;
+    const group = {
+      ...{ resourceType: 'Observation', status: 'final', effectiveDateTime },
+      category: [{ coding: [{ system: 'http://dicom.nema.org/resources/ontology/DCM', code: '125007' }] }],
+      code: { coding: [{ system: 'http://snomed.info/sct', code: '427359005' }] },
+      subject: { reference: 'Patient/p' },
+      device: { reference: 'Device/d' },
+      hasMember: [{ reference: 'Observation/1' }],
+      derivedFrom: [{ reference: 'ImagingStudy/study-1' }],
+    };
+    expect(faults(group, 'imaging-measurement-group')).toEqual([]);
+    expect(faults({ ...group, hasMember: undefined }, 'imaging-measurement-group')).not.toEqual([]);
+    expect(faults({ ...group, category: [] }, 'imaging-measurement-group')).not.toEqual([]);
+  });
+
+  it('an extension of ours with a part too few, or of another type', () => {
+    const present = record.observations[0] as Observation;
+    const region = (...extension: object[]) => ({
+      ...present,
+      extension: [{ url: profile('image-region'), extension }],
+    });
+    const image = { url: 'image', valueUri: 'urn:oid:1.2' };
+    const outline = { url: 'outline', valueString: '0,0 1,0 1,1' };
+    const at = (of: object) => findIssues(of as Resource).map((issue) => issue.at);
+    expect(at(region(image, outline))).toEqual([]);
+    expect(at(region(image))).toContain('Observation.extension[0].extension');
+    expect(at(region(image, { url: 'outline', valueInteger: 1 }))).not.toEqual([]);
+    const prior = { url: profile('prior-result'), extension: [{ url: 'taken', valueDateTime: '2026' }] };
+    expect(at({ ...present, extension: [prior] })).not.toEqual([]);
+  });
+
   it('a refusal without the rule that refused, or with a result', () => {
     const task = requestedTask({ study: STUDY, studyInstanceUid: '1.2.3', model: model.ref }, NOW);
     const refused = rejectedTask(task, [{ rule: 'body-part', observed: 'a', required: 'b' }], NOW);
@@ -259,7 +319,24 @@ describe('the package', () => {
     }
   });
 
-  it('is described by its page, word for word', () => {
+  it('is described by its page, word for word, and by its index', () => {
     expect(readFileSync('docs/fhir-profiles.md', 'utf8')).toBe(profilePage(all));
+    const index = readFileSync(join(ownPackageFolder(), '.index.json'), 'utf8');
+    expect(index).toBe(packageIndex(all));
+    const files = readdirSync(ownPackageFolder()).filter((name) => /^[A-Z]/.test(name));
+    expect((JSON.parse(index) as { files: { filename: string }[] }).files.map((one) => one.filename)).toEqual(
+      files.sort(),
+    );
+  });
+
+  it('says what a package must say of itself, and depends on R4', () => {
+    const made = JSON.parse(readFileSync(join(ownPackageFolder(), 'package.json'), 'utf8'));
+    expect(made).toMatchObject({
+      name: expect.stringMatching(/^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$/),
+      version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      fhirVersions: ['4.0.1'],
+      dependencies: { 'hl7.fhir.r4.core': '4.0.1' },
+      canonical: PRELIM,
+    });
   });
 });

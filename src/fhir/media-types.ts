@@ -54,7 +54,8 @@ const JSON_TYPES: ReadonlySet<string> = new Set([
 ]);
 
 function speaksJson(type: string): boolean {
-  const { name, version } = parts(type);
+  const { name, version, refused } = parts(type);
+  if (refused) return false;
   return (JSON_TYPES.has(name) || name === '*/*' || name === 'application/*') && isR4(version);
 }
 
@@ -67,10 +68,12 @@ function readsType(type: string): boolean {
 const isR4 = (version: string | undefined): boolean =>
   version === undefined || /^4\.0(\.\d+)?$/.test(version);
 
-function parts(type: string): { name: string; version: string | undefined } {
+/** `refused`: `q=0`, which says "not this one" (RFC 9110 12.4.2). */
+function parts(type: string): { name: string; version: string | undefined; refused: boolean } {
   const [name = '', ...rest] = type.split(';').map((part) => part.trim().toLowerCase());
   return {
     name,
+    refused: rest.some((part) => /^q=0(?:\.0{0,3})?$/.test(part)),
     version: rest.find((part) => part.startsWith('fhirversion='))?.slice('fhirversion='.length),
   };
 }

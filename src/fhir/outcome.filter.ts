@@ -67,5 +67,8 @@ const BY_STATUS: Readonly<Record<number, ConstructorParameters<typeof Failure>>>
   406: ['fhir.not-acceptable', 'The answer cannot be given in the form that was asked for.'],
   413: ['fhir.too-large', 'The body is larger than this server reads.'],
   414: ['http.bad-request', 'The URL is too long.'],
-  415: ['fhir.media-type', 'The body is of a media type that this URL does not take.'],
+  415: [
+    'fhir.media-type',
+    'The body is of a media type that this URL does not take; FHIR is sent as application/fhir+json, a patch as application/json-patch+json or as Parameters.',
+  ],
 };

@@ -9,6 +9,7 @@ import { type ReadSubscription, readSubscription, type SubscriptionSettings } fr
 import { accessOfSubscriber } from './subscriber-access.ts';
 import type { SubscriptionRow, SubscriptionStore } from './subscription.store.ts';
 import type { SubscriptionTopic } from './topics/subscription-topic.ts';
+import { isUnfollowed } from './unfollowed.ts';
 import { indexWatches, type WatchIndex } from './watch-index.ts';
 
 /** How late a change of a Subscription in another process may be seen here; a write in between is spared a look. */
@@ -20,6 +21,12 @@ const KNOWN_MS = 1_000;
 const OVERLAP_MS = 10_000;
 /** Now and then everything is read: rows that were purged leave no trace. */
 const WHOLE_MS = 300_000;
+
+export interface CheckedSubscription {
+  readonly subscription: Subscription;
+  readonly read: ReadSubscription | null;
+  readonly why: string | null;
+}
 
 interface Known {
   readonly subscriptions: ReadonlyMap<string, { version: number; subscription: ReadSubscription | null }>;
@@ -52,6 +59,8 @@ export class ActiveSubscriptions {
   /** Changes of Subscriptions committed here. A look that began before the newest of them may have missed it. */
   private changes = 0;
   private readonly reported = new Set<string>();
+  /** A Subscription that is `active` could not be read, or one that is in `error` for that can be again. */
+  private doubtful = false;
 
   constructor(
     private readonly store: ResourceStore,
@@ -99,6 +108,37 @@ export class ActiveSubscriptions {
     return withSets(tx, new CodeSets(), (sets) => checkTopicWritten(basic, base, sets));
   }
 
+  /** Is there a status that what was read since the last call contradicts? Then `check-criteria.ts` has work. */
+  takeDoubt(): boolean {
+    const doubtful = this.doubtful;
+    this.doubtful = false;
+    return doubtful;
+  }
+
+  /** Do any criteria go by value sets or code systems? */
+  get usesTerminology(): boolean {
+    return this.known.sets.used;
+  }
+
+  /** Reads each as it would be read for a match now. `why`: what is wrong, in words; null: it can be followed. */
+  async check(sql: Sql, subscriptions: readonly Subscription[]): Promise<CheckedSubscription[]> {
+    const topics = await knownTopics(this.store, sql);
+    const sets = new CodeSets();
+    const checked: CheckedSubscription[] = [];
+    for (const subscription of subscriptions) {
+      try {
+        const read = await withSets(sql, sets, () =>
+          readSubscription(subscription, topics, this.settings, sets),
+        );
+        checked.push({ subscription, read, why: null });
+      } catch (error) {
+        if (!isOfSubscription(error)) throw error;
+        checked.push({ subscription, read: null, why: (error as Failure).message });
+      }
+    }
+    return checked;
+  }
+
   private async readAll(tx: Transaction, sets: CodeSets): Promise<Known> {
     const topics = await knownTopics(this.store, tx);
     return this.take(tx, { ...NOTHING, topics, sets }, await this.rows.live(tx));
@@ -139,7 +179,9 @@ export class ActiveSubscriptions {
     const subscriptions = new Map(known.subscriptions);
     for (const { id, version } of rows) {
       const one = byId.get(id);
-      const read = one && (await this.readQuietly(tx, one.parse(), known));
+      const parsed = one?.parse<Subscription>();
+      const read = parsed && (await this.readQuietly(tx, parsed, known));
+      if (parsed && (read ? isUnfollowed(parsed) : parsed.status === 'active')) this.doubtful = true;
       const author = authors.get(id);
       const subscription = read && author ? { ...read, access: accessOfSubscriber(author) } : (read ?? null);
       if (one) subscriptions.set(id, { version, subscription });
@@ -166,7 +208,7 @@ export class ActiveSubscriptions {
     try {
       return await withSets(tx, sets, () => readSubscription(subscription, topics, this.settings, sets));
     } catch (error) {
-      if (error instanceof Failure && !/^(?:fhir|subscription|terminology)\./.test(error.code)) throw error;
+      if (error instanceof Failure && !isOfSubscription(error)) throw error;
       if (isOfDatabase(error)) throw error;
       this.report(subscription, error);
       return null;
@@ -194,6 +236,10 @@ async function withSets<T>(sql: Sql, sets: CodeSets, read: (sets: CodeSets) => T
     await sets.fetch(sql);
   }
 }
+
+/** What it says, or what it names, is at fault. */
+const isOfSubscription = (error: unknown): boolean =>
+  error instanceof Failure && /^(?:fhir|subscription|terminology)\./.test(error.code);
 
 /** An SQLSTATE: the transaction is over. */
 const isOfDatabase = (error: unknown): boolean =>

@@ -10,6 +10,7 @@ import type { NotifyHost } from './notify-host.ts';
 import { type ReadDelivery, readDelivery, type SubscriptionSettings } from './read-subscription.ts';
 import { setStatus } from './set-status.ts';
 import type { SubscriptionStore } from './subscription.store.ts';
+import { isUnfollowed, unfollowed } from './unfollowed.ts';
 
 /** Failures in a row until the Subscription says `error`. One lost connection is no error. */
 export const ERROR_AFTER_FAILURES = 3;
@@ -55,7 +56,7 @@ export function deliveryHandler(delivery: Delivery): JobHandler<DeliveryDue> {
           return await failed(delivery, id, error);
         }
         await delivery.store.delivered(id, last.number);
-        if (found.stored.status === 'error') await setStatus(delivery, id, ['error'], 'active');
+        if (hasRecovered(found.stored)) await setStatus(delivery, id, ['error'], 'active');
       }
       return { kind: 'again', afterMs: 0, why: 'more events wait', free: true };
     },
@@ -82,10 +83,14 @@ export async function liveSubscription(
   } catch (error) {
     // Its host was taken off the list, its topic is gone: its events wait for the day when that is put right.
     if (!(error instanceof Failure)) throw error;
-    await setStatus({ database, resources }, id, ['active'], 'error', error.message);
+    await setStatus({ database, resources }, id, ['active'], 'error', unfollowed(error.message));
     return null;
   }
 }
+
+/** Its listener has answered, and that was what was wrong. */
+export const hasRecovered = (stored: Subscription): boolean =>
+  stored.status === 'error' && !isUnfollowed(stored);
 
 const NO_TOPICS = new Map<string, never>();
 

@@ -1,5 +1,5 @@
 import type { Job, JobHandler, JobOutcome } from '../queue/job.ts';
-import { type Delivery, failed, liveSubscription } from './deliver-events.ts';
+import { type Delivery, failed, hasRecovered, liveSubscription } from './deliver-events.ts';
 import { setStatus } from './set-status.ts';
 
 export const HEARTBEAT_QUEUE = 'subscription-heartbeat';
@@ -34,7 +34,7 @@ export function heartbeatHandler(delivery: Delivery): JobHandler<HeartbeatDue> {
         return await failed(delivery, id, error);
       }
       await store.delivered(id, state.delivered);
-      if (found.stored.status === 'error') await setStatus(delivery, id, ['error'], 'active');
+      if (hasRecovered(found.stored)) await setStatus(delivery, id, ['error'], 'active');
       return waits(every);
     },
   };

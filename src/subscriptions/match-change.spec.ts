@@ -1,16 +1,19 @@
-import type { CodeSystem, Observation, Patient, Subscription, ValueSet } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { CodeSystem, Group, Observation, Patient, Subscription, ValueSet } from '@medplum/fhirtypes';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
 import type { Database, Statement, Transaction } from '../database/database.ts';
 import { accessOfScopes } from '../fhir/access-context.ts';
 import { loadDefinitions } from '../fhir/definitions/definitions.ts';
 import { failureToOutcome } from '../fhir/failure-to-outcome.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
+import { REFERRERS_MAX } from '../fhir/search/find-referrers.ts';
 import { registerTerminology } from '../fhir/terminology-registry.ts';
 import { makeLogger } from '../kernel/log.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { ActiveSubscriptions } from './active-subscriptions.ts';
+import { criteriaHandler } from './check-criteria.ts';
 import { MatchChange } from './match-change.ts';
+import type { NotifyHost } from './notify-host.ts';
 import { SubscriptionStore } from './subscription.store.ts';
 
 const SETTINGS = { baseUrl: 'http://127.0.0.1:8080', SUBSCRIPTION_HOSTS: ['ehr.example'] };
@@ -19,6 +22,7 @@ const SECRET = 'SECRET-NAME';
 let database: Database;
 let close: () => Promise<void>;
 let events: SubscriptionStore;
+let active: ActiveSubscriptions;
 /** Has the matcher as listener. */
 let store: ResourceStore;
 /** Without it: as a Subscription came in before the matcher knew better. */
@@ -32,7 +36,7 @@ beforeAll(async () => {
   behind = new ResourceStore(database, SETTINGS);
   const sink = { write: (line: string) => void logged.push(JSON.parse(line)) };
   events = new SubscriptionStore(database);
-  const active = new ActiveSubscriptions(store, events, SETTINGS, makeLogger('info', sink), 0);
+  active = new ActiveSubscriptions(store, events, SETTINGS, makeLogger('info', sink), 0);
   new MatchChange(store, events, active, new Outbox()).listen();
 });
 afterAll(() => close());
@@ -58,7 +62,7 @@ const patient = (id: string): Patient & { id: string } => ({
   id,
   name: [{ family: SECRET }],
 });
-const write = (to: ResourceStore, resource: (Subscription | Patient) & { id: string }) =>
+const write = (to: ResourceStore, resource: (Subscription | Patient | Observation) & { id: string }) =>
   database.transaction((tx) => to.write(tx, [{ kind: 'update', resource }]));
 const hooks = async () =>
   (
@@ -164,13 +168,14 @@ const observation = (id: string, more: Partial<Observation>): Observation & { id
 
 /** Writes, and counts what the matching asked of SQL. */
 async function asked(
-  resource: Observation & { id: string },
-): Promise<{ statements: number; criteria: number }> {
-  const counted = { statements: 0, criteria: 0 };
+  resource: (Observation | Group | Patient) & { id: string },
+): Promise<{ statements: number; criteria: number; all: number }> {
+  const counted = { statements: 0, criteria: 0, all: 0 };
   await database.transaction((tx) => {
     const run = (statement: Statement, values?: readonly unknown[]) => {
       const criteria = statement.text.match(/ AS at, r\.id FROM resource r /g)?.length ?? 0;
       if (criteria > 0) counted.statements += 1;
+      counted.all += 1;
       counted.criteria += criteria;
       return tx.run(statement, values);
     };
@@ -222,7 +227,7 @@ describe('1,000 Subscriptions that no code tells apart', () => {
       effectiveDateTime: '1999-12-31',
       component: [{ code: { text: 'x' }, ...mg(-999) }],
     };
-    expect(await asked(observation('far', near))).toEqual({ statements: 0, criteria: 0 });
+    expect(await asked(observation('far', near))).toMatchObject({ statements: 0, criteria: 0 });
     expect(await hooks()).toEqual([]);
   });
 
@@ -261,8 +266,111 @@ describe('1,000 Subscriptions that no code tells apart', () => {
     );
     const work = await asked(observation('low', mg(-100_001)));
     // Of the others 100 are met by it.
-    expect(work).toEqual({ statements: 3, criteria: 101 });
+    expect(work).toMatchObject({ statements: 3, criteria: 101 });
     expect((await hooks()).filter((id) => id.startsWith('same-'))).toHaveLength(50);
+  });
+});
+
+describe('1,000 Subscriptions by what is seldom asked', () => {
+  const kinds: readonly ((n: number) => string)[] = [
+    (n) => `_lastUpdated=gt${2100 + n}`,
+    (n) => `_lastUpdated=ap${2100 + n}`,
+    (n) => `code:text=words ${n}`,
+    (n) => `code=http://none.example/${n}|`,
+    (n) => `identifier:of-type=http://t.example|MR|${n}`,
+    (n) => `_id=other-${n},another-${n}&code:missing=true`,
+    () => 'status:missing=true',
+    () => 'method:missing=false',
+  ];
+  const all = Array.from({ length: 1_000 }, (_, n) => n);
+  /** Not through the matcher, which would try each of them. */
+  const many = (criteria: (n: number) => string) =>
+    database.transaction((tx) =>
+      behind.write(
+        tx,
+        all.map((n) => ({
+          kind: 'update' as const,
+          resource: subscription(`many-${n}`, criteria(n)),
+        })),
+      ),
+    );
+  const fired = async () => (await hooks()).filter((id) => id.startsWith('many-'));
+  afterEach(() =>
+    database.transaction((tx) =>
+      behind.write(
+        tx,
+        all.map((n) => ({ kind: 'delete' as const, type: 'Subscription', id: `many-${n}` })),
+      ),
+    ),
+  );
+
+  it('by time of change, text, system, type of identifier or :missing: a write that meets none of them costs no statement', async () => {
+    await many((n) => `Observation?${kinds[n % kinds.length]?.(n)}`);
+    expect(await asked(observation('seldom', {}))).toMatchObject({ statements: 0, criteria: 0 });
+    expect(await fired()).toEqual([]);
+    await asked(observation('seldom', { code: { text: 'Words 10' } }));
+    expect(await fired()).toEqual(['many-10']);
+  });
+
+  it('by pairs of codes: none either, and the one that is met fires', async () => {
+    await many((n) => `Group?characteristic-value=c${n}$v`);
+    const group = (id: string, code: string): Group & { id: string } => ({
+      ...{ resourceType: 'Group', id, type: 'person', actual: true },
+      characteristic: [
+        { code: { coding: [{ code }] }, valueCodeableConcept: { coding: [{ code: 'v' }] }, exclude: false },
+      ],
+    });
+    expect(await asked(group('none', 'c1000'))).toMatchObject({ statements: 0 });
+    expect(await asked(group('one', 'c7'))).toMatchObject({ statements: 1, criteria: 1 });
+    expect(await fired()).toEqual(['many-7']);
+  });
+
+  it('by a chain: the patient is read once for all, and only those that may match are asked', async () => {
+    await many((n) => `Observation?subject:Patient.name=nobody-${n}`);
+    const subject = { reference: 'Patient/chained' };
+    await write(store, { resourceType: 'Patient', id: 'chained', name: [{ family: 'Somebody' }] });
+    const alone = await asked(observation('unchained', {}));
+    const none = await asked(observation('chained-1', { subject }));
+    expect(none).toEqual({ statements: 0, criteria: 0, all: alone.all + 1 });
+    await write(store, { resourceType: 'Patient', id: 'chained', name: [{ family: 'Nobody-70' }] });
+    expect(await asked(observation('chained-2', { subject }))).toMatchObject({ statements: 1, criteria: 2 });
+    expect(await fired()).toEqual(['many-7', 'many-70']);
+    // What the same transaction has written counts.
+    await database.transaction((tx) =>
+      store.write(tx, [
+        {
+          kind: 'update',
+          resource: { resourceType: 'Patient', id: 'chained', name: [{ family: 'nobody-8' }] },
+        },
+        { kind: 'update', resource: observation('chained-3', { subject }) },
+      ]),
+    );
+    expect(await fired()).toEqual(['many-7', 'many-70', 'many-8']);
+  });
+
+  it('by _has: what refers to it is read once for all', async () => {
+    await many((n) => `Patient?_has:Observation:patient:code=c${n}`);
+    await write(store, patient('referred'));
+    expect(await asked(patient('referred'))).toMatchObject({ statements: 0 });
+    await asked(
+      observation('referring', {
+        subject: { reference: 'Patient/referred' },
+        code: { coding: [{ code: 'c3' }] },
+      }),
+    );
+    expect(await asked(patient('referred'))).toMatchObject({ statements: 1, criteria: 1 });
+    expect(await fired()).toEqual(['many-3']);
+    await database.transaction((tx) =>
+      behind.write(
+        tx,
+        Array.from({ length: REFERRERS_MAX }, (_, n) => ({
+          kind: 'create' as const,
+          resource: observation(`r-${n}`, { subject: { reference: 'Patient/referred' } }),
+        })),
+      ),
+    );
+    expect(await asked(patient('referred'))).toMatchObject({ criteria: 1_000 });
+    expect(await fired()).toEqual(['many-3', 'many-3']);
   });
 });
 
@@ -348,5 +456,59 @@ describe('criteria that go by terminology', () => {
     });
     expect(await firedBy('c')).toEqual(['term-below']);
     expect(logged.map(({ subscription: id }) => id).sort()).toEqual(['term-in', 'term-not-in']);
+    // The first write that finds out has them looked at.
+    expect(await due()).toContain('subscription-criteria');
+  });
+
+  const status = async (id: string) => {
+    const { status, error } = (await store.read('Subscription', id))?.parse<Subscription>() ?? {};
+    return { status, error };
+  };
+  const due = async () => {
+    const rows = await database.run<{ queue: string }>({
+      text: 'SELECT DISTINCT queue FROM outbox ORDER BY 1',
+    });
+    return rows.map(({ queue }) => queue);
+  };
+
+  it('are in error with words while what they name is away, and active again when it is back', async () => {
+    const host = {} as NotifyHost;
+    const outbox = new Outbox();
+    const delivery = { database, resources: store, store: events, host, settings: SETTINGS as never };
+    const check = criteriaHandler(delivery, active, outbox);
+    const run = () => check.run({} as never);
+    await run();
+    expect(await status('term-in')).toEqual({
+      status: 'error',
+      error: expect.stringMatching(/cannot be followed: code:in names what is not loaded here/),
+    });
+    expect((await status('term-below')).status).toBe('active');
+    const version = (await store.read('Subscription', 'term-in'))?.versionId;
+    await run();
+    expect((await store.read('Subscription', 'term-in'))?.versionId).toBe(version);
+    // It is back: the write of the value set itself has them looked at.
+    members.set('http://example.org/vs', ['c']);
+    await database.run({ text: 'TRUNCATE outbox' });
+    await terminology({ resourceType: 'ValueSet', id: 'vs', url: 'http://example.org/vs', status: 'active' });
+    expect(await due()).toEqual(['subscription-criteria']);
+    await run();
+    expect(await status('term-in')).toEqual({ status: 'active' });
+    expect(await due()).toContain('rest-hook');
+    expect(await firedBy('c')).toEqual(['term-below', 'term-in']);
+  });
+
+  it('stay in error for a listener that does not answer, whatever becomes of value sets', async () => {
+    const failing = subscription('deaf', 'Observation?code:in=http://example.org/vs');
+    await write(store, { ...failing, status: 'error', error: 'subscription.not-delivered: no answer' });
+    const outbox = new Outbox();
+    const delivery = {
+      database,
+      resources: store,
+      store: events,
+      host: {} as NotifyHost,
+      settings: SETTINGS as never,
+    };
+    await criteriaHandler(delivery, active, outbox).run({} as never);
+    expect((await status('deaf')).status).toBe('error');
   });
 });

@@ -1,7 +1,7 @@
 import type { Basic, Subscription } from '@medplum/fhirtypes';
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../database/database.ts';
-import { type AccessContext, demandAccess } from '../fhir/access-context.ts';
+import { type AccessContext, demandAccess, FULL_ACCESS } from '../fhir/access-context.ts';
 import {
   type Criteria,
   type Entries,
@@ -9,6 +9,7 @@ import {
   type MatchAsked,
   matchCriteria,
 } from '../fhir/match-criteria.ts';
+import { LinkedResources } from '../fhir/match-links.ts';
 import { type ResourceChange, ResourceStore } from '../fhir/resource-store.ts';
 import { ANALYSIS_QUEUE, type AnalysisRequested } from '../kernel/handoffs.ts';
 import { Outbox } from '../queue/outbox.ts';
@@ -17,12 +18,20 @@ import { DELIVERY_QUEUE, type DeliveryDue } from './delivery-due.ts';
 import { NEVER_MATCHED, type ReadSubscription } from './read-subscription.ts';
 import { authorOf, checkReach, checkStatus, readableTypes } from './subscriber-access.ts';
 import { type EventDue, SubscriptionStore } from './subscription.store.ts';
-import type { Candidate, WatchIndex } from './watch-index.ts';
+import { isTopic } from './topics/basic-to-topic.ts';
+import { queueCriteriaCheck } from './unfollowed.ts';
+import type { Candidate, Linked, WatchIndex } from './watch-index.ts';
 
 /** A Subscription that fires, and the change it fires for. */
 interface Fired {
   readonly subscription: ReadSubscription;
   readonly change: ResourceChange;
+}
+
+/** Who may fire for a change, and what the new version must meet for it; null where nothing is left to be asked. */
+interface MayFire extends Fired {
+  readonly criteria: Criteria | null;
+  readonly entries: Entries;
 }
 
 /**
@@ -52,6 +61,7 @@ export class MatchChange {
     const others = changes.filter((change) => !NEVER_MATCHED.has(change.type));
     if (others.length === 0) return;
     const index = await this.active.look(tx, touched);
+    if (this.active.takeDoubt()) await queueCriteriaCheck(this.outbox, tx);
     const watched = others.filter((change) => index.has(change.type));
     if (watched.length === 0) return;
     const fired = await this.fired(tx, watched, index);
@@ -72,11 +82,12 @@ export class MatchChange {
         subscriptions = true;
         await this.checkSubscription(tx, change, access);
       } else if (change.type === 'Basic') {
-        topics = true;
+        topics ||= [change.resource, change.previous].some((one) => one && isTopic(one as Basic));
         if (change.resource) await this.active.checkTopic(tx, change.resource as Basic, this.resources.base);
       } else if (change.type === 'ValueSet' || change.type === 'CodeSystem') terminology = true;
     }
     if (subscriptions || topics || terminology) this.active.touch(tx, { topics, terminology });
+    if (topics || (terminology && this.active.usesTerminology)) await queueCriteriaCheck(this.outbox, tx);
     return subscriptions || topics;
   }
 
@@ -91,6 +102,8 @@ export class MatchChange {
       await this.store.forget(tx, change.id);
     if (!subscription || subscription.status === 'off') return;
     checkStatus(subscription, change.previous as Subscription | undefined, access);
+    // The server says that it cannot be followed: that it cannot be read is no reason to refuse this.
+    if (access === FULL_ACCESS && subscription.status === 'error') return;
     const { watches } = await this.active.read(tx, subscription);
     // What is delivered is read: nobody has others sent what they may not see.
     for (const { type } of watches) demandAccess(access, type, 'read');
@@ -109,16 +122,21 @@ export class MatchChange {
     const fired: Fired[] = [];
     // What many ask in the same words is asked once.
     const asked = new Map<string, { criteria: Criteria; ids: Set<string>; may: Fired[] }>();
-    for (const change of changes) {
-      for (const [subscription, criteria] of this.candidates(change, index)) {
-        if (criteria === null) fired.push({ subscription, change });
-        else {
-          const words = `${criteria.type}?${criteria.query}`;
-          const of = asked.get(words) ?? { criteria, ids: new Set(), may: [] };
-          of.ids.add(change.id);
-          of.may.push({ subscription, change });
-          asked.set(words, of);
-        }
+    const linked = new LinkedResources(tx, this.resources.base);
+    await linked.load(this.namedBy(changes, index));
+    const candidates = changes.flatMap((change) => this.candidates(change, index, linked.linked));
+    const open = candidates.flatMap(({ criteria, change, entries }) =>
+      criteria ? { criteria, entries, id: change.id } : [],
+    );
+    const may = (await linked.mayMatch(open)).values();
+    for (const { subscription, criteria, change } of candidates) {
+      if (criteria === null) fired.push({ subscription, change });
+      else if (may.next().value === true) {
+        const words = `${criteria.type}?${criteria.query}`;
+        const of = asked.get(words) ?? { criteria, ids: new Set(), may: [] };
+        of.ids.add(change.id);
+        of.may.push({ subscription, change });
+        asked.set(words, of);
       }
     }
     const all = [...asked.values()];
@@ -129,8 +147,15 @@ export class MatchChange {
     return inOrder(fired, changes);
   }
 
-  /** Who may fire for this change, and what the new version must meet for it; null where nothing is left to be asked. */
-  private candidates(change: ResourceChange, index: WatchIndex): [ReadSubscription, Criteria | null][] {
+  /** What the changed resources refer to by chains that many Subscriptions go by. */
+  private namedBy(changes: readonly ResourceChange[], index: WatchIndex) {
+    return changes.flatMap(({ type, resource }) => {
+      const heads = resource ? index.heads(type) : [];
+      return resource && heads.length > 0 ? { entries: entriesOf(resource, this.resources.base), heads } : [];
+    });
+  }
+
+  private candidates(change: ResourceChange, index: WatchIndex, linked: Linked): MayFire[] {
     const { base } = this.resources;
     let before: Entries | null | undefined;
     const previous = () => {
@@ -145,7 +170,7 @@ export class MatchChange {
           ({ watch, subscription }) =>
             watch.firesOnDelete(entries) && mayLearn(subscription, change, entries.tokens),
         )
-        .map(({ subscription }) => [subscription, null]);
+        .map(({ subscription }) => ({ subscription, change, criteria: null, entries }));
     }
     const now = Date.now();
     const entries = entriesOf(change.resource, base);
@@ -153,12 +178,12 @@ export class MatchChange {
       watch.interactions.has(change.interaction) &&
       (subscription.channel.end === null || subscription.channel.end.getTime() > now);
     return index
-      .among(change.type, entries)
+      .among(change.type, entries, linked)
       .filter((candidate) => wants(candidate) && mayLearn(candidate.subscription, change, entries.tokens))
-      .flatMap(({ subscription, watch }): [ReadSubscription, Criteria | null][] => {
+      .flatMap(({ subscription, watch }): MayFire[] => {
         const criteria = watch.asks(previous);
         if (criteria === null) return [];
-        return [[subscription, criteria.filters.length === 0 ? null : criteria]];
+        return [{ subscription, change, entries, criteria: criteria.filters.length === 0 ? null : criteria }];
       });
   }
 

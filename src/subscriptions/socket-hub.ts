@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Subscription } from '@medplum/fhirtypes';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -28,6 +30,8 @@ export const BIND_WITHIN_MS = 10_000;
 export const SOCKET_PING_MS = 30_000;
 /** A client that does not read: what waits for it would fill our memory. */
 export const SOCKET_BACKLOG_BYTES_MAX = 8_388_608;
+/** At a stop: a client that does not say goodbye by then is cut off. */
+const CLOSED_WITHIN_MS = 1_000;
 /** Subscriptions one socket listens to. */
 export const BINDINGS_MAX = 200;
 const EVENTS_AT_ONCE = 50;
@@ -68,6 +72,7 @@ export class SocketHub {
   });
   private readonly clients = new Set<Client>();
   private pinger: NodeJS.Timeout | null = null;
+  private stopping = false;
 
   constructor(
     private readonly resources: ResourceStore,
@@ -88,16 +93,24 @@ export class SocketHub {
     this.pinger = setInterval(() => this.pingAll(), SOCKET_PING_MS).unref();
   }
 
+  /** Before the HTTP server ends, which would cut the connections: each is told why (RFC 6455 7.4.1). */
   async stop(): Promise<void> {
+    this.stopping = true;
     if (this.pinger) clearInterval(this.pinger);
-    for (const { socket } of this.clients) socket.close(1001, 'the server stops');
     await this.events.stop();
+    const patience = sleep(CLOSED_WITHIN_MS, undefined, { ref: false });
+    const told = [...this.clients].map(({ socket }) => {
+      const closed = socket.readyState === socket.CLOSED ? undefined : once(socket, 'close');
+      socket.close(1001, 'the server stops');
+      return closed;
+    });
+    await Promise.race([Promise.all(told), patience]);
     for (const { socket } of this.clients) socket.terminate();
   }
 
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => undefined);
-    if (this.clients.size >= SOCKETS_MAX) {
+    if (this.stopping || this.clients.size >= SOCKETS_MAX) {
       socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }

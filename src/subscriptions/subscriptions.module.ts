@@ -1,8 +1,8 @@
 import {
+  type BeforeApplicationShutdown,
   Inject,
   Module,
   type OnApplicationBootstrap,
-  type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
@@ -19,6 +19,7 @@ import type { JobHandler } from '../queue/job.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { activationHandler, endHandler, queueActivations } from './activate-subscriptions.ts';
 import { ActiveSubscriptions } from './active-subscriptions.ts';
+import { criteriaHandler } from './check-criteria.ts';
 import { type Delivery, deliveryHandler } from './deliver-events.ts';
 import { heartbeatHandler } from './heartbeat.ts';
 import { ListenForEvents } from './listen-for-events.ts';
@@ -56,13 +57,13 @@ export const SUBSCRIPTION_HANDLERS = Symbol('SubscriptionHandlers');
     },
     {
       provide: SUBSCRIPTION_HANDLERS,
-      inject: [Database, ResourceStore, SubscriptionStore, Outbox, SETTINGS],
+      inject: [Database, ResourceStore, SubscriptionStore, Outbox, SETTINGS, ActiveSubscriptions],
       useFactory: handlers,
     },
   ],
   exports: [SUBSCRIPTION_HANDLERS],
 })
-export class SubscriptionsModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
+export class SubscriptionsModule implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   constructor(
     private readonly match: MatchChange,
     private readonly resources: ResourceStore,
@@ -90,7 +91,7 @@ export class SubscriptionsModule implements OnModuleInit, OnApplicationBootstrap
     if (server) this.sockets.attach(server);
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  async beforeApplicationShutdown(): Promise<void> {
     await this.sockets.stop();
   }
 }
@@ -101,6 +102,7 @@ function handlers(
   store: SubscriptionStore,
   outbox: Outbox,
   settings: Settings,
+  active: ActiveSubscriptions,
 ): JobHandler<never>[] {
   const host = new NotifyHost(resources, settings, systemClock);
   const delivery: Delivery = { database, resources, store, host, settings };
@@ -109,5 +111,6 @@ function handlers(
     activationHandler(delivery, outbox),
     heartbeatHandler(delivery),
     endHandler(delivery),
+    criteriaHandler(delivery, active, outbox),
   ] as JobHandler<never>[];
 }

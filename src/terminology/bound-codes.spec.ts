@@ -221,4 +221,73 @@ describe('a profile that binds to a value set which only terminology knows', () 
     expect((await create(observation('packaged', concept('cow', `${ANIMALS}/p`)))).status).toBe(201);
     expect((await create(observation('packaged', concept('crow', `${ANIMALS}/p`)))).status).toBe(422);
   });
+
+  it('as required: words alone are refused, beside a code of the set they may stand', async () => {
+    const refused = await create(observation('required', { text: 'a dog' }));
+    expect(refused.status).toBe(422);
+    expect((refused.json as OperationOutcome).issue[0]?.details?.text).toMatch(/words alone/);
+    expect((await create(observation('required', { coding: [{ display: 'dog' }] }))).status).toBe(422);
+    const beside = { text: 'a dog', coding: [{ display: 'dog' }, ...concept('dog').coding] };
+    expect((await create(observation('required', beside))).status).toBe(201);
+    expect((await create(observation('extensible', { text: 'a dog' }))).status).toBe(201);
+    expect(await issuesOf(observation('extensible', { text: 'a dog' }))).toEqual([
+      'information informational ',
+    ]);
+  });
+
+  it('with maxValueSet: what lies outside of it is refused, whatever the strength', async () => {
+    await put({ ...valueSet('cats', [{ property: 'concept', op: 'is-a', value: 'cat' }]) });
+    await put({ ...valueSet('furred', [{ property: 'concept', op: 'is-a', value: 'mammal' }]) });
+    for (const strength of ['extensible', 'preferred']) {
+      const binding = {
+        strength,
+        valueSet: `${ANIMALS}/vs/cats`,
+        extension: [
+          {
+            url: 'http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet',
+            valueCanonical: `${ANIMALS}/vs/furred`,
+          },
+        ],
+      };
+      await put(profile(strength, [{ path: 'Observation.code', binding } as ElementDefinition]));
+      expect((await create(observation(strength, concept('cat')))).status).toBe(201);
+      expect((await create(observation(strength, concept('dog')))).status).toBe(201);
+      expect((await create(observation(strength, concept('hen')))).status).toBe(422);
+      expect((await create(observation(strength, { text: 'hen' }))).status).toBe(422);
+    }
+  });
+
+  it('that the same transaction brings counts for its other entries, and for nobody when it is rolled back', async () => {
+    await put(profile('brought', [bound('Observation.code', 'required', 'brought')]));
+    const birds = valueSet('brought', [{ property: 'concept', op: 'is-a', value: 'bird' }]);
+    const transaction = (...resources: { resourceType: string; id?: string }[]) =>
+      server.send('POST', '', {
+        ...{ resourceType: 'Bundle', type: 'transaction' },
+        entry: resources.map((resource) => ({
+          resource,
+          request: resource.id
+            ? { method: 'PUT', url: `${resource.resourceType}/${resource.id}` }
+            : { method: 'POST', url: resource.resourceType },
+        })),
+      });
+    const hen = observation('brought', concept('hen'));
+    const dog = observation('brought', concept('dog'));
+    const refused = await transaction(dog, birds);
+    expect(refused.status).toBe(422);
+    expect(refused.json.issue).toMatchObject([{ expression: ['Bundle.entry[0]: Observation.code'] }]);
+    // It was rolled back: nothing can be told.
+    expect((await create(dog)).status).toBe(201);
+    expect((await transaction(hen, birds)).status).toBe(200);
+    expect((await create(dog)).status).toBe(422);
+    // A code system too, and a change of what is there.
+    const insects: CodeSystem = {
+      ...{ resourceType: 'CodeSystem', id: 'insects', url: `${ANIMALS}/insects`, status: 'active' },
+      ...{ content: 'complete', concept: [{ code: 'ant' }] },
+    };
+    const changed = { ...birds, compose: { include: [{ system: `${ANIMALS}/insects` }] } };
+    const ant = observation('brought', concept('ant', `${ANIMALS}/insects`));
+    expect((await create(ant)).status).toBe(422);
+    expect((await transaction(ant, changed, insects)).status).toBe(200);
+    expect((await create(hen)).status).toBe(422);
+  });
 });

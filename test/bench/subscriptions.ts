@@ -59,6 +59,24 @@ const CASES: readonly Case[] = [
         ][n % 4] as string,
     ),
   },
+  {
+    name: '1,000 on the type, by time of change, :text, :missing, a system or :of-type only',
+    subscriptions: Array.from(
+      { length: 1_000 },
+      (_, n) =>
+        [
+          `Observation?_lastUpdated=gt${2100 + n}`,
+          `Observation?code:text=words ${n}`,
+          'Observation?code:missing=true',
+          `Observation?code=http://example.org/${n}|`,
+          `Observation?identifier:of-type=http://example.org|MR|${n}`,
+        ][n % 5] as string,
+    ),
+  },
+  {
+    name: '1,000 on the type, by a chain only',
+    subscriptions: Array.from({ length: 1_000 }, (_, n) => `Observation?subject:Patient.name=name-${n}`),
+  },
 ];
 
 /**
@@ -110,6 +128,15 @@ async function prepare(url: string, at: number, criteria: readonly string[]) {
     await database.transaction((tx) => store.write(tx, [{ kind: 'create', resource: subscription(one) }]), {
       durable: false,
     });
+  await database.transaction((tx) =>
+    store.write(
+      tx,
+      Array.from({ length: 100 }, (_, n) => ({
+        kind: 'update' as const,
+        resource: { resourceType: 'Patient' as const, id: `p-${n}`, name: [{ family: 'Somebody' }] },
+      })),
+    ),
+  );
   const create = (n: number) =>
     database.transaction((tx) => store.write(tx, [{ kind: 'create', resource: observation(n) }]));
   const analyze = () => database.run({ text: 'ANALYZE' });

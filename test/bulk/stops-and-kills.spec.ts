@@ -2,10 +2,13 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { freshServer } from '../fresh-server.ts';
 import type { PrelimServer } from '../peers/prelim-server.ts';
 
 const RESOURCES = 6_000;
+/** Enough to be under way for a second. */
+const LOAD = 3_000;
 let server: PrelimServer;
 beforeAll(async () => {
   server = await freshServer();
@@ -130,6 +133,59 @@ describe('a stop by SIGTERM', () => {
     expect(done.body.output[0].count).toBe(RESOURCES - 6 + 1);
     expect(server.output()).not.toContain('"level":"error"');
   }, 60_000);
+
+  it('under load loses nothing that was acknowledged: writes, transactions, an import, a WebSocket', async () => {
+    const lines = Array.from({ length: LOAD }, (_, at) => JSON.stringify(patient(at, { id: `load${at}` })));
+    const start = await server.ask('POST', '/fhir/$import', lines.join('\n'), {
+      'content-type': 'application/fhir+ndjson',
+    });
+    const status = path(start.headers.get('content-location') ?? '');
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/fhir/ws`);
+    const closed = once(socket, 'close');
+    await once(socket, 'open');
+    const acknowledged: string[] = [];
+    const writer = async (at: number) => {
+      for (let n = 0; ; n += 1) {
+        const resource = { resourceType: 'Device', id: `w${at}-${n}` };
+        const second = { resourceType: 'Device', id: `w${at}-${n}b` };
+        const entry = [resource, second].map((one) => ({
+          resource: one,
+          request: { method: 'PUT', url: `Device/${one.id}` },
+        }));
+        const both = { resourceType: 'Bundle', type: 'transaction', entry };
+        const answer = await (at % 2 === 0
+          ? server.ask('PUT', `/fhir/Device/${resource.id}`, resource)
+          : server.ask('POST', '/fhir', both)
+        ).catch(() => null);
+        // Refused, or the connection is closed: then nothing was promised.
+        if (answer === null || answer.status >= 500) return;
+        acknowledged.push(resource.id);
+        if (at % 2 === 1) acknowledged.push(second.id);
+      }
+    };
+    const writers = Array.from({ length: 8 }, (_, at) => writer(at));
+    await underWay(status, (progress) => / [1-9]\d* resources imported/.test(progress));
+    const before = Date.now();
+    expect(await server.stop()).toBe(0);
+    expect(Date.now() - before).toBeLessThan(20_000);
+    await Promise.all(writers);
+    expect((await closed)[0]).toBe(1001);
+    await server.start();
+    expect(acknowledged.length).toBeGreaterThan(8);
+    const entry = acknowledged.map((id) => ({ request: { method: 'GET', url: `Device/${id}` } }));
+    for (let from = 0; from < entry.length; from += 400) {
+      const batch = { resourceType: 'Bundle', type: 'batch', entry: entry.slice(from, from + 400) };
+      const { body } = await server.ask('POST', '/fhir', batch);
+      const statuses = (body.entry as { response: { status: string } }[]).map(
+        ({ response }) => response.status,
+      );
+      expect(new Set(statuses)).toEqual(new Set(['200 OK']));
+    }
+    const done = await ended(status);
+    expect(done.body.extension, done.text).toMatchObject({ imported: LOAD });
+    expect((await server.ask('GET', '/fhir/Patient/load7')).body.meta.versionId).toBe('1');
+    expect(server.output()).not.toContain('"level":"error"');
+  }, 120_000);
 
   it('cuts nobody who only listens off too late: an event stream does not hold the stop', async () => {
     const stream = await fetch(`${server.url}/worklist/api/events`, {

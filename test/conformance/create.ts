@@ -43,6 +43,10 @@ export const create = group('create', 'http.html#create', (check) => {
   check('a resource of another type than the URL is refused', (server) =>
     server.refused([400, 422], 'POST', 'Patient', observation()).then(() => undefined),
   );
+  check('a conditional reference outside of a transaction is refused', async (server) => {
+    const subject = { reference: 'Patient?identifier=urn:x|1' };
+    await server.refused(422, 'POST', 'Observation', observation({ subject }));
+  });
   check('a body that is no JSON is refused', (server) =>
     server.refused(400, 'POST', 'Patient', '{"resourceType":').then(() => undefined),
   );

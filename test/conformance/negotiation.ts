@@ -22,7 +22,7 @@ export const negotiation = group('formats and headers', 'http.html#general', (ch
       const { headers } = await server.expect(200, 'GET', `Patient/${id}`, undefined, { accept });
       assert.match(headers.get('content-type') ?? '', /json/);
     });
-  for (const accept of ['application/fhir+xml', 'text/turtle'])
+  for (const accept of ['application/fhir+xml', 'text/turtle', 'application/fhir+json;q=0, text/turtle'])
     check(`Accept: ${accept} is 406`, async (server) => {
       const { id } = await stored(server);
       await server.refused(406, 'GET', `Patient/${id}`, undefined, { accept });

@@ -67,6 +67,10 @@ export const update = group('update', 'http.html#update', (check) => {
     );
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(49).fill(412)]);
   });
+  check('If-Match without quotes is refused, not taken for another version', async (server) => {
+    const first = await server.create(patient());
+    await server.refused(400, 'PUT', `Patient/${first.id}`, first, { 'if-match': first.meta.versionId });
+  });
   check('Prefer: return=minimal has no body', async (server) => {
     const first = await server.create(patient());
     const { text } = await server.expect(200, 'PUT', `Patient/${first.id}`, first, {

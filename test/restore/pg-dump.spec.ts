@@ -71,7 +71,9 @@ describeWithPeer(
       await postgres.tool('pg_restore', ['--exit-on-error', '--no-owner', '--dbname=after', file]);
 
       const after = await open('after');
-      expect(await counts(after.database)).toEqual(await counts(before.database));
+      const contained = await contents(before.database);
+      expect(contained['resource']).toMatchObject({ rows: 2, digest: expect.any(String) });
+      expect(await contents(after.database)).toEqual(contained);
       const read = await after.store.read('Patient', 'p1');
       expect(read?.json).toBe((await before.store.read('Patient', 'p1'))?.json);
       expect((await after.store.read('Patient', 'p2'))?.deleted).toBe(true);
@@ -120,15 +122,17 @@ describeWithPeer(
   },
 );
 
-/** Rows of every table. */
-async function counts(database: Database): Promise<Record<string, number>> {
+/** Of every table how many rows, and what they say. */
+async function contents(database: Database): Promise<Record<string, unknown>> {
   const tables = await database.run<{ name: string }>({
     text: `SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`,
   });
-  const found: Record<string, number> = {};
+  const found: Record<string, unknown> = {};
   for (const { name } of tables) {
-    const [row] = await database.run<{ n: number }>({ text: `SELECT count(*)::int AS n FROM ${name}` });
-    found[name] = row?.n ?? -1;
+    const [row] = await database.run({
+      text: `SELECT count(*)::int AS rows, md5(string_agg(t::text, chr(10) ORDER BY t::text)) AS digest FROM ${name} t`,
+    });
+    found[name] = row;
   }
   return found;
 }

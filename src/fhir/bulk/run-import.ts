@@ -153,7 +153,7 @@ async function readBatch(
   const codes = new AskedCodes(knownCodes, false);
   const read = new Map<NdjsonLine, ReadLine>();
   const readOne = (line: NdjsonLine) => read.set(line, readImportLine(line, type, access, codes));
-  await askInRounds(lines, codes, sql, readOne, inTurns);
+  await askInRounds(lines, codes, sql, readOne, { each: inTurns });
   const writes: Placed<{ write: ResourceWrite }>[] = [];
   const refused: Placed<{ refused: string }>[] = [];
   for (const line of lines) {

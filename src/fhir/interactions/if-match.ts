@@ -1,8 +1,11 @@
+import { Failure } from '../../kernel/errors.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 
-/** R4 http.html#concurrency: the version in `If-Match: W/"3"`. A tag of another form matches no version. */
+/** R4 http.html#concurrency: the version in `If-Match: W/"3"`. A tag of another form matches no version; what is no tag (`3`) is refused. */
 export function ifMatch(request: Pick<FhirRequest, 'headers'>): string | undefined {
   const tag = request.headers['if-match'];
   if (tag === undefined || tag.trim() === '*') return undefined;
+  if (!/^(?:W\/)?"[^"]*"/.test(tag.trim()))
+    throw new Failure('fhir.invalid', 'If-Match wants the ETag of a version in quotes, as in W/"3".');
   return /^(?:W\/)?"(\d{1,9})"$/.exec(tag.trim())?.[1] ?? 'none';
 }

@@ -6,6 +6,7 @@ import type { FhirRequest } from '../fhir-request.ts';
 import { parseJson } from '../resource-json.ts';
 import type { ResourceWrite } from '../resource-store.ts';
 import type { StoredResource } from '../stored-resource.ts';
+import type { TerminologySource } from '../terminology-registry.ts';
 import { validateWrite } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
 import { ifMatch } from './if-match.ts';
@@ -35,11 +36,13 @@ export interface PatchTarget {
   readonly id: string;
   readonly change: Patch;
   readonly request: FhirRequest;
+  /** The value sets of the transaction that the patch is a part of. */
+  readonly brought?: TerminologySource | null;
 }
 
 /** The write that a patch comes to. Others who patch the same resource wait until the transaction ends, so that both changes are made. */
 export async function patchedWrite(
-  { type, id, change, request }: PatchTarget,
+  { type, id, change, request, brought = null }: PatchTarget,
   tx: Transaction,
   { store }: FhirServer,
 ): Promise<ResourceWrite> {
@@ -56,7 +59,7 @@ export async function patchedWrite(
   // Parsed anew: what is stored is shared, and a patch that fails half way leaves a torn resource.
   const resource = parseJson(current.json) as Resource & { id: string };
   change(resource);
-  await validateWrite(resource, tx);
+  await validateWrite(resource, tx, brought);
   return { kind: 'update', resource, ifVersion: current.versionId };
 }
 

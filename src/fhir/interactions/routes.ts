@@ -1,4 +1,5 @@
 import { Failure } from '../../kernel/errors.ts';
+import { failureToOutcome } from '../failure-to-outcome.ts';
 import type { FhirAnswer, FhirRequest } from '../fhir-request.ts';
 import { bundle } from './bundle.ts';
 import { capabilities } from './capabilities.ts';
@@ -93,12 +94,14 @@ function otherMethods(request: FhirRequest, routes: readonly Route[]): FhirAnswe
     : { status: 405, headers, body: NOT_HERE };
 }
 
-const NOT_HERE = JSON.stringify({
-  resourceType: 'OperationOutcome',
-  issue: [
-    { severity: 'error', code: 'not-supported', details: { text: 'This URL does not take this method.' } },
-  ],
-});
+const NOT_HERE = JSON.stringify(
+  failureToOutcome(
+    new Failure(
+      'fhir.unsupported',
+      'This URL does not take this method; the header Allow names those that it takes.',
+    ),
+  ).outcome,
+);
 
 const pathFits = (segments: readonly string[], path: readonly string[]): boolean =>
   segments.every((segment, at) => segmentFits(segment, path[at] ?? ''));

@@ -5,6 +5,7 @@ import { type AccessContext, demandAccess } from '../access-context.ts';
 import type { FhirAnswer } from '../fhir-request.ts';
 import type { ResourceWrite } from '../resource-store.ts';
 import type { StoredResource } from '../stored-resource.ts';
+import type { TerminologySource } from '../terminology-registry.ts';
 import { answerWrite, versionHeaders } from './answer-resource.ts';
 import { CONDITIONAL_DELETE_MAX } from './conditional-delete.ts';
 import { resolveConditional } from './conditional-references.ts';
@@ -23,6 +24,8 @@ export interface Running {
   readonly tx: Transaction;
   readonly server: FhirServer;
   readonly access: AccessContext;
+  /** The value sets that the transaction brings; null: none. */
+  readonly brought: TerminologySource | null;
   /** Does the work of one entry; a failure says which. */
   naming<T>(at: number, work: () => T | Promise<T>): Promise<T>;
 }
@@ -77,7 +80,7 @@ async function decide(steps: readonly Step[], run: Running): Promise<Decided[]> 
 
 async function decideOne(step: Step, run: Running): Promise<Decided> {
   const { kind, type, id, criteria, request } = step;
-  const { tx, access, server } = run;
+  const { tx, access, server, brought } = run;
   const { store } = server;
   demandAccess(access, type, kind === 'patch' ? 'update' : (kind as 'create' | 'update' | 'delete'));
   const made = (...writes: ResourceWrite[]): Decided => ({ step, writes, existing: null });
@@ -91,7 +94,7 @@ async function decideOne(step: Step, run: Running): Promise<Decided> {
     const target = id ?? (await matchOne(store, tx, type, criteria ?? '', access))?.id;
     if (target === undefined) throw new Failure('fhir.not-found', 'Nothing matches the criteria.');
     const change = step.change as NonNullable<Step['change']>;
-    return made(await patchedWrite({ type, id: target, change, request }, tx, server));
+    return made(await patchedWrite({ type, id: target, change, request, brought }, tx, server));
   }
   const resource = step.resource as Resource & { id: string };
   if (kind === 'create') {

@@ -4,6 +4,7 @@ import { Failure } from '../../kernel/errors.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 import { copyWith } from '../resource-json.ts';
 import { newResourceId } from '../resource-store.ts';
+import type { TerminologySource } from '../terminology-registry.ts';
 import { validateWrite } from '../validate/validate-resource.ts';
 import { identifiedResourceOf, resourceOf } from './body-resource.ts';
 import { entryRequest } from './bundle-entry.ts';
@@ -31,21 +32,32 @@ export interface Step {
   readonly change: Patch | null;
 }
 
+/** What an entry is validated with: `brought` are the value sets of the transaction itself. */
+export interface Beside {
+  readonly sql: Sql;
+  readonly brought: TerminologySource | null;
+}
+
 /** Reads and validates an entry. No lock is held meanwhile. Throws what the interaction sent alone would throw. */
-export async function stepOf(entry: BundleEntry, outer: FhirRequest, at: number, sql: Sql): Promise<Step> {
+export async function stepOf(
+  entry: BundleEntry,
+  outer: FhirRequest,
+  at: number,
+  beside: Beside,
+): Promise<Step> {
   const request = entryRequest(entry, outer);
   const fullUrl = typeof entry.fullUrl === 'string' ? entry.fullUrl : null;
   const common = { ...NOTHING, at, request, fullUrl };
   switch (request.method) {
     case 'POST':
-      return createStep(request, common, sql);
+      return createStep(request, common, beside);
     case 'PUT': {
       const target = targetOf(request);
       const resource =
         target.id === null
           ? resourceOf(request, target.type)
           : identifiedResourceOf(request, target.type, target.id);
-      return { ...common, ...target, kind: 'update', resource, links: await validated(resource, sql) };
+      return { ...common, ...target, kind: 'update', resource, links: await validated(resource, beside) };
     }
     case 'PATCH':
       return { ...common, ...targetOf(request), kind: 'patch', change: patchOf(request) };
@@ -65,7 +77,7 @@ const NOTHING = {
   change: null,
 };
 
-async function createStep(request: FhirRequest, common: Omit<Step, 'kind'>, sql: Sql): Promise<Step> {
+async function createStep(request: FhirRequest, common: Omit<Step, 'kind'>, beside: Beside): Promise<Step> {
   const type = typeOf(request);
   if (request.path.length !== 1 || request.query.size > 0) {
     throw new Failure(
@@ -76,7 +88,15 @@ async function createStep(request: FhirRequest, common: Omit<Step, 'kind'>, sql:
   const id = newResourceId();
   const resource = copyWith(withClientMeta(resourceOf(request, type)), { id });
   const criteria = request.headers['if-none-exist'] ?? null;
-  return { ...common, kind: 'create', type, id, criteria, resource, links: await validated(resource, sql) };
+  return {
+    ...common,
+    kind: 'create',
+    type,
+    id,
+    criteria,
+    resource,
+    links: await validated(resource, beside),
+  };
 }
 
 /** `Patient/1`, or `Patient?identifier=…`. */
@@ -88,8 +108,8 @@ function targetOf(request: FhirRequest): Pick<Step, 'type' | 'id' | 'criteria'> 
   throw new Failure('fhir.invalid', 'PUT, PATCH and DELETE take Type/id, or Type?criteria.');
 }
 
-async function validated(resource: Resource, sql: Sql): Promise<Set<string>> {
+async function validated(resource: Resource, { sql, brought }: Beside): Promise<Set<string>> {
   const links = conditionalReferencesOf(resource);
-  await validateWrite(links.size > 0 ? withPlainReferences(resource) : resource, sql);
+  await validateWrite(links.size > 0 ? withPlainReferences(resource) : resource, sql, brought);
   return links;
 }

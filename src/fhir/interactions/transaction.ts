@@ -1,6 +1,7 @@
 import type { BundleEntry } from '@medplum/fhirtypes';
 import { Failure, type FailureIssue } from '../../kernel/errors.ts';
 import type { FhirAnswer, FhirRequest } from '../fhir-request.ts';
+import { broughtTerminology } from './brought-terminology.ts';
 import { answerBundle } from './bundle-entry.ts';
 import type { FhirServer } from './interaction.ts';
 import { runSteps } from './run-steps.ts';
@@ -17,11 +18,12 @@ export async function transaction(
   server: FhirServer,
 ): Promise<FhirAnswer> {
   const steps: Step[] = [];
+  const brought = broughtTerminology(entries);
   for (const [at, entry] of entries.entries())
-    steps.push(await naming(at, () => stepOf(entry, request, at, server.database)));
+    steps.push(await naming(at, () => stepOf(entry, request, at, { sql: server.database, brought })));
   checkFullUrls(steps);
   const answers = await writeOnce(server, (tx) =>
-    runSteps(steps, { tx, server, access: request.access, naming }),
+    runSteps(steps, { tx, server, access: request.access, naming, brought }),
   );
   return answerBundle('transaction-response', answers);
 }

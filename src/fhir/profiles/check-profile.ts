@@ -1,5 +1,5 @@
 import { type BoundCodes, codesOf, UNASKED } from '../validate/bound-codes.ts';
-import { checkBinding } from '../validate/check-bindings.ts';
+import { checkBinding, isWordsOnly, WORDS_ONLY } from '../validate/check-bindings.ts';
 import type { InvariantScope, JsonObject } from '../validate/invariant.ts';
 import { typeNode } from '../validate/type-node.ts';
 import type { ValidationIssue } from '../validate/validation-issue.ts';
@@ -67,7 +67,8 @@ function checkItem(rule: Rule, item: Item, check: Check): void {
     tell(check, 'value', 'The value is not the one the profile fixes.', item.at);
   if (rule.pattern !== undefined && !matchesPattern(item.value, rule.pattern))
     tell(check, 'value', 'The value lacks what the profile demands.', item.at);
-  if (rule.binding && item.value !== undefined) checkBound(rule.binding, item, check);
+  if (item.value !== undefined)
+    for (const binding of [rule.binding, rule.outermost]) if (binding) checkBound(binding, item, check);
   if (rule.maxLength !== undefined && typeof item.value === 'string' && item.value.length > rule.maxLength)
     tell(check, 'too-long', `At most ${rule.maxLength} characters are allowed.`, item.at);
   checkInvariants(rule, item, check);
@@ -83,7 +84,10 @@ function checkBound(binding: Binding, item: Item, check: Check): void {
     const text = `Whether the code is in the value set ${valueSet} cannot be told here; load it, and the code systems it draws on.`;
     tell(check, 'not-found', text, item.at, 'warning');
   } else if (strength === 'required') {
-    tell(check, 'code-invalid', 'The code is not in the value set that the profile requires.', item.at);
+    const text = isWordsOnly(item.value, item.type)
+      ? WORDS_ONLY
+      : 'The code is not in the value set that the profile requires.';
+    tell(check, 'code-invalid', text, item.at);
   } else {
     const text = `The code is not in the value set ${valueSet}; take one of it where one fits.`;
     tell(check, 'code-invalid', text, item.at, 'warning');
@@ -97,6 +101,7 @@ function heldBy(
   codes: BoundCodes,
 ): boolean | null | undefined {
   if (strength === 'extensible' && !codes.extensible) return undefined;
+  if (isWordsOnly(value, type)) return strength !== 'required';
   if (set) return checkBinding(value, type, set);
   const asked = codesOf(value, type);
   return asked === null ? true : codes.anyIn(valueSet, asked);

@@ -3,6 +3,7 @@ import type { RequiredSet } from '../definitions/definitions.ts';
 import { byFhirpath } from '../validate/compile-invariant.ts';
 import { typeNode } from '../validate/type-node.ts';
 import { cloneRule, type FindProfile, newRule, type Profile, type Rule, type TypeRule } from './rule.ts';
+import { maxValueSetOf } from './trim-definition.ts';
 
 export interface ProfileSources {
   readonly find: FindProfile;
@@ -107,6 +108,9 @@ function apply(
 
 function bind({ binding }: ElementDefinition, rule: Rule, sources: ProfileSources): void {
   const { strength, valueSet } = binding ?? {};
+  const outermost = maxValueSetOf(binding);
+  if (outermost && strength !== 'required')
+    rule.outermost = { strength: 'required', valueSet: outermost, set: sources.valueSet(outermost) };
   if (!valueSet || (strength !== 'required' && strength !== 'extensible')) return;
   rule.binding = { strength, valueSet, set: sources.valueSet(valueSet) };
 }
@@ -198,6 +202,7 @@ function prune(rule: Rule): boolean {
     rule.fixed === undefined &&
     rule.pattern === undefined &&
     rule.binding === undefined &&
+    rule.outermost === undefined &&
     rule.maxLength === undefined
   );
 }

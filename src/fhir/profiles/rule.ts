@@ -14,6 +14,8 @@ export interface Rule {
   fixed?: unknown;
   pattern?: unknown;
   binding?: Binding;
+  /** The extension maxValueSet of a binding that is not required: what no code may lie outside of. */
+  outermost?: Binding;
   maxLength?: number;
   invariants: Invariant[];
   slicing?: Slicing;

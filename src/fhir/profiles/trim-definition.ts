@@ -31,6 +31,13 @@ function trimElement(element: ElementDefinition): ElementDefinition {
     trimmed['type'] = type.map(({ code, profile, targetProfile }) => ({ code, profile, targetProfile }));
   if (binding?.strength === 'required' || binding?.strength === 'extensible')
     trimmed['binding'] = { strength: binding.strength, valueSet: binding.valueSet };
+  const outermost = maxValueSetOf(binding);
+  if (outermost)
+    trimmed['binding'] = {
+      strength: binding?.strength,
+      valueSet: binding?.valueSet,
+      extension: [{ url: MAX_VALUE_SET, valueCanonical: outermost }],
+    };
   const own = constraint?.filter((one) => !REPEATED.test(one.key ?? ''));
   if (own && own.length > 0)
     trimmed['constraint'] = own.map(({ key, severity, human, expression, source }) => ({
@@ -38,6 +45,18 @@ function trimElement(element: ElementDefinition): ElementDefinition {
     }));
   return trimmed as unknown as ElementDefinition;
 }
+
+/** R4 extension-elementdefinition-maxvalueset.html; older definitions spell it as uri. */
+export function maxValueSetOf(binding: ElementDefinition['binding']): string | undefined {
+  const found = binding?.extension?.find(({ url }) => url === MAX_VALUE_SET);
+  const canonical = found?.valueCanonical ?? found?.valueUri;
+  return canonical?.startsWith(ALL_LANGUAGES) ? undefined : canonical;
+}
+
+/** On the language of every resource. BCP 47 makes tags by rules; there is no list to hold them against. */
+const ALL_LANGUAGES = 'http://hl7.org/fhir/ValueSet/all-languages';
+
+const MAX_VALUE_SET = 'http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet';
 
 /** On every element of every snapshot. */
 const REPEATED = /^(?:ele-1|ext-1|dom-[2-6])$/;

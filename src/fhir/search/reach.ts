@@ -1,11 +1,15 @@
-import { cutToken, type IndexRows } from './index-rows.ts';
-import { instants } from './kinds/date.ts';
+import { cutToken } from './index-rows.ts';
+import { type Interval, instants, widened } from './kinds/date.ts';
+import { nearBelt } from './kinds/near.ts';
 import { type AskedNumber, parseNumber } from './kinds/number.ts';
 import { askedQuantity } from './kinds/quantity.ts';
 import { folded, STRING_CHARACTERS_MAX } from './kinds/string.ts';
+import { askedToken } from './kinds/token.ts';
+import { pathsOf } from './kinds/token-content.ts';
 import { splitPrefix } from './prefix.ts';
 import type { ValueFilter } from './search-kind.ts';
-import { unescaped } from './split-value.ts';
+import type { SearchParameter } from './search-parameters.ts';
+import { splitValue, unescaped } from './split-value.ts';
 
 /** A point on the line of a key: numbers and instants (ms) as numbers, texts as texts. */
 export type Point = number | string;
@@ -25,7 +29,7 @@ export function reachesOf(filter: ValueFilter): readonly Span[] | null {
   const { parameter, values } = filter;
   const { code } = parameter;
   if (code === '_id') return values.map((value) => pointAt('_id', unescaped(value)));
-  if (code === '_lastUpdated') return null;
+  if (code === '_lastUpdated') return values.map((text) => dates(LAST_UPDATED, text));
   switch (parameter.kind) {
     case 'number':
       return values.map((text) => numbers(`n ${code}`, parseNumber(text, code)));
@@ -35,35 +39,61 @@ export function reachesOf(filter: ValueFilter): readonly Span[] | null {
       return values.map((text) => dates(`d ${code}`, text));
     case 'string':
       return values.map((text) => texts(`s ${code}`, text, filter.modifier));
+    case 'special':
+      return values.map((text) => ({ key: `lat ${code}`, ...nearBelt(text, code) }));
+    case 'uri':
+      return filter.modifier === 'below' ? values.flatMap((text) => under(filter, unescaped(text))) : null;
+    case 'token':
+    case 'reference':
+      return tokens(filter);
     default:
       return null;
   }
 }
 
-/** Where the rows of a resource lie, by key. */
-export function spansOf(id: string, rows: IndexRows): ReadonlyMap<string, readonly Span[]> {
-  const spans = new Map<string, Span[]>();
-  const add = (key: string, from: Point, to: Point) => {
-    const those = spans.get(key);
-    if (those) those.push({ key, from, to });
-    else spans.set(key, [{ key, from, to }]);
-  };
-  add('_id', id, id);
-  for (const { param, lo, hi } of rows.numbers) add(`n ${param}`, Number(lo), Number(hi));
-  for (const { param, lo, hi } of rows.dates) add(`d ${param}`, timeOf(lo), timeOf(hi));
-  for (const { param, value } of rows.strings) add(`s ${param}`, comparable(value), comparable(value));
-  for (const { param, lo, hi, unit, canonical, canonicalLo, canonicalHi } of rows.quantities) {
-    add(`q ${param}`, Number(lo), Number(hi));
-    add(`q ${param} in ${canonical}`, Number(canonicalLo), Number(canonicalHi));
-    if (unit !== '') add(`q ${param} as ${unit}`, Number(lo), Number(hi));
-  }
-  return spans;
-}
+/** The keys of what is no row: the time of the last change, and all entries one by one. */
+export const LAST_UPDATED = 'u';
+export const ENTRY = 'e';
+
+/** `p <kind> <code>[><type>]`: at 1 lie the resources with the element (for a reference: one to the type), at 0 those without. */
+export const presenceKey = ({ kind, code }: SearchParameter, targetType: string | null): string =>
+  `p ${kind} ${code}${targetType ? `>${targetType}` : ''}`;
 
 /** Do they touch? Of the same key. */
 export const touches = (a: Span, b: Span): boolean => a.from <= b.to && a.to >= b.from;
 
-const pointAt = (key: string, point: Point): Span => ({ key, from: point, to: point });
+export const pointAt = (key: string, point: Point): Span => ({ key, from: point, to: point });
+
+const begins = (key: string, text: string): Span => ({ key, from: text, to: text + LAST });
+
+/** What is not just "one of these entries": how they begin (`system|`), texts (`:text`), identifiers of a type (`:of-type`). */
+function tokens({ parameter, modifier, values }: ValueFilter): readonly Span[] | null {
+  const name = `${parameter.type}.${parameter.code}`;
+  if (modifier === 'text') {
+    const paths = pathsOf(parameter, 'text');
+    return values.map((value) =>
+      begins(`t ${paths.join(' ')}`, comparable(folded(unescaped(value)).slice(0, STRING_CHARACTERS_MAX))),
+    );
+  }
+  if (modifier === 'of-type')
+    return values.map((text) => {
+      const value = splitValue(text, '|').map(unescaped)[2] ?? '';
+      return pointAt(ENTRY, comparable(cutToken(`${name}#${value}`)));
+    });
+  if (modifier !== null && modifier !== 'identifier') return null;
+  if (modifier === null && parameter.kind === 'reference') return null;
+  return values.map((value) => {
+    const { entry, whole } = askedToken(value);
+    const text = comparable(cutToken(`${name}${modifier ? ':' : ''}${entry}`));
+    return whole ? pointAt(ENTRY, text) : begins(ENTRY, text);
+  });
+}
+
+/** `:below` of a URI: itself, and what its path goes on to. */
+function under({ parameter }: ValueFilter, uri: string): readonly Span[] {
+  const entry = `${parameter.type}.${parameter.code}>${uri.replace(/\/+$/, '')}`;
+  return [pointAt(ENTRY, comparable(cutToken(entry))), begins(ENTRY, comparable(`${entry}/`))];
+}
 
 /** What R4 search.html#prefix asks of a stored range, widened to what it must touch. */
 function numbers(key: string, asked: AskedNumber): Span {
@@ -113,11 +143,25 @@ function dates(key: string, text: string): Span {
       return { key, from: Number.NEGATIVE_INFINITY, to: from };
     case 'le':
       return { key, from: Number.NEGATIVE_INFINITY, to };
+    case 'ap':
+      return about(key, asked);
     default:
-      // What `ap` means depends on when it is asked.
       return everywhere(key);
   }
 }
+
+/** What `ap` means depends on when it is asked: all that it may come to mean while these criteria are kept, which are read anew every few minutes. */
+function about(key: string, asked: Interval): Span {
+  const now = Date.now();
+  const spans = [now, now + ABOUT_KEPT_MS].map((when) => widened(asked, when));
+  return {
+    key,
+    from: Math.min(...spans.map(({ lo }) => timeOf(lo))),
+    to: Math.max(...spans.map(({ hi }) => timeOf(hi))),
+  };
+}
+
+const ABOUT_KEPT_MS = 365 * 86_400_000;
 
 function texts(key: string, given: string, modifier: string | null): Span {
   const text = comparable(folded(unescaped(given).slice(0, STRING_CHARACTERS_MAX)));
@@ -125,19 +169,20 @@ function texts(key: string, given: string, modifier: string | null): Span {
   return { key, from: text, to: modifier === 'exact' ? text : text + LAST };
 }
 
-const everywhere = (key: string): Span => ({
+export const everywhere = (key: string): Span => ({
   key,
   from: Number.NEGATIVE_INFINITY,
   to: Number.POSITIVE_INFINITY,
 });
 
 /** After every text that `comparable` gives. */
-const LAST = '\uffff';
+export const LAST = '\uffff';
 
 /** The one character that must be free is taken for its neighbour, on both sides. */
-const comparable = (text: string): string => (text.includes(LAST) ? text.replaceAll(LAST, '\ufffe') : text);
+export const comparable = (text: string): string =>
+  text.includes(LAST) ? text.replaceAll(LAST, '\ufffe') : text;
 
-function timeOf(instant: string): number {
+export function timeOf(instant: string): number {
   if (instant === 'infinity') return Number.POSITIVE_INFINITY;
   return instant === '-infinity' ? Number.NEGATIVE_INFINITY : Date.parse(instant);
 }

@@ -133,8 +133,7 @@ const keyOf = (valueSet: string, { system, code }: AskedCode): string =>
   JSON.stringify([valueSet, system ?? null, code]);
 
 /**
- * The codes of a value (code, Coding, CodeableConcept, Quantity) that a binding speaks of. Null: there is none, or a coding without a code, so that the
- * binding has nothing to say.
+ * The codes of a value (code, Coding, CodeableConcept, Quantity) that a binding speaks of. Null: there is none.
  */
 export function codesOf(value: unknown, type: string): readonly AskedCode[] | null {
   if (typeof value === 'string') return [{ code: value }];
@@ -148,7 +147,7 @@ export function codesOf(value: unknown, type: string): readonly AskedCode[] | nu
 function codings(all: readonly JsonObject[]): readonly AskedCode[] | null {
   const codes: AskedCode[] = [];
   for (const { system, code } of all) {
-    if (typeof code !== 'string') return null;
+    if (typeof code !== 'string') continue;
     codes.push(system === undefined ? { code } : { system: String(system), code });
   }
   return codes.length === 0 ? null : codes;

@@ -1,5 +1,5 @@
 import type { Resource } from '@medplum/fhirtypes';
-import { checkBinding } from './check-bindings.ts';
+import { checkBinding, isWordsOnly, WORDS_ONLY } from './check-bindings.ts';
 import { checkBundle } from './check-bundle.ts';
 import { checkContained } from './check-contained.ts';
 import { checkNarrative } from './check-narrative.ts';
@@ -208,7 +208,9 @@ function walkComplex(value: JsonObject, field: Field, walk: Walk): void {
   if (field.type === 'Extension' && typeof value['url'] === 'string' && isCanonical(value['url']))
     walk.claims.push({ kind: 'extension', object: value, url: value['url'], at: expressionOf(walk.path) });
   if (field.type === 'Reference') {
-    for (const fault of checkReference(value, field.targets, walk.root, walk.resource))
+    const [outermost] = walk.path;
+    const conditional = outermost === 'Bundle' || outermost === 'Parameters';
+    for (const fault of checkReference(value, field.targets, walk.root, walk.resource, conditional))
       report(walk, fault.type ?? 'value', fault.text, fault.at);
   }
   if (field.binding) bound(value, field, walk);
@@ -269,7 +271,11 @@ function walkElement(value: JsonObject, walk: Walk): void {
 
 function bound(value: unknown, field: Field, walk: Walk): void {
   if (field.binding && !checkBinding(value, field.type, field.binding))
-    report(walk, 'code-invalid', 'The code is not in the required value set.');
+    report(
+      walk,
+      'code-invalid',
+      isWordsOnly(value, field.type) ? WORDS_ONLY : 'The code is not in the required value set.',
+    );
 }
 
 function checkInvariants(value: unknown, type: string, invariants: readonly Invariant[], walk: Walk): void {

@@ -50,6 +50,18 @@ const INVALID: Readonly<Record<string, readonly (readonly [string, object])[]>> 
     ],
     ['a status in the wrong case', observation({ status: 'Final' })],
     [
+      'a required concept in words only',
+      { resourceType: 'Condition', subject: { display: 'x' }, clinicalStatus: { text: 'x' } },
+    ],
+    [
+      'a required concept whose coding has no code',
+      {
+        resourceType: 'Condition',
+        subject: { display: 'x' },
+        clinicalStatus: { coding: [{ display: 'Active' }] },
+      },
+    ],
+    [
       'a required code that is only an extension',
       {
         resourceType: 'Observation',
@@ -427,12 +439,17 @@ const VALID: readonly (readonly [string, object])[] = [
   ],
   ['an empty Parameters', { resourceType: 'Parameters' }],
   [
-    'a concept in words under a required binding',
+    'a concept whose words stand beside a code of the required binding',
     {
       resourceType: 'Condition',
       subject: { display: 'x' },
-      clinicalStatus: { text: 'x' },
-      verificationStatus: { text: 'y' },
+      clinicalStatus: {
+        text: 'x',
+        coding: [
+          { display: 'ours' },
+          { system: 'http://terminology.hl7.org/CodeSystem/condition-clinical', code: 'active' },
+        ],
+      },
     },
   ],
   ['a key named like a property of every object, as a value', patient({ name: [{ family: 'constructor' }] })],

@@ -3,8 +3,9 @@ import type { Sql } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { checkProfile } from '../profiles/check-profile.ts';
 import { knownProfiles } from '../profiles/known-profiles.ts';
+import type { TerminologySource } from '../terminology-registry.ts';
 import { askInRounds } from './ask-in-rounds.ts';
-import { AskedCodes, type BoundCodes, knownCodes, UNASKED } from './bound-codes.ts';
+import { AskedCodes, type BoundCodes, KnownCodes, knownCodes, UNASKED } from './bound-codes.ts';
 import { ISSUES_MAX, type ProfileClaim, walkElements } from './check-elements.ts';
 import type { JsonObject } from './invariant.ts';
 import type { ValidationIssue } from './validation-issue.ts';
@@ -19,11 +20,16 @@ export function validateResource(resource: Resource): void {
 
 /**
  * The same for a write, with the codes that profiles bind to value sets which only terminology knows. It is asked where a profile binds
- * so and the code was not met lately; all other writes wait for nothing.
+ * so and the code was not met lately; all other writes wait for nothing. `brought`: value sets and code systems that the same transaction writes.
  */
-export async function validateWrite(resource: Resource, sql: Sql): Promise<void> {
-  const codes = new AskedCodes(knownCodes, false);
-  refuse(resource, await findIssuesAsking(resource, [], codes, sql));
+export async function validateWrite(
+  resource: Resource,
+  sql: Sql,
+  brought: TerminologySource | null = null,
+): Promise<void> {
+  // What is not committed is nobody else's answer.
+  const codes = new AskedCodes(brought ? new KnownCodes() : knownCodes, false);
+  refuse(resource, await findIssuesAsking(resource, [], codes, sql, brought ?? knownProfiles));
 }
 
 /** As `findIssues`; what `codes` does not know yet is asked of terminology. */
@@ -32,11 +38,13 @@ export async function findIssuesAsking(
   profiles: readonly string[],
   codes: AskedCodes,
   sql: Sql,
+  beside: TerminologySource = knownProfiles,
 ): Promise<ValidationIssue[]> {
   let issues: ValidationIssue[] = [];
-  await askInRounds([resource], codes, sql, (one) => {
+  const look = (one: Resource) => {
     issues = findIssues(one, profiles, codes);
-  });
+  };
+  await askInRounds([resource], codes, sql, look, { beside });
   return issues;
 }
 

@@ -12,7 +12,7 @@ export async function detectFormat(
   language?: string,
 ): Promise<ReadTerminology> {
   if (files.some(({ name }) => /^x?sct2_Concept_/i.test(name))) return readRf2(files, language);
-  const loinc = files.find(({ name }) => /^Loinc\.csv$/i.test(name));
+  const loinc = loincTable(files);
   if (loinc) return readLoinc(loinc);
   const owl = files.find(({ name }) => /\.(owl|rdf)$/i.test(name));
   if (owl) return readRadLexOwl(owl);
@@ -22,6 +22,18 @@ export async function detectFormat(
   throw new Failure(
     'terminology.import',
     'This is no release that can be read. Give a FHIR CodeSystem (.json), a folder or zip with an RF2 snapshot, LOINC’s Loinc.csv, or RadLex as .owl or .csv.',
+  );
+}
+
+/** A release has a second table of this name, with a part of the codes, beside those of its panels. */
+function loincTable(files: readonly SourceFile[]): SourceFile | undefined {
+  const all = files.filter(({ name }) => /^Loinc\.csv$/i.test(name));
+  if (all.length < 2) return all[0];
+  const [whole, ...more] = all.filter(({ folder }) => /^LoincTable$/i.test(folder));
+  if (whole && more.length === 0) return whole;
+  throw new Failure(
+    'terminology.import',
+    'There are several files Loinc.csv. Name the one in LoincTable of the release.',
   );
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { CodeSystem } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -44,9 +45,9 @@ const write = async (name: string, content: string): Promise<string> => {
   return join(folder, name);
 };
 
-async function viewOf(url: string): Promise<StoredCodeSystem> {
+async function viewOf(url: string, version: string | null = null): Promise<StoredCodeSystem> {
   const concepts = new ConceptStore(database);
-  const system = await concepts.system(url, null);
+  const system = await concepts.system(url, version);
   if (!system) throw new Error('It was not imported.');
   return new StoredCodeSystem(concepts, system, 'test');
 }
@@ -329,5 +330,38 @@ describe('LOINC and RadLex', () => {
       'Class ID,Preferred Label,Synonyms,Definitions,Obsolete,Parents\nhttp://www.radlex.org/RID/RID1,thing,a|b,,FALSE,\nhttp://www.radlex.org/RID/RID2,part,,,TRUE,http://www.radlex.org/RID/RID1\n',
     );
     await expect(load(csv)).rejects.toThrow('--version');
+  });
+
+  it('RadLex as Protégé writes it: entities for namespaces, names in other languages, obsolete classes', async () => {
+    const file = (entity: string) => `<?xml version="1.0"?>
+      <!DOCTYPE rdf:RDF [ <!ENTITY owl "http://www.w3.org/2002/07/owl#" > ${entity} ]>
+      <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:owl="&owl;"
+        xmlns:rdfs="http://www.w3.org/2000/01/rdf-schema#" xmlns:r="&rid;">
+        <owl:Ontology rdf:about=""><owl:versionInfo>9.10</owl:versionInfo></owl:Ontology>
+        <owl:Class rdf:about="&rid;RID1"><rdfs:label xml:lang="de">Ding</rdfs:label><rdfs:label xml:lang="en">thing</rdfs:label></owl:Class>
+        <owl:Class rdf:about="&rid;RID2"><rdfs:subClassOf rdf:resource="&rid;RID1"/>
+          <r:Preferred_Name_for_Obsolete>old part</r:Preferred_Name_for_Obsolete></owl:Class></rdf:RDF>`;
+    const rid = '<!ENTITY rid "http://www.radlex.org/RID/" >';
+    expect(await load(await write('entities.owl', file(rid)))).toMatchObject({
+      version: '9.10',
+      concepts: 2,
+    });
+    const view = await viewOf('http://radlex.org', '9.10');
+    expect(await concept(view, 'RID1')).toMatchObject({ display: 'thing' });
+    expect((await view.matching(['ding'])).count()).toBe(1);
+    expect(await concept(view, 'RID2')).toMatchObject({ display: 'old part' });
+    expect((await view.inactive()).count()).toBe(1);
+    // An entity that is made of others, or lies elsewhere, is not followed.
+    for (const hostile of ['<!ENTITY rid "&owl;&owl;" >', '<!ENTITY rid SYSTEM "file:///etc/passwd" >'])
+      await expect(load(await write('hostile.owl', file(hostile)))).rejects.toThrow('not XML');
+  });
+
+  it('of two tables Loinc.csv that of LoincTable is the release', async () => {
+    const at = (folder: string): SourceFile => ({
+      ...{ name: 'Loinc.csv', folder, bytes: async () => Readable.from([]) },
+      async *text() {},
+    });
+    await expect(detectFormat([at('PanelsAndForms'), at('LoincTable')])).resolves.toBeTypeOf('function');
+    await expect(detectFormat([at('a'), at('b')])).rejects.toThrow('LoincTable');
   });
 });

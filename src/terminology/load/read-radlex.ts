@@ -27,7 +27,8 @@ export function readRadLexCsv(file: SourceFile): ReadTerminology {
       const inactive = /^true$/i.test(row['Obsolete'] ?? '');
       const definition = row['Definitions'] || null;
       const display = row['Preferred Label'] || code;
-      await stage({ code, display, definition, inactive, parents, synonyms: split(row['Synonyms']) }, into);
+      const synonyms = split(row['Synonyms']);
+      await stage({ code, display, definition, inactive, parents, synonyms, others: [] }, into);
     }
     return { ...RADLEX, version: '' };
   };
@@ -40,13 +41,19 @@ interface RadLexClass {
   inactive: boolean;
   readonly parents: string[];
   readonly synonyms: string[];
+  /** Names in other languages. */
+  readonly others: { readonly language: string; readonly value: string }[];
 }
 
-async function stage({ code, parents, synonyms, ...rest }: RadLexClass, into: Staging): Promise<void> {
+async function stage(
+  { code, parents, synonyms, others, ...rest }: RadLexClass,
+  into: Staging,
+): Promise<void> {
   await into.concept({ code, ...rest });
   for (const parent of new Set(parents)) await into.parent(code, parent);
   for (const value of new Set(synonyms))
     if (value !== rest.display) await into.designation(code, { language: null, use: null, value });
+  for (const { language, value } of others) await into.designation(code, { language, use: null, value });
 }
 
 const split = (text: string | undefined): string[] => (text ?? '').split('|').filter((part) => part !== '');
@@ -68,7 +75,24 @@ const RADLEX: Omit<SystemDescription, 'version'> = {
 /** Text of one element; a definition has some hundred characters. */
 export const XML_TEXT_CHARACTERS_MAX = 262_144;
 
-/** Takes RDF/XML in chunks and gives classes. It knows no entities but XML's own, so nothing can be made to grow. */
+/** Entities of a document type, and the length of one: Protégé abbreviates the dozen namespaces of an ontology so. */
+export const XML_ENTITIES_MAX = 100;
+const XML_ENTITY_CHARACTERS_MAX = 200;
+
+/** Those that are plain text. One made of others, or fetched from elsewhere, is left out, so that nothing can be made to grow; who uses it has a file that cannot be read. */
+function entitiesIn(doctype: string): Record<string, string> {
+  const entities: Record<string, string> = {};
+  const declared = doctype.matchAll(/<!ENTITY\s+([A-Za-z_][\w.-]*)\s+(?:"([^"&%<]*)"|'([^'&%<]*)')\s*>/g);
+  for (const [, name = '', double, single] of [...declared].slice(0, XML_ENTITIES_MAX)) {
+    const value = double ?? single ?? '';
+    if (value.length <= XML_ENTITY_CHARACTERS_MAX && !XML_OWN.has(name)) entities[name] = value;
+  }
+  return entities;
+}
+
+const XML_OWN: ReadonlySet<string> = new Set(['amp', 'lt', 'gt', 'quot', 'apos']);
+
+/** Takes RDF/XML in chunks and gives classes. */
 class OwlReader {
   version = '';
   private readonly parser = new SaxesParser({ xmlns: true });
@@ -78,6 +102,8 @@ class OwlReader {
   private depth = 0;
   private classDepth = 0;
   private text = '';
+  /** Of the element at hand; empty where it says none. */
+  private language = '';
 
   constructor() {
     this.parser.on('opentag', (tag) => this.opened(tag));
@@ -85,6 +111,9 @@ class OwlReader {
     this.parser.on('text', (text) => {
       this.text += text;
       if (this.text.length > XML_TEXT_CHARACTERS_MAX) throw malformed();
+    });
+    this.parser.on('doctype', (text) => {
+      Object.assign(this.parser.ENTITIES, entitiesIn(text));
     });
     this.parser.on('error', () => {
       throw malformed();
@@ -105,6 +134,7 @@ class OwlReader {
   private opened(tag: SaxesTagNS): void {
     this.depth += 1;
     this.text = '';
+    this.language = tag.attributes['xml:lang']?.value.toLowerCase() ?? '';
     const about = resourceOf(tag, 'about') ?? resourceOf(tag, 'ID');
     if (this.current) {
       const parent = tag.local === 'subClassOf' ? codeOf(resourceOf(tag, 'resource') ?? '') : null;
@@ -114,7 +144,8 @@ class OwlReader {
     const code = tag.local === 'Class' || PROTEGE_CLASS.test(tag.local) ? codeOf(about ?? '') : null;
     if (code === null) return;
     this.classDepth = this.depth;
-    this.current = { code, display: '', definition: null, inactive: false, parents: [], synonyms: [] };
+    const [display, definition] = ['', null];
+    this.current = { code, display, definition, inactive: false, parents: [], synonyms: [], others: [] };
   }
 
   private closed(tag: SaxesTagNS): void {
@@ -131,10 +162,19 @@ class OwlReader {
 
   private take(into: RadLexClass, element: string, text: string): void {
     if (text === '') return;
-    if (element === 'Preferred_name' || (element === 'label' && into.display === '')) into.display = text;
+    const isName = /^(Preferred_name|label|Synonym|altLabel|hasExactSynonym)$/i.test(element);
+    // A name in another language is one more name, never what the concept is called.
+    if (isName && this.language !== '' && !/^en\b/.test(this.language))
+      into.others.push({ language: this.language, value: text });
+    else if (element === 'Preferred_name' || (element === 'label' && into.display === ''))
+      into.display = text;
     else if (/^(Synonym|altLabel|hasExactSynonym)$/i.test(element)) into.synonyms.push(text);
     else if (/^(Definition|comment)$/i.test(element)) into.definition ??= text;
-    else if (element === 'deprecated') into.inactive = text === 'true';
+    else if (element === 'deprecated') into.inactive ||= text === 'true' || text === '1';
+    else if (element === 'Preferred_Name_for_Obsolete') {
+      into.inactive = true;
+      if (into.display === '') into.display = text;
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createInflateRaw } from 'node:zlib';
 import { Failure } from '../../kernel/errors.ts';
@@ -10,6 +10,8 @@ import { type ZipEntry, zipDataStart, zipEntries } from './zip-entries.ts';
 export interface SourceFile {
   /** Its name, without folders. */
   readonly name: string;
+  /** The folder it lies in, without those above; empty where that is not known. */
+  readonly folder: string;
   bytes(): Promise<Readable>;
   /** Its text, UTF-8, in pieces. */
   text(): AsyncIterable<string>;
@@ -44,11 +46,11 @@ async function filesIn(folder: string): Promise<SourceFile[]> {
 }
 
 function fileAt(path: string): SourceFile {
-  return fileOf(basename(path), async () => createReadStream(path, { highWaterMark: READ_BYTES }));
+  return fileOf(path, async () => createReadStream(path, { highWaterMark: READ_BYTES }));
 }
 
 function fileInZip(path: string, entry: ZipEntry): SourceFile {
-  return fileOf(basename(entry.name), async () => {
+  return fileOf(entry.name, async () => {
     const start = await dataStart(path, entry);
     if (entry.size === 0) return Readable.from([]);
     const packed = createReadStream(path, { start, end: start + entry.size - 1, highWaterMark: READ_BYTES });
@@ -68,9 +70,10 @@ async function dataStart(path: string, entry: ZipEntry): Promise<number> {
   }
 }
 
-function fileOf(name: string, bytes: () => Promise<Readable>): SourceFile {
+function fileOf(path: string, bytes: () => Promise<Readable>): SourceFile {
   return {
-    name,
+    name: basename(path),
+    folder: basename(dirname(path)),
     bytes,
     async *text() {
       const stream = await bytes();
@@ -97,5 +100,6 @@ export async function* linesOf(file: SourceFile): AsyncGenerator<string> {
         'A line of the file is too long. Is it the file that was meant?',
       );
   }
-  if (rest !== '') yield rest;
+  const last = rest.endsWith('\r') ? rest.slice(0, -1) : rest;
+  if (last !== '') yield last;
 }

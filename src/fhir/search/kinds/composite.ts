@@ -69,9 +69,9 @@ export const compositeKind: SearchKind = {
  */
 export function compositeParts(parameter: SearchParameter, text: string): ValueFilter[][][] {
   const texts = splitValue(text, '$');
-  return (parameter.composite ?? []).map((root) => {
+  const roots = (parameter.composite ?? []).filter((root) => !root.repeats || root.parts.some(isRow));
+  return roots.map((root) => {
     if (texts.length !== root.parts.length || texts.includes('')) return [];
-    if (root.repeats && !root.parts.some(isRow)) return [];
     const parts = root.parts.map((part, at) => {
       // A number of one element stands in a row under the part's own name.
       const own = root.repeats && isRow(part) ? searchParametersOf(parameter.type).get(part.code) : undefined;
@@ -83,6 +83,20 @@ export function compositeParts(parameter: SearchParameter, text: string): ValueF
     return parts.some((sources) => sources.length === 0) ? [] : parts;
   });
 }
+
+/**
+ * The entries, one of which a resource has that meets the value by an element whose parts are codes: per such element of the composite. Which systems
+ * the codes are of is not said.
+ */
+export function compositePairs(parameter: SearchParameter, text: string, on: SearchedRow): string[][] {
+  const texts = splitValue(text, '$');
+  const pairs = (parameter.composite ?? []).filter((root) => root.repeats && !root.parts.some(isRow));
+  return pairs.map((root) => askedPairs(root, texts, on).map(({ short }) => short));
+}
+
+/** The parameters by which each part of each element is found. */
+export const compositeSources = (parameter: SearchParameter): SearchParameter[][][] =>
+  (parameter.composite ?? []).map((root) => root.parts.map((part) => sourcesOf(parameter.type, part)));
 
 const PART_KINDS: Readonly<Record<CompositePart['kind'], SearchKind>> = {
   date: dateKind,
@@ -166,29 +180,40 @@ function asPair(
   parameters: SqlParameters,
 ): string {
   const name = `${on.type}.${root.owner}`;
-  const [firsts = [], seconds = []] = root.parts.map((part, at) => askedPart(part, texts[at] ?? '', on));
-  const any = firsts.flatMap((first) =>
-    seconds.map((second) => {
-      const short = parameters.add([cutToken(`${name}#${first.short}$${second.short}`)], 'text[]');
-      const parts = [`${on.alias}.tokens && ${short}`];
-      if (first.system !== null || second.system !== null) {
-        const start = `${name}@${first.system === null ? '' : `${first.system}|${first.short}$`}`;
-        const end = second.system === null ? `$${second.short}` : `$${second.system}|${second.short}`;
-        const tail = parameters.add(second.system === null ? second.short : end, 'text');
-        parts.push(`EXISTS (SELECT 1 FROM unnest(${on.alias}.tokens) entry
+  const any = askedPairs(root, texts, on).map(({ short: entry, first, second }) => {
+    const short = parameters.add([entry], 'text[]');
+    const parts = [`${on.alias}.tokens && ${short}`];
+    if (first.system !== null || second.system !== null) {
+      const start = `${name}@${first.system === null ? '' : `${first.system}|${first.short}$`}`;
+      const end = second.system === null ? `$${second.short}` : `$${second.system}|${second.short}`;
+      const tail = parameters.add(second.system === null ? second.short : end, 'text');
+      parts.push(`EXISTS (SELECT 1 FROM unnest(${on.alias}.tokens) entry
           WHERE starts_with(entry, ${parameters.add(start, 'text')}) AND right(entry, length(${tail})) = ${tail})`);
-      }
-      return `(${parts.join(' AND ')})`;
-    }),
-  );
+    }
+    return `(${parts.join(' AND ')})`;
+  });
   return any.length === 0 ? 'FALSE' : `(${any.join(' OR ')})`;
 }
 
-function askedPart(
-  part: CompositePart,
-  text: string,
+interface AskedPart {
+  readonly short: string;
+  readonly system: string | null;
+}
+
+/** The pairs that answer the value: each with the entry that its codes leave, whatever their systems. */
+function askedPairs(
+  root: CompositeRoot,
+  texts: readonly string[],
   on: SearchedRow,
-): { short: string; system: string | null }[] {
+): { short: string; first: AskedPart; second: AskedPart }[] {
+  const name = `${on.type}.${root.owner}`;
+  const [firsts = [], seconds = []] = root.parts.map((part, at) => askedPart(part, texts[at] ?? '', on));
+  return firsts.flatMap((first) =>
+    seconds.map((second) => ({ short: cutToken(`${name}#${first.short}$${second.short}`), first, second })),
+  );
+}
+
+function askedPart(part: CompositePart, text: string, on: SearchedRow): AskedPart[] {
   if (part.kind === 'reference') {
     const parameter = searchParametersOf(on.type).get(part.code);
     const targets = parameter ? askedTargets(parameter, unescaped(text), on.base, null) : [];

@@ -152,10 +152,10 @@ function sqlInstant(instant: Date): string {
 }
 
 /** `ap`: within a tenth of the distance from now, as the specification proposes, and a day at least. */
-function widened({ lo, hi }: Interval): Interval {
+export function widened({ lo, hi }: Interval, now = Date.now()): Interval {
   const from = Date.parse(lo);
   const to = Date.parse(hi);
   if (Number.isNaN(from) || Number.isNaN(to)) return { lo, hi };
-  const gap = Math.max(Math.abs(Date.now() - from) / 10, 86_400_000);
+  const gap = Math.max(Math.abs(now - from) / 10, 86_400_000);
   return { lo: sqlInstant(new Date(from - gap)), hi: sqlInstant(new Date(to + gap)) };
 }

@@ -52,6 +52,13 @@ function within(text: string, code: string, parameters: SqlParameters): string {
       + cos(radians(${lat})) * cos(radians(s.lo::float8)) * ${half('s.hi', lon)}))) <= ${add(metres, 'float8')})`;
 }
 
+/** The belt of latitudes that a place which is near lies in; a bit wider, since it is compared in binary. */
+export function nearBelt(text: string, code: string): { from: number; to: number } {
+  const { latitude, metres } = asked(text, code);
+  const belt = metres / METRES_PER_DEGREE + 1e-6;
+  return { from: latitude - belt, to: latitude + belt };
+}
+
 function asked(text: string, code: string): { latitude: number; longitude: number; metres: number } {
   const [latitude = '', longitude = '', distance = '', unit = '', ...more] = splitValue(text, '|').map(
     unescaped,

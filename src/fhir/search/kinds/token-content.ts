@@ -31,7 +31,7 @@ export function textCondition(filter: ValueFilter, on: SearchedRow, parameters: 
 }
 
 /** Of a CodeableConcept, of its codings, of a Coding, of an Identifier. What the type at hand does not have is just not there. */
-const TEXTS = ['."text"', '."coding"."display"', '."display"', '."type"."text"'];
+export const TEXTS = ['."text"', '."coding"."display"', '."display"', '."type"."text"'];
 
 /**
  * R4 search.html#modifiers `:of-type`: `system|code|value`, an identifier of that type with that value. The value finds the candidates
@@ -63,7 +63,8 @@ const OF_TYPE =
 const content = (on: SearchedRow): string =>
   `CASE WHEN ${on.alias}.deleted THEN NULL ELSE ${on.alias}.content::jsonb END`;
 
-function pathsOf(parameter: SearchParameter, modifier: string): readonly string[] {
+/** The SQL/JSON paths of the parameter; throws `fhir.unsupported` where it is more than paths. */
+export function pathsOf(parameter: SearchParameter, modifier: string): readonly string[] {
   const paths = jsonPaths(parameter.type, parameter.code, parameter.expression);
   if (!paths)
     throw new Failure('fhir.unsupported', `${parameter.code} cannot be searched with :${modifier}.`);
