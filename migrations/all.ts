@@ -22,6 +22,7 @@ import { MainDateIndex1763700000022 } from './0022-main-date-index.ts';
 import { ResourceLabels1763700000023 } from './0023-resource-labels.ts';
 import { Hl7Unacknowledged1763700000024 } from './0024-hl7-unacknowledged.ts';
 import { AuditSortIn1763700000025 } from './0025-audit-sort-in.ts';
+import { OptedOut1763700000030 } from './0030-opted-out.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -49,4 +50,5 @@ export const MIGRATIONS = [
   ResourceLabels1763700000023,
   Hl7Unacknowledged1763700000024,
   AuditSortIn1763700000025,
+  OptedOut1763700000030,
 ] as const;
