@@ -24,6 +24,7 @@ import { Hl7Unacknowledged1763700000024 } from './0024-hl7-unacknowledged.ts';
 import { AuditSortIn1763700000025 } from './0025-audit-sort-in.ts';
 import { NearOfStoredLocations1763700000027 } from './0027-near-of-stored-locations.ts';
 import { ToldAgain1763700000029 } from './0029-told-again.ts';
+import { OptedOut1763700000030 } from './0030-opted-out.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -53,4 +54,5 @@ export const MIGRATIONS = [
   AuditSortIn1763700000025,
   NearOfStoredLocations1763700000027,
   ToldAgain1763700000029,
+  OptedOut1763700000030,
 ] as const;

@@ -20,7 +20,7 @@ import { drainRequests } from './drain-requests.ts';
 import { OutcomeFilter } from './fhir/outcome.filter.ts';
 import { ResourceStore } from './fhir/resource-store.ts';
 import { limitAddresses, limitClients } from './http/limit-rates.ts';
-import { queueSearches } from './http/queue-searches.ts';
+import { leaveWhenFound, queueSearches } from './http/queue-searches.ts';
 import { refuseEncodings } from './http/refuse-encodings.ts';
 import { requireSameOrigin } from './http/require-same-origin.ts';
 import { secureHeaders } from './http/secure-headers.ts';
@@ -57,6 +57,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   secureHeaders(fastify, settings);
   if (!settings.PRELIM_ROLES.includes('api')) serveOnlyWatching(fastify);
   const drain = drainRequests(fastify);
+  leaveWhenFound(fastify);
   if (settings.AUDIT === 'on')
     auditRequests(fastify, app.get(Database), patientsOfStudies(app.get(ResourceStore)));
   limitAddresses(fastify, settings);

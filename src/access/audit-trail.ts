@@ -18,8 +18,10 @@ export const WAITING_ENTRIES_MAX = 5_000;
 export const COMMITS_AT_ONCE = 2;
 /** A group of half of those who are being answered is worth a commit: while it is under way the other half is answered. */
 const SHARE_OF_AWAITED = 0.5;
-/** The first of a group waits no longer for the others. */
-export const GATHER_MS = 2;
+/** A group to which nothing came for so long waits no longer: those who are still being answered are slow. */
+export const PAUSE_MS = 1;
+/** The first of a group waits no longer for the others, though they keep coming: what 128 callers of a busy machine need for half of them. */
+export const GATHER_MS_MAX = 10;
 /** Rows of this process after which their keys are sorted into the index: searches look through those that wait one by one. */
 export const SORTED_IN_ROWS = 1_000;
 /** Holes that one row speaks of. */
@@ -108,11 +110,20 @@ export class AuditTrail implements AuditSink<Transaction> {
     return row;
   }
 
-  /** Begins the next group, when it is large enough or its first has waited long enough. */
+  /** Begins the next group, when it is large enough, or grows no more. */
   private look(): void {
     if (this.woken || this.waiting.length === 0 || this.underWay >= COMMITS_AT_ONCE) return;
     if (this.waiting.length >= this.awaited * SHARE_OF_AWAITED) this.wake();
-    else this.patience ??= setTimeout(() => this.wake(), GATHER_MS);
+    else if (!this.patience) this.gather(0, performance.now());
+  }
+
+  /** `before`: how many there were at the last look. */
+  private gather(before: number, since: number): void {
+    this.patience = setTimeout(() => {
+      const { length } = this.waiting;
+      if (length === before || performance.now() - since >= GATHER_MS_MAX) this.wake();
+      else this.gather(length, since);
+    }, PAUSE_MS);
   }
 
   /** What else comes in this turn of the event loop goes along. */

@@ -65,8 +65,9 @@ export function ruleToSql(rule: AccessRule, alias: string, parameters: SqlParame
 }
 
 /**
- * Where nobody has opted out, which is asked once per statement, no row is looked into. Otherwise the patients of a row are looked up one by one. Each `OFFSET 0` keeps the planner from
- * making one join of it: that would go through all who have opted out for every row.
+ * Where nobody has opted out, which is asked once per statement, no row is looked into. Otherwise the entries of a row are looked at as one text: to take a list apart costs several times as
+ * much, and most rows refer to one Patient. Where that one has not opted out the row is nobody's who has, whichever parameter refers to it. All else (several Patients, one who
+ * opted out) is asked exactly. `OFFSET 0` keeps the planner from making a join of the look-up, which would go through all who have opted out for every row.
  */
 function consented(
   { heads, self }: Extract<AccessRule, { kind: 'consented' }>,
@@ -74,14 +75,12 @@ function consented(
   parameters: SqlParameters,
 ): string {
   const optedOut = (patient: string) =>
-    `SELECT 1 FROM access_opt_out o WHERE o.patient = ${patient} AND o.starts_at <= now() AND o.ends_at > now() OFFSET 0`;
-  const refers = heads
-    .map((head) => `starts_with(entry, ${parameters.add(`${head}>Patient/`, 'text')})`)
-    .join(' OR ');
-  const own = self ? ` AND NOT EXISTS (${optedOut(`${alias}.id`)})` : '';
-  return `CASE WHEN NOT EXISTS (SELECT 1 FROM access_opt_out) THEN TRUE ELSE NOT EXISTS (SELECT 1
-    FROM (SELECT split_part(entry, '>Patient/', 2) AS id FROM unnest(${alias}.tokens) entry WHERE ${refers} OFFSET 0) p,
-    LATERAL (${optedOut('p.id')}) found)${own} END`;
+    `EXISTS (SELECT 1 FROM access_opt_out o WHERE o.patient = ${patient} AND o.starts_at <= now() AND o.ends_at > now() OFFSET 0)`;
+  // No id has a line break in it, so what the text names are ids, or something that nobody is called.
+  const part = (n: number) => `split_part(array_to_string(${alias}.tokens, E'\n'), '>Patient/', ${n})`;
+  const ofOneWhoAgrees = `${part(3)} = '' AND NOT ${optedOut(`split_part(${part(2)}, E'\n', 1)`)}`;
+  const own = self ? `WHEN ${optedOut(`${alias}.id`)} THEN FALSE ` : '';
+  return `CASE WHEN NOT EXISTS (SELECT 1 FROM access_opt_out) THEN TRUE ${own}WHEN ${ofOneWhoAgrees} THEN TRUE ELSE NOT access_opted_out(${alias}.tokens, ${parameters.add(heads, 'text[]')}) END`;
 }
 
 /** The same for a version at hand. What needs a table (`consented`) is not asked: a write shows nobody anything. */
@@ -107,12 +106,14 @@ export function admits(rule: AccessRule, id: string, entries: ReadonlySet<string
   }
 }
 
-/** A rule in two: what entries say of a row, and what has to be looked up for each. null: nothing has to. */
+/**
+ * A rule in two: what finds or narrows rows, and what is better asked of the few that are shown: what has to be looked up for each, and with it what takes out a few. null: nothing has to be
+ * looked up.
+ */
 export function dearPart(rule: AccessRule): { readonly rest: AccessRule; readonly dear: AccessRule } | null {
   const parts = rule.kind === 'and' ? rule.of : [rule];
-  const isDear = ({ kind }: AccessRule) => kind === 'consented';
-  if (!parts.some(isDear)) return null;
-  return { rest: allOf(parts.filter((one) => !isDear(one))), dear: allOf(parts.filter(isDear)) };
+  if (!parts.some(({ kind }) => kind === 'consented')) return null;
+  return { rest: allOf(parts.filter((one) => !isExclusion(one))), dear: allOf(parts.filter(isExclusion)) };
 }
 
 /**

@@ -1,7 +1,8 @@
+import fastify from 'fastify';
 import { describe, expect, it } from 'vitest';
 import { FairQueue } from './fair-queue.ts';
 import { addressKey } from './limit-rates.ts';
-import { isSearch } from './queue-searches.ts';
+import { CONNECTIONS_KEPT_FREE, isSearch, leaveWhenFound, queueSearches } from './queue-searches.ts';
 import { TokenBuckets } from './token-buckets.ts';
 
 describe('token buckets', () => {
@@ -49,6 +50,47 @@ describe('addresses', () => {
     ['::1', '0:0:0:0'],
     ['fe80::1%eth0', 'fe80:0:0:0'],
   ])('%s counts as %s', (address, key) => expect(addressKey(address)).toBe(key));
+});
+
+/** A server with one place for searches, whose answers wait after they were made until `send` is called. */
+async function oneAtATime() {
+  const server = fastify();
+  const held: (() => void)[] = [];
+  const seen = { atOnce: 0, most: 0, asked: 0 };
+  leaveWhenFound(server);
+  server.addHook('onSend', (_request, _reply, _payload, done) => {
+    held.push(() => done());
+  });
+  queueSearches(server, { DATABASE_CONNECTIONS_MAX: CONNECTIONS_KEPT_FREE + 1 });
+  server.get('/fhir/Patient', async () => {
+    seen.asked += 1;
+    seen.atOnce += 1;
+    seen.most = Math.max(seen.most, seen.atOnce);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    seen.atOnce -= 1;
+    return '{}';
+  });
+  await server.ready();
+  return { server, seen, held };
+}
+
+describe('the place of a search', () => {
+  it('goes to the next one when the answer is there, though it waits to be sent, and to one only', async () => {
+    const { server, seen, held } = await oneAtATime();
+    const answers = Promise.all(Array.from({ length: 4 }, () => server.inject('/fhir/Patient?name=x')));
+    // Nobody has got an answer yet: each of them holds one back.
+    while (held.length < 4) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(seen).toEqual({ atOnce: 0, most: 1, asked: 4 });
+    for (const send of held) send();
+    expect((await answers).map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 200]);
+    // The end of an answer gives no place a second time.
+    const more = Array.from({ length: 3 }, () => server.inject('/fhir/Patient?name=x'));
+    while (held.length < 7) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(seen).toEqual({ atOnce: 0, most: 1, asked: 7 });
+    for (const send of held.slice(4)) send();
+    await Promise.all(more);
+    await server.close();
+  });
 });
 
 describe('the queue of searches', () => {

@@ -9,6 +9,8 @@ const ROWS = 1_000_000;
 const AT_ONCE = 200;
 const FLOOD_MS = 4_000;
 const P99_MS_MAX = 200;
+const COUNT_MS_MAX = 2_000;
+const TRIES = 3;
 
 let url: string;
 let server: PrelimServer;
@@ -45,42 +47,56 @@ describe('T11 a million rows', () => {
   it.each(FLOODS)(
     'T11 200 at once of %s: a plain read waits for none of them, and each is answered',
     async (path) => {
-      const until = performance.now() + FLOOD_MS;
-      const flooding = flood(path);
-      const times: number[] = [];
-      while (performance.now() < until) {
-        const began = performance.now();
-        const { status } = await server.ask('GET', `/fhir/Observation/n${1 + times.length * 37}`, undefined, {
-          authorization: `Bearer ${reader}`,
-        });
-        times.push(performance.now() - began);
-        expect(status).toBe(200);
-        await sleep(5);
-      }
-      const { statuses: answers, times: waits } = await flooding;
-      const statuses = new Set(answers);
-      // Who comes too often is told so; nobody meets a failure of the server.
-      for (const status of statuses) expect([200, 429, 504]).toContain(status);
-      expect(answers.filter((status) => status === 200).length).toBeGreaterThan(0);
-      times.sort((a, b) => a - b);
-      const [median, p99] = [0.5, 0.99].map((part) => times[Math.floor(times.length * part)] as number);
-      // 200 ms; where the machine is so busy that the flood itself waits for seconds, less than what one of the flood waits, and mostly much
-      // less. A read that stood in line with them would wait as long as they do.
-      waits.sort((a, b) => a - b);
-      const ofFlood = waits[waits.length >> 1] as number;
-      expect(p99).toBeLessThan(Math.max(P99_MS_MAX, ofFlood));
-      expect(median).toBeLessThan(Math.max(P99_MS_MAX, ofFlood / 4));
+      // The slowest of some hundred reads may be late by chance; one that stands in line with the flood is late each time.
+      let isQuick = false;
+      for (let n = 0; n < TRIES && !isQuick; n++) isQuick = await readsAreQuick(path);
+      expect(isQuick).toBe(true);
     },
     120_000,
   );
 
   it('T11 a count stops where it costs more than it tells', async () => {
-    const began = performance.now();
-    const { body } = await server.ask('GET', '/fhir/Observation?status=final&_total=accurate&_count=1');
-    expect(performance.now() - began).toBeLessThan(2_000);
+    const timed = async (path: string) => {
+      const began = performance.now();
+      const { body } = await server.ask('GET', path);
+      return { body, ms: performance.now() - began };
+    };
+    const { body, ms } = await timed('/fhir/Observation?status=final&_total=accurate&_count=1');
     expect(body.total === undefined || body.total <= 10_001 || body.total === ROWS).toBe(true);
+    // Where the machine is busy, a few times what a count of a thousand rows takes now: a count of all would take a hundred times as much.
+    const few =
+      ms < COUNT_MS_MAX ? 0 : (await timed('/fhir/Observation?code=c7&_total=accurate&_count=1')).ms;
+    expect(ms).toBeLessThan(Math.max(COUNT_MS_MAX, 20 * few));
   });
 });
+
+/** Reads beside a flood of the path: 200 ms; where the machine is so busy that the flood itself waits for seconds, less than what one of it waits, and mostly much less. */
+async function readsAreQuick(path: string): Promise<boolean> {
+  const until = performance.now() + FLOOD_MS;
+  const flooding = flood(path);
+  const times: number[] = [];
+  while (performance.now() < until) {
+    const began = performance.now();
+    const { status } = await server.ask('GET', `/fhir/Observation/n${1 + times.length * 37}`, undefined, {
+      authorization: `Bearer ${reader}`,
+    });
+    times.push(performance.now() - began);
+    expect(status).toBe(200);
+    await sleep(5);
+  }
+  const { statuses: answers, times: waits } = await flooding;
+  // Who comes too often is told so; nobody meets a failure of the server.
+  for (const status of new Set(answers)) expect([200, 429, 504]).toContain(status);
+  expect(answers.filter((status) => status === 200).length).toBeGreaterThan(0);
+  times.sort((a, b) => a - b);
+  waits.sort((a, b) => a - b);
+  const [median, p99] = [0.5, 0.99].map((part) => times[Math.floor(times.length * part)] as number) as [
+    number,
+    number,
+  ];
+  const ofFlood = waits[waits.length >> 1] as number;
+  return p99 < Math.max(P99_MS_MAX, ofFlood) && median < Math.max(P99_MS_MAX, ofFlood / 4);
+}
 
 /**
  * 200 callers, each of whom asks again as soon as he is answered, in a thread of their own: what reading their answers takes must not count as waiting of

@@ -97,17 +97,44 @@ async function worstWaitMs(work: () => Promise<unknown>): Promise<number> {
   return worst;
 }
 
-/** What §5 allows. A machine that others use too may be late by chance, but not so often: what costs more by itself is over in none of the tries. */
+/** What §5 allows on a machine that does nothing else. */
 const ANSWER_MS_MAX = 50;
 const LAG_MS_MAX = 100;
+const WRITE_MS_MAX = 1_000;
+/** A machine that others use too may be late by chance, but not so often: what costs more by itself is over in none of the tries. */
 const TRIES = 30;
+/** And where it is busy throughout: so many times what the same takes at that moment without a bomb. What these would cost if they ran are minutes. */
+const TIMES_ORDINARY_MAX = 5;
 
-/** Milliseconds of the quickest of some tries; ends with the first that is within `within`. */
-async function quickest(within: number, work: () => Promise<number>): Promise<number> {
-  let best = Number.POSITIVE_INFINITY;
-  for (let n = 0; n < TRIES && best >= within; n++) best = Math.min(best, await work());
-  return best;
+/** Is the work over within `ms`, or soon after what ordinary work of the kind takes now? Both give milliseconds; the best of some tries counts. */
+async function expectWithin(
+  ms: number,
+  work: () => Promise<number>,
+  ordinary: () => Promise<number>,
+): Promise<void> {
+  let best = await work();
+  let usual = Number.POSITIVE_INFINITY;
+  for (let n = 1; n < TRIES && best >= ms; n++) {
+    usual = Math.min(usual, await ordinary());
+    best = Math.min(best, await work());
+  }
+  expect(best).toBeLessThan(best < ms ? ms : Math.max(ms, TIMES_ORDINARY_MAX * usual));
 }
+
+/** A write of a Patient whose name would keep the pattern busy for ever. */
+async function writePatient(id: string, more: object = {}): Promise<void> {
+  const put = { resourceType: 'Patient', id, name: [{ family: `${'a'.repeat(60)}!` }], ...more };
+  const { status } = await server.ask('PUT', `/fhir/Patient/${id}`, put);
+  // A profile may refuse it.
+  expect('meta' in more ? [200, 201, 400, 422] : [200, 201]).toContain(status);
+}
+
+const ordinaryWrites = () =>
+  worstWaitMs(async () => {
+    for (let n = 0; n < 4; n++) await writePatient('ordinary', { active: n % 2 === 0 });
+  });
+const ordinaryRefusal = () =>
+  timed(() => server.ask('POST', '/fhir/SearchParameter', { resourceType: 'SearchParameter' }));
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
@@ -129,22 +156,26 @@ describe('T12 a pattern that never ends', () => {
   });
 
   it('T12 what could run the pattern elsewhere does not: the loop of the server goes on, and the write is as quick as ever', async () => {
-    const wait = await quickest(LAG_MS_MAX, () =>
-      worstWaitMs(async () => {
-        await server.ask('POST', '/fhir/SearchParameter', searchParameter(`Patient.${BACKTRACKING}`));
-        await server.ask(
-          'PATCH',
-          '/fhir/Patient/p',
-          fhirpathPatch(`Patient.name.where(family.matches('^(a+)+$'))`),
-        );
-        await server.ask('GET', `/fhir/Patient?_filter=${encodeURIComponent(BACKTRACKING)}`);
-        const began = performance.now();
-        const put = { resourceType: 'Patient', id: 'q', name: [{ family: `${'a'.repeat(60)}!` }] };
-        expect([200, 201]).toContain((await server.ask('PUT', '/fhir/Patient/q', put)).status);
-        expect(performance.now() - began).toBeLessThan(1_000);
-      }),
+    await expectWithin(
+      LAG_MS_MAX,
+      () =>
+        worstWaitMs(async () => {
+          await server.ask('POST', '/fhir/SearchParameter', searchParameter(`Patient.${BACKTRACKING}`));
+          await server.ask(
+            'PATCH',
+            '/fhir/Patient/p',
+            fhirpathPatch(`Patient.name.where(family.matches('^(a+)+$'))`),
+          );
+          await server.ask('GET', `/fhir/Patient?_filter=${encodeURIComponent(BACKTRACKING)}`);
+          await writePatient('q');
+        }),
+      ordinaryWrites,
     );
-    expect(wait).toBeLessThan(LAG_MS_MAX);
+    await expectWithin(
+      WRITE_MS_MAX,
+      () => timed(() => writePatient('q')),
+      () => timed(() => writePatient('ordinary')),
+    );
   });
 
   it('T12 with the refusal off, as if the topic had come by another way: it counts as none, and the loop goes on', async () => {
@@ -174,44 +205,44 @@ describe('T12 a pattern that never ends', () => {
       criteria: 'http://example.org/topic/t12',
       channel: { type: 'websocket', payload: 'application/fhir+json' },
     };
-    const wait = await quickest(LAG_MS_MAX, () =>
-      worstWaitMs(async () => {
-        const made = await server.ask('POST', '/fhir/Subscription', subscription);
-        expect([400, 422]).toContain(made.status);
-        for (let n = 0; n < 5; n++)
-          await server.ask('PUT', '/fhir/Patient/q', {
-            resourceType: 'Patient',
-            id: 'q',
-            active: n % 2 === 0,
-            name: [{ family: `${'a'.repeat(60)}!` }],
-          });
-      }),
+    await expectWithin(
+      LAG_MS_MAX,
+      () =>
+        worstWaitMs(async () => {
+          const made = await server.ask('POST', '/fhir/Subscription', subscription);
+          expect([400, 422]).toContain(made.status);
+          for (let n = 0; n < 5; n++) await writePatient('q', { active: n % 2 === 0 });
+        }),
+      ordinaryWrites,
     );
-    expect(wait).toBeLessThan(LAG_MS_MAX);
   });
 });
 
 describe('T13 expressions that are bombs', () => {
   it.each(BOMBS)('T13 %s as a search parameter is 400 or 422 at once', async (_what, expression) => {
-    const ms = await quickest(ANSWER_MS_MAX, () =>
-      timed(async () => {
-        const answer = await server.ask('POST', '/fhir/SearchParameter', searchParameter(expression));
-        expect([400, 422]).toContain(answer.status);
-        expect(answer.body.resourceType).toBe('OperationOutcome');
-      }),
+    await expectWithin(
+      ANSWER_MS_MAX,
+      () =>
+        timed(async () => {
+          const answer = await server.ask('POST', '/fhir/SearchParameter', searchParameter(expression));
+          expect([400, 422]).toContain(answer.status);
+          expect(answer.body.resourceType).toBe('OperationOutcome');
+        }),
+      ordinaryRefusal,
     );
-    expect(ms).toBeLessThan(ANSWER_MS_MAX);
   });
 
   it.each(BOMBS)('T13 %s as the path of a patch is 400 or 422 at once', async (_what, expression) => {
-    const ms = await quickest(ANSWER_MS_MAX, () =>
-      timed(async () => {
-        const answer = await server.ask('PATCH', '/fhir/Patient/p', fhirpathPatch(expression));
-        expect([400, 422]).toContain(answer.status);
-        expect(answer.body.resourceType).toBe('OperationOutcome');
-      }),
+    await expectWithin(
+      ANSWER_MS_MAX,
+      () =>
+        timed(async () => {
+          const answer = await server.ask('PATCH', '/fhir/Patient/p', fhirpathPatch(expression));
+          expect([400, 422]).toContain(answer.status);
+          expect(answer.body.resourceType).toBe('OperationOutcome');
+        }),
+      ordinaryRefusal,
     );
-    expect(ms).toBeLessThan(ANSWER_MS_MAX);
   });
 
   it('T13 a StructureDefinition whose invariants are bombs makes no resource slow', async () => {
@@ -239,15 +270,11 @@ describe('T13 expressions that are bombs', () => {
       };
       const stored = await server.ask('PUT', `/fhir/StructureDefinition/t13-${n}`, profile);
       expect([201, 400, 422]).toContain(stored.status);
-      const began = performance.now();
-      const put = await server.ask('PUT', '/fhir/Patient/slow', {
-        resourceType: 'Patient',
-        id: 'slow',
-        meta: { profile: [profile.url] },
-        name: [{ family: `${'a'.repeat(60)}!` }],
-      });
-      expect(performance.now() - began).toBeLessThan(1_000);
-      expect([200, 201, 400, 422]).toContain(put.status);
+      await expectWithin(
+        WRITE_MS_MAX,
+        () => timed(() => writePatient('slow', { meta: { profile: [profile.url] } })),
+        () => timed(() => writePatient('ordinary')),
+      );
     }
   });
 

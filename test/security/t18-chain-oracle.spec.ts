@@ -101,17 +101,29 @@ describe('T18: a search is no oracle about what one may not see', () => {
 
   it('a miss because of rights takes no other time than a miss because of nothing', async () => {
     const [, hidden, nothing] = ORACLES[0] as (typeof ORACLES)[number];
-    const times: [number[], number[]] = [[], []];
-    for (let round = 0; round < 60; round++)
-      for (const [at, path] of [hidden, nothing].entries()) {
-        const before = performance.now();
-        await app('GET', path);
-        times[at as 0 | 1].push(performance.now() - before);
-      }
-    // Of the quicker ones: what else the machine does makes the others late.
-    const quick = (all: number[]) => all.sort((a, b) => a - b)[Math.floor(all.length / 4)] as number;
-    const [one, other] = [quick(times[0]), quick(times[1])];
-    // A class of times: a fifth, and a millisecond for the clock of a busy machine.
-    expect(Math.abs(one - other)).toBeLessThan(0.2 * Math.max(one, other) + 1);
+    // A class of times: a fifth, and a millisecond for the clock of a busy machine. By chance they differ now and then; what tells of rights differs each time.
+    let isOneClass = false;
+    for (let n = 0; n < TIMING_TRIES && !isOneClass; n++) {
+      const [one, other] = await quickQuarter([hidden, nothing]);
+      isOneClass = Math.abs(one - other) < 0.2 * Math.max(one, other) + 1;
+    }
+    expect(isOneClass).toBe(true);
   });
 });
+
+const TIMING_TRIES = 3;
+
+/** Milliseconds in which a quarter of the answers came, for each of two questions that are asked turn about: what else the machine does makes the others late. */
+async function quickQuarter(paths: readonly [string, string]): Promise<[number, number]> {
+  const times: [number[], number[]] = [[], []];
+  for (let round = 0; round < 60; round++) {
+    // Who comes first changes, so that what one leaves behind does the other no good.
+    for (const at of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
+      const before = performance.now();
+      await app('GET', paths[at]);
+      times[at].push(performance.now() - before);
+    }
+  }
+  const quick = (all: number[]) => all.sort((a, b) => a - b)[Math.floor(all.length / 4)] as number;
+  return [quick(times[0]), quick(times[1])];
+}

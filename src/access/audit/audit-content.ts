@@ -99,19 +99,33 @@ export function parseEvents(content: string): AuditedEvent[] {
 export type KeyKind = 'patient' | 'entity' | 'client' | 'person' | 'kind' | 'interaction' | 'outcome';
 
 /** 32 bits of a key: what the index finds is looked at again, so two keys that share a number do no harm. */
-export const keyOf = (kind: KeyKind, value: string): number => crc32(`${kind} ${value}`) | 0;
+export const keyOf = (kind: KeyKind, value: string): number => crc32(value, beginningOf(kind)) | 0;
+
+/** A checksum goes on from that of what stands before: the kind and a blank. */
+function beginningOf(kind: KeyKind): number {
+  const known = beginnings.get(kind);
+  if (known !== undefined) return known;
+  const made = crc32(`${kind} `);
+  beginnings.set(kind, made);
+  return made;
+}
+
+const beginnings = new Map<KeyKind, number>();
 
 /** All keys of the events, each once, in ascending order. Success is not a key: most events are one. */
 export function keysOf(events: readonly AuditedEvent[]): number[] {
   const keys = new Set<number>();
+  let before: AuditedEvent | null = null;
   for (const event of events) {
-    keys.add(keyOf('client', event.client));
-    keys.add(keyOf('kind', event.kind));
-    keys.add(keyOf('interaction', event.interaction));
+    // Those of one row are mostly alike: the same client reads.
+    if (event.client !== before?.client) keys.add(keyOf('client', event.client));
+    if (event.kind !== before?.kind) keys.add(keyOf('kind', event.kind));
+    if (event.interaction !== before?.interaction) keys.add(keyOf('interaction', event.interaction));
     if (event.outcome !== 0) keys.add(keyOf('outcome', String(event.outcome)));
-    if (event.person !== null) keys.add(keyOf('person', event.person));
+    if (event.person !== null && event.person !== before?.person) keys.add(keyOf('person', event.person));
     if (event.entity !== null) keys.add(keyOf('entity', event.entity));
     for (const patient of event.patients) keys.add(keyOf('patient', patient));
+    before = event;
   }
   return [...keys].sort((a, b) => a - b);
 }

@@ -12,19 +12,21 @@ const INSERT: Statement = {
     VALUES ($1::int, $2::bigint, $3::timestamptz, $4::bytea, $5::bytea, $6::int[], $7::text)`,
 };
 
+const INSERT_IN_TIME: Statement = { ...INSERT, timeoutMs: AUDIT_WRITE_MS_MAX };
+
 const valuesOf = ({ segment, seq, at, prev, hash, keys, content }: AuditRow): unknown[] => [
   segment,
   seq,
   at.toISOString(),
-  `\\x${prev.toString('hex')}`,
-  `\\x${hash.toString('hex')}`,
+  prev,
+  hash,
   `{${keys.join(',')}}`,
   content,
 ];
 
 /** Adds a row in a statement of its own, which waits for the disk. */
 export async function insertRow(sql: Sql, row: AuditRow): Promise<void> {
-  await sql.run({ ...INSERT, timeoutMs: AUDIT_WRITE_MS_MAX }, valuesOf(row));
+  await sql.run(INSERT_IN_TIME, valuesOf(row));
 }
 
 /** Adds a row with the next statement of the transaction or its commit. */

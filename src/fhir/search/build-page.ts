@@ -108,8 +108,8 @@ function pageOf(rows: string, keys: readonly SortKey[], heads: readonly string[]
   return `SELECT ${[...shown(page.query), ...made].join(', ')} FROM (${cutRows('*')}) page ORDER BY ${order}`;
 }
 
-/** Of so many times the rows wanted the dear condition is asked first. */
-const ASKED_FIRST = 2;
+/** The dear condition is asked of so many rows more than are wanted, before it is asked of all: as many may be hidden on a page. */
+const HIDDEN_ROWS = 8;
 
 /**
  * The page where part of the caller's access is dear to ask of a row (`AccessContext.late`) and all rows are collected: it is asked of the first rows in the order of the page, one after the other until the
@@ -129,7 +129,7 @@ function buildInTwo(
   const dear = late.condition(search.type, 'search', 'r', build.parameters);
   if (dear === null) return null;
   const limit = `(SELECT ${build.parameters.add(query.count + 1, 'int')})`;
-  const many = `(SELECT ${build.parameters.add(ASKED_FIRST * (query.count + 1), 'int')})`;
+  const many = `(SELECT ${build.parameters.add(query.count + 1 + HIDDEN_ROWS, 'int')})`;
   // The dear condition is asked of what is carried.
   const page: Page = { query, build, columns: [...COLUMNS, 'tokens'], sets: [], limit };
   const asked = { filters: search.filters, limit: query.count + 1, statistics };
