@@ -7,6 +7,21 @@ export interface AssemblyExports {
   readonly [name: string]: WebAssembly.ExportValue;
 }
 
+/** As much of the standard's interface as is used here: it comes with the types of browsers, which a server does not have. */
+declare namespace WebAssembly {
+  interface Memory {
+    readonly buffer: ArrayBuffer;
+  }
+  type ExportValue = Memory | ((...numbers: number[]) => number | void);
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Instance {
+    readonly exports: unknown;
+    constructor(module: Module, imports: object);
+  }
+}
+
 const compiled = new Map<string, WebAssembly.Module>();
 
 /**
@@ -18,7 +33,7 @@ export function loadAssembly<Exports extends AssemblyExports>(name: string): Exp
     module = new WebAssembly.Module(readFileSync(join(BUILT, `${name}.wasm`)));
     compiled.set(name, module);
   }
-  return new WebAssembly.Instance(module, {}).exports as unknown as Exports;
+  return new WebAssembly.Instance(module, {}).exports as Exports;
 }
 
 /** Tests and worker threads may run from `src` by type stripping; what is compiled lies in `dist` all the same. */
