@@ -1,3 +1,4 @@
+import { mayHaveHappened } from '../database/connection-failure.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { type ClaimedRow, toJob } from './claim.ts';
 import type { Ahead, Job } from './job.ts';
@@ -42,7 +43,11 @@ export class LaneEnds {
   private allCame: (() => void) | null = null;
   private commitMs = 0;
 
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    /** Nobody knows what stands in the table under this number: it must be given up. */
+    private readonly lost: (runner: number) => void,
+  ) {}
 
   /** Null: nothing was written, and the job must be ended by itself (one of the others failed, or a claim was lost). */
   end(
@@ -68,12 +73,18 @@ export class LaneEnds {
       const group = this.waiting.filter((one) => one.runner === runner).slice(0, ENDS_TOGETHER_MAX);
       this.waiting = this.waiting.filter((one) => !group.includes(one));
       const began = performance.now();
-      const next = await this.endAll(group).catch(() => null);
+      const next = await this.endAll(group).catch((error: unknown) => this.failed(error, runner));
       this.commitMs = performance.now() - began;
       for (const lane of next?.keys() ?? []) this.coming.add(lane);
       for (const one of group) one.settle(next === null ? null : { next: next.get(one.lane) ?? null });
     }
     this.working = false;
+  }
+
+  /** Where the answer was lost, the next of each lane may run under our number in the table, and here nobody would know of it. */
+  private failed(error: unknown, runner: number | undefined): null {
+    if (runner !== undefined && mayHaveHappened(error)) this.lost(runner);
+    return null;
   }
 
   private async gather(): Promise<void> {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/database/database.ts';
+import { Failure } from '../../src/kernel/errors.ts';
 import type { JobHandler } from '../../src/queue/job.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
 import { Runner } from '../../src/queue/runner.ts';
@@ -80,6 +81,11 @@ async function expectAllOnceInOrder(lanes: number, each: number): Promise<void> 
   }
 }
 
+const lost = () =>
+  new Failure('database.unavailable', 'The database does not answer.', {
+    cause: new Error('Connection terminated unexpectedly'),
+  });
+
 describe('Lanes whose ends are written together', () => {
   it('keep their order, one at a time each, and every effect happens once', async () => {
     const outbox = new Outbox();
@@ -147,6 +153,26 @@ describe('Lanes whose ends are written together', () => {
       Array.from({ length: LANES * 4 }, (_unused, n) => n).filter((n) => n !== 3),
     );
   }, 60_000);
+
+  it('stand still nowhere when the answer to a commit is lost', async () => {
+    const outbox = new Outbox();
+    await fill(outbox, LANES, EACH);
+    let groups = 0;
+    const losing: Database = Object.create(database, {
+      transaction: {
+        value: async (...args: Parameters<Database['transaction']>) => {
+          const result = await database.transaction(...args);
+          groups += 1;
+          if (groups % 6 === 0 && groups < 20) throw lost();
+          return result;
+        },
+      },
+    });
+    await start(outbox, {}, losing);
+    await expect.poll(left, { timeout: 30_000, interval: 20 }).toBe(0);
+    expect(groups).toBeGreaterThan(18);
+    await expectAllOnceInOrder(LANES, EACH);
+  });
 
   it('leave the next of a lane to whoever comes after when the process stops', async () => {
     const outbox = new Outbox();

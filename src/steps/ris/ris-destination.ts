@@ -101,12 +101,7 @@ export class RisDestination {
 
   /** A connection made under other settings is closed and made anew. */
   private async take(profile: RisProfile): Promise<MllpClient> {
-    const options = JSON.stringify([
-      profile.minGapMs,
-      profile.ackMode,
-      profile.commitIsSuccess,
-      this.tlsEdition,
-    ]);
+    const options = `${profile.minGapMs} ${profile.ackMode} ${profile.commitIsSuccess} ${this.tlsEdition}`;
     for (;;) {
       const free = this.free.pop();
       if (free !== undefined && this.clients.get(free) === options) return free;
