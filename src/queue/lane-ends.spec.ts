@@ -23,7 +23,7 @@ describe('lanes that end together', () => {
       vi.advanceTimersByTime(commitMs);
       return next;
     };
-    const ends = new LaneEnds({ transaction } as unknown as Database);
+    const ends = new LaneEnds({ transaction } as unknown as Database, () => undefined);
     const end = (lane: string) =>
       ends.end({ id: lane } as unknown as Job, lane, {
         runner: 1,

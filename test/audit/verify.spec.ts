@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type AuditKey, auditKeyIn, signHead } from '../../src/access/audit-heads.ts';
-import { AuditTrail, COMMITS_AT_ONCE, GATHER_MS } from '../../src/access/audit-trail.ts';
+import { AuditTrail, COMMITS_AT_ONCE, GATHER_MS_MAX } from '../../src/access/audit-trail.ts';
 import { pruneAudit } from '../../src/access/prune-audit.ts';
 import { verifyAudit } from '../../src/access/verify-audit.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
@@ -153,7 +153,7 @@ describe('the chain of the audit', () => {
         await expect.poll(waiting, { interval: 5 }).toBe(Math.min(group, COMMITS_AT_ONCE));
       }
       // Longer than the first of a group waits for others.
-      await new Promise((resolve) => setTimeout(resolve, 10 * GATHER_MS));
+      await new Promise((resolve) => setTimeout(resolve, 10 * GATHER_MS_MAX));
       expect(await waiting()).toBe(COMMITS_AT_ONCE);
     });
     await Promise.all(stored);
