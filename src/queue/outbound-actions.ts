@@ -17,7 +17,7 @@ export interface OutboundDestination {
 export interface OutboundActions {
   /**
    * The same bytes with the same MSH-10 again, as the next of its lane. Throws `ris.unknown-message`; `ris.in-flight` when it waits already;
-   * `ris.newer-sent` when a newer version of the report was sent and `overNewer` does not say that this is known; `ris.not-sendable`
+   * `ris.newer-sent` when a newer version of the report was sent, or waits to be, and `overNewer` does not say that this is known; `ris.not-sendable`
    * when no message could be made of the record.
    */
   resend(tx: Transaction, messageId: string, options?: { readonly overNewer?: boolean }): Promise<void>;

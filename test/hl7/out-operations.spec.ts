@@ -112,6 +112,18 @@ describe('What an operator does to results on their way out, at a RIS that answe
     expect(body.actions.map((one: { action: string }) => one.action).sort()).toEqual(['rebuild', 'resend']);
   }, 60_000);
 
+  it('does not send old bytes behind a newer message that still waits, unless told so', async () => {
+    const report = await written();
+    const [old] = await inState(report, 'acknowledged');
+    await ask('/hl7/holds', { destination, lane: old!.lane, reason: 'a test' });
+    await finalise(report);
+    await inState(report, 'acknowledged', 'waiting');
+    expect((await act(old!.id, 'resend', 409)).text).toContain('ris.newer-sent');
+    await ask('/hl7/holds/release', { destination, lane: old!.lane, reason: 'a test' });
+    await inState(report, 'acknowledged', 'acknowledged');
+    expect(at(report)).toHaveLength(2);
+  }, 60_000);
+
   it('discards a dead letter for good, and a message that waits: what is behind it in its lane goes', async () => {
     const report = await rejected();
     const [dead] = await kept(report);

@@ -44,8 +44,14 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
         'ris.newer-sent',
         'A newer message about this report was sent: the older bytes would overwrite it. Rebuild instead, or confirm.',
       );
-    await tx.run(WAIT_AGAIN, [messageId]);
     const [dead] = await tx.run<{ id: string }>(DEAD_LETTER, [messageId]);
+    // A dead letter goes back to its own place, before the newer; these bytes would go behind it.
+    if (message.newerWaits && !dead && !overNewer)
+      throw new Failure(
+        'ris.newer-sent',
+        'A newer message about this report waits to be sent: the older bytes would follow and overwrite it. Leave it to that one, or confirm.',
+      );
+    await tx.run(WAIT_AGAIN, [messageId]);
     if (dead) {
       await this.outbox.replay(tx, dead.id);
       return;
@@ -151,6 +157,8 @@ interface Found {
   readonly patientId: string;
   /** A later message about the report was sent to the same receiver. */
   readonly newerSent: boolean;
+  /** One waits to be. */
+  readonly newerWaits: boolean;
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -161,10 +169,11 @@ const notSendable = () =>
 
 const FIND = {
   name: 'hl7-action-find',
-  text: `SELECT state, lane, destination, report_id AS "reportId", report_version AS "reportVersion", patient_id AS "patientId",
-      EXISTS (SELECT 1 FROM hl7_outbound n WHERE n.destination = m.destination AND n.report_id = m.report_id
-        AND n.message_time > m.message_time AND n.attempts > 0) AS "newerSent"
-    FROM hl7_outbound m WHERE id = $1 FOR UPDATE OF m`,
+  text: `SELECT m.state, lane, destination, report_id AS "reportId", report_version AS "reportVersion", patient_id AS "patientId",
+      newer.sent AS "newerSent", newer.waits AS "newerWaits"
+    FROM hl7_outbound m, LATERAL (SELECT coalesce(bool_or(n.attempts > 0), false) AS sent, coalesce(bool_or(n.state = 'waiting'), false) AS waits
+      FROM hl7_outbound n WHERE n.destination = m.destination AND n.report_id = m.report_id AND n.message_time > m.message_time) newer
+    WHERE m.id = $1 FOR UPDATE OF m`,
 };
 const WAIT_AGAIN = {
   name: 'hl7-action-wait-again',
