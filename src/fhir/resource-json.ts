@@ -50,6 +50,8 @@ export function printJson(value: object): string {
 function hasSpelling(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (spellings.has(value)) return true;
+  // The names of a list's items would be made one by one.
+  if (Array.isArray(value)) return value.some(hasSpelling);
   for (const name in value) if (hasSpelling((value as Record<string, unknown>)[name])) return true;
   return false;
 }

@@ -15,15 +15,32 @@ function replaced(value: unknown, key: string, ids: ReadonlyMap<string, string>)
     return key === 'div' ? inNarrative(value, ids) : value;
   }
   if (typeof value !== 'object' || value === null) return value;
+  return Array.isArray(value)
+    ? replacedItems(value, key, ids)
+    : replacedMembers(value as Record<string, unknown>, ids);
+}
+
+function replacedItems(items: readonly unknown[], key: string, ids: ReadonlyMap<string, string>): unknown {
+  let copy: unknown[] | null = null;
+  for (let at = 0; at < items.length; at += 1) {
+    const after = replaced(items[at], key, ids);
+    if (after === items[at]) continue;
+    copy ??= copyHolder(items) as unknown[];
+    copy[at] = after;
+  }
+  return copy ?? items;
+}
+
+function replacedMembers(holder: Record<string, unknown>, ids: ReadonlyMap<string, string>): unknown {
   let copy: Record<string, unknown> | null = null;
-  for (const name in value) {
-    const before = (value as Record<string, unknown>)[name];
-    const after = replaced(before, Array.isArray(value) ? key : name, ids);
+  for (const name in holder) {
+    const before = holder[name];
+    const after = replaced(before, name, ids);
     if (after === before) continue;
-    copy ??= copyHolder(value as Record<string, unknown>);
+    copy ??= copyHolder(holder);
     copy[name] = after;
   }
-  return copy ?? value;
+  return copy ?? holder;
 }
 
 /** Elements that hold a link: Reference.reference, and uri, url and canonical where they point to a resource. */
@@ -50,10 +67,16 @@ export function linksOf(resource: Resource, wanted: (link: string) => boolean): 
   const found = new Set<string>();
   const walk = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
-    const { reference } = value as { reference?: unknown };
-    if (typeof reference === 'string' && wanted(reference)) found.add(reference);
-    // Every resource of a Bundle is walked more than once: no list of its values is made.
-    for (const name in value) walk((value as Record<string, unknown>)[name]);
+    if (Array.isArray(value)) {
+      for (let at = 0; at < value.length; at += 1) walk(value[at]);
+      return;
+    }
+    // Every resource of a Bundle is walked more than once: no list of its values is made, and each name is met where it stands.
+    for (const name in value) {
+      const one = (value as Record<string, unknown>)[name];
+      if (typeof one === 'object') walk(one);
+      else if (name === 'reference' && typeof one === 'string' && wanted(one)) found.add(one);
+    }
   };
   walk(resource);
   return found;
