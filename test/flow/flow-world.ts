@@ -151,6 +151,8 @@ export async function expectExactlyOnce(world: FlowWorld, study: TestStudy): Pro
       [id],
     );
     return open.length === 0 && messagesFor(world, filler).length > 0;
+  }).catch(async (late: Error) => {
+    throw new Error(`${late.message}: ${JSON.stringify(await whatWaits(world, id))}`);
   });
   const sent = messagesFor(world, filler);
   expect(new Set(sent.map((message) => message.toString('hex'))).size).toBe(1);
@@ -160,6 +162,16 @@ export async function expectExactlyOnce(world: FlowWorld, study: TestStudy): Pro
     id,
   ]);
   expect(stored.rows).toEqual([{ control_id: [...ids][0], state: 'acknowledged' }]);
+}
+
+/** Where a message stands that did not arrive: its row, and all jobs. */
+async function whatWaits(world: FlowWorld, reportId: string): Promise<unknown> {
+  const messages = await world.sql.query(
+    'SELECT state, attempts, lane, destination FROM hl7_outbound WHERE report_id = $1',
+    [reportId],
+  );
+  const jobs = await world.sql.query('SELECT to_jsonb(o) AS job, now() FROM outbox o ORDER BY id LIMIT 50');
+  return { messages: messages.rows, jobs: jobs.rows };
 }
 
 export async function until(test: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<void> {
