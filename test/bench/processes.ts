@@ -21,8 +21,8 @@ export class BenchServer {
   static async start(env: Record<string, string>): Promise<BenchServer> {
     const before = performance.now();
     const child = fork(join(import.meta.dirname, 'bench-server.js'), {
-      env: { ...process.env, ...env },
-      // As `npm start` does: room for short-lived objects, so that a study is over before they are looked through.
+      // As `npm start` does: few arenas of malloc, and room for short-lived objects, so that a study is over before they are looked through.
+      env: { ...process.env, MALLOC_ARENA_MAX: '2', ...env },
       execArgv: ['--min-semi-space-size=16', '--max-semi-space-size=16'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
