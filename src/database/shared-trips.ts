@@ -1,5 +1,7 @@
+import { setImmediate as turnOver } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { Failure } from '../kernel/errors.ts';
+import { Places } from '../kernel/places.ts';
 import { asked, isUnavailable } from './connection-failure.ts';
 import { type Bound, roundTrip } from './round-trip.ts';
 import { stopAfter } from './run-within.ts';
@@ -33,7 +35,8 @@ const SLOW_NAMES_MAX = 500;
  */
 export class SharedTrips {
   private waiting: Waiting[] = [];
-  private underWay = 0;
+  private readonly places = new Places(TRIPS_MAX, TRIP_PATIENCE_MS);
+  /** A trip waits for its place, or for the end of the turn. */
   private planned = false;
   /** When a statement that was slow may share again, by name. */
   private readonly slowUntil = new Map<string, number>();
@@ -54,31 +57,18 @@ export class SharedTrips {
   }
 
   private plan(): void {
-    if (this.planned || this.underWay >= TRIPS_MAX || this.waiting.length === 0) return;
+    if (this.planned || this.waiting.length === 0) return;
     this.planned = true;
-    setImmediate(() => {
+    void this.places.run(async () => {
+      await turnOver();
       this.planned = false;
       const trip = this.waiting.splice(0, TOGETHER_MAX);
-      if (trip.length > 0) void this.start(trip);
       this.plan();
+      const [only] = trip;
+      // Nobody waits for it: it has its own limit.
+      if (only && trip.length === 1) await only.alone();
+      else await this.together(trip);
     });
-  }
-
-  private async start(trip: readonly Waiting[]): Promise<void> {
-    this.underWay += 1;
-    let patient = true;
-    const over = () => {
-      if (patient) this.underWay -= 1;
-      patient = false;
-      this.plan();
-    };
-    const patience = setTimeout(over, TRIP_PATIENCE_MS);
-    const [only] = trip;
-    // Nobody waits for it: it has its own limit.
-    if (only && trip.length === 1) await only.alone();
-    else await this.together(trip);
-    clearTimeout(patience);
-    over();
   }
 
   /** Never rejects. */

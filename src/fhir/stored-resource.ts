@@ -45,6 +45,18 @@ export interface ResourceRow {
   readonly content: string;
 }
 
+/** The columns of `ResourceRow`, and the same of the row `r`. */
+export const ROW_COLUMNS = [
+  'type',
+  'id',
+  'version',
+  'last_updated',
+  'deleted',
+  'method',
+  'content',
+] as const satisfies readonly (keyof ResourceRow)[];
+export const COLUMNS_OF_R = ROW_COLUMNS.map((column) => `r.${column}`).join(', ');
+
 export function rowToStored(row: ResourceRow): StoredResource {
   return new StoredResource(
     row.type,

@@ -5,11 +5,10 @@ import type { Job, JobHandler, JobOutcome, JobRequest } from '../queue/job.ts';
 import type { Outbox } from '../queue/outbox.ts';
 import { isTopicBased } from './backport.ts';
 import { type Delivery, retryDelay } from './deliver-events.ts';
-import { DELIVERY_QUEUE } from './delivery-due.ts';
-import { HEARTBEAT_QUEUE } from './heartbeat.ts';
 import { knownTopics } from './known-topics.ts';
 import { readDelivery } from './read-subscription.ts';
 import { setStatus } from './set-status.ts';
+import { startSending } from './start-sending.ts';
 
 interface ActivationDue {
   readonly subscriptionId: string;
@@ -78,15 +77,7 @@ export function activationHandler(delivery: Delivery, outbox: Outbox): JobHandle
           const active = { ...rest, id, status: 'active' as const };
           await resources.write(tx, [{ kind: 'update', resource: active, ifVersion: kept.versionId }]);
           await store.start(tx, id);
-          if (read.channel.target.kind !== 'rest-hook') return;
-          const payload = { subscriptionId: id };
-          // Events from before a time in error or off are still owed.
-          await outbox.add(tx, [{ queue: DELIVERY_QUEUE, key: id, payload }]);
-          const every = read.channel.heartbeatMs;
-          if (every && read.topic)
-            await outbox.add(tx, [
-              { queue: HEARTBEAT_QUEUE, key: id, payload, notBefore: new Date(Date.now() + every) },
-            ]);
+          await startSending(outbox, tx, read);
         },
       };
     },

@@ -56,7 +56,7 @@ export function deliveryHandler(delivery: Delivery): JobHandler<DeliveryDue> {
           return await failed(delivery, id, error);
         }
         await delivery.store.delivered(id, last.number);
-        if (hasRecovered(found.stored)) await setStatus(delivery, id, ['error'], 'active');
+        await recovered(delivery, id, found.stored);
       }
       return { kind: 'again', afterMs: 0, why: 'more events wait', free: true };
     },
@@ -88,9 +88,10 @@ export async function liveSubscription(
   }
 }
 
-/** Its listener has answered, and that was what was wrong. */
-export const hasRecovered = (stored: Subscription): boolean =>
-  stored.status === 'error' && !isUnfollowed(stored);
+/** Its listener has answered: `active` again, where that was what was wrong. */
+export async function recovered(delivery: Delivery, id: string, stored: Subscription): Promise<void> {
+  if (stored.status === 'error' && !isUnfollowed(stored)) await setStatus(delivery, id, ['error'], 'active');
+}
 
 const NO_TOPICS = new Map<string, never>();
 

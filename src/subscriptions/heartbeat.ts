@@ -1,6 +1,5 @@
 import type { Job, JobHandler, JobOutcome } from '../queue/job.ts';
-import { type Delivery, failed, hasRecovered, liveSubscription } from './deliver-events.ts';
-import { setStatus } from './set-status.ts';
+import { type Delivery, failed, liveSubscription, recovered } from './deliver-events.ts';
 
 export const HEARTBEAT_QUEUE = 'subscription-heartbeat';
 
@@ -34,7 +33,7 @@ export function heartbeatHandler(delivery: Delivery): JobHandler<HeartbeatDue> {
         return await failed(delivery, id, error);
       }
       await store.delivered(id, state.delivered);
-      if (hasRecovered(found.stored)) await setStatus(delivery, id, ['error'], 'active');
+      await recovered(delivery, id, found.stored);
       return waits(every);
     },
   };

@@ -4,7 +4,7 @@ import { buildRow } from '../search/build-filter.ts';
 import { newBuild } from '../search/build-search.ts';
 import type { Filter } from '../search/search-query.ts';
 import { seenVersions } from '../storage/seen-versions.ts';
-import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+import { type ResourceRow, ROW_COLUMNS, rowToStored, type StoredResource } from '../stored-resource.ts';
 
 /** Rows of one page: few enough that a stop or a cancel is heard soon. */
 export const EXPORT_PAGE_ROWS = 500;
@@ -55,7 +55,7 @@ export async function readExportPage(
   return { resources, next: more && last ? last.id : null };
 }
 
-const COLUMNS = 'type, id, version, last_updated, deleted, method, content';
+const COLUMNS = ROW_COLUMNS.join(', ');
 
 function pageStatement(
   source: ExportSource,

@@ -3,7 +3,7 @@ import type { AccessContext } from '../access-context.ts';
 import { buildRow } from '../search/build-filter.ts';
 import { newBuild } from '../search/build-search.ts';
 import type { Filter } from '../search/search-query.ts';
-import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+import { COLUMNS_OF_R, type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
 
 /** Where the page before ended. */
 export interface EverythingCursor {
@@ -35,11 +35,9 @@ export async function readAcrossTypes(
     .map(({ type, filters }) => {
       const where = [buildRow({ type, alias: 'r', base }, filters, build)];
       if (after?.type === type) where.push(`r.id > ${build.parameters.add(after.id, 'text')}`);
-      return `(SELECT ${COLUMNS} FROM resource r WHERE ${where.join(' AND ')} ORDER BY r.id LIMIT ${limit})`;
+      return `(SELECT ${COLUMNS_OF_R} FROM resource r WHERE ${where.join(' AND ')} ORDER BY r.id LIMIT ${limit})`;
     });
   if (parts.length === 0) return [];
   const text = `SELECT * FROM (${parts.join(' UNION ALL ')}) page ORDER BY type COLLATE "C", id COLLATE "C" LIMIT ${limit}`;
   return (await sql.run<ResourceRow>({ text }, build.parameters.values)).map(rowToStored);
 }
-
-const COLUMNS = 'r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content';

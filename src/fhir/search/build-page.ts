@@ -1,4 +1,5 @@
 import type { AccessContext } from '../access-context.ts';
+import { ROW_COLUMNS } from '../stored-resource.ts';
 import { type Build, newBuild } from './build-filter.ts';
 import type { EntryStatistics } from './entry-statistics.ts';
 import { findRows, isSelective, type Way } from './find-rows.ts';
@@ -13,8 +14,6 @@ export interface BuiltSql {
    */
   readonly steady: boolean;
 }
-
-export const COLUMNS = ['type', 'id', 'version', 'last_updated', 'deleted', 'method', 'content'] as const;
 
 /**
  * What is answered of a row. The instant of the version stands in its content, and printing it costs as much as all the rest; matches are not
@@ -131,7 +130,7 @@ function buildInTwo(
   const limit = `(SELECT ${build.parameters.add(query.count + 1, 'int')})`;
   const many = `(SELECT ${build.parameters.add(query.count + 1 + HIDDEN_ROWS, 'int')})`;
   // The dear condition is asked of what is carried.
-  const page: Page = { query, build, columns: [...COLUMNS, 'tokens'], sets: [], limit };
+  const page: Page = { query, build, columns: [...ROW_COLUMNS, 'tokens'], sets: [], limit };
   const asked = { filters: search.filters, limit: query.count + 1, statistics };
   const [way, ...more] = findRows({ type: search.type, alias: 'r', base }, asked, build, page.sets);
   if (way?.how !== 'collect' || more.length > 0) return null;

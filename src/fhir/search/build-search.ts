@@ -1,6 +1,7 @@
 import type { AccessContext } from '../access-context.ts';
+import { COLUMNS_OF_R, ROW_COLUMNS } from '../stored-resource.ts';
 import { type Build, buildRow, newBuild } from './build-filter.ts';
-import { type BuiltSql, COLUMNS, refs } from './build-page.ts';
+import { type BuiltSql, refs } from './build-page.ts';
 import { findRows } from './find-rows.ts';
 import type { SearchQuery } from './search-query.ts';
 
@@ -78,7 +79,7 @@ export interface IncludeRound {
  */
 export function buildInclude(round: IncludeRound, access: AccessContext, base: string): BuiltSql {
   const build = newBuild(access, base);
-  const columns = [...COLUMNS.map((column) => `r.${column}`), 'r.tokens'].join(', ');
+  const columns = `${COLUMNS_OF_R}, r.tokens`;
   const rows = (type: string, condition: string): string =>
     `SELECT ${columns} FROM resource r WHERE ${buildRow({ type, alias: 'r', base }, [], build)} AND ${condition}`;
   const parts = [
@@ -88,6 +89,6 @@ export function buildInclude(round: IncludeRound, access: AccessContext, base: s
     ),
   ];
   const limit = build.parameters.add(round.limit, 'int');
-  const select = [...COLUMNS, ...refs(round.heads, build)].join(', ');
+  const select = [...ROW_COLUMNS, ...refs(round.heads, build)].join(', ');
   return built(`SELECT ${select} FROM (${parts.join(' UNION ALL ')} LIMIT ${limit}) included`, build);
 }

@@ -1,5 +1,5 @@
 import type { Sql } from '../../database/database.ts';
-import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+import { COLUMNS_OF_R, type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
 
 /** More are not read to see whether one of them is meant: a patient has thousands of Observations. */
 export const REFERRERS_MAX = 50;
@@ -16,6 +16,6 @@ export async function findReferrers(
 /** Hidden from the planner, as in `read-resources.ts`: it would guess a large part of all rows. */
 const FIND = {
   name: 'fhir-referrers',
-  text: `SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content FROM resource r
+  text: `SELECT ${COLUMNS_OF_R} FROM resource r
     WHERE (r.type = $1) IS TRUE AND r.tokens && (SELECT $2::text[]) AND NOT r.deleted LIMIT ${REFERRERS_MAX + 1}`,
 };

@@ -2,7 +2,7 @@ import type { Sql } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, type AccessInteraction, accessCondition } from '../access-context.ts';
 import { SqlParameters } from '../sql-parameters.ts';
-import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+import { COLUMNS_OF_R, type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
 import { seenVersions } from './seen-versions.ts';
 
 export interface HistoryAsked {
@@ -83,7 +83,7 @@ async function readRound(
   ];
   const superseded = supersededRows(asked.at, parameters);
   const part = (rows: string, all: readonly string[]) => `(
-    SELECT ${COLUMNS} FROM ${rows} WHERE ${all.join(' AND ')}
+    SELECT ${COLUMNS_OF_R} FROM ${rows} WHERE ${all.join(' AND ')}
     ORDER BY r.last_updated DESC, r.id DESC LIMIT ${limit})`;
   const text = `
     SELECT h.* FROM unnest(${types}) AS t(type) CROSS JOIN LATERAL (
@@ -122,8 +122,6 @@ function supersededRows(
 
 /** Like a search: one that must look through millions of versions (`_at` long ago) must not hold a connection. */
 export const HISTORY_MS_MAX = 5_000;
-
-const COLUMNS = 'r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content';
 
 function conditions({ id, after, since, at }: HistoryAsked, parameters: SqlParameters): string[] {
   const all: string[] = [];

@@ -3,15 +3,13 @@ import { type AccessContext, type AccessInteraction, accessCondition } from '../
 import { cutToken } from '../search/index-rows.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import { prepared } from '../statement-names.ts';
-import { type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
+import { COLUMNS_OF_R, type ResourceRow, rowToStored, type StoredResource } from '../stored-resource.ts';
 import { seenVersions } from './seen-versions.ts';
 
 export interface ResourceId {
   readonly type: string;
   readonly id: string;
 }
-
-const COLUMNS = 'r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.content';
 
 /** The current version (a deletion too); null when there is none, or none the caller may see. */
 export async function readResource(
@@ -70,7 +68,7 @@ export async function readByIdentifiers(
 /** Hidden from the planner: for a hundred identifiers it guesses a large part of all rows, and would read the table instead of the index. */
 const BY_IDENTIFIERS: Statement = {
   name: 'fhir-by-identifiers',
-  text: `SELECT ${COLUMNS} FROM resource r WHERE r.tokens && (SELECT $1::text[]) AND NOT r.deleted`,
+  text: `SELECT ${COLUMNS_OF_R} FROM resource r WHERE r.tokens && (SELECT $1::text[]) AND NOT r.deleted`,
 };
 
 /** One version, current or superseded; one that was superseded as far as the caller may see it as it was and as the resource is now. */
@@ -142,7 +140,7 @@ async function find(
   for (const value of [type, ...values]) parameters.add(value);
   const alias = table === 'resource' ? 'r' : 'c';
   const condition = accessCondition(access, type, interaction, alias, parameters);
-  const text = `SELECT ${COLUMNS} FROM ${table} r WHERE r.type = $1 AND ${where}${condition ? ` AND ${seen(condition, alias)}` : ''} ${end}`;
+  const text = `SELECT ${COLUMNS_OF_R} FROM ${table} r WHERE r.type = $1 AND ${where}${condition ? ` AND ${seen(condition, alias)}` : ''} ${end}`;
   const statement: Statement = {
     ...(condition ? prepared(name, text) : { name, text }),
     brief: BRIEF.has(name),

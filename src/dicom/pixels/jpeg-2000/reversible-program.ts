@@ -1,4 +1,4 @@
-import { type AssemblyExports, loadAssembly } from '../../../kernel/load-assembly.ts';
+import { type AssemblyExports, loadAssembly } from '../../../config/load-assembly.ts';
 
 /** What `assembly/jpeg-2000.ts` gives; places and lengths in bytes. */
 export interface ReversibleProgram extends AssemblyExports {

@@ -1,4 +1,4 @@
-import { type AssemblyExports, loadAssembly } from '../../../kernel/load-assembly.ts';
+import { type AssemblyExports, loadAssembly } from '../../../config/load-assembly.ts';
 import type { ResizeWeights } from './resize-weights.ts';
 
 /** The compiled loops (`assembly/resample.ts`, where their arguments are named). */

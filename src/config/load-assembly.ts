@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { folderWith } from './folder-with.ts';
 
 /** What every compiled program of ours gives: its memory, and functions over it that take and give numbers. */
 export interface AssemblyExports {
@@ -38,7 +38,5 @@ export function loadAssembly<Exports extends AssemblyExports>(name: string): Exp
 }
 
 /** Tests and worker threads may run from `src` by type stripping; what is compiled lies in `dist` all the same. */
-const FOLDER = dirname(fileURLToPath(import.meta.url));
-const BUILT = FOLDER.includes(join('dist', 'src'))
-  ? join(FOLDER, '..', '..', 'assembly')
-  : join(FOLDER, '..', '..', 'dist', 'assembly');
+const FOLDER = 'dist/assembly';
+const BUILT = join(folderWith(FOLDER) ?? '.', FOLDER);
