@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Database, type Sql, type Transaction } from '../../database/database.ts';
 import type { Caller } from '../fhir-request.ts';
+import { ANALYSE } from '../search/entry-statistics.ts';
 import type { BulkFile, BulkJob, BulkState } from './bulk-job.ts';
 
 /** What one step of a job has done; the files as they are after it. */
@@ -183,7 +184,5 @@ const END = {
   text: `UPDATE bulk_job SET state = $2, expires_at = $3, fault = $4
     WHERE id = $1 AND state IN ('accepted', 'running') RETURNING id`,
 };
-
-const ANALYSE = { text: 'ANALYZE resource, search_date, search_string, search_number, search_quantity' };
 
 const REMOVE = { name: 'bulk-remove', text: 'DELETE FROM bulk_job WHERE id = $1' };

@@ -16,6 +16,13 @@ export interface EntryStatistics {
 export const STATISTICS_AGE_MAX_MS = 60_000;
 /** As long as there are none, a young table may be analysed any moment. */
 export const NO_STATISTICS_AGE_MAX_MS = 2_000;
+/** Rows changed since PostgreSQL last looked, more than half of all: what it knows is of another database. Fewer are found quickly whatever the plan. */
+export const CHANGED_ROWS_MIN = 1_000;
+
+/** What the statistics of searches are made of. A sample of the rows: a second at most, beside the work. */
+export const ANALYSE: Statement = {
+  text: 'ANALYZE (SKIP_LOCKED) resource, search_date, search_string, search_number, search_quantity',
+};
 
 interface Kept {
   statistics: EntryStatistics | null;
@@ -37,7 +44,7 @@ export function entryStatistics(sql: Sql, now: number): EntryStatistics | null {
   if (!kept.reading && now - kept.readAt > ageMax) {
     kept.reading = true;
     kept.readAt = now;
-    void readStatistics(sql)
+    void gatherStatistics(sql)
       .then(
         (read) => {
           kept.statistics = read;
@@ -51,6 +58,19 @@ export function entryStatistics(sql: Sql, now: number): EntryStatistics | null {
   }
   return kept.statistics;
 }
+
+/** PostgreSQL looks once a minute itself; where data come in thousands, searches would be planned wrongly or anew each time meanwhile. */
+export async function gatherStatistics(sql: Sql): Promise<EntryStatistics | null> {
+  const [seen] = await sql.run<{ changed: number; live: number }>(CHANGES);
+  if (seen && seen.changed >= CHANGED_ROWS_MIN && seen.changed > seen.live / 2) await sql.run(ANALYSE);
+  return readStatistics(sql);
+}
+
+const CHANGES: Statement = {
+  name: 'fhir-changes-since-statistics',
+  text: `SELECT pg_stat_get_mod_since_analyze(oid)::float8 AS changed, pg_stat_get_live_tuples(oid)::float8 AS live
+    FROM pg_class WHERE oid = 'resource'::regclass`,
+};
 
 /** Null when the table was never analysed. */
 export async function readStatistics(sql: Sql): Promise<EntryStatistics | null> {
