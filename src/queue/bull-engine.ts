@@ -2,6 +2,7 @@ import Bull from 'bull';
 import type { Logger } from 'pino';
 import type { Database } from '../database/database.ts';
 import { claimOne, headOfLane, waitingRows } from './claim.ts';
+import { freeTakenIds } from './free-taken-ids.ts';
 import type { Job, JobHandler } from './job.ts';
 import type { JobEngine, OfferedJob, Outbox } from './outbox.ts';
 import { Presence } from './presence.ts';
@@ -14,6 +15,9 @@ const SWEEP_MS = 2_000;
 /** Rows offered of one queue in one sweep, so that a long night's backlog does not become one huge command. */
 const SWEEP_ROWS_MAX = 1_000;
 
+/** Offers that wait for Redis. While it is away each would stay in memory, and the sweep makes them again every two seconds, all night. */
+export const UNANSWERED_OFFERS_MAX = 5_000;
+
 /** Bull's own claim on a job, renewed at half of it. Short, so that jobs of killed workers do not stay. Nothing depends on it: the row in PostgreSQL says who may run. */
 const LOCK_MS = 3_000;
 const STALLED_LOOK_MS = 1_000;
@@ -23,9 +27,14 @@ const STALLED_LOOK_MS = 1_000;
  * claims the row in PostgreSQL before it runs it, so a job that Redis delivers twice, or that another worker has, does nothing.
  */
 export class BullEngine implements JobEngine {
-  private readonly queues = new Map<string, Bull.Queue<{ id: string }>>();
+  private readonly queues = new Map<string, Bull.Queue<{ id?: string }>>();
   private readonly presence: Presence;
   private readonly tidy: Sweep;
+  /** What waited at the last sweep, by its id in Redis. */
+  private offered: ReadonlySet<string> = new Set();
+  private freeing = false;
+  /** Offers that Redis has not answered. */
+  private unanswered = 0;
   private sweeper: NodeJS.Timeout | null = null;
   private stopping = false;
   private unreadable = false;
@@ -79,19 +88,24 @@ export class BullEngine implements JobEngine {
   offer(jobs: readonly OfferedJob[]): void {
     for (const job of jobs) {
       const queue = this.queues.get(job.queue);
+      if (!queue || this.unanswered >= UNANSWERED_OFFERS_MAX) continue;
       const delay = Math.max(0, (job.notBefore?.getTime() ?? 0) - Date.now());
       // An offer that Redis does not take is no loss: the sweep makes it again.
+      this.unanswered += 1;
       void queue
-        ?.add(
+        .add(
           { id: job.id },
           { jobId: jobIdOf(job), delay, attempts: 1, removeOnComplete: true, removeOnFail: true },
         )
-        .catch(() => undefined);
+        .catch(() => undefined)
+        .finally(() => {
+          this.unanswered -= 1;
+        });
     }
   }
 
-  private open(name: string): Bull.Queue<{ id: string }> {
-    const queue = new Bull<{ id: string }>(name, {
+  private open(name: string): Bull.Queue<{ id?: string }> {
+    const queue = new Bull<{ id?: string }>(name, {
       prefix: this.prefix,
       redis: {
         ...this.redis,
@@ -112,13 +126,14 @@ export class BullEngine implements JobEngine {
   private work(handler: JobHandler): void {
     void this.queues
       .get(handler.queue)
-      ?.process(handler.concurrency, (bullJob) => this.runOne(handler, bullJob.data.id))
+      ?.process(handler.concurrency, ({ data }) => this.runOne(handler, data.id))
       .catch(() => undefined);
   }
 
-  private async runOne(handler: JobHandler, id: string): Promise<void> {
+  /** `id` is missing in a job that Redis forgot while it was taken: its row is offered again (`freeTakenIds`). */
+  private async runOne(handler: JobHandler, id: string | undefined): Promise<void> {
     const runner = this.presence.number;
-    if (runner === null || this.stopping) return;
+    if (id === undefined || runner === null || this.stopping) return;
     const job = await claimOne(this.database, id, runner);
     if (!job) return;
     const end = await runJobAsServer(this.database, handler, job, runner, this.log);
@@ -149,7 +164,25 @@ export class BullEngine implements JobEngine {
   }
 
   private async offerWaiting(queues: readonly string[]): Promise<void> {
-    this.offer(await waitingRows(this.database, queues, SWEEP_ROWS_MAX));
+    const waiting = await waitingRows(this.database, queues, SWEEP_ROWS_MAX);
+    const before = this.offered;
+    this.offered = new Set(waiting.map(jobIdOf));
+    this.offer(waiting);
+    if (!this.freeing) void this.freeIds(waiting.filter((row) => before.has(jobIdOf(row))));
+  }
+
+  /**
+   * What was offered a sweep ago and has not begun waits behind others, or its id is held by a job that nobody runs. Nobody waits for it: a Redis
+   * that is away answers when it is back. What is freed is taken at the next sweep.
+   */
+  private async freeIds(waiting: readonly OfferedJob[]): Promise<void> {
+    this.freeing = true;
+    for (const [name, queue] of this.queues) {
+      const ids = waiting.filter((row) => row.queue === name).map(jobIdOf);
+      const freed = await freeTakenIds(queue, ids).catch(() => 0);
+      if (freed > 0) this.log.warn({ queue: name, jobs: freed }, 'Redis held jobs that nobody ran');
+    }
+    this.freeing = false;
   }
 }
 

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/database/database.ts';
-import { BullEngine } from '../../src/queue/bull-engine.ts';
+import { BullEngine, UNANSWERED_OFFERS_MAX } from '../../src/queue/bull-engine.ts';
 import type { JobHandler } from '../../src/queue/job.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
 import { Runner } from '../../src/queue/runner.ts';
@@ -41,7 +41,7 @@ describe.skipIf(!hasRedis)(`Bull on a real Redis${hasRedis ? '' : ' (skipped: no
       database,
       outbox,
       handlers,
-      { host: '127.0.0.1', port: Number(new URL(redis.url).port), db: 0 },
+      placeOf(redis.url),
       log,
       `t${randomBytes(4).toString('hex')}`,
     );
@@ -80,7 +80,73 @@ describe.skipIf(!hasRedis)(`Bull on a real Redis${hasRedis ? '' : ' (skipped: no
     await engine.stop();
     await close();
   });
+
+  it('a row is run whose id Redis holds in a job that nobody runs', async () => {
+    const { database, close } = await freshDatabase();
+    const outbox = new Outbox();
+    const ran: string[] = [];
+    const handler: JobHandler = {
+      queue: 'held',
+      concurrency: 1,
+      attemptsMax: 3,
+      run: async (job) => ({ kind: 'done', write: async () => void ran.push(job.id) }),
+    };
+    await database.transaction((tx) => outbox.add(tx, [{ queue: 'held', payload: {} }]));
+    const [row] = await database.run<{ id: string }>({ text: "SELECT id FROM outbox WHERE queue = 'held'" });
+    const prefix = `t${randomBytes(4).toString('hex')}`;
+    const client = new Redis(redis.url);
+    const key = `${prefix}:held:${row?.id}-0`;
+    // What is left when Redis is emptied between the taking of a job from its list and the note of when it began.
+    await client.hset(key, 'processedOn', Date.now());
+    const engine = new BullEngine(database, outbox, [handler], placeOf(redis.url), log, prefix);
+    await engine.start({ work: true });
+    await until(() => ran.length > 0, 20_000);
+    expect(ran).toEqual([row?.id]);
+    expect(await client.exists(key)).toBe(0);
+    await client.quit();
+    await engine.stop();
+    await close();
+  });
+
+  it('while Redis is away at most UNANSWERED_OFFERS_MAX offers wait for it', async () => {
+    const { database, close } = await freshDatabase();
+    const own = await startRedis();
+    const outbox = new Outbox();
+    const handler: JobHandler = {
+      queue: 'away',
+      concurrency: 1,
+      attemptsMax: 3,
+      run: async () => ({ kind: 'done' }),
+    };
+    const engine = new BullEngine(database, outbox, [handler], placeOf(own.url), log);
+    await engine.start({ work: false });
+    const client = new Redis(own.url);
+    // Redis takes commands and answers none.
+    await client.call('CLIENT', 'PAUSE', '3000', 'ALL');
+    const offers = (count: number) =>
+      engine.offer(
+        Array.from({ length: count }, (_, n) => ({
+          id: `${count}${n}`,
+          queue: 'away',
+          lane: null,
+          notBefore: null,
+          attempt: 0,
+        })),
+      );
+    offers(UNANSWERED_OFFERS_MAX - 1);
+    offers(1_000);
+    await until(async () => (await client.llen('prelim:away:wait')) >= UNANSWERED_OFFERS_MAX, 20_000);
+    offers(1);
+    await until(async () => (await client.llen('prelim:away:wait')) > UNANSWERED_OFFERS_MAX, 20_000);
+    expect(await client.llen('prelim:away:wait')).toBe(UNANSWERED_OFFERS_MAX + 1);
+    client.disconnect();
+    await engine.stop();
+    await own.stop();
+    await close();
+  });
 });
+
+const placeOf = (url: string) => ({ host: '127.0.0.1', port: Number(new URL(url).port), db: 0 });
 
 function outboxKeepsItsPromises(start: () => Start): void {
   let database: Database;
