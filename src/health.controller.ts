@@ -72,8 +72,10 @@ export class HealthController {
 
   private databaseAnswers(): Promise<Check> {
     return check('database', async () => {
-      await this.database.run({ text: 'SELECT 1' });
-      return { ok: true, detail: 'answers' };
+      const [row] = await this.database.run<{ refuses: boolean }>(READ_ONLY);
+      return row?.refuses
+        ? { ok: false, detail: 'takes no writes: it is read only, or another one has taken its place' }
+        : { ok: true, detail: 'answers' };
     });
   }
 
@@ -167,6 +169,8 @@ export function risState(
   ];
   return { ok: oldestSeconds <= RIS_UNSENT_S_MAX, detail: parts.join('; ') };
 }
+
+const READ_ONLY = { text: "SELECT current_setting('transaction_read_only') = 'on' AS refuses" };
 
 const NEEDED: ReadonlySet<string> = new Set(['database']);
 

@@ -18,12 +18,23 @@ const AWAY: ReadonlySet<string> = new Set([
   ...['53300', '57P01', '57P02', '57P03'],
 ]);
 
+/** Appendix A: PostgreSQL is there and refuses every write, and whoever runs it must do something. What is said of it, for the person at 3 a.m. */
+const TAKES_NO_WRITES: ReadonlyMap<string, string> = new Map([
+  ['25006', 'The database takes no writes: it is read only, or another one has taken its place.'],
+  ['53100', 'The disk of the database is full.'],
+  ['53200', 'The database has no memory left.'],
+  ['58030', 'The disk of the database cannot be read or written.'],
+]);
+
 /** `pg` says these in words only. */
 const AWAY_IN_WORDS =
   /^(Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded when trying to connect|Client was closed|Cannot use a pool after)/;
 
-/** Codes with which a statement was never taken: nothing can have happened. */
-const NEVER_TAKEN: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', '53300', '57P03']);
+/** Codes with which a statement was never taken, or was undone: nothing can have happened. */
+const NEVER_TAKEN: ReadonlySet<string> = new Set([
+  ...['ECONNREFUSED', 'ENOENT', '53300', '57P03'],
+  ...TAKES_NO_WRITES.keys(),
+]);
 
 /** `database.unavailable` for an error of `pg` that says that the database is away; every other error as it is. */
 export function asFailure(error: unknown): unknown {
@@ -35,10 +46,10 @@ export function asFailure(error: unknown): unknown {
         cause: error,
       },
     );
-  if (!isAway(error)) return error;
-  return new Failure('database.unavailable', 'The database does not answer. Try again in a few seconds.', {
-    cause: error,
-  });
+  const refusal = TAKES_NO_WRITES.get(codeOf(error));
+  if (refusal === undefined && !isAway(error)) return error;
+  const words = refusal === undefined ? 'The database does not answer.' : `${refusal} Nothing was stored.`;
+  return new Failure('database.unavailable', `${words} Try again in a few seconds.`, { cause: error });
 }
 
 /** Appendix A: stopped by `statement_timeout`, or by us. */
@@ -53,9 +64,13 @@ export async function asked<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
-/** The database was away, or its connection was lost. */
+/** The database was away, took no writes, or its connection was lost. */
 export const isUnavailable = (error: unknown): error is Failure =>
   error instanceof Failure && error.code === 'database.unavailable';
+
+/** For the log: our own words where the database is away or takes no writes, else the name of the error, whose words may hold values. */
+export const whyUnavailable = (error: unknown): string =>
+  isUnavailable(error) ? error.message : (error as Error).name;
 
 /** The connection was lost after a statement had left: it may have been done. */
 export function mayHaveHappened(error: unknown): boolean {

@@ -1,5 +1,7 @@
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
+import { mayHaveHappened } from './connection-failure.ts';
 import type { Database } from './database.ts';
 
 let database: Database;
@@ -209,4 +211,64 @@ describe('a statement', () => {
       await expect(database.run({ text: 'SELECT $1::text' }, [circle])).rejects.toThrow();
     expect(await database.run({ text: 'SELECT $1::int AS x' }, [1])).toEqual([{ x: 1 }]);
   });
+});
+
+describe('a database that takes no writes', () => {
+  it('is unavailable while it is read only, and its connections are given up: what comes in its place is used at once', async () => {
+    const fresh = await freshDatabase({ connections: 3 });
+    const [row] = await fresh.database.run<{ name: string }>({ text: 'SELECT current_database() AS name' });
+    const name = row?.name ?? '';
+    const byHand = async (...texts: string[]) => {
+      const client = new pg.Client({ connectionString: fresh.url });
+      await client.connect();
+      for (const text of texts) await client.query(text);
+      await client.end();
+    };
+    const write = { text: 'INSERT INTO word (id) VALUES ($1)' };
+    const inTransaction = (id: number) =>
+      fresh.database.transaction(async (tx) => {
+        await tx.run({ text: 'SELECT 1' });
+        await tx.run(write, [id]);
+      });
+    await fresh.database.run({ text: 'CREATE TABLE word (id integer PRIMARY KEY)' });
+    await byHand(
+      `ALTER DATABASE ${name} SET default_transaction_read_only = on`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`,
+    );
+    await expect
+      .poll(() => fresh.database.run({ text: 'SELECT 1 AS one' }).catch(() => null))
+      .toEqual([{ one: 1 }]);
+    for (const work of [() => fresh.database.run(write, [1]), () => inTransaction(2)])
+      await expect(work()).rejects.toMatchObject({
+        code: 'database.unavailable',
+        message: expect.stringMatching(/takes no writes.*Nothing was stored/),
+      });
+    // Each connection that is open now was made while writes were refused; a new one is not.
+    await Promise.all([1, 2, 3].map(() => fresh.database.run({ text: 'SELECT pg_sleep(0.05)' })));
+    await byHand(
+      'SET default_transaction_read_only = off',
+      `ALTER DATABASE ${name} RESET default_transaction_read_only`,
+    );
+    const tried: string[] = [];
+    for (let id = 10; id < 14; id += 1)
+      await inTransaction(id).then(
+        () => tried.push('stored'),
+        (error: { code: string }) => tried.push(error.code),
+      );
+    expect(tried.at(-1)).toBe('stored');
+    expect(tried.filter((end) => end === 'database.unavailable').length).toBeLessThanOrEqual(3);
+    await fresh.close();
+  });
+
+  it.each(['25006', '53100', '53200', '58030'])(
+    'says so by %s, and nothing can have happened',
+    async (code) => {
+      const failing = database.run({
+        text: `DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '${code}'; END $$`,
+      });
+      const error = await failing.catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'database.unavailable' });
+      expect(mayHaveHappened(error)).toBe(false);
+    },
+  );
 });

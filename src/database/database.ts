@@ -3,7 +3,7 @@ import pg, { type ClientConfig, type Pool, type PoolClient, type PoolConfig } fr
 import { DataSource } from 'typeorm';
 import { Failure } from '../kernel/errors.ts';
 import type { AuditSink } from './audit-sink.ts';
-import { asked } from './connection-failure.ts';
+import { asked, isUnavailable } from './connection-failure.ts';
 import { type Bound, roundTrip } from './round-trip.ts';
 import { stopAfter } from './run-within.ts';
 import { SharedTrips } from './shared-trips.ts';
@@ -116,6 +116,7 @@ export class Database implements Sql {
     const open = new OpenTransaction(this.pool, options.durable ?? true);
     let committed = false;
     let lost: Error | undefined;
+    let refused: Error | undefined;
     try {
       const result = await work(transactionOn(open, ends));
       await open.commit();
@@ -123,9 +124,11 @@ export class Database implements Sql {
       return result;
     } catch (error) {
       lost = await open.rollback();
+      // A connection to a database that takes no writes any more: the next one may lead to the one in its place.
+      if (isUnavailable(error)) refused = error;
       throw error;
     } finally {
-      await open.release(lost);
+      await open.release(lost ?? refused);
       if (committed) for (const call of ends.committed) call();
       else for (const call of ends.rolledBack) call(open.committing && lost !== undefined);
     }

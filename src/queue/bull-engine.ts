@@ -1,5 +1,6 @@
 import Bull from 'bull';
 import type { Logger } from 'pino';
+import { whyUnavailable } from '../database/connection-failure.ts';
 import type { Database } from '../database/database.ts';
 import { claimOne, headOfLane, waitingRows } from './claim.ts';
 import { freeTakenIds } from './free-taken-ids.ts';
@@ -158,7 +159,7 @@ export class BullEngine implements JobEngine {
       this.unreadable = false;
     } catch (error) {
       if (!this.unreadable)
-        this.log.warn({ err: (error as Error).name }, 'the outbox could not be read; trying again');
+        this.log.warn({ why: whyUnavailable(error) }, 'the outbox could not be read; trying again');
       this.unreadable = true;
     }
   }

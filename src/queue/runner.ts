@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { mayHaveHappened } from '../database/connection-failure.ts';
+import { mayHaveHappened, whyUnavailable } from '../database/connection-failure.ts';
 import type { Database } from '../database/database.ts';
 import { claimNext, nextDueMs, waitingRows } from './claim.ts';
 import type { Job, JobHandler } from './job.ts';
@@ -163,7 +163,7 @@ export class Runner implements JobEngine {
     } catch (error) {
       // Once per trouble, not for each queue at each sweep.
       if (!this.unreadable)
-        this.log.warn({ queue, err: (error as Error).name }, 'the outbox could not be read; trying again');
+        this.log.warn({ queue, why: whyUnavailable(error) }, 'the outbox could not be read; trying again');
       this.unreadable = true;
       lane.mayWait = true;
       if (mayHaveHappened(error)) this.presence.renew();
