@@ -2,6 +2,7 @@ import { Controller, Get, HttpCode, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { SETTINGS } from './config/settings.token.ts';
 import type { Settings } from './config/settings.ts';
+import { refusedLately } from './database/connection-failure.ts';
 import { Database } from './database/database.ts';
 import { STUDY_SOURCE, type StudySource } from './dicom/study-source.ts';
 import { ModelRegister } from './governance/model-register.ts';
@@ -42,7 +43,7 @@ export class HealthController {
   }
 
   /**
-   * 200 while the database answers: without it nothing goes. All else is named with `ok: false` and leaves the server ready: it takes orders and
+   * 200 while the database answers and stores what it is given: without it nothing goes. All else is named with `ok: false` and leaves the server ready: it takes orders and
    * studies, and what waits is kept.
    */
   @Get('ready')
@@ -72,10 +73,11 @@ export class HealthController {
 
   private databaseAnswers(): Promise<Check> {
     return check('database', async () => {
-      const [row] = await this.database.run<{ refuses: boolean }>(READ_ONLY);
-      return row?.refuses
-        ? { ok: false, detail: 'takes no writes: it is read only, or another one has taken its place' }
-        : { ok: true, detail: 'answers' };
+      await this.database.run({ text: 'SELECT 1' });
+      const refused = refusedLately();
+      return refused === null
+        ? { ok: true, detail: 'answers' }
+        : { ok: false, detail: `answers, and refused to store something within the last minute. ${refused}` };
     });
   }
 
@@ -169,8 +171,6 @@ export function risState(
   ];
   return { ok: oldestSeconds <= RIS_UNSENT_S_MAX, detail: parts.join('; ') };
 }
-
-const READ_ONLY = { text: "SELECT current_setting('transaction_read_only') = 'on' AS refuses" };
 
 const NEEDED: ReadonlySet<string> = new Set(['database']);
 

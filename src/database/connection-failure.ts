@@ -48,9 +48,19 @@ export function asFailure(error: unknown): unknown {
     );
   const refusal = TAKES_NO_WRITES.get(codeOf(error));
   if (refusal === undefined && !isAway(error)) return error;
+  if (refusal !== undefined) lastRefusal = { words: refusal, at: performance.now() };
   const words = refusal === undefined ? 'The database does not answer.' : `${refusal} Nothing was stored.`;
   return new Failure('database.unavailable', `${words} Try again in a few seconds.`, { cause: error });
 }
+
+/** Reading goes on where nothing can be stored, so only who was refused knows of it. Longer than the looks of a monitor lie apart. */
+export const REFUSAL_SHOWN_MS = 60_000;
+/** Of this process, whatever connection it was on. */
+let lastRefusal: { readonly words: string; readonly at: number } | null = null;
+
+/** Why the database refused to store something a moment ago, in words; null: it did not. */
+export const refusedLately = (now = performance.now()): string | null =>
+  lastRefusal !== null && now - lastRefusal.at < REFUSAL_SHOWN_MS ? lastRefusal.words : null;
 
 /** Appendix A: stopped by `statement_timeout`, or by us. */
 const QUERY_CANCELED = '57014';

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
-import { mayHaveHappened } from './connection-failure.ts';
+import { mayHaveHappened, REFUSAL_SHOWN_MS, refusedLately } from './connection-failure.ts';
 import type { Database } from './database.ts';
 
 let database: Database;
@@ -269,6 +269,8 @@ describe('a database that takes no writes', () => {
       const error = await failing.catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ code: 'database.unavailable' });
       expect(mayHaveHappened(error)).toBe(false);
+      expect(refusedLately()).toMatch(/database/);
+      expect(refusedLately(performance.now() + REFUSAL_SHOWN_MS)).toBeNull();
     },
   );
 });
