@@ -39,10 +39,10 @@ export class TaskEnds implements OnModuleInit {
     withinMs: number,
     signal: AbortSignal,
   ): Promise<Task | null> {
-    const end = Date.now() + withinMs;
+    const end = performance.now() + withinMs;
     // A failure that is there already is an earlier one, however long it takes until a step takes this request up: asking again tries again.
     let before: string | null = null;
-    while (Date.now() < end && !signal.aborted) {
+    while (performance.now() < end && !signal.aborted) {
       const kept = await this.store.read('Task', taskId);
       const task = kept && !kept.deleted ? kept.parse<Task>() : null;
       before ??= task?.status === 'failed' ? String(kept?.versionId) : '';

@@ -55,14 +55,14 @@ export class RisDestination {
   /** As it stands in the record now: what somebody changed over FHIR holds from the next message on. */
   async freshProfile(): Promise<ReadProfile> {
     const profile = await this.profiles.read(this.place.profileName);
-    this.kept = { until: Date.now() + PROFILE_KEPT_MS, profile };
+    this.kept = { until: performance.now() + PROFILE_KEPT_MS, profile };
     return profile;
   }
 
   /** As it stood a moment ago. */
   async profile(): Promise<RisProfile> {
     const { kept } = this;
-    return (kept !== null && Date.now() < kept.until ? kept.profile : await this.freshProfile()).profile;
+    return (kept !== null && performance.now() < kept.until ? kept.profile : await this.freshProfile()).profile;
   }
 
   /** Sends over the next free connection; see `MllpClient.send`. */
