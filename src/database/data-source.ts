@@ -1,6 +1,7 @@
 import { DataSource, MigrationExecutor } from 'typeorm';
 import { MIGRATIONS } from '../../migrations/all.ts';
 import { connectionOf } from './connection-of.ts';
+import { KEPT_ALIVE } from './silent-connections.ts';
 
 /** Waiting for a connection, of a full pool or of a host that says nothing, ends as `database.unavailable`. */
 const CONNECTION_WAIT_MS_MAX = 30_000;
@@ -33,7 +34,7 @@ export async function openDataSource(
     applicationName: 'prelim',
     extra: {
       idleTimeoutMillis: 0,
-      keepAlive: true,
+      ...KEPT_ALIVE,
       connectionTimeoutMillis: CONNECTION_WAIT_MS_MAX,
       statement_timeout: STATEMENT_MS_MAX,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS_MAX,

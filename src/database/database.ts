@@ -7,6 +7,7 @@ import { asked, isUnavailable } from './connection-failure.ts';
 import { type Bound, roundTrip } from './round-trip.ts';
 import { stopAfter } from './run-within.ts';
 import { SharedTrips } from './shared-trips.ts';
+import { KEPT_ALIVE, watchedQuery, watchForSilence } from './silent-connections.ts';
 
 /** One SQL statement. A name makes it a prepared statement, planned once per connection; leave it out for text built on the fly. */
 export interface Statement {
@@ -78,6 +79,7 @@ export class Database implements Sql {
   constructor(readonly dataSource: DataSource) {
     const { master: pool } = dataSource.driver as unknown as { master: Pool };
     this.pool = pool;
+    watchForSilence(pool);
     this.trips = new SharedTrips(pool, ({ statement, values }, timeoutMs) =>
       runOn(pool, { ...statement, timeoutMs }, values),
     );
@@ -104,7 +106,7 @@ export class Database implements Sql {
   /** For a connection outside the pool (LISTEN, advisory locks that live as long as the process). */
   connectionOptions(): ClientConfig {
     const { host, port, user, password, database, ssl } = this.pool.options as ClientConfig;
-    return { host, port, user, password, database, ssl } as ClientConfig;
+    return { host, port, user, password, database, ssl, ...KEPT_ALIVE } as ClientConfig;
   }
 
   /**
@@ -167,7 +169,7 @@ async function sent(client: PoolClient, bound: readonly Bound[]): Promise<unknow
   const last = bound.at(-1);
   if (last && last.statement.name === undefined && last.values.length === 0) {
     if (bound.length > 1) await roundTrip(client, bound.slice(0, -1));
-    return (await client.query(last.statement.text)).rows;
+    return (await watchedQuery(client, last.statement.text)).rows;
   }
   return (await roundTrip(client, bound)).at(-1) ?? [];
 }
@@ -228,7 +230,7 @@ class OpenTransaction {
   async rollback(): Promise<Error | undefined> {
     if (!this.client) return undefined;
     try {
-      await (await this.client).query('ROLLBACK');
+      await watchedQuery(await this.client, 'ROLLBACK');
       return undefined;
     } catch (error) {
       return error as Error;

@@ -1,6 +1,7 @@
 import type { Connection, FieldDef, PoolClient } from 'pg';
 import utils from 'pg/lib/utils.js';
 import { readInstant } from './read-instant.ts';
+import { tripsUnderWay } from './silent-connections.ts';
 
 /** A statement with its values. With a name it is prepared once per connection. */
 export interface Bound {
@@ -68,7 +69,7 @@ class RoundTrip {
   private failed = false;
 
   constructor(
-    private readonly client: PoolClient,
+    readonly client: PoolClient,
     private readonly bound: readonly Bound[],
     private readonly told: Told,
   ) {
@@ -90,6 +91,7 @@ class RoundTrip {
     for (const at of this.bound.keys()) this.write(wire, at);
     wire.sync();
     connection.stream.uncork();
+    tripsUnderWay.add(this);
     this.begin();
     return null;
   }
@@ -166,6 +168,7 @@ class RoundTrip {
 
   handleError(error: unknown): void {
     this.failed = true;
+    tripsUnderWay.delete(this);
     for (const { name } of this.fresh) this.session.delete(name);
     const current = this.prepared[this.at];
     // A plan that no longer fits its tables is made anew next time.
@@ -174,6 +177,7 @@ class RoundTrip {
   }
 
   handleReadyForQuery(): void {
+    tripsUnderWay.delete(this);
     if (!this.failed) this.told.resolve(this.rows);
   }
 }

@@ -33,7 +33,6 @@ export class Presence {
     const client = new pg.Client({
       ...options,
       application_name: 'prelim presence',
-      keepAlive: true,
       connectionTimeoutMillis: CONNECT_MS_MAX,
     });
     client.on('error', () => this.lost(client));

@@ -37,7 +37,6 @@ export class ListenForEvents {
     const client = new pg.Client({
       ...this.database.connectionOptions(),
       application_name: 'prelim sockets',
-      keepAlive: true,
       connectionTimeoutMillis: CONNECT_MS_MAX,
     });
     client.on('error', () => undefined);

@@ -11,6 +11,7 @@ import type { JobHandler } from '../../src/queue/job.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
 import { Runner } from '../../src/queue/runner.ts';
 import { freshDatabase } from '../database.ts';
+import { startProxy } from '../peers/frozen-proxy.ts';
 import { startRedis } from '../peers/redis.ts';
 
 const log = pino({ level: 'silent' });
@@ -105,6 +106,38 @@ describe.skipIf(!hasRedis)(`Bull on a real Redis${hasRedis ? '' : ' (skipped: no
     expect(await client.exists(key)).toBe(0);
     await client.quit();
     await engine.stop();
+    await close();
+  });
+
+  it('a Redis that is gone without a word is left for the one in its place', async () => {
+    const { database, close } = await freshDatabase();
+    const outbox = new Outbox();
+    const ran: string[] = [];
+    const handler: JobHandler = {
+      queue: 'silent',
+      concurrency: 1,
+      attemptsMax: 3,
+      run: async (job) => ({ kind: 'done', write: async () => void ran.push(job.id) }),
+    };
+    const proxy = await startProxy(placeOf(redis.url));
+    const place = { host: '127.0.0.1', port: proxy.port, db: 0, socketTimeout: 2_000 };
+    const engine = new BullEngine(
+      database,
+      outbox,
+      [handler],
+      place,
+      log,
+      `t${randomBytes(4).toString('hex')}`,
+    );
+    await engine.start({ work: true });
+    const add = () => database.transaction((tx) => outbox.add(tx, [{ queue: 'silent', payload: {} }]));
+    await add();
+    await until(() => ran.length === 1);
+    proxy.freeze();
+    await add();
+    await until(() => ran.length === 2, 20_000);
+    await engine.stop();
+    proxy.close();
     await close();
   });
 

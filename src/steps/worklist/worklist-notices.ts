@@ -35,7 +35,7 @@ export class WorklistNotices {
 
   private async connect(): Promise<void> {
     const options = this.database.connectionOptions();
-    const client = new pg.Client({ ...options, application_name: 'prelim worklist', keepAlive: true });
+    const client = new pg.Client({ ...options, application_name: 'prelim worklist' });
     client.on('error', () => this.lost(client));
     client.on('end', () => this.lost(client));
     client.on('notification', (message) => this.heard(message.payload ?? ''));
