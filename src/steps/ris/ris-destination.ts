@@ -62,7 +62,8 @@ export class RisDestination {
   /** As it stood a moment ago. */
   async profile(): Promise<RisProfile> {
     const { kept } = this;
-    return (kept !== null && performance.now() < kept.until ? kept.profile : await this.freshProfile()).profile;
+    return (kept !== null && performance.now() < kept.until ? kept.profile : await this.freshProfile())
+      .profile;
   }
 
   /** Sends over the next free connection; see `MllpClient.send`. */
