@@ -1,11 +1,11 @@
 import Bull from 'bull';
 import type { Logger } from 'pino';
-import { whyUnavailable } from '../database/connection-failure.ts';
 import type { Database } from '../database/database.ts';
 import { claimOne, headOfLane, waitingRows } from './claim.ts';
 import { freeTakenIds } from './free-taken-ids.ts';
 import type { Job, JobHandler } from './job.ts';
 import type { JobEngine, OfferedJob, Outbox } from './outbox.ts';
+import { OutboxTrouble } from './outbox-trouble.ts';
 import { Presence } from './presence.ts';
 import type { RedisConnection } from './redis-options.ts';
 import { runJobAsServer } from './run-job.ts';
@@ -38,7 +38,7 @@ export class BullEngine implements JobEngine {
   private unanswered = 0;
   private sweeper: NodeJS.Timeout | null = null;
   private stopping = false;
-  private unreadable = false;
+  private readonly trouble: OutboxTrouble;
 
   constructor(
     private readonly database: Database,
@@ -51,6 +51,7 @@ export class BullEngine implements JobEngine {
     private readonly prefix = 'prelim',
   ) {
     this.tidy = new Sweep(database);
+    this.trouble = new OutboxTrouble(log);
     this.presence = new Presence(
       database,
       () => undefined,
@@ -155,12 +156,9 @@ export class BullEngine implements JobEngine {
     try {
       await this.tidy.run();
       await this.offerWaiting([...this.queues.keys()]);
-      if (this.unreadable) this.log.info('the outbox can be read again');
-      this.unreadable = false;
+      this.trouble.read();
     } catch (error) {
-      if (!this.unreadable)
-        this.log.warn({ why: whyUnavailable(error) }, 'the outbox could not be read; trying again');
-      this.unreadable = true;
+      this.trouble.failed(error);
     }
   }
 

@@ -1,10 +1,11 @@
 import type { Logger } from 'pino';
-import { mayHaveHappened, whyUnavailable } from '../database/connection-failure.ts';
+import { mayHaveHappened } from '../database/connection-failure.ts';
 import type { Database } from '../database/database.ts';
 import { claimNext, nextDueMs, waitingRows } from './claim.ts';
 import type { Job, JobHandler } from './job.ts';
 import { LaneEnds } from './lane-ends.ts';
 import type { JobEngine, OfferedJob, Outbox, TakenJob } from './outbox.ts';
+import { OutboxTrouble } from './outbox-trouble.ts';
 import { Presence } from './presence.ts';
 import { runJobAsServer } from './run-job.ts';
 import { Sweep } from './sweep.ts';
@@ -40,7 +41,7 @@ export class Runner implements JobEngine {
   private timer: NodeJS.Timeout | null = null;
   private sweeper: NodeJS.Timeout | null = null;
   private stopping = false;
-  private unreadable = false;
+  private readonly trouble: OutboxTrouble;
   private readonly active = new Set<Promise<void>>();
 
   constructor(
@@ -61,6 +62,7 @@ export class Runner implements JobEngine {
       });
     }
     this.tidy = new Sweep(database);
+    this.trouble = new OutboxTrouble(log);
     this.ends = new LaneEnds(database, (runner) => this.giveUp(runner));
     this.presence = new Presence(
       database,
@@ -157,14 +159,10 @@ export class Runner implements JobEngine {
   private async claim(lane: Lane, queue: string, room: number, runner: number): Promise<Job[]> {
     try {
       const jobs = await claimNext(this.database, queue, room, runner);
-      if (this.unreadable) this.log.info('the outbox can be read again');
-      this.unreadable = false;
+      this.trouble.read();
       return jobs;
     } catch (error) {
-      // Once per trouble, not for each queue at each sweep.
-      if (!this.unreadable)
-        this.log.warn({ queue, why: whyUnavailable(error) }, 'the outbox could not be read; trying again');
-      this.unreadable = true;
+      this.trouble.failed(error, { queue });
       lane.mayWait = true;
       if (mayHaveHappened(error)) this.presence.renew();
       return [];
