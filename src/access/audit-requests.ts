@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AuditEntry, AuditOutcome } from '../database/audit-sink.ts';
 import type { Database } from '../database/database.ts';
 import { type Acting, type Actor, actAs, actingNow } from '../kernel/acting.ts';
-import { type Described, describeRequest } from './audit/describe-request.ts';
+import { type Described, describeRequest, isPlainRead } from './audit/describe-request.ts';
 import { findPatients } from './audit/find-patients.ts';
 
 /** The patients of studies by their UIDs, for doors that speak DICOM. */
@@ -38,9 +38,12 @@ export function auditRequests(
     const { audit } = database;
     // An event stream stays open and hands in nothing more.
     if (audit && !STREAM.test(request.url)) {
+      const reads = isPlainRead(request.method, request.url) ? 1 : 0;
       audit.awaited = (audit.awaited ?? 0) + 1;
+      audit.awaitedReads = (audit.awaitedReads ?? 0) + reads;
       reply.raw.once('close', () => {
         audit.awaited = (audit.awaited ?? 1) - 1;
+        audit.awaitedReads = (audit.awaitedReads ?? reads) - reads;
       });
     }
     request.acting = { actor: () => actorOf(request), written: 0, shown: [], ended: false };

@@ -21,6 +21,12 @@ afterAll(async () => {
 const look = (entity: string) =>
   trail.record({ kind: 'rest', interaction: 'read', action: 'R', outcome: 0, entity });
 
+/** Not in this turn of the event loop, nor the next. */
+const later = async (work: () => Promise<void>): Promise<void> => {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  await work();
+};
+
 /** The entities of each row that has one beginning so, row by row. */
 async function groups(beginning: string): Promise<string[][]> {
   const rows = await database.run<{ content: string }>({
@@ -42,6 +48,17 @@ describe('groups of the audit', () => {
     trail.awaited = 100;
     await look('B/1');
     expect(await groups('B/')).toEqual([['B/1']]);
+  });
+
+  it('of reads alone is one commit for all, of which none goes before the others', async () => {
+    trail.awaited = trail.awaitedReads = 4;
+    await Promise.all([look('D/1'), look('D/2'), look('D/3')].concat(later(() => look('D/4'))));
+    expect(await groups('D/')).toEqual([['D/1', 'D/2', 'D/3', 'D/4']]);
+    // With anything else among them half is enough.
+    trail.awaited = 5;
+    await Promise.all([look('E/1'), look('E/2'), look('E/3')].concat(later(() => look('E/4'))));
+    expect(await groups('E/')).toEqual([['E/1', 'E/2', 'E/3'], ['E/4']]);
+    trail.awaitedReads = 0;
   });
 
   it('waits while others keep coming, but not for ever', async () => {

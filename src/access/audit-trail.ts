@@ -18,6 +18,12 @@ export const WAITING_ENTRIES_MAX = 5_000;
 export const COMMITS_AT_ONCE = 2;
 /** A group of half of those who are being answered is worth a commit: while it is under way the other half is answered. */
 const SHARE_OF_AWAITED = 0.5;
+/**
+ * Reads of one resource take so little that all who are being answered are there in a moment: one group of all, and one commit at a time, costs less than the other half is worth. What a commit costs is
+ * that everybody sleeps for the disk and wakes with cold caches.
+ */
+const ALL_READS = { share: 1, commits: 1 } as const;
+const MIXED = { share: SHARE_OF_AWAITED, commits: COMMITS_AT_ONCE } as const;
 /** A group to which nothing came for so long waits no longer: those who are still being answered are slow. */
 export const PAUSE_MS = 1;
 /** The first of a group waits no longer for the others, though they keep coming: what 128 callers of a busy machine need for half of them. */
@@ -39,6 +45,7 @@ interface Waiting extends ActedEntry {
  */
 export class AuditTrail implements AuditSink<Transaction> {
   awaited = 0;
+  awaitedReads = 0;
   private waiting: Waiting[] = [];
   private underWay = 0;
   /** `work` is about to be called. */
@@ -110,10 +117,15 @@ export class AuditTrail implements AuditSink<Transaction> {
     return row;
   }
 
+  private get pace(): typeof ALL_READS | typeof MIXED {
+    return this.awaited > 0 && this.awaitedReads >= this.awaited ? ALL_READS : MIXED;
+  }
+
   /** Begins the next group, when it is large enough, or grows no more. */
   private look(): void {
-    if (this.woken || this.waiting.length === 0 || this.underWay >= COMMITS_AT_ONCE) return;
-    if (this.waiting.length >= this.awaited * SHARE_OF_AWAITED) this.wake();
+    const { share, commits } = this.pace;
+    if (this.woken || this.waiting.length === 0 || this.underWay >= commits) return;
+    if (this.waiting.length >= this.awaited * share) this.wake();
     else if (!this.patience) this.gather(0, performance.now());
   }
 

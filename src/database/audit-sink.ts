@@ -47,6 +47,8 @@ export interface AuditEntry {
 export interface AuditSink<Transaction> {
   /** Requests that are being answered and will hand in an entry; kept by who serves them. It says how many are worth waiting for. */
   awaited?: number;
+  /** Those of them that read one resource, which takes next to nothing. */
+  awaitedReads?: number;
   /** Resolves once the entry is committed. Throws `audit.unavailable`: then what was to be told must not be told. */
   record(entry: AuditEntry): Promise<void>;
   /** The entries commit with the transaction, or not at all. No round trip of their own. */

@@ -13,7 +13,7 @@ export interface AccessContext {
   /** May the caller do this to resources of the type at all? */
   allows(type: string, interaction: AccessInteraction): boolean;
   /**
-   * A condition that rows of `type` must meet beyond that, on the table `resource` under the given alias (its columns type, id and tokens); values go into
+   * A condition that rows of `type` must meet beyond that, on the table `resource` under the given alias (its columns type, id, version, tokens, sole_patient and sole_patient_at); values go into
    * `parameters`. null: no condition.
    */
   condition(

@@ -39,7 +39,7 @@ const distinct = (rules: readonly AccessRule[]): AccessRule[] => [
   ...new Map(rules.map((rule) => [JSON.stringify(rule), rule])).values(),
 ];
 
-/** SQL that is true for the rows the rule admits; the row (or whatever stands for one) has `type`, `id` and `tokens` under the alias. */
+/** SQL that is true for the rows the rule admits; the row (or whatever stands for one) has `type`, `id`, `version`, `tokens`, `sole_patient` and `sole_patient_at` under the alias. */
 export function ruleToSql(rule: AccessRule, alias: string, parameters: SqlParameters): string {
   const list = (values: readonly string[]) => parameters.add(values, 'text[]');
   switch (rule.kind) {
@@ -65,9 +65,9 @@ export function ruleToSql(rule: AccessRule, alias: string, parameters: SqlParame
 }
 
 /**
- * Where nobody has opted out, which is asked once per statement, no row is looked into. Otherwise the entries of a row are looked at as one text: to take a list apart costs several times as
- * much, and most rows refer to one Patient. Where that one has not opted out the row is nobody's who has, whichever parameter refers to it. All else (several Patients, one who
- * opted out) is asked exactly. `OFFSET 0` keeps the planner from making a join of the look-up, which would go through all who have opted out for every row.
+ * Where nobody has opted out, which is asked once per statement, no row is looked into. Otherwise: most rows refer to one Patient, who stands in the row (`search/sole-patient.ts`). Where that one has not
+ * opted out the row is nobody's who has, whichever parameter refers to it. All else (several Patients, one who opted out) is asked exactly. In a row that does not say it yet the entries
+ * are looked at as one text: to take a list apart costs several times as much. `OFFSET 0` keeps the planner from making a join of the look-up, which would go through all who have opted out for every row.
  */
 function consented(
   { heads, self }: Extract<AccessRule, { kind: 'consented' }>,
@@ -78,7 +78,10 @@ function consented(
     `EXISTS (SELECT 1 FROM access_opt_out o WHERE o.patient = ${patient} AND o.starts_at <= now() AND o.ends_at > now() OFFSET 0)`;
   // No id has a line break in it, so what the text names are ids, or something that nobody is called.
   const part = (n: number) => `split_part(array_to_string(${alias}.tokens, E'\n'), '>Patient/', ${n})`;
-  const ofOneWhoAgrees = `${part(3)} = '' AND NOT ${optedOut(`split_part(${part(2)}, E'\n', 1)`)}`;
+  const said = `CASE WHEN ${alias}.sole_patient_at = ${alias}.version THEN ${alias}.sole_patient END`;
+  const isOfOne = `coalesce(${said}, CASE WHEN ${part(3)} = '' THEN '' END) IS NOT NULL`;
+  const one = `coalesce(${said}, split_part(${part(2)}, E'\n', 1))`;
+  const ofOneWhoAgrees = `${isOfOne} AND NOT ${optedOut(one)}`;
   const own = self ? `WHEN ${optedOut(`${alias}.id`)} THEN FALSE ` : '';
   return `CASE WHEN NOT EXISTS (SELECT 1 FROM access_opt_out) THEN TRUE ${own}WHEN ${ofOneWhoAgrees} THEN TRUE ELSE NOT access_opted_out(${alias}.tokens, ${parameters.add(heads, 'text[]')}) END`;
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
 import type { Database } from '../database/database.ts';
 import { ruleToSql } from './access-rule.ts';
+import { solePatientOf } from './search/sole-patient.ts';
 import { SqlParameters } from './sql-parameters.ts';
 
 let database: Database;
@@ -15,15 +16,31 @@ const HEADS = ['Observation.subject', 'Observation.performer'];
 const SHUT = 'Observation.subject>Patient/shut';
 const OPEN = 'Observation.subject>Patient/open';
 
-/** Of these rows those that may be seen, by their position. */
+/** Of these rows those that may be seen, by their position: the same whether a row says whose it is, or said it of another version, so that only its entries do. */
 async function seen(rows: readonly (readonly string[] | null)[], self = false, id = 'x'): Promise<number[]> {
+  const told = await asked(
+    rows.map((tokens) => ({ tokens, sole: tokens && solePatientOf(tokens), at: 2 })),
+    self,
+    id,
+  );
+  const untold = await asked(
+    rows.map((tokens) => ({ tokens, sole: 'another', at: 1 })),
+    self,
+    id,
+  );
+  expect(told).toEqual(untold);
+  return told;
+}
+
+async function asked(rows: readonly object[], self: boolean, id: string): Promise<number[]> {
   const parameters = new SqlParameters();
-  const list = parameters.add(JSON.stringify(rows.map((tokens) => ({ tokens }))), 'jsonb');
+  const list = parameters.add(JSON.stringify(rows), 'jsonb');
   const condition = ruleToSql({ kind: 'consented', heads: HEADS, self }, 'r', parameters);
   const found = await database.run<{ n: number }>(
     {
       text: `SELECT n::int - 1 AS n FROM (SELECT n, ${parameters.add(id, 'text')} AS id,
-          CASE WHEN jsonb_typeof(row -> 'tokens') = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(row -> 'tokens')) END AS tokens
+          CASE WHEN jsonb_typeof(row -> 'tokens') = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(row -> 'tokens')) END AS tokens,
+          row ->> 'sole' AS sole_patient, 2 AS version, (row -> 'at')::int AS sole_patient_at
         FROM jsonb_array_elements(${list}) WITH ORDINALITY AS l(row, n)) r WHERE ${condition} ORDER BY n`,
     },
     parameters.values,

@@ -5,6 +5,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import { loadDefinitions } from './definitions/definitions.ts';
 import { parseJson } from './resource-json.ts';
 import { type ResourceChange, ResourceStore, type ResourceWrite } from './resource-store.ts';
+import { reindexPage } from './storage/reindex-page.ts';
 
 let database: Database;
 let close: () => Promise<void>;
@@ -50,6 +51,33 @@ describe('writing', () => {
       ['2', 'PUT'],
       ['1', 'POST'],
     ]);
+  });
+
+  it('says beside each version which one Patient it names, and re-indexing says it of rows that do not', async () => {
+    const said = async () => {
+      const text = `SELECT sole_patient AS sole, sole_patient_at = version AS holds FROM resource WHERE type = 'Observation' AND id = 'whose'`;
+      return (await database.run({ text }))[0];
+    };
+    const observation = (subject: string, performer = subject): Observation & { id: string } => ({
+      resourceType: 'Observation',
+      id: 'whose',
+      status: 'final',
+      code: { text: 'x' },
+      subject: { reference: subject },
+      performer: [{ reference: performer }],
+    });
+    await write({ kind: 'create', resource: observation('Patient/a') });
+    expect(await said()).toEqual({ sole: 'a', holds: true });
+    await write({ kind: 'update', resource: observation('Patient/a', 'Patient/b') });
+    expect(await said()).toEqual({ sole: null, holds: true });
+    await write({ kind: 'update', resource: observation('Patient/b', 'Device/d') });
+    expect(await said()).toEqual({ sole: 'b', holds: true });
+    for (const before of ['sole_patient = NULL, sole_patient_at = NULL', 'sole_patient_at = 2']) {
+      await database.run({ text: `UPDATE resource SET ${before} WHERE id = 'whose'` });
+      const place = { type: 'Observation', after: 'whos', changedSince: null };
+      await reindexPage(database, place, 'http://127.0.0.1:8080/fhir', async () => undefined);
+      expect(await said()).toEqual({ sole: 'b', holds: true });
+    }
   });
 
   it('refuses an update of a version that is no longer current', async () => {

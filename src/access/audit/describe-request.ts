@@ -29,6 +29,9 @@ export function describeRequest(method: string, url: string): Described | null {
   return described && query !== '' ? { ...described, query: decodedQuery(query) } : described;
 }
 
+/** Reads one resource by its id, and nothing else. */
+export const isPlainRead = (method: string, url: string): boolean => method === 'GET' && PLAIN_READ.test(url);
+
 /** No other request looks like this: operations and histories have a `$` or `_`, `metadata` has one part. */
 const PLAIN_READ = /^\/fhir\/([A-Z][A-Za-z]{1,63}\/[A-Za-z0-9.-]{1,64})$/;
 

@@ -1,5 +1,4 @@
 import type { AccessContext } from '../access-context.ts';
-import { ROW_COLUMNS } from '../stored-resource.ts';
 import { type Build, newBuild } from './build-filter.ts';
 import type { EntryStatistics } from './entry-statistics.ts';
 import { findRows, isSelective, type Way } from './find-rows.ts';
@@ -13,6 +12,8 @@ export interface BuiltSql {
    * One plan is good for all values: the statement may be prepared. False: PostgreSQL should see the values and its statistics first.
    */
   readonly steady: boolean;
+  /** What to run instead where the rows are fewer than `of` and the first says `cut`, or there are none: there may be more that this statement did not look at. */
+  readonly whole?: { readonly of: number; readonly built: () => BuiltSql };
 }
 
 /**
@@ -97,12 +98,18 @@ function buildAtOnce(
  * What is worked out from a row is worked out for the rows of the page: beside the sort PostgreSQL does it for all that were found. The order is said
  * again for SQL's sake; PostgreSQL sees that the rows come in it.
  */
-function pageOf(rows: string, keys: readonly SortKey[], heads: readonly string[], page: Page): string {
+function pageOf(
+  rows: string,
+  keys: readonly SortKey[],
+  heads: readonly string[],
+  page: Page,
+  beside: readonly string[] = [],
+): string {
   const order = orderBy(keys, page.query);
   const cutRows = (columns: string): string =>
     `SELECT ${columns} FROM (${rows}) page ORDER BY ${order} LIMIT ${page.limit}`;
   const cursor = keys.map((key, at) => `${printedKey(`k${at}`, key.cast)} AS c${at}`);
-  const made = [...cursor, ...refs(heads, page.build)];
+  const made = [...cursor, ...refs(heads, page.build), ...beside];
   if (made.length === 0) return cutRows(shown(page.query).join(', '));
   return `SELECT ${[...shown(page.query), ...made].join(', ')} FROM (${cutRows('*')}) page ORDER BY ${order}`;
 }
@@ -112,14 +119,17 @@ const HIDDEN_ROWS = 8;
 
 /**
  * The page where part of the caller's access is dear to ask of a row (`AccessContext.late`) and all rows are collected: it is asked of the first rows in the order of the page, one after the other until the
- * page is full. Only when too few of those may be seen is it asked of all. null: rows are not found that way, or others than the page's own enter the search.
+ * page is full. Only when too few of those may be seen is it asked of all, by another statement: as a part of this one that is seldom run it cost each search its preparation. null: rows are not
+ * found that way, or others than the page's own enter the search.
  */
 function buildInTwo(
   query: SearchQuery,
-  { late }: AccessContext,
+  access: AccessContext,
   base: string,
-  { heads = [], statistics = null }: PageOptions,
+  options: PageOptions,
 ): BuiltSql | null {
+  const { heads = [], statistics = null } = options;
+  const { late } = access;
   const [search, ...others] = query.searches;
   if (!late || !search || others.length > 0 || !search.filters.every(asksRowAlone)) return null;
   // Few rows are asked sooner than the other way is prepared.
@@ -130,25 +140,23 @@ function buildInTwo(
   const limit = `(SELECT ${build.parameters.add(query.count + 1, 'int')})`;
   const many = `(SELECT ${build.parameters.add(query.count + 1 + HIDDEN_ROWS, 'int')})`;
   // The dear condition is asked of what is carried.
-  const page: Page = { query, build, columns: [...ROW_COLUMNS, 'tokens'], sets: [], limit };
+  const asksOf = ['type', 'version', 'tokens', 'sole_patient', 'sole_patient_at'];
+  const columns = [...new Set([...shown(query), ...asksOf])];
+  const page: Page = { query, build, columns, sets: [], limit };
   const asked = { filters: search.filters, limit: query.count + 1, statistics };
   const [way, ...more] = findRows({ type: search.type, alias: 'r', base }, asked, build, page.sets);
   if (way?.how !== 'collect' || more.length > 0) return null;
   const keys = keysOf(query, search.type);
   const order = orderBy(keys, query);
-  const rows = (where: string) =>
-    cut(`SELECT ${carried(keys, page)} FROM resource r WHERE ${where} OFFSET 0`, keys, page, true);
-  const sets = [
-    `first_rows AS MATERIALIZED (${rows(`${way.gate} AND ${way.where}`)} ORDER BY ${order} LIMIT ${many})`,
-    `kept AS MATERIALIZED (SELECT * FROM (SELECT * FROM first_rows ORDER BY ${order} OFFSET 0) r WHERE ${dear} LIMIT ${limit})`,
-    `short AS MATERIALIZED (SELECT (SELECT count(*) FROM first_rows) = ${many} AND (SELECT count(*) FROM kept) < ${limit} AS yes)`,
-  ];
-  const all = rows(`(SELECT yes FROM short) AND ${way.gate} AND ${way.where} AND (${dear})`);
-  const found = `SELECT * FROM kept WHERE NOT (SELECT yes FROM short) UNION ALL (${all})`;
+  const asCollected = `SELECT ${carried(keys, page)} FROM resource r WHERE ${way.gate} AND ${way.where} OFFSET 0`;
+  const first = `first_rows AS MATERIALIZED (${cut(asCollected, keys, page, true)} ORDER BY ${order} LIMIT ${many})`;
+  const kept = `SELECT * FROM (SELECT * FROM first_rows ORDER BY ${order} OFFSET 0) r WHERE ${dear} LIMIT ${limit}`;
+  const isCut = `(SELECT count(*) FROM first_rows) = ${many} AS cut`;
   return {
-    text: `WITH ${[...page.sets, ...sets].join(', ')} ${pageOf(found, keys, heads, page)}`,
+    text: `WITH ${[...page.sets, first].join(', ')} ${pageOf(kept, keys, heads, page, [isCut])}`,
     values: build.parameters.values,
     steady: true,
+    whole: { of: query.count + 1, built: () => buildAtOnce(query, access, base, options) },
   };
 }
 

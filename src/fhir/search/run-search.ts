@@ -40,7 +40,7 @@ export async function runSearch(
     heads: includeHeads(query.includes),
     statistics: entryStatistics(sql, performance.now()),
   });
-  const all = typed(await sql.run<UntypedRow>(statementOf(built), built.values), query);
+  const all = typed(await rowsOf(sql, built), query);
   const found = eachOnce(all);
   const rows = found.slice(0, query.count);
   const last = rows.at(-1);
@@ -66,7 +66,14 @@ const eachOnce = (rows: readonly PageRow[]): PageRow[] =>
 type PageRow = FoundRow & Pick<IncludingRow, 'refs'> & { readonly [cursor: `c${number}`]: string | null };
 
 /** Of a search of one type the rows do not say it. */
-type UntypedRow = Omit<PageRow, 'type'> & { type?: string };
+type UntypedRow = Omit<PageRow, 'type'> & { type?: string; cut?: boolean };
+
+async function rowsOf(sql: Sql, built: BuiltSql): Promise<UntypedRow[]> {
+  const rows = await sql.run<UntypedRow>(statementOf(built), built.values);
+  const { whole } = built;
+  if (!whole || rows.length >= whole.of || rows[0]?.cut === false) return rows;
+  return rowsOf(sql, whole.built());
+}
 
 function typed(rows: UntypedRow[], { type }: SearchQuery): PageRow[] {
   if (type !== null) for (const row of rows) row.type = type;

@@ -4,6 +4,7 @@ import { parseJson } from '../resource-json.ts';
 import { indexResource } from '../search/index-resource.ts';
 import type { IndexRows } from '../search/index-rows.ts';
 import { mainDateOf } from '../search/main-date.ts';
+import { solePatientOf } from '../search/sole-patient.ts';
 import { searchDigest } from './search-digest.ts';
 import { arrayLiteral, reindexOf } from './write-statements.ts';
 
@@ -31,6 +32,7 @@ interface Row {
   readonly content: string;
   readonly tokens: readonly string[];
   readonly search_digest: string;
+  readonly sole_patient: string | null;
 }
 
 /**
@@ -47,7 +49,8 @@ export async function reindexPage(
   const stale = rows.flatMap((row) => {
     const fresh = indexResource(parseJson(row.content) as Resource, base);
     const digest = searchDigest(fresh);
-    return digest === row.search_digest && sameTokens(fresh, row) ? [] : [{ ...row, fresh, digest }];
+    const same = digest === row.search_digest && sameTokens(fresh, row);
+    return same && solePatientOf(fresh.tokens) === row.sole_patient ? [] : [{ ...row, fresh, digest }];
   });
   return database.transaction(async (tx) => {
     const held = await lock(tx, place.type, stale);
@@ -92,6 +95,7 @@ async function write(tx: Transaction, type: string, stale: readonly Stale[]): Pr
     stale.map(({ fresh }) => arrayLiteral(fresh.tokens)),
     stale.map(({ digest }) => digest),
     stale.map(({ fresh }) => mainDateOf(type, fresh)),
+    stale.map(({ fresh }) => solePatientOf(fresh.tokens)),
   ];
   const { statement, values } = reindexOf(
     columns,
@@ -102,7 +106,8 @@ async function write(tx: Transaction, type: string, stale: readonly Stale[]): Pr
 
 const PAGE = {
   name: 'fhir-reindex-page',
-  text: `SELECT r.id, r.version, r.content, r.tokens, r.search_digest FROM resource r
+  text: `SELECT r.id, r.version, r.content, r.tokens, r.search_digest,
+      CASE WHEN r.sole_patient_at = r.version THEN r.sole_patient END AS sole_patient FROM resource r
     WHERE r.type = $1 AND r.id > $2 AND NOT r.deleted AND ($3::timestamptz IS NULL OR r.last_updated >= $3)
     ORDER BY r.id LIMIT $4`,
 };

@@ -53,7 +53,7 @@ async function judge(
   );
   const text = `SELECT v.place FROM unnest(${places}, ${ids}, ${entries}) AS v(place, id, entries)
     CROSS JOIN LATERAL (SELECT ${parameters.add(type, 'text')} COLLATE "C" AS type, v.id COLLATE "C" AS id,
-      v.entries::text[] COLLATE "C" AS tokens OFFSET 0) r WHERE ${condition}`;
+      v.entries::text[] COLLATE "C" AS tokens, NULL::text COLLATE "C" AS sole_patient, 1 AS version, NULL::int AS sole_patient_at OFFSET 0) r WHERE ${condition}`;
   const rows = await sql.run<{ place: number }>({ text }, parameters.values);
   return rows.flatMap(({ place }) => versions[place] ?? []);
 }

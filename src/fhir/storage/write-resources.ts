@@ -7,6 +7,7 @@ import { type AccessContext, accessCondition, demandAccess } from '../access-con
 import { indexResource } from '../search/index-resource.ts';
 import { type IndexRows, noIndexRows } from '../search/index-rows.ts';
 import { mainDateOf } from '../search/main-date.ts';
+import { solePatientOf } from '../search/sole-patient.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import { type ResourceRow, rowToStored } from '../stored-resource.ts';
 import type { CurrentVersion, RecentVersions } from './recent-versions.ts';
@@ -230,6 +231,7 @@ function freshColumns(changes: readonly Indexed[]): unknown[][] {
     changes.map(({ rows }) => arrayLiteral(rows.tokens)),
     changes.map(({ digest }) => digest),
     changes.map(({ plan, rows }) => mainDateOf(plan.stored.type, rows)),
+    changes.map(({ rows }) => solePatientOf(rows.tokens)),
   ];
 }
 
@@ -249,5 +251,6 @@ function supersededColumns(changes: readonly Indexed[]): unknown[][] {
     changes.map(({ rows }) => arrayLiteral(rows.tokens)),
     changes.map(({ digest }) => digest),
     changes.map(({ plan, rows }) => mainDateOf(plan.stored.type, rows)),
+    changes.map(({ rows }) => solePatientOf(rows.tokens)),
   ];
 }

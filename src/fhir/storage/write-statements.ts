@@ -93,14 +93,14 @@ export interface Built {
   readonly values: readonly unknown[];
 }
 
-/** New resources: columns type, id, version, last_updated, method, content, tokens, search_digest, main_date; and their search rows. */
+/** New resources: columns type, id, version, last_updated, method, content, tokens, search_digest, main_date, sole_patient; and their search rows. */
 export function insertOf(columns: readonly unknown[][], owned: readonly Owned[]): Built {
   return build('insert', INSERT, columns, owned);
 }
 
 /**
  * Moves the superseded versions away and writes the new ones: columns type, id, supersedes, its last_updated and search_digest, version, last_updated,
- * deleted, method, content, tokens, search_digest, main_date. Where one is not the current version any more the statement fails (division by zero,
+ * deleted, method, content, tokens, search_digest, main_date, sole_patient. Where one is not the current version any more the statement fails (division by zero,
  * `OUTDATED_SQLSTATE`). The search rows stay as they are.
  */
 export function supersedeOf(columns: readonly unknown[][]): Built {
@@ -112,7 +112,7 @@ export function replaceOf(columns: readonly unknown[][], owned: readonly Owned[]
   return build('replace', REPLACE, columns, owned);
 }
 
-/** Other entries and search rows for versions that stay: columns type, id, tokens, search_digest, main_date. The rows are locked, and still those versions. */
+/** Other entries and search rows for versions that stay: columns type, id, tokens, search_digest, main_date, sole_patient. The rows are locked, and still those versions. */
 export function reindexOf(columns: readonly unknown[][], owned: readonly Owned[]): Built {
   return build('reindex', REINDEX, columns, owned);
 }
@@ -128,14 +128,14 @@ interface Frame {
 }
 
 const INSERT: Frame = {
-  columns: 9,
+  columns: 10,
   long: [5, 6],
   before: [],
-  end: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, search_digest, main_date)
-  SELECT w.type, w.id, w.version, w.last_updated, false, w.method, w.content, w.tokens::text[], w.search_digest, w.main_date
+  end: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, search_digest, main_date, sole_patient, sole_patient_at)
+  SELECT w.type, w.id, w.version, w.last_updated, false, w.method, w.content, w.tokens::text[], w.search_digest, w.main_date, w.sole_patient, w.version
   FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-      $9::timestamptz[])
-    AS w(type, id, version, last_updated, method, content, tokens, search_digest, main_date)`,
+      $9::timestamptz[], $10::text[])
+    AS w(type, id, version, last_updated, method, content, tokens, search_digest, main_date, sole_patient)`,
 };
 
 const SUPERSEDE_COLUMNS = [
@@ -152,6 +152,7 @@ const SUPERSEDE_COLUMNS = [
   ['tokens', 'text'],
   ['search_digest', 'bigint'],
   ['main_date', 'timestamptz'],
+  ['sole_patient', 'text'],
 ] as const;
 
 const CURRENT = `r.type = w.type AND r.id = w.id AND r.version = w.supersedes AND r.last_updated = w.updated_before
@@ -178,7 +179,8 @@ const SUPERSEDE: Frame = {
     `written AS (
     UPDATE resource r
     SET version = w.version, last_updated = w.last_updated, deleted = w.deleted, method = w.method, content = w.content,
-        tokens = w.tokens::text[], search_digest = w.search_digest, main_date = w.main_date
+        tokens = w.tokens::text[], search_digest = w.search_digest, main_date = w.main_date, sole_patient = w.sole_patient,
+        sole_patient_at = w.version
     FROM w WHERE ${CURRENT} RETURNING 1
   )`,
   ],
@@ -197,19 +199,20 @@ const REPLACE: Frame = {
 };
 
 const REINDEX: Frame = {
-  columns: 5,
+  columns: 6,
   long: [2],
   before: [
     `w AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
-      AS w(type, id, tokens, search_digest, main_date)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[])
+      AS w(type, id, tokens, search_digest, main_date, sole_patient)
   )`,
     ...TABLES.map(
       ({ kind, table }) =>
         `old_${kind} AS (DELETE FROM ${table} s USING w WHERE s.type = w.type AND s.id = w.id)`,
     ),
   ],
-  end: `UPDATE resource r SET tokens = w.tokens::text[], search_digest = w.search_digest, main_date = w.main_date
+  end: `UPDATE resource r SET tokens = w.tokens::text[], search_digest = w.search_digest, main_date = w.main_date, sole_patient = w.sole_patient,
+    sole_patient_at = r.version
   FROM w WHERE r.type = w.type AND r.id = w.id`,
 };
 
