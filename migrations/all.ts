@@ -25,6 +25,7 @@ import { AuditSortIn1763700000025 } from './0025-audit-sort-in.ts';
 import { NearOfStoredLocations1763700000027 } from './0027-near-of-stored-locations.ts';
 import { ToldAgain1763700000029 } from './0029-told-again.ts';
 import { OptedOut1763700000030 } from './0030-opted-out.ts';
+import { PacsRejects1763700000043 } from './0043-pacs-rejects.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -55,4 +56,5 @@ export const MIGRATIONS = [
   NearOfStoredLocations1763700000027,
   ToldAgain1763700000029,
   OptedOut1763700000030,
+  PacsRejects1763700000043,
 ] as const;
