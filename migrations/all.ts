@@ -26,6 +26,7 @@ import { NearOfStoredLocations1763700000027 } from './0027-near-of-stored-locati
 import { ToldAgain1763700000029 } from './0029-told-again.ts';
 import { OptedOut1763700000030 } from './0030-opted-out.ts';
 import { SolePatient1763700000031 } from './0031-sole-patient.ts';
+import { PacsRejects1763700000032 } from './0032-pacs-rejects.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -57,4 +58,5 @@ export const MIGRATIONS = [
   ToldAgain1763700000029,
   OptedOut1763700000030,
   SolePatient1763700000031,
+  PacsRejects1763700000032,
 ] as const;

@@ -28,7 +28,6 @@ export type Stage = 'gate' | 'pixels' | 'findings';
 
 /** Told while the study goes: what each stage made, and its time. */
 export interface Watch {
-  headers?(heads: number, ms: number): void;
   gate?(passed: readonly string[], warnings: readonly GateVerdict[], ms: number): void;
   pixels?(tensors: ModelTensors, ms: number): void | Promise<void>;
   engine?(result: EngineResult, ms: number): void | Promise<void>;
@@ -64,7 +63,6 @@ export async function analyseStudy(
   watch: Watch = {},
 ): Promise<Analysed> {
   const clock = stopwatch();
-  watch.headers?.(files.size, clock());
   const heads = [...files.values()].map(({ head }) => head);
   const choice = chooseSeries(heads, manifest);
   if (choice.kind === 'refused') return { kind: 'refused', stage: 'gate', verdicts: choice.refusals };
@@ -117,9 +115,12 @@ export interface HeadOfFile {
 
 /**
  * The studies of a folder, in the order of its files: images of two patients are never one study. Other files (a note, a licence) may lie beside
- * them; of two files of one instance the first is taken, as an archive does. Throws `dicom.not-dicom`.
+ * them; of two files of one instance the first is taken, as an archive does, and `repeated` is told of the other. Throws `dicom.not-dicom`.
  */
-export async function studiesIn(folder: string): Promise<StudyFiles[]> {
+export async function studiesIn(
+  folder: string,
+  repeated: () => void = () => undefined,
+): Promise<StudyFiles[]> {
   const found = await stat(folder).catch(() => null);
   if (found === null) throw new Failure('dicom.not-dicom', NO_FILES);
   const entries = found.isFile() ? [] : await readdir(folder, { withFileTypes: true, recursive: true });
@@ -133,7 +134,8 @@ export async function studiesIn(folder: string): Promise<StudyFiles[]> {
     if (!head || !uid) continue;
     const study = jsonString(head, '0020000D') ?? '';
     const files = studies.get(study) ?? new Map<string, HeadOfFile>();
-    if (!files.has(uid)) files.set(uid, { path, head });
+    if (files.has(uid)) repeated();
+    else files.set(uid, { path, head });
     studies.set(study, files);
   }
   if (studies.size === 0) throw new Failure('dicom.not-dicom', NO_FILES);

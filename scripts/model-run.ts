@@ -32,16 +32,30 @@ export async function runModel(args: string[]): Promise<number> {
   return withKit(async (kit) => {
     const model = await findModel(name, kit.settings);
     console.log(`${model.ref}  ${model.manifest.title}`);
-    const studies = await studiesIn(folder);
+    const studies = await readStudies(folder);
     let worst = 0;
     for (const [at, files] of studies.entries()) {
       const several = studies.length > 1;
-      if (several) console.log(`\nstudy ${at + 1} of ${studies.length}`);
+      if (several) console.log(`\nstudy ${at + 1} of ${studies.length}: ${counted(files.size)}`);
       const own = several && values.pictures ? join(values.pictures, String(at + 1)) : values.pictures;
       worst = Math.max(worst, await runStudy(model, files, kit, own, several));
     }
     return worst;
   });
+}
+
+/** Says what is there, and that two files of one instance are one. */
+async function readStudies(folder: string): Promise<StudyFiles[]> {
+  const start = performance.now();
+  let repeated = 0;
+  const studies = await studiesIn(folder, () => {
+    repeated += 1;
+  });
+  const instances = studies.reduce((sum, files) => sum + files.size, 0);
+  const of = studies.length > 1 ? ` of ${studies.length} studies` : '';
+  const left = repeated > 0 ? `; ${repeated} more files have the UID of one of them and were left out` : '';
+  line('headers', performance.now() - start, `${counted(instances)}${of}${left}`);
+  return studies;
 }
 
 /** One that cannot be read ends the command where it is the only one; among several it is said, and the next one follows. */
@@ -64,7 +78,6 @@ async function runStudy(
 function watchOf(model: RegisteredModel, pictures: string | undefined): Watch {
   let paths: readonly string[] = [];
   return {
-    headers: (heads, ms) => line('headers', ms, `${heads} instances`),
     gate: (passed, warnings, ms) => {
       paths = passed;
       line('gate', ms, `passed: ${passed.length} of them`);
@@ -84,6 +97,8 @@ function watchOf(model: RegisteredModel, pictures: string | undefined): Watch {
     findings: (_, ms) => line('findings', ms, ''),
   };
 }
+
+const counted = (instances: number): string => `${instances} ${instances === 1 ? 'instance' : 'instances'}`;
 
 const line = (stage: string, ms: number, text: string): void =>
   console.log(`${stage.padEnd(9)} ${ms.toFixed(1).padStart(8)} ms  ${text}`);

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { enhancedFile } from '../models/phantom/enhanced-file.ts';
 import { phantomOfRecipe } from '../models/phantom/make-phantom.ts';
 import { phantomFile } from '../models/phantom/phantom-file.ts';
 import type { RegisteredModel } from '../src/governance/check-model.ts';
@@ -68,12 +69,17 @@ export async function runGoldenCase(
   }
 }
 
-/** Files by their place in the series; the names sort as the slices do. */
+/** Files by their place in the series; the names sort as the slices do. An enhanced phantom is one file. */
 async function writePhantom(
   recipe: Readonly<Record<string, number | string>>,
   folder: string,
 ): Promise<void> {
-  for (const { index, attributes, stored } of phantomOfRecipe(recipe).slices()) {
+  const phantom = phantomOfRecipe(recipe);
+  if (phantom.options.form === 'enhanced') {
+    await writeFile(join(folder, 'enhanced.dcm'), enhancedFile([...phantom.slices()]));
+    return;
+  }
+  for (const { index, attributes, stored } of phantom.slices()) {
     await writeFile(join(folder, `${String(index).padStart(4, '0')}.dcm`), phantomFile(attributes, stored));
   }
 }

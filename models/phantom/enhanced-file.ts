@@ -48,6 +48,8 @@ const PER_FRAME: ReadonlySet<string> = new Set([
   'RescaleType',
   'WindowCenter',
   'WindowWidth',
+  'ConvolutionKernel',
+  'ReconstructionDiameter',
 ]);
 
 const sharedGroups = (first: CtAttributes) => ({
@@ -85,6 +87,10 @@ const frameGroups = (slice: CtAttributes, at: number) => ({
     },
   ],
   CTReconstructionSequence: [
-    { ConvolutionKernel: 'B30f', ReconstructionDiameter: 370, ReconstructionAngle: 360 },
+    {
+      ConvolutionKernel: slice['ConvolutionKernel'],
+      ReconstructionDiameter: slice['ReconstructionDiameter'],
+      ReconstructionAngle: 360,
+    },
   ],
 });

@@ -14,6 +14,8 @@ import { createThorax, type Thorax } from './thorax.ts';
 import type { Grid } from './tubes.ts';
 
 export type Anatomy = 'chest' | 'head';
+/** As CT images, one a slice, or as one Enhanced CT object. The slices are the same. */
+export type PhantomForm = 'classic' | 'enhanced';
 export type PhantomKernel = 'B30f' | 'B45f' | 'B70f';
 
 export interface PhantomOptions {
@@ -31,6 +33,8 @@ export interface PhantomOptions {
   readonly noiseHu: number;
   readonly kernel: PhantomKernel;
   readonly anatomy: Anatomy;
+  /** For who writes the files. */
+  readonly form: PhantomForm;
   readonly identity: Partial<PhantomIdentity>;
 }
 
@@ -73,6 +77,7 @@ export const PHANTOM_DEFAULTS: PhantomOptions = {
   noiseHu: 20,
   kernel: 'B30f',
   anatomy: 'chest',
+  form: 'classic',
   identity: {},
 };
 

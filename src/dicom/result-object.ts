@@ -134,6 +134,18 @@ const COPIED = {
   TimezoneOffsetFromUTC: ['00080201', false],
 } as const;
 
+const DATE = /^[0-9]{8}$/;
+const TIME = /^[0-9]{2}([0-9]{2}([0-9]{2}(\.[0-9]{1,6})?)?)?$/;
+/** PS3.5 6.2. A value that has not the form of its VR (an age of "54") would make every object of ours invalid: it counts as absent. */
+const FORMS: Readonly<Partial<Record<keyof typeof COPIED, RegExp>>> = {
+  PatientBirthDate: DATE,
+  PatientSex: /^[A-Z0-9_ ]{1,16}$/,
+  PatientAge: /^[0-9]{3}[DWMY]$/,
+  StudyDate: DATE,
+  StudyTime: TIME,
+  TimezoneOffsetFromUTC: /^[+-][0-9]{4}$/,
+};
+
 function copied(source: DicomJson): NaturalizedDataset {
   const attributes: Record<string, unknown> = {
     PatientName: personName(source, '00100010'),
@@ -141,7 +153,8 @@ function copied(source: DicomJson): NaturalizedDataset {
   };
   for (const [keyword, rule] of Object.entries(COPIED)) {
     const [tag, always] = rule;
-    const values = jsonStrings(source, tag);
+    const form = FORMS[keyword as keyof typeof COPIED];
+    const values = jsonStrings(source, tag).filter((value) => form?.test(value) ?? true);
     if (values.length > 0) attributes[keyword] = values.length === 1 ? values[0] : values;
     else if (always) attributes[keyword] = '';
   }

@@ -19,7 +19,7 @@ export interface RejectionNote {
    */
   readonly reason: 'quality' | 'safety';
   readonly rejected: readonly InstanceReference[];
-  /** What is rejected has a successor: only the old one was withdrawn. */
+  /** The result is not withdrawn, it says something else now. */
   readonly replaced?: boolean;
 }
 
@@ -62,7 +62,7 @@ export function writeRejectionNote(note: RejectionNote): Buffer {
           'CONTAINS',
           dcm('113012', 'Key Object Description'),
           note.replaced
-            ? 'This picture of an AI result was replaced by a corrected one.'
+            ? 'A later version of this AI result says something else.'
             : 'This AI result was withdrawn.',
         ),
         ...note.rejected.map((one) =>

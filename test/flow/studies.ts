@@ -1,8 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { OrderedExam } from '../../demo/order-message.ts';
 import { dxAttributes } from '../../models/phantom/dx-attributes.ts';
+import { enhancedFile } from '../../models/phantom/enhanced-file.ts';
 import { type PhantomIdentity, phantomIdentity } from '../../models/phantom/general-attributes.ts';
-import { type PhantomTruth, phantomSeries, WRONG_STUDIES } from '../../models/phantom/make-phantom.ts';
+import {
+  type PhantomForm,
+  type PhantomTruth,
+  phantomSeries,
+  WRONG_STUDIES,
+} from '../../models/phantom/make-phantom.ts';
 import { phantomFile } from '../../models/phantom/phantom-file.ts';
 import { phantomUid } from '../../models/phantom/phantom-uid.ts';
 
@@ -38,10 +44,11 @@ export function lateImage(study: TestStudy, view: 'PA' | 'LL'): Uint8Array {
   );
 }
 
-/** The smallest chest CT that the reference model takes: 70 slices of 256 × 256. Drawn once in about a second. */
+/** The smallest chest CT that the reference model takes: 70 slices of 256 × 256 and 4 more, or as one Enhanced CT. Drawn in about a second. */
 export function chestStudy(
   given: Partial<PhantomIdentity> = {},
   emphysemaFraction = 0.12,
+  form: PhantomForm = 'classic',
 ): TestStudy & { readonly truth: PhantomTruth } {
   const run = fresh('C');
   const options = {
@@ -54,7 +61,11 @@ export function chestStudy(
     emphysemaFraction,
   };
   const series = phantomSeries({ ...options, identity: { ...identityOf(run), ...given } });
-  const files = [...series.slices()].map((slice) => phantomFile(slice.attributes, slice.stored));
+  const slices = [...series.slices()];
+  const files =
+    form === 'enhanced'
+      ? [enhancedFile(slices)]
+      : slices.map((slice) => phantomFile(slice.attributes, slice.stored));
   return { ...studyOf(series.identity, 'CT', files), truth: series.truth() };
 }
 

@@ -2,7 +2,7 @@ import type { DiagnosticReport, Observation } from '@medplum/fhirtypes';
 import { expect, it } from 'vitest';
 import { readPart10 } from '../../src/dicom/read-part10.ts';
 import { outboxEmpty, read, reportIdOf, stow, taskEnded, tasksOf, until } from '../flow/flow-world.ts';
-import { type TestStudy, tinyStudy } from '../flow/studies.ts';
+import { lateImage, type TestStudy, tinyStudy } from '../flow/studies.ts';
 import { tinyWorld } from '../flow/tiny-world.ts';
 import { filesOf, seriesOf } from './pacs-objects.ts';
 
@@ -143,4 +143,42 @@ it('a finding that is edited under an unchanged report makes a further SR and pi
   expect(await found(study)).toEqual({ DX: 1, KO: 2, OT: 3, SR: 3 });
   const pictures = (await objects(study, 'OT')).map(uidOf);
   expect(new Set(pictures).size).toBe(3);
+}, 60_000);
+
+it('where nothing is wanted in the PACS any more, what is there is still rejected when it says what the record says no more', async () => {
+  const [seen, corrected, grown, withdrawn] = [
+    await reported(),
+    await reported(),
+    await reported(),
+    await reported(),
+  ];
+  await world.server.stop();
+  await world.server.start({ PACS_OBJECTS: 'none' });
+  const put = (report: DiagnosticReport, status: DiagnosticReport['status']) =>
+    change('PUT', `DiagnosticReport/${report.id}`, { ...report, status });
+
+  // A radiologist who agrees makes nothing wrong that is there.
+  expect(await put(seen.report, 'final')).toBe(200);
+  expect(await found(seen.study)).toEqual({ DX: 1, OT: 1, SR: 1 });
+
+  const path = String(corrected.report.result?.[0]?.reference);
+  const finding = await read<Observation>(world, path);
+  expect(await change('PUT', path, { ...finding, status: 'entered-in-error' })).toBe(200);
+  expect(await found(corrected.study)).toEqual({ DX: 1, KO: 1, OT: 1, SR: 1 });
+
+  expect((await stow(world.server, [lateImage(grown.study, 'PA')])).status).toBe(200);
+  await until(async () => (await found(grown.study))['KO'] === 1);
+
+  expect(await put(withdrawn.report, 'cancelled')).toBe(200);
+  for (const { study } of [corrected, grown, withdrawn]) {
+    await outboxEmpty(world);
+    const [note] = await objects(study, 'KO');
+    const both = [...(await objects(study, 'SR')), ...(await objects(study, 'OT'))].map(uidOf);
+    expect(titleOf(note)).toBe('Rejected for Quality Reasons');
+    expect(rejectedBy(note)).toEqual(both.sort());
+  }
+  // What never was in the PACS needs no note there.
+  const { study, report } = await reported();
+  expect(await put(report, 'cancelled')).toBe(200);
+  expect(await found(study)).toEqual({ DX: 1 });
 }, 60_000);

@@ -40,7 +40,7 @@ beforeEach(async () => {
   const { port } = pacs.address() as { port: number };
   const connection = dicomwebConnection(new URL(`http://127.0.0.1:${port}/dicom-web`));
   step = new PacsStoreStep(new DicomwebStore(connection), objects, database.database);
-  const made = { reportId: 'r', reportVersion: 1, contentDigest: null };
+  const made = { reportId: 'r', reportVersion: 1, contentDigest: null, note: null };
   const two = (['sr', 'seg'] as const).map(objectOf);
   await database.database.transaction((tx) => objects.add(tx, { ...made, objects: two }));
 });

@@ -18,7 +18,7 @@ export const PACS_SETTINGS = {
     kind: kinds.list(['none', 'sr', 'seg', 'sc']),
     default: 'sr,seg',
     means:
-      'What of each result is stored in the PACS by STOW-RS: sr (structured report), seg (segmentation of masks), sc (picture with the finding drawn). none: nothing, for a PACS without STOW-RS.',
+      'What of each result is stored in the PACS by STOW-RS: sr (structured report), seg (segmentation of masks), sc (picture with the finding drawn). none: nothing new, for a PACS without STOW-RS; what was stored before is still rejected by a note when the result is withdrawn or says something else.',
   },
   STUDY_LOOK_INTERVAL_MS: {
     kind: kinds.integer(50, 3_600_000),

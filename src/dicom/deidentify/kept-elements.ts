@@ -46,7 +46,7 @@ export const DUMMY_TEXTS: ReadonlySet<number> = new Set([
   0x00700081, // ContentDescription
 ]);
 
-/** Elements with an answer of their own: later editions of the table remove them. */
+/** Removed although the table does not name them, or leaves the choice: of type 3 in every object that has them. */
 export const REMOVED: ReadonlySet<number> = new Set([
   0x00080012, // InstanceCreationDate
   0x00080013, // InstanceCreationTime

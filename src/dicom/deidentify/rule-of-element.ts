@@ -52,6 +52,9 @@ function ruleOfRow(
   vr: string,
   options: DeidentifyOptions,
 ): ElementRule {
+  // Before what another option keeps: a date of a device that is kept would tell by how much the others were moved.
+  if (says['retain-modified-dates'] && options.has('retain-modified-dates') && tag !== TIMEZONE && isTime(vr))
+    return 'dates';
   const kept = Object.entries(says).some(
     ([option, answer]) => answer === 'K' && options.has(option as DeidentifyOption),
   );
@@ -63,8 +66,6 @@ function ruleOfRow(
         : NUMBER_VRS.has(vr) || vr === 'UI'
           ? 'keep'
           : 'text';
-  if (says['retain-modified-dates'] && options.has('retain-modified-dates') && tag !== TIMEZONE && isTime(vr))
-    return 'dates';
   // A cleaned sequence would be a sequence of free text still: it is removed, as the basic profile has it.
   if (says['clean-descriptors'] && options.has('clean-descriptors') && isText(vr)) return 'clean';
   return basicRule(tag, basic, vr);
@@ -83,6 +84,7 @@ function basicRule(tag: number, basic: ProfileAction, vr: string): ElementRule {
     case 'Z':
       return 'empty';
     default:
+      if (vr === 'UI') return 'uid';
       // The sequences with a dummy are of reports and presentation states, which are refused as a whole.
       return vr === 'SQ' || vr.startsWith('O') || vr === 'UN' ? 'remove' : 'dummy';
   }
@@ -93,8 +95,7 @@ function ruleOfVr(tag: number, vr: string, options: DeidentifyOptions): ElementR
   if (DUMMY_TEXTS.has(tag)) return 'dummy';
   if (KEPT_TEXTS.has(tag)) return 'text';
   if ((KEPT_BYTES.has(tag) && vr.startsWith('O')) || NUMBER_VRS.has(vr)) return 'keep';
-  if (isTime(vr))
-    return options.has('retain-modified-dates') ? 'dates' : DUMMY_TIMES.has(tag) ? 'dummy' : 'remove';
+  if (isTime(vr)) return options.has('retain-modified-dates') ? 'dates' : 'remove';
   if (vr === 'SQ') return 'items';
   if (vr === 'UI') return CLASS_UIDS.has(tag) ? 'class-uid' : options.has('retain-uids') ? 'keep' : 'uid';
   return vr === 'CS' ? 'text' : 'remove';
@@ -105,12 +106,6 @@ const PEOPLE_GROUPS: ReadonlySet<number> = new Set([0x0010, 0x0012, 0x0032, 0x00
 
 const ofPeople = (vr: string, options: DeidentifyOptions): ElementRule =>
   NUMBER_VRS.has(vr) && options.has('retain-patient-characteristics') ? 'keep' : 'remove';
-
-/**
- * Times of frames that enhanced objects must have. Other times are removed: a dummy beside a true one, or beside another dummy, makes a wrong
- * interval, as between an injection and its image.
- */
-const DUMMY_TIMES: ReadonlySet<number> = new Set([0x00189074, 0x00189151]);
 
 /** UIDs that name a kind, not a thing. */
 const CLASS_UIDS: ReadonlySet<number> = new Set([

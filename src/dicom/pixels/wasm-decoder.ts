@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Failure } from '../../kernel/errors.ts';
 
@@ -19,23 +20,49 @@ export interface WasmFrameInfo {
   readonly isSigned?: boolean;
 }
 
+/** What of the WebAssembly interface is used here; Node has it, its type declarations do not. */
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Instance {
+    readonly exports: object;
+    constructor(module: Module, imports: object);
+  }
+}
+
 type WasmModule = Readonly<Record<string, unknown>>;
 type WasmFactory = (options: object) => Promise<WasmModule>;
 type DecoderClass = new () => WasmDecoder;
 
 const load = createRequire(import.meta.url);
 const modules = new Map<string, Promise<WasmModule>>();
+/** Compiled once; an instance more costs a few milliseconds. */
+const compiled = new Map<string, WebAssembly.Module>();
 const silent = () => undefined;
 
 /** Loads a codec once, the first time its format occurs. */
 export async function loadWasmDecoder(moduleName: string, className: string): Promise<RunDecoder> {
   let loading = modules.get(moduleName);
   if (loading === undefined) {
-    loading = (load(moduleName) as WasmFactory)({ print: silent, printErr: silent });
+    loading = newInstance(moduleName);
     modules.set(moduleName, loading);
   }
   const Decoder = (await loading)[className] as DecoderClass;
   return (bytes) => run(moduleName, Decoder, bytes);
+}
+
+function newInstance(moduleName: string): Promise<WasmModule> {
+  // The packages export the code beside the script: `decodewasm` for `decodewasmjs`, and `wasm`.
+  const codeName = moduleName.endsWith('wasmjs') ? moduleName.slice(0, -'js'.length) : `${moduleName}/wasm`;
+  const code = compiled.get(moduleName) ?? new WebAssembly.Module(readFileSync(load.resolve(codeName)));
+  compiled.set(moduleName, code);
+  const instantiateWasm = (imports: object, receive: (made: WebAssembly.Instance) => void) => {
+    const made = new WebAssembly.Instance(code, imports);
+    receive(made);
+    return made.exports;
+  };
+  return (load(moduleName) as WasmFactory)({ print: silent, printErr: silent, instantiateWasm });
 }
 
 /** `decoded` lies in the codec's own memory and stands until its next frame. */
@@ -59,8 +86,9 @@ function run(moduleName: string, Decoder: DecoderClass, bytes: Uint8Array): Retu
     const interleaveMode = decoder.getInterleaveMode?.() ?? 2;
     return { info, interleaveMode, decoded: decoder.getDecodedBuffer() };
   } catch (error) {
-    // A trap inside WebAssembly leaves its memory in an unknown state: the next frame gets a fresh instance.
-    if (error instanceof Error && error.name === 'RuntimeError') forget(moduleName);
+    // What is thrown through WebAssembly leaves its stack where it was and its memory taken: some hundred broken frames and the stack would lie over other
+    // data, which the next good frame is decoded with. It gets a fresh instance.
+    forget(moduleName);
     throw new Failure('dicom.codestream', 'The compressed frame cannot be decoded.', { cause: error });
   }
 }

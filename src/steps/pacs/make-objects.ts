@@ -17,6 +17,7 @@ import { SEGMENTATION, type Segmentation, writeSegmentation } from '../../dicom/
 import { captionBelow } from './caption.ts';
 import { decodePng } from './decode-png.ts';
 import type { MadeObject } from './pacs-object.store.ts';
+import type { SegmentationRefusal } from './plan-segmentation.ts';
 
 /** What is to be made: values only, for they go to a worker. */
 export interface ObjectPlan {
@@ -32,6 +33,8 @@ export interface ObjectPlan {
       })
     | null;
   readonly note: RejectionNote | null;
+  /** Why masks of the record are in no segmentation. */
+  readonly segmentationRefused?: SegmentationRefusal | null;
 }
 
 /** The planned objects as Part 10 files. The same plan gives the same bytes. */

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Statement, type Transaction } from '../../database/database.ts';
+import type { RejectionNote } from '../../dicom/write-rejection-note.ts';
 
 export type ObjectKind = 'sr' | 'seg' | 'sc' | 'ko';
 
@@ -19,6 +20,10 @@ export interface KnownObject extends Omit<MadeObject, 'bytes'> {
   readonly state: 'waiting' | 'stored' | 'refused';
   /** What a structured report says, as a digest; null for other kinds, and for those of older servers. */
   readonly contentDigest: string | null;
+  /** SOP Instance UIDs that a rejection note names; null for other kinds, and for those of older servers. */
+  readonly rejects: readonly string[] | null;
+  /** Why it does. */
+  readonly rejectsFor: RejectionNote['reason'] | null;
 }
 
 /** What is made of one version of a report. */
@@ -28,6 +33,8 @@ export interface MadeOfVersion {
   readonly objects: readonly MadeObject[];
   /** Of the structured report among them. */
   readonly contentDigest: string | null;
+  /** What the rejection note among them names, and why. */
+  readonly note: Pick<RejectionNote, 'rejected' | 'reason'> | null;
 }
 
 export interface WaitingObject extends Pick<MadeObject, 'kind' | 'sopInstanceUid' | 'studyInstanceUid'> {
@@ -52,6 +59,8 @@ export class PacsObjectStore {
       reportVersion: row.report_version,
       state: row.state,
       contentDigest: row.content_digest,
+      rejects: row.rejects,
+      rejectsFor: row.rejects_for,
     }));
   }
 
@@ -60,7 +69,8 @@ export class PacsObjectStore {
    * version, before a finding was edited, is not offered again.
    */
   async add(tx: Transaction, made: MadeOfVersion): Promise<void> {
-    const { reportId, reportVersion, contentDigest } = made;
+    const { reportId, reportVersion, contentDigest, note } = made;
+    const names = note?.rejected.map((one) => one.sopInstanceUid) ?? null;
     await tx.run(DROP_REFUSED, [reportId, reportVersion]);
     for (const one of made.objects) {
       await tx.run(INSERT, [
@@ -73,6 +83,8 @@ export class PacsObjectStore {
         reportVersion,
         Buffer.from(one.bytes.buffer, one.bytes.byteOffset, one.bytes.byteLength),
         one.kind === 'sr' ? contentDigest : null,
+        one.kind === 'ko' ? names : null,
+        one.kind === 'ko' ? (note?.reason ?? null) : null,
       ]);
     }
   }
@@ -118,6 +130,8 @@ interface KnownRow {
   readonly report_version: number;
   readonly state: KnownObject['state'];
   readonly content_digest: string | null;
+  readonly rejects: readonly string[] | null;
+  readonly rejects_for: KnownObject['rejectsFor'];
 }
 
 interface WaitingRow {
@@ -131,15 +145,15 @@ interface WaitingRow {
 const OF_REPORT: Statement = {
   name: 'pacs-object-of-report',
   text: `SELECT kind, sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid, report_version, state,
-      content_digest
+      content_digest, rejects, rejects_for
     FROM pacs_object WHERE report_id = $1 ORDER BY report_version, created_at, kind`,
 };
 const INSERT: Statement = {
   name: 'pacs-object-insert',
   text: `INSERT INTO pacs_object
       (sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid, kind, report_id, report_version, bytes,
-       content_digest)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (sop_instance_uid) DO NOTHING`,
+       content_digest, rejects, rejects_for)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (sop_instance_uid) DO NOTHING`,
 };
 const DROP_REFUSED: Statement = {
   name: 'pacs-object-drop-refused',

@@ -1,5 +1,6 @@
 import type { DiagnosticReport } from '@medplum/fhirtypes';
 import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
 import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
 import { withoutOwnObjects } from '../../dicom/own-objects.ts';
@@ -9,12 +10,13 @@ import { ResourceStore } from '../../fhir/resource-store.ts';
 import type { StoredResource } from '../../fhir/stored-resource.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { PacsObjectsMade, ReportWritten } from '../../kernel/handoffs.ts';
+import { LOGGER } from '../../kernel/log.ts';
 import { done, givenUp, later, type Step, type StepResult, skipped } from '../step.ts';
 import type { ObjectPlan } from './make-objects.ts';
 import { type KnownObject, type MadeObject, type ObjectKind, PacsObjectStore } from './pacs-object.store.ts';
 import { type AnalysisKey, analysisKeyOf, readResultRecord } from './read-result-record.ts';
 import { contentDigestOf, recordToPlan } from './record-to-plan.ts';
-import { standing } from './standing.ts';
+import { perhapsShown, rejectable, standing } from './standing.ts';
 import { trimMetadata } from './trim-metadata.ts';
 import { toBeWithdrawn, type WithdrawalReason, withdrawalNote, withdrawalReason } from './withdrawal-note.ts';
 
@@ -38,10 +40,10 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
     private readonly objects: PacsObjectStore,
     private readonly workers: PixelWorkers,
     @Inject(SETTINGS) private readonly settings: Pick<Settings, 'PACS_OBJECTS' | 'SITE_TIME_ZONE'>,
+    @Inject(LOGGER) private readonly log: Pick<Logger, 'warn'>,
   ) {}
 
   async run(handoff: ReportWritten): Promise<StepResult<PacsObjectsMade>> {
-    if (this.settings.PACS_OBJECTS.includes('none')) return skipped('no objects are wanted in the PACS');
     const kept = await this.store.read('DiagnosticReport', handoff.diagnosticReportId);
     const report = kept && !kept.deleted ? kept.parse<DiagnosticReport>() : null;
     const key = report && analysisKeyOf(report);
@@ -50,8 +52,11 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
     const version = kept ? Number(kept.versionId) : 1 + (earlier.at(-1)?.reportVersion ?? 0);
     if (!handoff.findingEdited && earlier.some((one) => one.reportVersion === version))
       return skipped('this version is made already');
+    if (this.wanted.size === 0 && !rejectable(earlier).some(({ state }) => state === 'stored'))
+      return skipped('no objects are wanted in the PACS');
     // What has nothing in the PACS yet gets it with its version, or not at all.
-    if ((handoff.findingEdited || !report) && standing(earlier).length === 0)
+    const inPacs = report ? standing(earlier) : perhapsShown(earlier);
+    if ((handoff.findingEdited || !report) && inPacs.length === 0)
       return skipped('nothing of this report is in the PACS');
     const asked: Asked = { handoff, kept, report, key, version, earlier };
     try {
@@ -74,15 +79,21 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
       readResultRecord(this.store, report, key),
       this.headers(key.studyInstanceUid),
     ]);
-    const wanted = new Set(this.settings.PACS_OBJECTS as readonly ObjectKind[]);
+    const { wanted } = this;
     const { SITE_TIME_ZONE: timeZone } = this.settings;
     const plan = recordToPlan(record, { wanted, reportVersion: asked.version, earlier, metadata, timeZone });
     return asked.handoff.findingEdited && saysTheSame(plan, earlier) ? null : plan;
   }
 
+  /** Empty where the site wants nothing new in its PACS: what is there already is still rejected when it says what the record says no more. */
+  private get wanted(): ReadonlySet<ObjectKind> {
+    const kinds = this.settings.PACS_OBJECTS;
+    return new Set(kinds.includes('none') ? [] : (kinds as readonly ObjectKind[]));
+  }
+
   private async withdrawal(asked: Asked, reason: WithdrawalReason): Promise<ObjectPlan | null> {
     const { report, kept, version, earlier } = asked;
-    const rejected = toBeWithdrawn(report, earlier);
+    const rejected = toBeWithdrawn(reason, earlier);
     const before = report ?? (await this.before(asked));
     const key = before && analysisKeyOf(before);
     const studyInstanceUid = key?.studyInstanceUid ?? earlier.at(-1)?.studyInstanceUid;
@@ -119,8 +130,16 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
     if (objects.length === 0) return skipped('there is nothing to store');
     const { handoff, version } = asked;
     const { diagnosticReportId } = handoff;
+    const reason = plan.segmentationRefused;
+    if (reason) this.log.warn({ diagnosticReportId, reason }, 'a segmentation is not made');
     const contentDigest = plan.report && contentDigestOf(plan.report);
-    const made = { reportId: diagnosticReportId, reportVersion: version, objects, contentDigest };
+    const made = {
+      reportId: diagnosticReportId,
+      reportVersion: version,
+      objects,
+      contentDigest,
+      note: plan.note,
+    };
     return done(
       { diagnosticReportId, versionId: version, studyInstanceUid: plan.studyInstanceUid },
       { write: (tx) => this.objects.add(tx, made) },
@@ -142,7 +161,7 @@ interface Asked {
 function saysTheSame(plan: ObjectPlan, earlier: readonly KnownObject[]): boolean {
   const latest = standing(earlier).findLast(({ kind }) => kind === 'sr');
   const isSameReport = plan.report === null || latest?.contentDigest === contentDigestOf(plan.report);
-  return isSameReport && plan.capture === null && plan.segmentation === null;
+  return isSameReport && plan.capture === null && plan.segmentation === null && plan.note === null;
 }
 
 const AWAY: ReadonlySet<string> = new Set(['dicomweb.unreachable', 'dicomweb.timeout', 'dicomweb.status']);

@@ -15,6 +15,7 @@ import type { AnalysisEvidence, KeptMask } from '../../governance/analysis-evide
 import { keyOf } from './observation-to-group.ts';
 import type { ResultRecord } from './read-result-record.ts';
 import { codesOfLabel } from './segment-codes.ts';
+import { segmentationWords } from './superseded.ts';
 
 export interface SegmentationPlan {
   /** `masks` deflated, as they are kept. */
@@ -35,12 +36,12 @@ export function planSegmentation(
   uidOf: (says: readonly string[]) => string = (says) => stableUid(...says),
 ): SegmentationPlan | null {
   const { key, evidence } = record;
-  if (!evidence || evidence.sopInstanceUids.length !== images.length) return null;
-  const slices = slicesOf(evidence, images);
-  const masks = slices && evidence.masks.filter((one) => one.present.length > 0 && fits(one, slices));
-  const [first] = masks ?? [];
-  if (!slices || !masks || !first) return null;
-  const { studyInstanceUid, model, inputsDigest } = key;
+  const slices = evidence && slicesOf(evidence, images);
+  if (!evidence || !slices || slices === 'images-gone' || slices === 'frames-unknown') return null;
+  const masks = evidence.masks.filter((one) => one.present.length > 0 && fits(one, slices));
+  const [first] = masks;
+  if (!first) return null;
+  const { studyInstanceUid, model } = key;
   const segments = segmentsOf(masks, key);
   const numbers = segmentNumbers(
     masks.map(({ present }) => present),
@@ -48,7 +49,7 @@ export function planSegmentation(
   );
   const reference = {
     sopClassUid: SEGMENTATION,
-    sopInstanceUid: uidOf(['seg', studyInstanceUid, model, inputsDigest]),
+    sopInstanceUid: uidOf(segmentationWords(key)),
     seriesInstanceUid: stableUid('seg series', studyInstanceUid, model),
   };
   return {
@@ -72,13 +73,35 @@ export function planSegmentation(
   };
 }
 
-/** Metadata per slice of the masks; of frames with what their functional groups say. Null when one is not there. */
-function slicesOf({ frames }: AnalysisEvidence, images: readonly DicomJson[]): DicomJson[] | null {
+/**
+ * Why masks of the record are in no segmentation; null when all are, or there are none. `frames-unknown`: several frames in an image and no word of which was
+ * which slice, as an older server left it: a mask on the wrong slice would be worse than none.
+ */
+export type SegmentationRefusal = 'mask-too-large' | 'images-gone' | 'frames-unknown' | 'image-size-differs';
+
+export function segmentationRefusal(
+  { evidence }: Pick<ResultRecord, 'evidence'>,
+  images: readonly DicomJson[],
+): SegmentationRefusal | null {
+  const masks = evidence?.masks.filter((one) => one.present.length > 0) ?? [];
+  if (!evidence || masks.length === 0) return evidence?.notKept.length ? 'mask-too-large' : null;
+  const slices = slicesOf(evidence, images);
+  if (slices === 'images-gone' || slices === 'frames-unknown') return slices;
+  if (!masks.every((one) => fits(one, slices))) return 'image-size-differs';
+  return evidence.notKept.length > 0 ? 'mask-too-large' : null;
+}
+
+/** Metadata per slice of the masks; of frames with what their functional groups say. */
+function slicesOf(
+  { frames, sopInstanceUids }: AnalysisEvidence,
+  images: readonly DicomJson[],
+): DicomJson[] | 'images-gone' | 'frames-unknown' {
+  if (sopInstanceUids.length !== images.length) return 'images-gone';
   const split = images.map(splitFrames);
+  if (frames === undefined && split.some((all) => all.length > 1)) return 'frames-unknown';
   const places = frames ?? images.map((_, instance) => [instance, 1] as const);
   const slices = places.map(([instance, frame]) => split[instance]?.[frame - 1]);
-  const single = frames === undefined && split.some((all) => all.length > 1);
-  return single || slices.some((one) => one === undefined) ? null : (slices as DicomJson[]);
+  return slices.every((one) => one !== undefined) ? slices : 'images-gone';
 }
 
 const fits = ({ rows, columns }: KeptMask, slices: readonly DicomJson[]): boolean =>

@@ -20,9 +20,10 @@ import type { ObjectPlan } from './make-objects.ts';
 import { imageRegionsOf } from './observation-regions.ts';
 import { observationToGroup } from './observation-to-group.ts';
 import type { KnownObject, ObjectKind } from './pacs-object.store.ts';
-import { planSegmentation, type SegmentationPlan } from './plan-segmentation.ts';
+import { planSegmentation, type SegmentationPlan, segmentationRefusal } from './plan-segmentation.ts';
 import type { ResultRecord } from './read-result-record.ts';
-import { instanceNumberOf, latestPicture, revisionOf, standing, uidOfContent } from './standing.ts';
+import { instanceNumberOf, referenceTo, revisionOf, standing, uidOfContent } from './standing.ts';
+import { pictureWords, segmentationWords, superseded } from './superseded.ts';
 
 export interface PlanOptions {
   readonly wanted: ReadonlySet<ObjectKind>;
@@ -40,42 +41,60 @@ export function recordToPlan(record: ResultRecord, options: PlanOptions): Object
   const images = imagesOf(record, options.metadata);
   const context = contextOf(record, images[0]!, options);
   const { studyInstanceUid } = record.key;
-  const { earlier } = options;
-  const uidOf = (says: readonly string[]) => uidOfContent(says, earlier, standing(earlier));
-  const segmentation = options.wanted.has('seg') ? planSegmentation(record, context, images, uidOf) : null;
-  const known = (uid: string | undefined) => options.earlier.some((one) => one.sopInstanceUid === uid);
-  const capture = options.wanted.has('sc') ? captureOf(record, context, images, options) : null;
-  const isNew = capture !== null && !known(capture.sopInstanceUid);
+  const { wanted, earlier } = options;
+  const masks = planSegmentation(record, context, images, (says) => uidOfContent(says, earlier));
+  const segmentation = wanted.has('seg') ? masks : null;
+  const known = (uid: string | undefined) => earlier.some((one) => one.sopInstanceUid === uid);
+  const capture = wanted.has('sc') ? captureOf(record, context, images, options) : null;
+  const reportWith = (one: ResultRecord, shown: SegmentationPlan | null) =>
+    reportOf(one, context, images, shown, options);
   return {
     studyInstanceUid,
     // What was made of the same pixels before is there already.
     segmentation: known(segmentation?.object.sopInstanceUid) ? null : (segmentation?.object ?? null),
-    capture: isNew ? capture : null,
-    report: options.wanted.has('sr') ? reportOf(record, context, images, segmentation, options) : null,
-    note: isNew ? superseded(record, context, options) : null,
+    capture: known(capture?.sopInstanceUid) ? null : capture,
+    report: wanted.has('sr') ? reportWith(record, segmentation) : null,
+    note: replacementNote(record, context, options, () => digestsOf(record, masks, reportWith)),
+    segmentationRefused: wanted.has('seg') ? segmentationRefusal(record, images) : null,
   };
 }
 
-/**
- * A picture carries the findings as text, and a PACS that shows pictures shows the old one as long as it is there: the corrected picture comes with
- * a rejection note for the one before it (IHE IOCM). Null for the first.
- */
-function superseded(
-  { report, key }: ResultRecord,
+/** A note for what says something else than the record does now; null when nothing does. */
+function replacementNote(
+  { report, key, observations }: ResultRecord,
   context: ResultContext,
-  { earlier, reportVersion }: PlanOptions,
+  { earlier, reportVersion, wanted }: PlanOptions,
+  reportDigests: () => ReadonlySet<string>,
 ): RejectionNote | null {
-  const latest = latestPicture(standing(earlier));
-  if (!latest) return null;
+  const now = {
+    segmentation: segmentationWords(key),
+    picture: pictureWords(key, captionLines(observations)),
+    reportDigests,
+  };
+  const rejected = superseded(now, earlier, wanted);
+  if (rejected.length === 0) return null;
   return {
     context,
     studyInstanceUid: key.studyInstanceUid,
     ...noteUids(report.id ?? '', reportVersion, earlier),
     instanceNumber: instanceNumberOf('ko', reportVersion, earlier),
     reason: 'quality',
-    rejected: [latest],
+    rejected: rejected.map(referenceTo),
     replaced: true,
   };
+}
+
+/** Digests of a structured report of this record, whether a person has seen it or not and with or without a segmentation beside it. */
+function digestsOf(
+  record: ResultRecord,
+  masks: SegmentationPlan | null,
+  reportWith: (record: ResultRecord, masks: SegmentationPlan | null) => MeasurementReport,
+): ReadonlySet<string> {
+  const statuses = ['preliminary', 'final', 'partial'] as const;
+  const written = statuses.flatMap((status) =>
+    [masks, null].map((shown) => reportWith({ ...record, report: { ...record.report, status } }, shown)),
+  );
+  return new Set(written.map(contentDigestOf));
 }
 
 /** Rejection notes of a report are one series. */
@@ -162,7 +181,8 @@ function reportOf(
     ],
     predecessors: standing(earlier)
       .filter(({ kind }) => kind === 'sr')
-      .slice(-1),
+      .slice(-1)
+      .map(referenceTo),
     request: requestOf(order, report, context.source),
   };
 }
@@ -182,16 +202,16 @@ function captureOf(
   { reportVersion, earlier }: Pick<PlanOptions, 'reportVersion' | 'earlier'>,
 ): ObjectPlan['capture'] {
   if (!picture) return null;
-  const { studyInstanceUid, model, inputsDigest } = key;
+  const { studyInstanceUid, model } = key;
   const drawnOn = images.find((one) => jsonString(one, '00080018') === picture.sopInstanceUid);
   const status = PRELIMINARY.has(report.status)
     ? 'Preliminary AI result. Not reviewed by a radiologist.'
     : 'AI result.';
-  const lines = observations.flatMap(captionLine);
+  const lines = captionLines(observations);
   return {
     context,
     seriesInstanceUid: stableUid('sc series', studyInstanceUid, model),
-    sopInstanceUid: pictureUid(['sc', studyInstanceUid, model, inputsDigest, ...lines], earlier),
+    sopInstanceUid: uidOfContent(pictureWords(key, lines), earlier),
     instanceNumber: instanceNumberOf('sc', reportVersion, earlier),
     title: `AI picture: ${context.algorithm.name}`,
     drawnOn: drawnOn ? referenceOf(drawnOn) : null,
@@ -200,14 +220,8 @@ function captureOf(
   };
 }
 
-/**
- * Another picture when it says something else; that a person has seen it changes nothing in it. What was said, corrected or withdrawn, and is said again needs
- * a picture that nobody rejected.
- */
-function pictureUid(says: readonly string[], earlier: readonly KnownObject[]): string {
-  const latest = latestPicture(standing(earlier));
-  return uidOfContent(says, earlier, latest ? [latest] : []);
-}
+const captionLines = (observations: ResultRecord['observations']): string[] =>
+  observations.flatMap(captionLine);
 
 /** Only what is there or was measured: a list of what was not found is no caption. */
 function captionLine(observation: ResultRecord['observations'][number]): string[] {

@@ -3,46 +3,76 @@ import { stableUid } from '../../dicom/stable-uid.ts';
 import type { KnownObject } from './pacs-object.store.ts';
 
 /**
- * What of a report stands in the PACS: everything made since it was last withdrawn, oldest first, without what the PACS refused. A version with a rejection
- * note and no picture is a withdrawal; the note for a picture that was replaced comes with the new picture.
+ * What of a report stands in the PACS: everything made of it that no rejection note names, oldest first, without the notes and without what the PACS
+ * refused. A note that the PACS refused has rejected nothing.
  */
 export function standing(earlier: readonly KnownObject[]): KnownObject[] {
-  const taken = earlier.filter(({ state }) => state !== 'refused');
-  const pictures = new Set(taken.filter(({ kind }) => kind === 'sc').map((one) => one.reportVersion));
-  const withdrawals = taken.filter(
-    ({ kind, reportVersion }) => kind === 'ko' && !pictures.has(reportVersion),
+  return notNamed(earlier, () => true);
+}
+
+/**
+ * What no note has rejected for the patient's safety: an archive may still show somebody what was rejected for its quality, or was replaced (IHE IOCM).
+ */
+export function perhapsShown(earlier: readonly KnownObject[]): KnownObject[] {
+  return notNamed(earlier, ({ rejectsFor }) => rejectsFor === 'safety');
+}
+
+function notNamed(earlier: readonly KnownObject[], by: (note: KnownObject) => boolean): KnownObject[] {
+  const rejected = new Set(
+    earlier.flatMap((one, at) =>
+      one.kind === 'ko' && one.state !== 'refused' && by(one) ? namedBy(at, earlier) : [],
+    ),
   );
-  const last = Math.max(0, ...withdrawals.map((one) => one.reportVersion));
-  return taken.filter((one) => one.reportVersion > last);
+  return rejectable(earlier).filter((one) => !rejected.has(one.sopInstanceUid));
+}
+
+/**
+ * What the note at this place names. Of a note whose names were not kept (made by an older server): one that came alone withdrew everything before it, one
+ * that came with other objects replaced every picture but the latest.
+ */
+function namedBy(at: number, earlier: readonly KnownObject[]): readonly string[] {
+  const note = earlier[at]!;
+  if (note.rejects) return note.rejects;
+  const isAlone = !earlier.some((one) => one.kind !== 'ko' && one.reportVersion === note.reportVersion);
+  const before = isAlone
+    ? earlier.slice(0, at)
+    : rejectable(earlier)
+        .filter(({ kind }) => kind === 'sc')
+        .slice(0, -1);
+  return before.map((one) => one.sopInstanceUid);
 }
 
 /** The objects that a rejection note can name. */
-export const rejectable = (objects: readonly KnownObject[]): InstanceReference[] =>
+export const rejectable = (objects: readonly KnownObject[]): KnownObject[] =>
   objects.filter(({ kind, state }) => kind !== 'ko' && state !== 'refused');
 
-/** The latest picture of those given. */
-export const latestPicture = (objects: readonly KnownObject[]): KnownObject | undefined =>
-  objects.findLast(({ kind, state }) => kind === 'sc' && state !== 'refused');
+/** As a reference from another object. */
+export const referenceTo = ({
+  sopClassUid,
+  sopInstanceUid,
+  seriesInstanceUid,
+}: KnownObject): InstanceReference => ({ sopClassUid, sopInstanceUid, seriesInstanceUid });
 
 /**
  * The UID of an object that says this: that of the one that stands and says it, else one that nobody has seen, for what a rejection note named stays hidden
  * however often it is stored again.
  */
-export function uidOfContent(
-  says: readonly string[],
-  earlier: readonly KnownObject[],
-  stands: readonly KnownObject[],
-): string {
+export function uidOfContent(says: readonly string[], earlier: readonly KnownObject[]): string {
   const known = new Set(earlier.map((one) => one.sopInstanceUid));
-  const standingUids = new Set(stands.map((one) => one.sopInstanceUid));
-  const times = Math.max(earlier.length, ...earlier.map((one) => one.reportVersion)) + 1;
-  const candidates = [stableUid(...says)];
-  for (let n = 1; n <= times; n += 1) candidates.push(stableUid(...says, 'again', String(n)));
+  const standingUids = new Set(standing(earlier).map((one) => one.sopInstanceUid));
+  const candidates = uidsOfContent(says, earlier);
   return (
     candidates.find((uid) => standingUids.has(uid)) ??
     candidates.find((uid) => !known.has(uid)) ??
     candidates[0]!
   );
+}
+
+/** Every UID that an object that says this can have had or can get. */
+export function uidsOfContent(says: readonly string[], earlier: readonly KnownObject[]): string[] {
+  const times = Math.max(earlier.length, ...earlier.map((one) => one.reportVersion)) + 1;
+  const again = Array.from({ length: times }, (_, n) => stableUid(...says, 'again', String(n + 1)));
+  return [stableUid(...says), ...again];
 }
 
 /** How often an object of this kind was made of this version before: an edit of a finding makes a further one of the same version. */

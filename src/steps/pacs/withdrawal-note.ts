@@ -6,7 +6,7 @@ import { dicomMoment } from './dicom-moment.ts';
 import type { KnownObject } from './pacs-object.store.ts';
 import { deviceIdOf } from './read-result-record.ts';
 import { algorithmOf, noteUids } from './record-to-plan.ts';
-import { instanceNumberOf, rejectable, standing } from './standing.ts';
+import { instanceNumberOf, perhapsShown, referenceTo, standing } from './standing.ts';
 
 /** `quality`: the result was withdrawn; `safety`: it should never have been there. */
 export type WithdrawalReason = 'quality' | 'safety';
@@ -19,21 +19,16 @@ export function withdrawalReason(report: DiagnosticReport | null): WithdrawalRea
   return report.status === 'cancelled' ? 'quality' : null;
 }
 
-/**
- * What a note must name. Withdrawn once is enough, but for what is said to be an error after it was withdrawn: an archive may still show the one, and not
- * the other (IHE IOCM).
- */
-export function toBeWithdrawn(report: DiagnosticReport | null, earlier: readonly KnownObject[]) {
-  const stands = rejectable(standing(earlier));
-  return stands.length === 0 && report?.status === 'entered-in-error' ? rejectable(earlier) : stands;
-}
+/** What a note must name. Withdrawn once is enough, but what was withdrawn or replaced for its quality may still be shown when it is said to be an error. */
+export const toBeWithdrawn = (reason: WithdrawalReason, earlier: readonly KnownObject[]): KnownObject[] =>
+  reason === 'safety' ? perhapsShown(earlier) : standing(earlier);
 
 export interface WithdrawalAsked {
   readonly reportId: string;
   readonly reportVersion: number;
   readonly reason: WithdrawalReason;
   readonly earlier: readonly KnownObject[];
-  readonly rejected: RejectionNote['rejected'];
+  readonly rejected: readonly KnownObject[];
   readonly studyInstanceUid: string;
   /** Of the report; null when the record has it no more. */
   readonly model: string | null;
@@ -58,7 +53,7 @@ export async function withdrawalNote(store: ResourceStore, asked: WithdrawalAske
     ...noteUids(reportId, reportVersion, earlier),
     instanceNumber: instanceNumberOf('ko', reportVersion, earlier),
     reason: asked.reason,
-    rejected: asked.rejected,
+    rejected: asked.rejected.map(referenceTo),
   };
 }
 

@@ -2,7 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { enhancedFile } from '../../../models/phantom/enhanced-file.ts';
+import { phantomSeries } from '../../../models/phantom/make-phantom.ts';
+import { phantomFile } from '../../../models/phantom/phantom-file.ts';
 import { datasetToJson } from '../../dicom/dataset-to-json.ts';
+import { jsonString } from '../../dicom/json-values.ts';
 import { readPart10 } from '../../dicom/read-part10.ts';
 import type { DicomJson } from '../../dicom/study-source.ts';
 import { checkManifest } from '../../governance/check-manifest.ts';
@@ -213,6 +217,37 @@ describe('the CT gate on real files (skipped: no shared data)', () => {
     const all = [...series('1.1', 'B70f', 5), ...series('1.2', 'B30f', 4), ...series('1.3', 'B30f', 5)];
     const manifest = lung({ body_part: ['HEAD'], kernel_prefer: ['B30'] });
     expect(chooseSeries(all, manifest)).toMatchObject({ seriesInstanceUid: '1.3' });
+  });
+});
+
+describe('an enhanced object beside a classic series', () => {
+  const headers = (seed: number, slices: number, kernel: 'B30f' | 'B70f') => {
+    const series = phantomSeries({ seed, slices, rows: 32, columns: 32, kernel });
+    return [...series.slices()];
+  };
+  const json = (file: Buffer): DicomJson =>
+    datasetToJson(readPart10(file, { stopBeforePixels: true }).dataset);
+  const enhanced = (...of: Parameters<typeof headers>) => json(enhancedFile(headers(...of)));
+  const classic = (...of: Parameters<typeof headers>) =>
+    headers(...of).map((slice) => json(phantomFile(slice.attributes, slice.stored)));
+  const chosen = (instances: readonly DicomJson[], fits: Partial<Fits> = {}) => {
+    const choice = chooseSeries(instances, lung({ slices: { min: 3 }, ...fits }));
+    if (choice.kind === 'refused') throw new Error(JSON.stringify(choice.refusals));
+    return choice.sopInstanceUids;
+  };
+
+  it('is taken for its slices, not for its one instance', () => {
+    const long = enhanced(1, 6, 'B30f');
+    expect(chosen([...classic(2, 4, 'B30f'), long])).toEqual([jsonString(long, '00080018')]);
+    expect(chosen([...classic(2, 8, 'B30f'), long])).toHaveLength(8);
+  });
+
+  it('is taken for its kernel, which its frames say', () => {
+    const soft = enhanced(1, 4, 'B30f');
+    expect(chosen([...classic(2, 8, 'B70f'), soft], { kernel_prefer: ['B30'] })).toEqual([
+      jsonString(soft, '00080018'),
+    ]);
+    expect(reasons([enhanced(3, 4, 'B70f')], lung({ kernel_not: ['B70'] }))).toEqual(['kernel']);
   });
 });
 

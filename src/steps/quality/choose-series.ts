@@ -68,7 +68,8 @@ interface Candidate {
   readonly warnings: readonly GateVerdict[];
 }
 
-type Judged = Candidate & Judgement;
+/** With what the rules looked at: the images, or the frames of an enhanced object. */
+type Judged = Candidate & Judgement & { readonly looked: readonly DicomJson[] };
 
 const takesVolume = ({ inputs }: Manifest) =>
   inputs.some(({ gives, layout }) => gives === 'image' && (layout === 'DHW' || layout === 'NCDHW'));
@@ -103,27 +104,27 @@ function wholeSeries(instances: readonly DicomJson[]): readonly Candidate[] {
 function judged(candidate: Candidate, manifest: Manifest, context: GateContext): Judged {
   const looked = takesVolume(manifest) ? slicesOf(candidate.images) : candidate.images;
   const { refusals, warnings } = judgeImages(looked, manifest, context);
-  return { images: candidate.images, refusals, warnings: [...candidate.warnings, ...warnings] };
+  return { images: candidate.images, looked, refusals, warnings: [...candidate.warnings, ...warnings] };
 }
 
 function byPreference(manifest: Manifest): (a: Judged, b: Judged) => number {
   const { view = [], kernel_prefer: kernels = [] } = manifest.fits;
-  const rank = ({ images, warnings }: Judged): readonly number[] => [
-    indexOrEnd(view, (wanted) => viewOf(images[0] ?? {}) === wanted),
-    indexOrEnd(kernels, (wanted) => kernelOf(images[0]).includes(wanted.toUpperCase())),
+  const rank = ({ looked, warnings }: Judged): readonly number[] => [
+    indexOrEnd(view, (wanted) => viewOf(looked[0] ?? {}) === wanted),
+    indexOrEnd(kernels, (wanted) => kernelOf(looked[0]).includes(wanted.toUpperCase())),
     warnings.length,
-    -images.length,
-    jsonNumber(images[0] ?? {}, '00180050') ?? Infinity,
+    -looked.length,
+    jsonNumber(looked[0] ?? {}, '00180050') ?? Infinity,
   ];
   return (a, b) =>
     compareRanks(rank(a), rank(b)) || compareText(sopInstanceOf(a.images[0]), sopInstanceOf(b.images[0]));
 }
 
 function byNearness(a: Judged, b: Judged): number {
-  const rank = ({ refusals, images }: Judged): readonly number[] => [
+  const rank = ({ refusals, looked }: Judged): readonly number[] => [
     -GATE_RULES.indexOf(refusals[0]?.rule as (typeof GATE_RULES)[number]),
     refusals.length,
-    -images.length,
+    -looked.length,
   ];
   return (
     compareRanks(rank(a), rank(b)) || compareText(sopInstanceOf(a.images[0]), sopInstanceOf(b.images[0]))
