@@ -42,6 +42,8 @@ export interface Transaction extends Sql {
   later?(statement: Statement, values?: readonly unknown[]): void;
   /** The last statements: they go together with the commit, in one round trip. Gives the rows of each. Nothing may follow. Absent where there is no such way. */
   last?(...statements: readonly LastStatement[]): Promise<unknown[][]>;
+  /** See `TransactionOptions.guessing`; left out: no. */
+  readonly guessing?: boolean;
   /** Called once, after the commit; never when the transaction rolls back. Must not throw. */
   afterCommit(then: () => void): void;
   /**
@@ -63,7 +65,15 @@ export interface TransactionOptions {
    * process loses nothing either way.
    */
   readonly durable?: boolean;
+  /**
+   * `true`: a collision ends in another try, without this. A look that nearly always finds nothing may then be a statement that goes with the commit and
+   * fails when there is something (`GUESS_FAILED_SQLSTATE`), for the next try to look in earnest. Left out: nobody tries again.
+   */
+  readonly guessing?: boolean;
 }
+
+/** A guess was wrong: division by zero, which none of our statements comes to otherwise (`SELECT 1 / (…)::int`). */
+export const GUESS_FAILED_SQLSTATE = '22012';
 
 /**
  * The door to PostgreSQL: hot statements as SQL on TypeORM's pool. A database that is away is `database.unavailable`, whatever `pg` calls it; the
@@ -120,7 +130,7 @@ export class Database implements Sql {
     let lost: Error | undefined;
     let refused: Error | undefined;
     try {
-      const result = await work(transactionOn(open, ends));
+      const result = await work(transactionOn(open, ends, options.guessing ?? false));
       await open.commit();
       committed = true;
       return result;
@@ -273,8 +283,9 @@ const BEGIN = alone('begin', 'BEGIN');
 const COMMIT = alone('commit', 'COMMIT');
 const NOT_DURABLE = alone('not-durable', 'SET LOCAL synchronous_commit = off');
 
-function transactionOn(open: OpenTransaction, ends: Ends): Transaction {
+function transactionOn(open: OpenTransaction, ends: Ends, guessing: boolean): Transaction {
   return {
+    guessing,
     run: async <Row>(statement: Statement, values: readonly unknown[] = []) =>
       (await open.run({ statement, values })) as Row[],
     later: (statement, values = []) => open.later({ statement, values }),

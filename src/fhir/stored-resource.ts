@@ -1,4 +1,5 @@
 import type { Resource } from '@medplum/fhirtypes';
+import { lastKnown } from '../kernel/last-known.ts';
 import { parseJson } from './resource-json.ts';
 
 /** One version of a resource as stored. `json` is the text that is answered; it is parsed only when somebody asks. */
@@ -33,6 +34,9 @@ export class StoredResource {
     return this.#parsed as T;
   }
 }
+
+/** The instant of a version as FHIR and PostgreSQL read it; all that one transaction writes has the same. */
+export const instantText = lastKnown((at: Date) => at.toISOString());
 
 /** A row of `resource` or `resource_version`. */
 export interface ResourceRow {

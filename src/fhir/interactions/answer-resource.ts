@@ -1,3 +1,4 @@
+import { lastKnown } from '../../kernel/last-known.ts';
 import { type FhirAnswer, type FhirRequest, preferLenient, preferReturn } from '../fhir-request.ts';
 import type { StoredResource } from '../stored-resource.ts';
 import { answerContent, wantsContent } from './answer-binary.ts';
@@ -5,8 +6,10 @@ import { subsetJson, subsetOf } from './subset.ts';
 
 /** R4 http.html#versions: ETag and Last-Modified of the version that is answered. */
 export function versionHeaders(stored: StoredResource): Record<string, string> {
-  return { etag: `W/"${stored.versionId}"`, 'last-modified': stored.lastUpdated.toUTCString() };
+  return { etag: `W/"${stored.versionId}"`, 'last-modified': httpDate(stored.lastUpdated) };
 }
+
+const httpDate = lastKnown((at: Date) => at.toUTCString());
 
 /** A read or vread: the stored text as it is, the part of it that `_summary` or `_elements` asks for, or 304 when the client has this version (R4 http.html#cread). */
 export function answerRead(stored: StoredResource, request: FhirRequest): FhirAnswer {

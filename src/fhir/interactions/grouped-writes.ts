@@ -66,10 +66,12 @@ export class GroupedWrites {
 
   private commit(items: readonly SingleWrite[]): Promise<(Written | Failure)[]> {
     if (items.length === 1) return writeOnce({ database: this.database }, (tx) => this.write(tx, items));
-    return this.database.transaction((tx) => {
+    const work = (tx: Transaction) => {
       if (items.some(waits)) tx.later?.(IMPATIENT);
       return this.write(tx, items);
-    });
+    };
+    // Whatever a group fails of, each of its writes is tried again by itself.
+    return this.database.transaction(work, { guessing: true });
   }
 
   private async write(tx: Transaction, items: readonly SingleWrite[]): Promise<(Written | Failure)[]> {

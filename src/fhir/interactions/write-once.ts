@@ -15,7 +15,7 @@ export async function writeOnce<T>(
 ): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await database.transaction(work);
+      return await database.transaction(work, { guessing: tries === 1 });
     } catch (error) {
       if (!COLLISIONS.has((error as { code?: unknown } | null)?.code as string)) throw error;
       if (tries >= WRITE_TRIES_MAX) {

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { definitions, loadDefinitions } from '../definitions/definitions.ts';
 import { compilePath } from './compile-path.ts';
 import type { CompositeElement } from './parameters/composite-roots.ts';
-import { indexedParametersOf } from './search-parameters.ts';
+import { indexedParametersOf, parametersPresentIn } from './search-parameters.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../../../shared/data/fhir/r4-examples');
 
@@ -116,6 +116,38 @@ describe('a compiled path', () => {
       expect(compared).toBeGreaterThan(COMPOSITES_MIN);
     },
   );
+
+  it.skipIf(!existsSync(EXAMPLES))(
+    'is asked of every resource that it has values in, of every official example (skipped: no shared data)',
+    () => {
+      let left = 0;
+      for (const resource of examples()) {
+        const asked = new Set(parametersPresentIn(resource));
+        for (const parameter of indexedParametersOf(resource.resourceType)) {
+          if (asked.has(parameter)) continue;
+          left += 1;
+          expect([resource.id, parameter.code, parameter.values(resource)]).toEqual([
+            resource.id,
+            parameter.code,
+            [],
+          ]);
+        }
+      }
+      expect(left).toBeGreaterThan(300);
+    },
+    120_000,
+  );
+
+  it('is asked by the elements of each resource, whatever another one had', () => {
+    const asked = (more: object) =>
+      parametersPresentIn({ resourceType: 'Observation', ...more } as unknown as Resource).map(
+        ({ code }) => code,
+      );
+    expect(asked({ 'status,subject': 'x' })).not.toContain('subject');
+    expect(asked({ status: 'final', subject: {} })).toEqual(expect.arrayContaining(['status', 'subject']));
+    expect(asked({ valueQuantity: {} })).toEqual(expect.arrayContaining(['value-quantity']));
+    expect(asked({ meta: {} })).toEqual(expect.arrayContaining(['_tag', '_profile']));
+  });
 
   it.skipIf(!existsSync(EXAMPLES))(
     'gives the same values as the interpreter in every official example (skipped: no shared data)',

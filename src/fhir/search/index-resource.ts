@@ -1,7 +1,7 @@
 import type { Resource } from '@medplum/fhirtypes';
 import { type IndexRows, noIndexRows } from './index-rows.ts';
 import { KINDS } from './kinds/all.ts';
-import { indexedParametersOf } from './search-parameters.ts';
+import { parametersPresentIn } from './search-parameters.ts';
 
 /**
  * Everything the search tables hold of a resource. A parameter that is answered by others leaves nothing. An element that is there but
@@ -9,7 +9,7 @@ import { indexedParametersOf } from './search-parameters.ts';
  */
 export function indexResource(resource: Resource, base: string): IndexRows {
   const rows = noIndexRows();
-  for (const parameter of indexedParametersOf(resource.resourceType)) {
+  for (const parameter of parametersPresentIn(resource)) {
     const values = parameter.values(resource);
     if (values.length === 0) continue;
     const before = countOf(rows);

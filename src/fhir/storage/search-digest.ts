@@ -10,5 +10,6 @@ export function searchDigest(rows: IndexRows): string {
   const { dates, strings, numbers, quantities } = rows;
   if (dates.length + strings.length + numbers.length + quantities.length === 0) return '0';
   const text = JSON.stringify([dates, strings, numbers, quantities]);
-  return hash('sha1', text, 'buffer').readBigInt64BE(0).toString();
+  // The first 64 bits. A digest in a Buffer takes three times as long as one in text.
+  return BigInt.asIntN(64, BigInt(`0x${hash('sha1', text, 'hex').slice(0, 16)}`)).toString();
 }

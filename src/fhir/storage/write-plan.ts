@@ -3,7 +3,7 @@ import type { Resource } from '@medplum/fhirtypes';
 import type { Acting } from '../../kernel/acting.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { copyWith, printJson } from '../resource-json.ts';
-import { StoredResource } from '../stored-resource.ts';
+import { instantText, StoredResource } from '../stored-resource.ts';
 
 /** A change that is asked for. */
 export type ResourceWrite =
@@ -163,7 +163,7 @@ const instantAfter = (current: StoredResource | null, now: Date): Date =>
 
 /** R4 resource.html#Meta: versionId and lastUpdated are the server's, whatever the client sent. */
 function withServerMeta(resource: Resource, id: string, versionId: string, lastUpdated: Date): Resource {
-  const meta = { ...resource.meta, versionId, lastUpdated: lastUpdated.toISOString() };
+  const meta = { ...resource.meta, versionId, lastUpdated: instantText(lastUpdated) };
   // resourceType, id and meta first, as people expect to read them.
   const first = { resourceType: resource.resourceType, id, meta };
   return copyWith(resource, { id, meta }, first);

@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
-import type { Transaction } from '../../database/database.ts';
+import { GUESS_FAILED_SQLSTATE, type Transaction } from '../../database/database.ts';
 import type { Acting } from '../../kernel/acting.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { Failure } from '../../kernel/errors.ts';
@@ -9,12 +9,11 @@ import { type IndexRows, noIndexRows } from '../search/index-rows.ts';
 import { mainDateOf } from '../search/main-date.ts';
 import { solePatientOf } from '../search/sole-patient.ts';
 import { SqlParameters } from '../sql-parameters.ts';
-import { type ResourceRow, rowToStored } from '../stored-resource.ts';
+import { instantText, type ResourceRow, rowToStored } from '../stored-resource.ts';
 import type { CurrentVersion, RecentVersions } from './recent-versions.ts';
 import { searchDigest } from './search-digest.ts';
 import { type Planned, planWrite, type ResourceWrite } from './write-plan.ts';
 import {
-  arrayLiteral,
   type Built,
   insertOf,
   LOCK_ONE,
@@ -45,7 +44,7 @@ export interface WriteOptions {
 }
 
 /** Somebody else wrote a version between the look and the write. The second try looks again. */
-export const OUTDATED_SQLSTATE = '22012';
+export const OUTDATED_SQLSTATE = GUESS_FAILED_SQLSTATE;
 
 /**
  * Writes all changes: locks what exists, which takes a round trip, then supersedes it and inserts what is new in up to three statements that go with
@@ -71,7 +70,7 @@ export async function writeResources(
     const plan = planWrite(write, id, before?.stored ?? null, now);
     if (!plan.change) return plan;
     if (acting) plan.change.acting = acting;
-    const change = indexed(plan, before, options.base);
+    const change = indexed(key, plan, before, options.base);
     demandWritten(access, change);
     changes.push(change);
     return plan;
@@ -123,6 +122,8 @@ interface Keyed extends AskedWrite {
 }
 
 interface Indexed {
+  /** `Type/id` */
+  readonly key: string;
   readonly plan: Planned;
   readonly rows: IndexRows;
   readonly digest: string;
@@ -130,10 +131,10 @@ interface Indexed {
   readonly before: CurrentVersion | null;
 }
 
-function indexed(plan: Planned, before: CurrentVersion | null, base: string): Indexed {
+function indexed(key: string, plan: Planned, before: CurrentVersion | null, base: string): Indexed {
   const resource = plan.change?.resource;
   const rows = resource ? indexResource(resource, base) : noIndexRows();
-  return { plan, rows, digest: searchDigest(rows), before };
+  return { key, plan, rows, digest: searchDigest(rows), before };
 }
 
 function keyOf(write: ResourceWrite): { type: string; id: string; key: string } {
@@ -160,14 +161,13 @@ function guessed(keyed: readonly Keyed[], recent: RecentVersions): Map<string, C
 const REMEMBERED_MAX = 64;
 
 function remember(tx: Transaction, changes: readonly Indexed[], recent: RecentVersions): void {
-  const keyOfChange = ({ plan: { stored } }: Indexed) => `${stored.type}/${stored.id}`;
   tx.afterRollback(() => {
-    for (const change of changes) recent.forget(keyOfChange(change));
+    for (const { key } of changes) recent.forget(key);
   });
   tx.afterCommit(() => {
-    for (const change of changes) {
-      if (changes.length > REMEMBERED_MAX || change.plan.stored.deleted) recent.forget(keyOfChange(change));
-      else recent.keep(keyOfChange(change), { stored: change.plan.stored, digest: change.digest });
+    for (const { key, plan, digest } of changes) {
+      if (changes.length > REMEMBERED_MAX || plan.stored.deleted) recent.forget(key);
+      else recent.keep(key, { stored: plan.stored, digest });
     }
   });
 }
@@ -225,10 +225,10 @@ function freshColumns(changes: readonly Indexed[]): unknown[][] {
     stored.map((one) => one.type),
     stored.map((one) => one.id),
     stored.map((one) => one.versionId),
-    stored.map((one) => one.lastUpdated.toISOString()),
+    stored.map((one) => instantText(one.lastUpdated)),
     stored.map((one) => one.method),
     stored.map((one) => one.json),
-    changes.map(({ rows }) => arrayLiteral(rows.tokens)),
+    changes.map(({ rows }) => [...rows.tokens]),
     changes.map(({ digest }) => digest),
     changes.map(({ plan, rows }) => mainDateOf(plan.stored.type, rows)),
     changes.map(({ rows }) => solePatientOf(rows.tokens)),
@@ -244,13 +244,13 @@ function supersededColumns(changes: readonly Indexed[]): unknown[][] {
     changes.map(({ before }) => before?.stored.lastUpdated.toISOString()),
     changes.map(({ before }) => before?.digest),
     stored.map((one) => one.versionId),
-    stored.map((one) => one.lastUpdated.toISOString()),
+    stored.map((one) => instantText(one.lastUpdated)),
     stored.map((one) => one.deleted),
     stored.map((one) => one.method),
     stored.map((one) => one.json),
-    changes.map(({ rows }) => arrayLiteral(rows.tokens)),
     changes.map(({ digest }) => digest),
     changes.map(({ plan, rows }) => mainDateOf(plan.stored.type, rows)),
     changes.map(({ rows }) => solePatientOf(rows.tokens)),
+    changes.map(({ rows }) => [...rows.tokens]),
   ];
 }

@@ -93,14 +93,14 @@ export interface Built {
   readonly values: readonly unknown[];
 }
 
-/** New resources: columns type, id, version, last_updated, method, content, tokens, search_digest, main_date, sole_patient; and their search rows. */
+/** New resources: columns type, id, version, last_updated, method, content, tokens (lists), search_digest, main_date, sole_patient; and their search rows. */
 export function insertOf(columns: readonly unknown[][], owned: readonly Owned[]): Built {
   return build('insert', INSERT, columns, owned);
 }
 
 /**
  * Moves the superseded versions away and writes the new ones: columns type, id, supersedes, its last_updated and search_digest, version, last_updated,
- * deleted, method, content, tokens, search_digest, main_date, sole_patient. Where one is not the current version any more the statement fails (division by zero,
+ * deleted, method, content, search_digest, main_date, sole_patient, tokens (lists). Where one is not the current version any more the statement fails (division by zero,
  * `OUTDATED_SQLSTATE`). The search rows stay as they are.
  */
 export function supersedeOf(columns: readonly unknown[][]): Built {
@@ -121,6 +121,8 @@ interface Frame {
   readonly columns: number;
   /** Which of them are texts of some length, from 0. */
   readonly long: readonly number[];
+  /** Which of them holds lists of texts: all of them go as one list, and where each begins and ends (`first`, `last`) in two columns behind the others. */
+  readonly lists?: number;
   /** What is written, as rows: from lists, and from plain values. Left out where the frame's end says it itself. */
   readonly rows?: { readonly many: string; readonly one: string };
   readonly before: readonly string[];
@@ -129,13 +131,15 @@ interface Frame {
 
 const INSERT: Frame = {
   columns: 10,
-  long: [5, 6],
+  long: [5],
+  lists: 6,
   before: [],
   end: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, search_digest, main_date, sole_patient, sole_patient_at)
-  SELECT w.type, w.id, w.version, w.last_updated, false, w.method, w.content, w.tokens::text[], w.search_digest, w.main_date, w.sole_patient, w.version
-  FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-      $9::timestamptz[], $10::text[])
-    AS w(type, id, version, last_updated, method, content, tokens, search_digest, main_date, sole_patient)`,
+  SELECT w.type, w.id, w.version, w.last_updated, false, w.method, w.content, ($7::text[])[w.first:w.last], w.search_digest,
+    w.main_date, w.sole_patient, w.version
+  FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $8::bigint[], $9::timestamptz[],
+      $10::text[], $11::int[], $12::int[])
+    AS w(type, id, version, last_updated, method, content, search_digest, main_date, sole_patient, first, last)`,
 };
 
 const SUPERSEDE_COLUMNS = [
@@ -149,25 +153,31 @@ const SUPERSEDE_COLUMNS = [
   ['deleted', 'bool'],
   ['method', 'text'],
   ['content', 'text'],
-  ['tokens', 'text'],
   ['search_digest', 'bigint'],
   ['main_date', 'timestamptz'],
   ['sole_patient', 'text'],
 ] as const;
 
+/** Behind the columns that hold one value each: the lists of entries, and where each begins and ends. */
+const PLAIN = SUPERSEDE_COLUMNS.length;
+const TOKENS = `$${PLAIN + 1}::text[]`;
+
 const CURRENT = `r.type = w.type AND r.id = w.id AND r.version = w.supersedes AND r.last_updated = w.updated_before
     AND r.search_digest = w.digest_before`;
 
 const SUPERSEDE: Frame = {
-  columns: SUPERSEDE_COLUMNS.length,
-  long: [9, 10],
+  columns: PLAIN + 1,
+  long: [9],
+  lists: PLAIN,
   rows: {
     many: `w AS (
-    SELECT * FROM unnest(${SUPERSEDE_COLUMNS.map(([, type], at) => (at === 0 ? `(SELECT $1::${type}[])` : `$${at + 1}::${type}[]`)).join(', ')})
-      AS w(${SUPERSEDE_COLUMNS.map(([name]) => name).join(', ')})
+    SELECT w.*, (${TOKENS})[w.first:w.last] AS tokens
+    FROM unnest(${SUPERSEDE_COLUMNS.map(([, type], at) => (at === 0 ? `(SELECT $1::${type}[])` : `$${at + 1}::${type}[]`)).join(', ')},
+        $${PLAIN + 2}::int[], $${PLAIN + 3}::int[])
+      AS w(${SUPERSEDE_COLUMNS.map(([name]) => name).join(', ')}, first, last)
   )`,
     one: `w AS (
-    SELECT ${SUPERSEDE_COLUMNS.map(([name, type], at) => `$${at + 1}::${type} AS ${name}`).join(', ')}
+    SELECT ${SUPERSEDE_COLUMNS.map(([name, type], at) => `$${at + 1}::${type} AS ${name}`).join(', ')}, ${TOKENS} AS tokens
   )`,
   },
   before: [
@@ -179,7 +189,7 @@ const SUPERSEDE: Frame = {
     `written AS (
     UPDATE resource r
     SET version = w.version, last_updated = w.last_updated, deleted = w.deleted, method = w.method, content = w.content,
-        tokens = w.tokens::text[], search_digest = w.search_digest, main_date = w.main_date, sole_patient = w.sole_patient,
+        tokens = w.tokens, search_digest = w.search_digest, main_date = w.main_date, sole_patient = w.sole_patient,
         sole_patient_at = w.version
     FROM w WHERE ${CURRENT} RETURNING 1
   )`,
@@ -227,19 +237,36 @@ function build(what: string, frame: Frame, columns: readonly unknown[][], owned:
     statement = { name, text: textOf(frame, tables, alone) };
     statements.set(name, statement);
   }
-  const rows = alone
-    ? columns.map(([value]) => value)
-    : columns.map((column, at) =>
-        frame.long.includes(at) ? textArray(column as string[]) : listLiteral(column),
-      );
+  const rows = columns.map((column, at) => {
+    if (frame.lists === at) return textArray((column as string[][]).flat());
+    if (alone) return column[0];
+    return frame.long.includes(at) ? textArray(column as string[]) : listLiteral(column);
+  });
+  const places = frame.lists === undefined || alone ? [] : placesOf(columns[frame.lists] as string[][]);
   return {
     statement,
-    values: [...rows, ...tables.flatMap((table) => valuesOf(table, owned).map(listLiteral))],
+    values: [
+      ...rows,
+      ...places.map(listLiteral),
+      ...tables.flatMap((table) => valuesOf(table, owned).map(listLiteral)),
+    ],
   };
 }
 
+/** Where each list begins and ends when they stand one behind the other; counted from 1, as PostgreSQL does. */
+function placesOf(lists: readonly (readonly string[])[]): [first: number[], last: number[]] {
+  const places: [number[], number[]] = [[], []];
+  let end = 0;
+  for (const list of lists) {
+    places[0].push(end + 1);
+    end += list.length;
+    places[1].push(end);
+  }
+  return places;
+}
+
 function textOf(frame: Frame, tables: readonly SearchTable[], alone: boolean): string {
-  let used = frame.columns;
+  let used = frame.columns + (frame.lists === undefined || alone ? 0 : 2);
   const inserts = tables.map(({ kind, table, columns }) => {
     const all: readonly Column[] = [
       ['type', 'text', ''],

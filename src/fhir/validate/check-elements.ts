@@ -106,7 +106,7 @@ function walkObject(object: JsonObject, node: TypeNode, walk: Walk): void {
   if (walk.path.length > PATH_PARTS_MAX) return void report(walk, 'too-long', 'Nested too deep.');
   if (!node.isResource && typeof object['id'] === 'string') unique(object['id'], walk);
   let choices: Map<string, string> | null = null;
-  for (const key of Object.keys(object)) {
+  for (const key in object) {
     if (key === 'resourceType' && node.isResource) continue;
     const underscored = key.charCodeAt(0) === UNDERSCORE;
     const name = underscored ? key.slice(1) : key;
@@ -124,7 +124,7 @@ function walkObject(object: JsonObject, node: TypeNode, walk: Walk): void {
     }
     walk.path.push(key);
     if (underscored) walkExtensions(object[key], object[name], field, walk);
-    else walkField(object[key], object[`_${key}`], field, walk);
+    else walkField(object, key, field, walk);
     walk.path.pop();
   }
   for (const { name, keys } of node.required) {
@@ -148,7 +148,8 @@ const PATH_PARTS_MAX = 2 * JSON_DEPTH_MAX;
 /** Named only when some type of R4 has such an element, whatever the case: any other key is the sender's text, and may be a patient's name. */
 const unknownKey = (key: string): string => (isElementName(key.replace(/^_/, '')) ? key : '');
 
-function walkField(value: unknown, extensions: unknown, field: Field, walk: Walk): void {
+function walkField(object: JsonObject, key: string, field: Field, walk: Walk): void {
+  const value = object[key];
   if (!field.list) {
     if (Array.isArray(value))
       return void report(walk, 'structure', 'This element is not a list; send one value without brackets.');
@@ -159,6 +160,8 @@ function walkField(value: unknown, extensions: unknown, field: Field, walk: Walk
   if (value.length === 0) return void report(walk, 'structure', EMPTY);
   if (value.length > field.max)
     report(walk, 'structure', `At most ${field.max} of this element are allowed.`);
+  // The name of what stands beside is made only where it may be looked at.
+  const extensions = field.primitive ? object[`_${key}`] : undefined;
   const beside: readonly unknown[] = Array.isArray(extensions) ? extensions : [];
   for (let at = 0; at < value.length && walk.issues.length < ISSUES_MAX; at++) {
     // A primitive that has only an extension is null in its list (json.html#primitive).
@@ -215,12 +218,21 @@ function walkComplex(value: JsonObject, field: Field, walk: Walk): void {
   }
   if (field.binding) bound(value, field, walk);
   if (field.invariants.length === 0) return;
-  // An element with elements of its own (`Patient.contact`) is a type as well: what was asked of it there is not asked, and told, twice.
-  const rest = node.inner
-    ? field.invariants.filter(({ key }) => !node.invariants.some((one) => one.key === key))
-    : field.invariants;
-  checkInvariants(value, field.type, rest, walk);
+  checkInvariants(value, field.type, invariantsBeside(field, node), walk);
 }
+
+/** An element with elements of its own (`Patient.contact`) is a type as well: what was asked of it there is not asked, and told, twice. */
+function invariantsBeside(field: Field, node: TypeNode): readonly Invariant[] {
+  if (!node.inner) return field.invariants;
+  let rest = rests.get(field);
+  if (!rest) {
+    rest = field.invariants.filter(({ key }) => !node.invariants.some((one) => one.key === key));
+    rests.set(field, rest);
+  }
+  return rest;
+}
+
+const rests = new Map<Field, readonly Invariant[]>();
 
 /** Inside an extension the parts have plain names, which are no definitions. */
 const isCanonical = (url: string): boolean => url.startsWith('http');

@@ -96,18 +96,25 @@ function rangeHolds(range: JsonObject): boolean {
 function obs7(observation: JsonObject): boolean {
   const components = observation['component'];
   if (!Array.isArray(components) || !hasChoice(observation, 'value')) return true;
-  const own = new Set(codingsOf(observation['code']));
-  return !components.some((component: JsonObject) =>
-    codingsOf(component?.['code']).some((coding) => own.has(coding)),
-  );
+  const own = codingsOf(observation['code']);
+  // Alike as a whole are only those of the same code, which most components do not have.
+  const codes = new Set(own.map(codeIn));
+  const alike = components
+    .flatMap((component: JsonObject) => codingsOf(component?.['code']))
+    .filter((coding) => codes.has(codeIn(coding)));
+  if (alike.length === 0) return true;
+  const whole = new Set(own.map(canonical));
+  return !alike.some((coding) => whole.has(canonical(coding)));
 }
+
+function codingsOf(concept: unknown): readonly unknown[] {
+  const coding = (concept as JsonObject | undefined)?.['coding'];
+  return Array.isArray(coding) ? coding : [];
+}
+
+const codeIn = (coding: unknown): unknown => (coding as JsonObject | null | undefined)?.['code'];
 
 /** FHIRPath `intersect` compares whole codings, whatever the order of their keys. */
-function codingsOf(concept: unknown): string[] {
-  const coding = (concept as JsonObject | undefined)?.['coding'];
-  return Array.isArray(coding) ? coding.map(canonical) : [];
-}
-
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);

@@ -27,7 +27,7 @@ export function scanJson(text: string): JsonScan {
     if (c === QUOTE) {
       const end = stringEnd(text, at);
       const keys = open[open.length - 1];
-      if (keyComes && keys instanceof Set) addKey(keys, text.slice(at, end + 1));
+      if (keyComes && typeof keys === 'object') addKey(keys, text, at, end);
       keyComes = false;
       at = end;
     } else if (c === BRACE || c === BRACKET) {
@@ -75,8 +75,10 @@ function stringEnd(text: string, start: number): number {
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
-function addKey(keys: Set<string>, quoted: string): void {
-  const key = quoted.includes('\\') ? unescaped(quoted) : quoted.slice(1, -1);
+/** The key between the quotation marks at `start` and `end`. */
+function addKey(keys: Set<string>, text: string, start: number, end: number): void {
+  const written = text.slice(start + 1, end);
+  const key = written.includes('\\') ? unescaped(text.slice(start, end + 1)) : written;
   if (FORBIDDEN_KEYS.has(key))
     throw refuse('The JSON has a key that no FHIR element has and that is not safe; remove it.');
   if (keys.has(key)) throw refuse('An object of the JSON has the same key twice; send each key once.');
@@ -107,9 +109,12 @@ function numberEnd(text: string, start: number): number {
 }
 
 const NUMBER_CHARACTERS = '0123456789.eE+-';
+/** A whole number, or one with a few digits after the point, the last of which is no zero: JavaScript prints it as it is. */
+const PLAIN_NUMBER = /^(?:0|-?[1-9]\d{0,8})(?:\.\d{0,4}[1-9])?$/;
 
 /** True when JavaScript would print the number otherwise. */
 function checkNumber(spelling: string): boolean {
+  if (PLAIN_NUMBER.test(spelling)) return false;
   const exponent = /[eE]([+-]?\d+)$/.exec(spelling)?.[1] ?? '0';
   if (spelling.length > NUMBER_CHARACTERS_MAX || Math.abs(Number(exponent)) > NUMBER_EXPONENT_MAX) {
     throw refuse(

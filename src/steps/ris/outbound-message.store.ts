@@ -199,6 +199,17 @@ export class OutboundMessageStore {
     await tx.run(LOCK_FINALS, [patientId]);
   }
 
+  /**
+   * The same look, and the lock before it, on the way to the commit: the transaction fails when there are such messages, and is tried again to look in
+   * earnest. False where nobody would try again: then nothing was asked.
+   */
+  guessNoneWaiting(tx: Transaction, patientId: string, accessions: readonly string[]): boolean {
+    if (!tx.guessing || !tx.later) return false;
+    tx.later(LOCK_FINALS, [patientId]);
+    tx.later(NONE_WAITING, [patientId, accessions]);
+    return true;
+  }
+
   /** It will not be sent: `why` is a code. */
   async stop(tx: Transaction, id: string, why: string): Promise<void> {
     await tx.run(STOP, [id, 'stopped', why]);
@@ -328,13 +339,18 @@ const HOLD_LANE: Statement = {
   text: `INSERT INTO hl7_lane_hold (lane, destination, message_id, held_by, reason) VALUES ($1, $2, $3, 'prelim', $4)
     ON CONFLICT (lane) DO NOTHING`,
 };
+const UNSIGNED = `state = 'waiting' AND result_status IN ('P', 'R', 'A', 'M')`;
+const UNSIGNED_OF_PATIENT = `FROM hl7_unacknowledged WHERE patient_id = $1 AND ${UNSIGNED}`;
+const UNSIGNED_OF_EXAM = `FROM hl7_unacknowledged WHERE accession <> '' AND accession = ANY($2) AND ${UNSIGNED}`;
 const UNSIGNED_WAITING: Statement = {
   name: 'hl7-outbound-unsigned-waiting',
-  text: `SELECT id, destination, report_id AS "reportId" FROM hl7_unacknowledged
-      WHERE state = 'waiting' AND patient_id = $1 AND result_status IN ('P', 'R', 'A', 'M')
+  text: `SELECT id, destination, report_id AS "reportId" ${UNSIGNED_OF_PATIENT}
     UNION
-    SELECT id, destination, report_id FROM hl7_unacknowledged
-      WHERE state = 'waiting' AND accession <> '' AND accession = ANY($2) AND result_status IN ('P', 'R', 'A', 'M')`,
+    SELECT id, destination, report_id ${UNSIGNED_OF_EXAM}`,
+};
+const NONE_WAITING: Statement = {
+  name: 'hl7-outbound-none-waiting',
+  text: `SELECT 1 / (NOT EXISTS (SELECT ${UNSIGNED_OF_PATIENT}) AND NOT EXISTS (SELECT ${UNSIGNED_OF_EXAM}))::int AS none`,
 };
 const LOCK_FINALS: Statement = {
   name: 'hl7-outbound-lock-finals',

@@ -30,8 +30,10 @@ export class StopLatePreliminaries implements OnModuleInit {
 
   private async stop(tx: Transaction, final: DiagnosticReport): Promise<void> {
     const patientId = /(?:^|\/)Patient\/([^/]+)/.exec(final.subject?.reference ?? '')?.[1] ?? '';
-    await this.messages.lockFinals(tx, patientId);
     const numbers = (final.identifier ?? []).flatMap(({ value }) => value ?? []);
+    // Most final reports find nothing of ours: three round trips of a transaction become one.
+    if (this.messages.guessNoneWaiting(tx, patientId, numbers)) return;
+    await this.messages.lockFinals(tx, patientId);
     for (const waiting of await this.messages.unsignedWaiting(tx, patientId, numbers)) {
       const profile = await this.destinations.named(waiting.destination)?.profile();
       if (profile?.preliminaryAfterFinal) continue;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Sql, Transaction } from '../../database/database.ts';
+import type { Transaction } from '../../database/database.ts';
 import type { AccessContext } from '../../fhir/access-context.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { WorklistRow } from './worklist-row.ts';
@@ -84,7 +84,7 @@ export class WorklistFeed {
       .map(({ type, id }) => `${type}/${id}`);
     if (references.length === 0) return;
     tx.afterCommit(() => this.mark(references));
-    if (changes.some(isWorthNotice)) await this.notify(tx, references);
+    if (changes.some(isWorthNotice)) await notify(tx, this.process, references);
   }
 
   /** A notice from the database: one of our own is known already. */
@@ -102,13 +102,6 @@ export class WorklistFeed {
     if (this.timer) clearTimeout(this.timer);
     for (const listener of this.listeners) listener.end();
     this.listeners.clear();
-  }
-
-  private async notify(sql: Sql, references: readonly string[]): Promise<void> {
-    for (let i = 0; i < references.length; i += REFERENCES_PER_NOTICE_MAX) {
-      const payload = [this.process, ...references.slice(i, i + REFERENCES_PER_NOTICE_MAX)].join(' ');
-      await sql.run(NOTIFY, [WORKLIST_CHANNEL, payload]);
-    }
   }
 
   private mark(references: readonly string[]): void {
@@ -155,6 +148,15 @@ export class WorklistFeed {
       for (const row of rows) listener.send({ kind: 'row', row });
       for (const id of gone) listener.send({ kind: 'gone', id });
     }
+  }
+}
+
+/** The notices go with the commit: nobody waits for them before. */
+async function notify(tx: Transaction, process: string, references: readonly string[]): Promise<void> {
+  for (let i = 0; i < references.length; i += REFERENCES_PER_NOTICE_MAX) {
+    const payload = [process, ...references.slice(i, i + REFERENCES_PER_NOTICE_MAX)].join(' ');
+    if (tx.later) tx.later(NOTIFY, [WORKLIST_CHANNEL, payload]);
+    else await tx.run(NOTIFY, [WORKLIST_CHANNEL, payload]);
   }
 }
 

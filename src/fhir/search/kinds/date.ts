@@ -116,6 +116,21 @@ const DATE_TIME =
 
 /** The interval a FHIR date, dateTime or instant stands for; null when it is none (30 February, month 13). */
 export function instants(text: string): Interval | null {
+  return instantOf(text) ?? intervalIn(text);
+}
+
+/** An instant as JavaScript prints it, which is how most are sent: it is its own beginning. */
+function instantOf(text: string): Interval | null {
+  if (text.length !== PRINTED_CHARACTERS || !text.endsWith('Z')) return null;
+  const lo = new Date(text);
+  // 30 February is read and printed otherwise.
+  if (Number.isNaN(lo.getTime()) || lo.toISOString() !== text || lo.getUTCFullYear() < 1) return null;
+  return { lo: text, hi: sqlInstant(new Date(lo.getTime() + 1)) };
+}
+
+const PRINTED_CHARACTERS = '2026-03-02T06:00:00.000Z'.length;
+
+function intervalIn(text: string): Interval | null {
   const match = DATE_TIME.exec(text);
   if (!match) return null;
   const [, year, month, day, hour, minute, second, fraction, zone] = match;

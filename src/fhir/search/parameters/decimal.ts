@@ -3,8 +3,8 @@
  */
 export function scaled(value: string, factor: string, offset: string): string {
   if (value.endsWith('Infinity')) return value;
+  if (factor === '1' && offset === '0') return normal(value);
   const a = parts(value);
-  if (factor === '1' && offset === '0') return text(a);
   const b = parts(factor);
   const c = parts(offset);
   const product = { digits: a.digits * b.digits, power: a.power + b.power };
@@ -13,6 +13,17 @@ export function scaled(value: string, factor: string, offset: string): string {
   const raised = (one: Parts): bigint => one.digits * 10n ** BigInt(one.power - power);
   return text({ digits: raised(product) + raised(c), power });
 }
+
+/** As `text(parts(value))`; big integers are dear and most values are short. */
+function normal(value: string): string {
+  if (!PLAIN.test(value)) return text(parts(value));
+  const point = value.indexOf('.');
+  if (point === -1) return String(Number(value));
+  return `${Number(value.slice(0, point) + value.slice(point + 1))}e${point + 1 - value.length}`;
+}
+
+/** No more digits than a double holds for certain. */
+const PLAIN = /^-?\d{1,7}(?:\.\d{1,8})?$/;
 
 interface Parts {
   readonly digits: bigint;
