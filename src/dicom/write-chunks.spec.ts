@@ -1,8 +1,8 @@
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { writeChunks } from './write-chunks.ts';
+import { writeChunks, writePieces } from './write-chunks.ts';
 
 it.each([
   ['thousands of small pieces, some empty', 3_000, 37],
@@ -24,6 +24,13 @@ it.each([
     const whole = Buffer.concat(chunks);
     expect(bytes).toBe(whole.length);
     expect((await readFile(path)).equals(whole)).toBe(true);
+    const other = join(folder, 'other');
+    await writePieces(other, chunks);
+    expect((await readFile(other)).equals(whole)).toBe(true);
+    expect((await stat(other)).mode & 0o777).toBe(0o600);
+    await expect(writePieces(join(folder, 'none', 'other'), chunks)).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
   } finally {
     await rm(folder, { recursive: true });
   }

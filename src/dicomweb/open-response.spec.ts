@@ -75,3 +75,22 @@ it('an answer that nobody reads, from a server that goes away, harms nothing', a
     },
   );
 });
+
+it('what a reader holds stays as it is while more arrives, also when the connection is used again', async () => {
+  const numbers = Buffer.from(Uint32Array.from({ length: 1024 * 1024 }, (_, at) => at).buffer);
+  const kept = `HTTP/1.1 200 OK\r\nContent-Length: ${numbers.length}\r\n\r\n`;
+  await served(
+    (socket) => {
+      const answer = () => socket.write(Buffer.concat([Buffer.from(kept), numbers]));
+      answer();
+      socket.on('data', answer);
+    },
+    async (root) => {
+      for (let request = 0; request < 2; request += 1) {
+        const pieces: Buffer[] = [];
+        for await (const piece of (await ask(root)).body) pieces.push(piece);
+        expect(Buffer.concat(pieces).equals(numbers)).toBe(true);
+      }
+    },
+  );
+});

@@ -8,7 +8,7 @@ import {
 } from '../dicom/read-instance-head.ts';
 import { multipartBoundary, readMultipart } from '../dicom/read-multipart.ts';
 import type { LocalInstance } from '../dicom/study-source.ts';
-import { writeChunks } from '../dicom/write-chunks.ts';
+import { writeChunks, writePieces } from '../dicom/write-chunks.ts';
 import { Failure } from '../kernel/errors.ts';
 import type { DicomwebConnection } from './dicomweb-connection.ts';
 import { type DicomwebAnswer, sendDicomweb, statusFailure } from './dicomweb-request.ts';
@@ -100,7 +100,7 @@ async function takePart(
   const uids = instanceUidsIn(headOf(pieces, bytes), bytes) ?? instanceUidsIn(Buffer.concat(pieces), bytes);
   if (!uids || !wanted(uids)) return false;
   await writes.add(bytes, async () => {
-    await writeBody(path, pieces);
+    await writePieces(path, pieces);
     taker.arrived({ sopInstanceUid: uids.sopInstanceUid, path });
   });
   return true;
@@ -139,7 +139,7 @@ async function firstAcceptable(retrieval: Retrieval): Promise<DicomwebAnswer> {
   throw statusFailure(406);
 }
 
-async function writeBody(path: string, body: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
+async function writeBody(path: string, body: AsyncIterable<Buffer>): Promise<void> {
   const file = await open(path, 'w', 0o600);
   try {
     await writeChunks(file, body);
@@ -176,8 +176,10 @@ async function* joined(pieces: Iterable<Buffer>, rest: AsyncIterator<Buffer>): A
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }
 
-/** At least the first 64 KB, or all of them. */
+/** At least the first 64 KB, or all of them. Mostly they lie in the first piece. */
 function headOf(pieces: readonly Buffer[], bytes: number): Buffer {
+  const [first] = pieces;
+  if (first && first.length >= Math.min(HEAD_BYTES[0], bytes)) return first;
   let count = 0;
   for (let length = 0; length < Math.min(HEAD_BYTES[0], bytes); count += 1) length += pieces[count]!.length;
   return Buffer.concat(pieces.slice(0, count));

@@ -8,7 +8,7 @@ export interface DecodedFrame {
   readonly components: number;
   /** Bits of one sample in the code stream. */
   readonly precision: number;
-  /** `samples` are bit patterns unless the code stream itself says they are signed numbers. */
+  /** `samples` are bit patterns unless the code stream itself says they are signed numbers. They stand until the thread decodes its next frame. */
   readonly signed: boolean;
   readonly samples: Uint8Array | Uint16Array | Int16Array | Uint32Array;
   /** The decoder turned YCbCr into RGB. */

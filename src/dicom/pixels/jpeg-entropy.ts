@@ -252,6 +252,11 @@ export class BitReader {
     return size === 16 ? 32_768 : this.extended(size);
   }
 
+  /** Whether bits were taken that the stream does not have: zeros that stand for them. */
+  get overrun(): boolean {
+    return this.count < 8 * this.missing;
+  }
+
   private put(buffer: number, count: number, position: number): void {
     this.buffer = buffer;
     this.count = count;
@@ -262,6 +267,7 @@ export class BitReader {
   restart(): void {
     this.buffer = 0;
     this.count = 0;
+    this.missing = 0;
     while (this.position + 1 < this.bytes.length) {
       const marker = this.bytes[this.position + 1] ?? 0;
       if (this.bytes[this.position] === 0xff && marker >= 0xd0 && marker <= 0xd7) {

@@ -9,21 +9,28 @@ import {
   type JpegTables,
   type Scan,
 } from './jpeg-entropy.ts';
+import { type CompiledFrame, compiledFrame } from './jpeg-lossless/decode-scan.ts';
 
 /**
  * Lossless JPEG with Huffman coding (ITU-T T.81 Annex H), predictors 1 to 7, 2 to 16 bits, components interleaved or
- * one scan each. Samples come as bit patterns.
+ * one scan each. Samples come as bit patterns, in memory that stands until the next frame. A compiled program decodes each scan; one with anything out of order in
+ * it is decoded anew by the code below, which says what is wrong with it.
  */
-export function decodeJpegLossless(bytes: Uint8Array, header: CodestreamHeader): DecodedFrame {
+export function decodeJpegLossless(
+  bytes: Uint8Array,
+  header: CodestreamHeader,
+  compile: typeof compiledFrame | (() => null) = compiledFrame,
+): DecodedFrame {
   const { width, height, components, precision } = header;
   const length = width * height * components;
-  const samples = precision <= 8 ? new Uint8Array(length) : new Uint16Array(length);
+  const compiled = compile(bytes, header);
+  const samples = compiled?.samples ?? (precision <= 8 ? new Uint8Array(length) : new Uint16Array(length));
   let done = 0;
   eachScan(bytes, (scan, tables) => {
     if (tables.sampling.some((factors) => factors !== tables.sampling[0])) {
       throw new Failure('dicom.pixel-format', 'Lossless JPEG with subsampled colour is not decoded.');
     }
-    decodeScan(scan, tables, header, samples);
+    decodeScan(scan, tables, header, samples, compiled);
     done += scan.components.length;
   });
   if (done !== components) throw brokenJpeg();
@@ -35,6 +42,7 @@ function decodeScan(
   tables: JpegTables,
   { width, height, components: stride, precision }: CodestreamHeader,
   samples: Uint8Array | Uint16Array,
+  compiled: CompiledFrame | null,
 ): void {
   const parts = scan.components.map(({ index }) => index);
   const codes = scan.components.map(({ dc }) => tableOf(tables, dc));
@@ -44,12 +52,21 @@ function decodeScan(
   // A restart begins the prediction anew; it falls on the start of a line (H.1.1).
   const linesPerRestart = tables.restartInterval === 0 ? height : tables.restartInterval / width;
   if (!Number.isInteger(linesPerRestart)) throw brokenJpeg();
+  const end = compiled?.decode({
+    ...{ position: bits.position, predictor, origin, low, restartLines: linesPerRestart },
+    parts: parts.map((index, part) => ({ index, table: codes[part]! })),
+  });
+  if (typeof end === 'number') {
+    bits.position = end;
+    return;
+  }
   // The line above and the line in work of each component, which change places after each line.
   const pairs = parts.map(() => ({ above: new Int32Array(width), line: new Int32Array(width) }));
   for (let row = 0; row < height; row += 1) {
     const first = row % linesPerRestart === 0;
     if (first && row > 0) bits.restart();
     readLine(bits, codes, pairs);
+    if (bits.overrun) throw brokenJpeg();
     for (const [part, pair] of pairs.entries()) {
       const { above, line } = pair;
       if (first) addFromLeft(line, origin);

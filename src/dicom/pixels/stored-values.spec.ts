@@ -53,3 +53,12 @@ test('Memory for values goes from image to image and grows with the largest', ()
   expect(larger.buffer).not.toBe(first.buffer);
   expect(memory.byteLength).toBe(2000);
 });
+
+test('An image larger than the part that is worked on at once loses its upper bits to the last cell', () => {
+  for (const length of [32_767 * 2, 32_768, 40_002, 98_306]) {
+    const values = Uint16Array.from({ length }, (_, at) => (at * 7919) & 0xffff);
+    const expected = values.map((value) => value & 0xfff);
+    takeStoredBits(values, description({ bitsStored: 12, highBit: 11 }));
+    expect(Buffer.compare(Buffer.from(values.buffer), Buffer.from(expected.buffer))).toBe(0);
+  }
+});

@@ -1,5 +1,6 @@
 import type { DecodedFrame } from './decoded-frame.ts';
 import type { PixelDescription } from './pixel-description.ts';
+import { keepBits } from './stored-bits-program.ts';
 
 /** Stored values: what the scanner wrote, before any modality or VOI transformation. */
 export type StoredValues = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array;
@@ -66,16 +67,11 @@ function shiftUnsigned(block: StoredValues, up: number, down: number): void {
   for (let at = 0; at < block.length; at += 1) block[at] = (block[at]! << up) >>> down;
 }
 
-/** The same for the usual place of the stored bits, two or four cells at a time. */
+/** The same for the usual place of the stored bits. */
 function takeLowBits(values: StoredValues, { bitsAllocated, bitsStored }: PixelDescription): void {
   let mask = 2 ** bitsStored - 1;
   for (let width = bitsAllocated; width < 32; width *= 2) mask += mask * 2 ** width;
-  const words = new Int32Array(values.buffer, values.byteOffset, values.byteLength / 4);
-  for (let at = 0; at < words.length; at += BLOCK) maskWords(words.subarray(at, at + BLOCK), mask | 0);
-}
-
-function maskWords(words: Int32Array, mask: number): void {
-  for (let at = 0; at < words.length; at += 1) words[at]! &= mask;
+  keepBits(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), mask | 0);
 }
 
 /**

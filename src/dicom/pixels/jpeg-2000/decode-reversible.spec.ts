@@ -8,6 +8,7 @@ import { loadJpeg2000 } from '../jpeg-2000.ts';
 import type { PixelDescription } from '../pixel-description.ts';
 import { loadWasmDecoder, samplesOf } from '../wasm-decoder.ts';
 import { decodeReversible } from './decode-reversible.ts';
+import { reversibleProgram } from './reversible-program.ts';
 
 const missing =
   spawnSync('opj_compress', ['-h']).error === undefined ? null : 'skipped: opj_compress is not installed';
@@ -245,5 +246,25 @@ describe('Hostile markers', () => {
     ['other bytes', '00'.repeat(100)],
   ])('%s is no code stream', (_, hex) => {
     expect(decodeReversible(Buffer.from(hex, 'hex'))).toBeNull();
+  });
+});
+
+describe('Hostile code-blocks', () => {
+  it.each([
+    ['markers and carries alone', 64, 64, [0xff, 0x8f]],
+    ['bytes of ones', 4, 1024, [0xff]],
+    ['stuffed bytes', 1024, 4, [0xff, 0x7f]],
+    ['zeros', 64, 64, [0]],
+  ])('of %s, as long as one may be, are decoded within their memory', (_, width, height, pattern) => {
+    const program = reversibleProgram();
+    const [code, to, area] = [program.codeAt(), program.frameAt() + 64, width * height * 4];
+    program.reserve(to + area + 64);
+    const memory = new Uint8Array(program.memory.buffer);
+    const length = program.codeBytesMax();
+    for (let at = 0; at < length; at += 1) memory[code + at] = pattern[at % pattern.length]!;
+    memory.fill(0xaa, to - 64, to + area + 64);
+    program.decodeBlock(length, width, height, 30, 88, 0, to, width * 4);
+    expect(memory.subarray(to - 64, to).every((byte) => byte === 0xaa)).toBe(true);
+    expect(memory.subarray(to + area, to + area + 64).every((byte) => byte === 0xaa)).toBe(true);
   });
 });

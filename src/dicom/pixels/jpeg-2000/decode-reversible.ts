@@ -10,7 +10,7 @@ export interface ReversiblePicture {
   readonly components: number;
   readonly precision: number;
   readonly signed: boolean;
-  /** Interleaved, in memory of their own. */
+  /** Interleaved, in the program's memory: they stand until its next picture. */
   readonly samples: Uint8Array | Uint16Array | Int16Array;
 }
 
@@ -51,13 +51,14 @@ export function decodeReversible(bytes: Uint8Array): ReversiblePicture | null {
     discard();
     throw new Failure('dicom.codestream', 'The compressed frame cannot be decoded.', { cause: error });
   }
-  const decoded = program.memory.buffer.slice(picture, picture + bytesMade);
   releaseLarge(program);
+  const length = width * height * components;
+  const { buffer } = program.memory;
   const samples = signed
-    ? new Int16Array(decoded)
+    ? new Int16Array(buffer, picture, length)
     : precision > 8
-      ? new Uint16Array(decoded)
-      : new Uint8Array(decoded);
+      ? new Uint16Array(buffer, picture, length)
+      : new Uint8Array(buffer, picture, length);
   return { width, height, components, precision, signed, samples };
 }
 

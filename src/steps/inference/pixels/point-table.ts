@@ -1,4 +1,5 @@
 import type { PixelOp } from '../../../governance/manifest.ts';
+import { lookUpCells } from './look-up-program.ts';
 import type { PixelArray, PixelImage } from './pixel-image.ts';
 
 /**
@@ -61,23 +62,9 @@ export function everyValue(image: PixelImage): PixelImage {
 /** The values themselves, in memory of the table's kind or in `target`, which is of that kind and has one value per cell. */
 export function lookUp<T extends PixelArray>({ cells, table }: Looked<T>, target?: T): T {
   const values = target ?? new (table.constructor as new (length: number) => T)(cells.length);
-  for (let at = 0; at < cells.length; at += BLOCK)
-    lookUpBlock(cells, table, values, at, Math.min(at + BLOCK, cells.length));
+  lookUpCells(cells, table, values);
   return values;
 }
-
-/** In calls of their own V8 finds the loop hot within one image; one long loop is met by its optimized form a hundred images later. */
-function lookUpBlock(
-  cells: Looked['cells'],
-  table: PixelArray,
-  values: PixelArray,
-  from: number,
-  to: number,
-): void {
-  for (let at = from; at < to; at++) values[at] = table[cells[at]!]!;
-}
-
-const BLOCK = 4096;
 
 /**
  * Tables are kept: a series has the same operations and rescale for a thousand slices. Which, besides the operations, decides what comes out is in

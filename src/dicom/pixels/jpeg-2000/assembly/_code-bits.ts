@@ -1,4 +1,4 @@
-import { CODE } from './_block-memory';
+import { CODE, PIECES } from './_block-memory';
 
 /**
  * The arithmetic decoder (ITU-T T.800 Annex C). Each pass has it written out where it decides, because only local variables are fast and no function can
@@ -13,55 +13,71 @@ export let code: u64 = 0;
 /** Bits of the code below bit 47 of C. */
 export let left: i32 = 0;
 
-/** Bits that `moreCode` gave. */
-export let taken: i32 = 0;
+/** Where the next piece of code stands, see `openCode`. */
+export let piece: usize = 0;
 
-let next: usize = 0;
-let end: usize = 0;
-let before: u32 = 0;
-
-/** INITDEC (Figure C.20) for the `length` bytes at CODE: nothing is taken yet, and 15 bits of Chigh are wanted. */
+/**
+ * INITDEC (Figure C.20) for the `length` bytes at CODE: nothing is taken yet, and 15 bits of Chigh are wanted. The code is laid out in pieces of up to 32 bits, so that a pass
+ * takes the next one with a shift and a sum: 16 bytes each, with the bits in line with a C that has none left below bit 47, their number, and how far it is to the next piece.
+ *
+ * BYTEIN (Figure C.19) for up to four bytes at once: a byte after one of ones has seven bits and a carry; a carry is not added before its time, so such a byte is the first of a piece.
+ * After the end, or a marker, follow ones. Any two pieces have more bits than one decision takes, 15.
+ */
 export function openCode(length: usize): void {
-  next = CODE;
-  end = CODE + length;
-  before = 0;
+  layOutPieces(length);
+  piece = PIECES;
   interval = (<u64>0x8000) << 47;
   code = 0;
   left = -15;
   while (left < 0) {
-    code += moreCode(left);
-    left += taken;
+    code += load<u64>(piece) << -left;
+    left += load<i32>(piece, 8);
+    piece += load<u32>(piece, 12);
   }
 }
 
-/**
- * BYTEIN (Figure C.19) for up to four bytes at once, in line with a C that has `bits` (below zero) bits of code below bit 47. A byte after one of ones has seven bits and a
- * carry; a carry is not added before its time, so such a byte is the first or waits. After the end, or a marker, follow ones.
- */
-export function moreCode(bits: i32): u64 {
-  let value: u64 = 0;
-  let count: i32 = 0;
-  while (count < 25) {
-    const byte: u32 = next < end ? load<u8>(next) : 0xff;
-    if (before === 0xff && byte > 0x7f) {
-      if (count > 0) break;
-      if (byte > 0x8f) {
-        taken = 32;
-        return (<u64>u32.MAX_VALUE) << (15 - bits);
-      }
+function layOutPieces(length: usize): void {
+  const end = CODE + length;
+  let next = CODE;
+  let to = PIECES;
+  let before: u32 = 0;
+  while (next < end) {
+    const word = load<u32>(next);
+    if (before !== 0xff && next + 4 <= end && ((~word - 0x01010101) & word & 0x80808080) === 0) {
+      put(to, <u64>bswap(word), 32, 16);
+      before = 0;
+      next += 4;
+      to += 16;
+      continue;
     }
-    const stuffed = before === 0xff;
-    value = (value << (stuffed ? 7 : 8)) + byte;
-    count += stuffed ? 7 : 8;
-    before = byte;
-    next += 1;
+    let value: u64 = 0;
+    let count: i32 = 0;
+    while (count < 25 && next < end) {
+      const byte: u32 = load<u8>(next);
+      const stuffed = before === 0xff;
+      if (stuffed && byte > 0x7f && (count > 0 || byte > 0x8f)) break;
+      value = (value << (stuffed ? 7 : 8)) + byte;
+      count += stuffed ? 7 : 8;
+      before = byte;
+      next += 1;
+    }
+    // A marker: it is the end.
+    if (count === 0) break;
+    put(to, value, count, 16);
+    to += 16;
   }
-  taken = count;
-  return value << (47 - bits - count);
+  put(to, u32.MAX_VALUE, 32, 0);
 }
 
-export function rest(a: u64, c: u64, bits: i32): void {
+function put(to: usize, value: u64, count: i32, step: u32): void {
+  store<u64>(to, value << (47 - count));
+  store<i32>(to, count, 8);
+  store<u32>(to, step, 12);
+}
+
+export function rest(a: u64, c: u64, bits: i32, at: usize): void {
   interval = a;
   code = c;
   left = bits;
+  piece = at;
 }

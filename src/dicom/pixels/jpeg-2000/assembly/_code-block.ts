@@ -1,5 +1,5 @@
 import { resetContexts } from './_arithmetic-states';
-import { COEFFICIENTS, FLAGS, ZERO_CODING } from './_block-memory';
+import { COEFFICIENTS, FLAGS, GROUPS, ZERO_CODING } from './_block-memory';
 import { cleanupPass } from './_cleanup-pass';
 import { openCode } from './_code-bits';
 import { refinementPass } from './_refinement-pass';
@@ -21,6 +21,7 @@ export function decodeBlock(
 ): void {
   const stripes = (height + 3) >> 2;
   memory.fill(FLAGS, 0, (width + 2) * (stripes + 2) * 8);
+  memory.fill(GROUPS, 0, (((width + 15) >> 4) + 2) * (stripes + 2) * 32);
   memory.fill(COEFFICIENTS, 0, width * stripes * 16);
   resetContexts();
   openCode(length);
