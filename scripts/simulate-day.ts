@@ -202,14 +202,34 @@ function orderRows(
     pv1(person),
     { segment: 'ORC', fields: { 1: control, ...numbers, 5: control === 'CA' ? 'CA' : 'SC' } },
   ];
-  if (shape === 'ORM^O01') return [...rows, { segment: 'OBR', fields: { ...obr, 5: 'R' } }];
-  rows.push({ segment: 'TQ1', fields: { 1: '1', 9: 'R' } }, { segment: 'OBR', fields: obr });
+  const supporting = control === 'NW' ? supportingRows(modality) : [];
+  if (shape === 'ORM^O01') return [...rows, { segment: 'OBR', fields: { ...obr, 5: 'R' } }, ...supporting];
+  rows.push({ segment: 'TQ1', fields: { 1: '1', 9: 'R' } }, { segment: 'OBR', fields: obr }, ...supporting);
   if (shape === 'OMI^O23')
     rows.push({
       segment: 'IPC',
       fields: { 1: accession, 2: `RP${placer}`, 3: uidOf(placer), 4: `SPS${placer}`, 5: modality },
     });
   return rows;
+}
+
+/** Why it is asked for, and before contrast agent how the kidneys are. */
+function supportingRows(modality: string): Row[] {
+  const diagnosis: Row = { segment: 'DG1', fields: { 1: '1', 3: ['R05', 'Cough', 'I10'], 6: 'W' } };
+  if (modality !== 'CT') return [diagnosis];
+  const creatinine: Row = {
+    segment: 'OBX',
+    fields: {
+      1: '1',
+      2: 'NM',
+      3: ['2160-0', 'Creatinine', 'LN'],
+      4: '1',
+      5: '0.9',
+      6: ['mg/dL', 'mg/dL', 'UCUM'],
+      11: 'F',
+    },
+  };
+  return [diagnosis, creatinine];
 }
 
 /** A Study Instance UID out of the placer number (PS3.5 B.2: the 2.25 arc takes any number below 2^128). */

@@ -197,7 +197,13 @@ export class SimulatedRis {
         socket.write(this.framed(message, { kind: 'error', text: 'Simulated: try again.', error }));
         return 'AE';
       case 'ar':
-        socket.write(this.framed(message, { kind: 'reject', text: 'Simulated: never.', error }));
+        socket.write(
+          this.framed(message, {
+            kind: 'reject',
+            text: 'Simulated: patient unknown.',
+            error: { code: '204', location: 'PID^1^3' },
+          }),
+        );
         return 'AR';
       case 'wrong-msa':
         socket.write(

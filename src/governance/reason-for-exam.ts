@@ -1,9 +1,15 @@
-import type { CodeableConcept } from '@medplum/fhirtypes';
+import type { CodeableConcept, ServiceRequest } from '@medplum/fhirtypes';
 
 /** Longest text taken over: a reason is a phrase; a whole letter in this field would push the findings out of sight. */
 export const REASON_CHARACTERS_MAX = 200;
 
-/** Why the exam was asked for: as ordered (OBR-31), else as the images say it (0040,100A and 0040,1002). null where nobody says. */
+/** What an order gives as its reasons: codes (OBR-31), then the diagnoses that came with it (DG1), whose text stands with the link to them. */
+export const reasonsOf = (order: ServiceRequest | null | undefined): CodeableConcept[] => [
+  ...(order?.reasonCode ?? []),
+  ...(order?.reasonReference ?? []).flatMap(({ display }) => (display ? [{ text: display }] : [])),
+];
+
+/** Why the exam was asked for: as ordered (`reasonsOf`), else as the images say it (0040,100A and 0040,1002). null where nobody says. */
 export function reasonForExam(
   ordered: readonly CodeableConcept[],
   ofStudy: readonly CodeableConcept[] | undefined,

@@ -5,6 +5,7 @@ import { compareVersions } from './compare-versions.ts';
 import type { Manifest } from './manifest.ts';
 import { deviceId, manifestToDevice } from './manifest-to-device.ts';
 import { histogramRule } from './pixel-rules.ts';
+import { reasonForExam, reasonsOf } from './reason-for-exam.ts';
 
 const EXAMPLE = new URL(
   '../../test/fixtures/models/cxr15-mobilenetv3-int8/1.0.0/manifest.yaml',
@@ -72,5 +73,25 @@ describe('the rule histogram', () => {
 
   it('is not looked at when the manifest does not ask for it', () => {
     expect(histogramRule(new Uint8Array(100), {})).toBeNull();
+  });
+});
+
+describe('the reason for an exam', () => {
+  const order = {
+    resourceType: 'ServiceRequest' as const,
+    status: 'active' as const,
+    intent: 'order' as const,
+    subject: { reference: 'Patient/1' },
+    reasonCode: [{ coding: [{ code: 'R05', display: 'Cough' }] }],
+    reasonReference: [
+      { reference: 'Condition/1', display: 'Pneumonia\r\nleft' },
+      { reference: 'Condition/2', display: 'Cough' },
+      { reference: 'Condition/3' },
+    ],
+  };
+
+  it('is the codes of the order, then the diagnoses that came with it, each once and on one line', () => {
+    expect(reasonForExam(reasonsOf(order), [{ text: 'of the images' }])).toBe('Cough; Pneumonia left');
+    expect(reasonForExam(reasonsOf(null), [{ text: 'of the images' }])).toBe('of the images');
   });
 });

@@ -98,6 +98,32 @@ describe('what is read around a study, among many of other patients', () => {
     expect((await store.read('m1', ['late'])).observations).toEqual([]);
   });
 
+  it('takes as reasons the codes of the order and the diagnoses it refers to, but none that was entered in error', async () => {
+    const put = (type: string, id: string, content: object, tokens = '{}') =>
+      fresh.database.run(
+        {
+          text: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens)
+            VALUES ($1, $2, 1, now(), false, 'PUT', $3, $4::text[])`,
+        },
+        [type, id, JSON.stringify(content), tokens],
+      );
+    const inError = { coding: [{ code: 'entered-in-error' }] };
+    await put(
+      'ImagingStudy',
+      'why',
+      { status: 'available', series: [] },
+      '{ImagingStudy.basedon>ServiceRequest/why,ImagingStudy.basedon>ServiceRequest/plain,ImagingStudy.basedon>ServiceRequest/none}',
+    );
+    await put('Condition', 'd1', { code: { text: 'Phthisis' } });
+    await put('Condition', 'd2', { code: { text: 'Typed wrongly' }, verificationStatus: inError });
+    const reasonReference = ['d1', 'd2', 'gone'].map((id) => ({ reference: `Condition/${id}` }));
+    await put('ServiceRequest', 'why', { reasonCode: [{ text: 'Cough' }], reasonReference });
+    await put('ServiceRequest', 'plain', { reasonCode: [{ text: 'Fever' }] });
+    await put('ServiceRequest', 'none', {});
+    const { reasons } = await store.readPatient('why');
+    expect(reasons.map(({ text }) => text).sort()).toEqual(['Cough', 'Fever', 'Phthisis']);
+  });
+
   it('follows so many merges from record to record, and no further', async () => {
     // merge1 was merged into merge2, that into merge3, and so on.
     await fresh.database.run({

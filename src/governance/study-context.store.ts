@@ -131,11 +131,18 @@ const PEOPLE = `
       SELECT DISTINCT id FROM person
     )`;
 
+/** Codes of the order (OBR-31), and of the diagnoses that it refers to (DG1). */
 const REASONS = `
-    SELECT 'reasons' AS kind, o.id, (o.content::jsonb -> 'reasonCode')::text AS content
-      FROM this, unnest(this.tokens) token, resource o
-      WHERE starts_with(token, 'ImagingStudy.basedon>ServiceRequest/') AND o.type = 'ServiceRequest' AND NOT o.deleted
-        AND o.id = substr(token, length('ImagingStudy.basedon>ServiceRequest/') + 1)`;
+    SELECT 'reasons' AS kind, o.id, (CASE WHEN jsonb_array_length(diagnoses) > 0
+        THEN coalesce(o.content -> 'reasonCode', '[]') || diagnoses ELSE o.content -> 'reasonCode' END)::text AS content
+      FROM (SELECT o.id, o.content::jsonb AS content FROM this, unnest(this.tokens) token, resource o
+        WHERE starts_with(token, 'ImagingStudy.basedon>ServiceRequest/') AND o.type = 'ServiceRequest' AND NOT o.deleted
+          AND o.id = substr(token, length('ImagingStudy.basedon>ServiceRequest/') + 1)) o,
+      LATERAL (SELECT coalesce(jsonb_agg(c.content::jsonb -> 'code'), '[]') AS diagnoses
+        FROM jsonb_array_elements(coalesce(o.content -> 'reasonReference', '[]')) reason
+        JOIN resource c ON c.type = 'Condition' AND c.id = substr(reason ->> 'reference', 11) AND NOT c.deleted
+        WHERE starts_with(reason ->> 'reference', 'Condition/') AND c.content::jsonb -> 'code' IS NOT NULL
+          AND c.content::jsonb #>> '{verificationStatus,coding,0,code}' IN ('refuted', 'entered-in-error') IS NOT TRUE) d`;
 
 const CLINICAL = 'Condition.clinical-status@http://terminology.hl7.org/CodeSystem/condition-clinical|';
 

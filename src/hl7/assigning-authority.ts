@@ -11,7 +11,19 @@ export interface HierarchicDesignator {
   readonly universalIdType: string;
 }
 
-export type NumberKind = 'patient' | 'account' | 'visit' | 'placer' | 'filler' | 'placer-group' | 'person';
+export type NumberKind =
+  | 'patient'
+  | 'account'
+  | 'visit'
+  | 'placer'
+  | 'filler'
+  | 'placer-group'
+  | 'person'
+  | 'licence'
+  | 'organization'
+  | 'diagnosis'
+  | 'observation'
+  | 'device';
 
 /** `fallback` (the sending facility) stands in when a number names no authority. */
 export function systemOfAuthority(

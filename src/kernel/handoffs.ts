@@ -183,6 +183,8 @@ export const risSendQueue = (destination?: string): string =>
 export interface MessageStored {
   /** Instead: look whether something was written for this merged patient since. */
   readonly retiredPatientId?: string;
+  /** How often that was looked at before. */
+  readonly looks?: number;
 }
 
 /** Filing hands on nothing: what it writes is announced by its changes. */

@@ -10,6 +10,7 @@ import type {
   Task,
 } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Database, Transaction } from '../../src/database/database.ts';
 import type { ResourceStore } from '../../src/fhir/resource-store.ts';
 import { checkElements } from '../../src/fhir/validate/check-elements.ts';
 import { type FilingWorld, makeFilingWorld, message, numbersOf, type Stored } from './filing-world.ts';
@@ -319,6 +320,45 @@ describe('A merge (ADT^A40)', () => {
     }
   });
 
+  it('of an ordinary patient takes few round trips, and shares its transaction with what stands beside it', async () => {
+    const many = Array.from({ length: 20 }, (_, n) => n);
+    for (const n of many) await world.file(order(`A${n}`, `${n}`), admit(`B${n}`));
+    const ids = await world.keep(...many.map((n) => merge([`A${n}`, `B${n}`])));
+    const asked = new Map<string, number>();
+    const counting = countingTransactions(world.database, asked);
+    await world.otherStep({ database: counting }).run({});
+    expect((await world.rows(ids)).map((row) => row.filing_outcome)).toEqual(many.map(() => 'filed'));
+    const all = [...asked.values()].reduce((sum, n) => sum + n, 0);
+    // Numbers, what refers to him, the write, unsent messages, and the later look with its call: six for each, and a few for the batch.
+    expect([all <= many.length * 6 + 10, Object.fromEntries(asked)]).toEqual([true, expect.anything()]);
+    expect(asked.get('filing-lock')).toBeLessThanOrEqual(2);
+  });
+
+  it('that is refused among others of a batch changes nothing, and all of them are filed in their order', async () => {
+    await world.file(admit('A'), admit('B'), merge(['A', 'B']));
+    const rows = await outcomes(
+      order('A', '1'),
+      merge(['X', 'Y'], ['B', 'A']),
+      order('X', '2'),
+      merge(['B', 'A']),
+      merge(['C', 'B']),
+      order('C', '3'),
+    );
+    expect(rows).toEqual([
+      'filed patient-merged',
+      'merge.reversed',
+      'filed',
+      'merge.reversed',
+      'filed merged-unknown',
+      'filed patient-merged',
+    ]);
+    // Nothing of the first group of the refused one stayed.
+    expect((await holder('X')).active).not.toBe(false);
+    const stays = `Patient/${(await holder('B')).id}`;
+    const [last] = await world.find<ServiceRequest>('ServiceRequest', `identifier=ACC${mrn('C')}`);
+    expect(last!.subject.reference).toBe(stays);
+  });
+
   it('does not lose what work under way writes while it moves, and moves what is written for the old one later', async () => {
     await world.file(order('A'), admit('B'));
     const [request] = await world.find<ServiceRequest>('ServiceRequest', `identifier=ACC${mrn('A')}`);
@@ -354,11 +394,15 @@ describe('A merge (ADT^A40)', () => {
       status: 'available',
       subject: { reference: `Patient/${gone.id}` },
     });
-    const due = await world.database.run<{ payload: object }>({
-      text: `SELECT payload FROM outbox WHERE queue = 'filing' AND payload->>'retiredPatientId' = '${gone.id}'`,
-    });
-    expect(due).toHaveLength(2);
-    await world.step.run({ retiredPatientId: String(gone.id) });
+    const due = () =>
+      world.database.run<{ payload: { looks: number } }>({
+        text: `SELECT payload FROM outbox WHERE queue = 'filing' AND payload->>'retiredPatientId' = '${gone.id}' ORDER BY id`,
+      });
+    expect((await due()).map(({ payload }) => payload.looks)).toEqual([0]);
+    // Each look asks for the next one; the last for none.
+    await world.step.run({ retiredPatientId: String(gone.id), looks: 0 });
+    await world.step.run({ retiredPatientId: String(gone.id), looks: 1 });
+    expect((await due()).map(({ payload }) => payload.looks)).toEqual([0, 1]);
     expect(await world.read<ImagingStudy>(`ImagingStudy/${late}`)).toMatchObject({
       subject: { reference: stays },
     });
@@ -414,4 +458,19 @@ async function out(reportId: string, state: string): Promise<void> {
     },
     [randomUUID(), reportId, state],
   );
+}
+
+/** The database, counting the statements of its transactions that wait for an answer. */
+function countingTransactions(database: Database, asked: Map<string, number>): Database {
+  const counted = (tx: Transaction): Transaction => ({
+    ...tx,
+    run: (statement, values) => {
+      asked.set(statement.name ?? '', (asked.get(statement.name ?? '') ?? 0) + 1);
+      return tx.run(statement, values);
+    },
+  });
+  return Object.assign(Object.create(database) as Database, {
+    transaction: (...[work, options]: Parameters<Database['transaction']>) =>
+      database.transaction((tx) => work(counted(tx)), options),
+  });
 }

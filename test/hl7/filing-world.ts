@@ -34,7 +34,11 @@ export interface FilingWorld {
   find<T extends Resource>(type: T['resourceType'], query: string): Promise<Stored<T>[]>;
   read<T extends Resource>(reference: string | undefined): Promise<Stored<T>>;
   /** A step over the same database with another store or settings. */
-  otherStep(change?: { store?: ResourceStore; settings?: Partial<FilingSettings> }): FilingStep;
+  otherStep(change?: {
+    database?: Database;
+    store?: ResourceStore;
+    settings?: Partial<FilingSettings>;
+  }): FilingStep;
   close(): Promise<void>;
 }
 
@@ -54,7 +58,7 @@ export async function makeFilingWorld(): Promise<FilingWorld> {
   const outbox = new Outbox();
   const otherStep: FilingWorld['otherStep'] = (change = {}) =>
     new FilingStep(
-      database,
+      change.database ?? database,
       change.store ?? store,
       outbox,
       new InboundQueueStore(),

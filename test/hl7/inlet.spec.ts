@@ -204,6 +204,25 @@ describe('A message at the MLLP door', () => {
     expect(String(stored!.raw)).toBe(text);
   });
 
+  it('without MSH-10 is rejected at its place, with an empty MSA-2, and a second one is no repeat of it', async () => {
+    const before = (await rows('')).length;
+    const lines = [PID, ...ORDER, 'NTE|1||twice'];
+    const first = message({ id: '', lines });
+    const again = message({ id: '', lines });
+    const other = message({ id: '', lines: [PID] });
+    for (const text of [first, again, other]) {
+      const [ack] = await take(text);
+      expect(ack).toMatchObject({ code: 'AR', controlId: '', errorCode: '101' });
+      expect(String(ack!.raw)).toContain('\rERR||MSH^1^10|101^Required field missing^HL70357|E');
+    }
+    const kept = (await rows('')).slice(before);
+    // The same bytes again are the same message; others under the same empty id are another.
+    expect(kept.map(({ outcome, filing_outcome }) => `${outcome} ${filing_outcome}`)).toEqual([
+      'hl7.missing refused',
+      'hl7.missing refused',
+    ]);
+  });
+
   it('is rejected for letters that its character set does not have', async () => {
     const latin = Buffer.from(message({ id: 'LATIN' }).replace('DOE', 'D\xd6E'), 'latin1');
     expect(readAck((await inlet.take(latin))[0]!)).toMatchObject({ code: 'AR', errorCode: '102' });

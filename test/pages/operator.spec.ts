@@ -203,6 +203,36 @@ describeWithPeer('the operator page in a real browser', NO_CHROMIUM, () => {
     world.forgive(/400/);
   });
 
+  test('one result is sent to another destination from its own page, wide and narrow, and its log says so', async () => {
+    const { rejected, held: inbound } = await aDay();
+    await signIn(OPERATOR_SCOPE, `#/message/out/${rejected}`);
+    const form = world.page.getByRole('form', { name: 'Send this result to another destination' });
+    // Not to where it goes already.
+    await form.getByRole('option', { name: 'new-ris' }).waitFor({ state: 'attached' });
+    expect(await form.getByRole('option').allTextContents()).toEqual(['choose', 'new-ris']);
+    await form.getByRole('button', { name: 'Send to …' }).click();
+    await form.getByText('Choose where to send it.').waitFor();
+    await form.getByRole('combobox').selectOption('new-ris');
+    for (const width of [400, 1440]) {
+      await world.page.setViewportSize({ width, height: 900 });
+      await world.shot(`send-one-to-${width}`);
+    }
+    await form.getByRole('button', { name: 'Send to …' }).click();
+    const dialog = world.page.getByRole('dialog');
+    await dialog.getByText('Send this result to new-ris?').waitFor();
+    await dialog.getByLabel('Reason').fill('the new RIS is on');
+    await dialog.getByRole('button', { name: 'Send to new-ris' }).click();
+    await world.page.getByText('new-ris is told of this report').waitFor();
+    await expectText(world.page.locator('main'), ['send-to', 'operator-1', 'the new RIS is on']);
+    const jobs = await world.fresh.database.run<{ payload: { destination: string } }>({
+      text: 'SELECT payload FROM outbox',
+    });
+    expect(jobs.map(({ payload }) => payload.destination)).toEqual(['new-ris']);
+    await world.page.goto(`${world.server.url}/operator/#/message/in/${inbound}`);
+    await world.page.getByRole('button', { name: 'File again' }).waitFor();
+    expect(await world.page.getByRole('form').count()).toBe(0);
+  });
+
   test('dead letters are dealt with in bulk: first the count, then exactly those', async () => {
     await aDay();
     for (let n = 2; n <= 4; n += 1)

@@ -51,11 +51,11 @@ export function cxToIdentifier(
   };
 }
 
-/** EI (number, namespace, universal id, its type) → Identifier of that type. */
+/** EI (number, namespace, universal id, its type) → Identifier, of that type where one is given. */
 export function eiToIdentifier(
   ei: Hl7Repetition | undefined,
   kind: NumberKind,
-  type: string,
+  type: string | null,
   context: SenderContext,
 ): Identifier | null {
   const value = plain(ei?.get(1));
@@ -66,7 +66,7 @@ export function eiToIdentifier(
     universalIdType: plain(ei.get(4)),
   };
   return {
-    type: { coding: [{ system: CODE_SYSTEMS.v2Identifier, code: type }] },
+    ...(type ? { type: { coding: [{ system: CODE_SYSTEMS.v2Identifier, code: type }] } } : {}),
     system: systemOfAuthority(kind, authority, context.facility),
     value,
     ...(authority.namespace ? { assigner: { display: authority.namespace } } : {}),
@@ -116,16 +116,25 @@ export function xadToAddress(xad: Hl7Repetition): Address | null {
   return { ...(use ? { use } : {}), ...(line.length > 0 ? { line } : {}), ...Object.fromEntries(filled) };
 }
 
-/** XTN → ContactPoint: the number of component 12, 1, or put together from 5 to 7; or the e-mail of component 4. */
-export function xtnToContact(xtn: Hl7Repetition, use: ContactPoint['use']): ContactPoint | null {
-  const built = [plain(xtn.get(5)), plain(xtn.get(6)), plain(xtn.get(7))]
-    .filter((part) => part !== '')
-    .join(' ');
+/**
+ * XTN → ContactPoint: the number of component 12, 1, or put together from 5 to 8; or the e-mail of component 4. Components 2 (table 0201) and 3 (table
+ * 0202) say what it is; `use` is that of the field, where they do not.
+ */
+export function xtnToContact(xtn: Hl7Repetition, use: ContactPoint['use'] | undefined): ContactPoint | null {
+  const parts = [5, 6, 7].map((at) => plain(xtn.get(at))).filter((part) => part !== '');
+  const inside = plain(xtn.get(8));
+  const built = [...parts, ...(inside !== '' && parts.length > 0 ? [`ext. ${inside}`] : [])].join(' ');
   const number = plain(xtn.get(12)) || plain(xtn.get(1)) || built;
   const email = plain(xtn.get(4));
-  if (number !== '' && plain(xtn.get(3)) !== 'Internet')
-    return { system: 'phone', value: number, ...(use ? { use } : {}) };
-  return email === '' ? null : { system: 'email', value: email, ...(use ? { use } : {}) };
+  const equipment = plain(xtn.get(3)).toUpperCase();
+  const own = equipment === 'CP' ? 'mobile' : (TELECOM_USES[plain(xtn.get(2)).toUpperCase()] ?? use);
+  const isEmail = equipment === 'INTERNET' || equipment === 'X.400';
+  // Some write the address where the number stands, and say by component 3 what it is.
+  const value = isEmail ? email || number : number || email;
+  if (value === '') return null;
+  const system =
+    isEmail || (number === '' && email !== '') ? 'email' : (TELECOM_SYSTEMS[equipment] ?? 'phone');
+  return { system, value, ...(own ? { use: own } : {}) };
 }
 
 /** PL as it came (`ED^12^A^HOSP`), which the message back must repeat, and readable. */
@@ -153,6 +162,20 @@ function designator(from: Hl7Repetition, component: number) {
   };
 }
 
+/** Table 0201. */
+const TELECOM_USES: Readonly<Record<string, ContactPoint['use']>> = {
+  PRN: 'home',
+  ORN: 'home',
+  VHN: 'home',
+  WPN: 'work',
+  PRS: 'mobile',
+};
+/** Table 0202; a text telephone is a telephone. */
+const TELECOM_SYSTEMS: Readonly<Record<string, ContactPoint['system']>> = {
+  FX: 'fax',
+  BP: 'pager',
+  SAT: 'phone',
+};
 /** Table 0200. */
 const NAME_USES: Readonly<Record<string, HumanName['use']>> = {
   L: 'official',

@@ -12,7 +12,7 @@ export interface FilingPlan {
   readonly flags: readonly string[];
   /** Names of everything it reads or writes: two messages with a common one are filed one after the other. */
   readonly keys: readonly string[];
-  /** It may touch more than its numbers say (a merge moves all of a patient), so it is filed alone. */
+  /** It may touch more than its numbers say (a merge moves all of a patient): nothing is looked up or written beside it. */
   readonly alone: boolean;
   /** Numbers whose resources `place` needs to know. */
   readonly lookups: readonly TypedIdentifier[];

@@ -14,7 +14,7 @@ import { LOGGER } from '../../kernel/log.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { done, later, type Step, type StepResult } from '../step.ts';
 import { readAccessionPlaces } from './accession-places.ts';
-import { fileMessages } from './file-messages.ts';
+import { fileMessages, isConflict, RefusedHalfWay } from './file-messages.ts';
 import type { SentPlan } from './filing-plan.ts';
 import {
   type FiledMark,
@@ -74,9 +74,9 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
     };
   }
 
-  async run({ retiredPatientId }: MessageStored): Promise<StepResult<MessageFiled>> {
+  async run({ retiredPatientId, looks = 0 }: MessageStored): Promise<StepResult<MessageFiled>> {
     try {
-      if (retiredPatientId !== undefined) await this.lookAgain(retiredPatientId);
+      if (retiredPatientId !== undefined) await this.lookAgain(retiredPatientId, looks);
       else if (await this.fileForAWhile()) return later(0, 'more messages wait');
     } catch (error) {
       const code = error instanceof Failure ? error.code : 'internal';
@@ -96,40 +96,36 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
     return true;
   }
 
-  /** Files the next messages; false when none waits. Not waiting for the disk: a commit that is lost with the machine loses its marks too. */
-  private async fileBatch(): Promise<boolean> {
+  /**
+   * Files the next messages, `max` at most; false when none waits. Not waiting for the disk: a commit that is lost with the machine loses its marks too. Where one that
+   * has a round of its own is refused, those before it are filed; it comes first then, and is put aside.
+   */
+  private async fileBatch(
+    max = DOOR_LOAD.isActive ? BESIDE_DOOR_BATCH_MESSAGES : undefined,
+  ): Promise<boolean> {
     let waiting: WaitingMessage[] = [];
     try {
       await this.database.transaction(
         async (tx) => {
-          waiting = await this.queue.next(tx, DOOR_LOAD.isActive ? BESIDE_DOOR_BATCH_MESSAGES : undefined);
-          const read = await this.readAll(waiting);
-          // A merge may touch anything, so it ends the batch before it and is filed by itself.
-          const end = read.findIndex(({ plan }) => plan?.alone);
-          if (end === 0) throw new AloneFirst();
-          await this.mark(tx, await this.file(tx, end < 0 ? read : read.slice(0, end)));
+          waiting = await this.queue.next(tx, max);
+          await this.mark(tx, await this.file(tx, await this.readAll(waiting)));
         },
         { durable: false },
       );
     } catch (error) {
+      const refused = error instanceof RefusedHalfWay ? error.at : null;
+      if (refused !== null && refused > 0) return this.fileBatch(refused);
       if (willPass(error) && !isConflict(error)) throw error;
-      for (const message of error instanceof AloneFirst ? waiting.slice(0, 1) : waiting) {
-        await this.fileAlone(message);
-      }
+      for (const message of refused === 0 ? waiting.slice(0, 1) : waiting) await this.fileAlone(message);
     }
     return waiting.length > 0;
   }
 
-  /**
-   * Up to the first that is filed by itself: what follows it is read with the next batch. The door answers in the same process: it must not wait until a whole
-   * batch is taken apart.
-   */
+  /** The door answers in the same process: it must not wait until a whole batch is taken apart. */
   private async readAll(messages: readonly WaitingMessage[]): Promise<Read[]> {
     const read: Read[] = [];
     for (const message of messages) {
-      const one = this.read(message);
-      read.push(one);
-      if (one.plan?.alone) break;
+      read.push(this.read(message));
       await setImmediate();
     }
     return read;
@@ -168,7 +164,8 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
           { durable: false },
         );
         return;
-      } catch (error) {
+      } catch (thrown) {
+        const error = thrown instanceof RefusedHalfWay ? thrown.failure : thrown;
         if (willPass(error) && !isConflict(error)) throw error;
         const isRefusal = error instanceof Failure && !isConflict(error);
         if (isRefusal || tries >= (isConflict(error) ? CONFLICT_TRIES_MAX : TRIES_MAX)) {
@@ -200,10 +197,10 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
   }
 
   /** What work that was under way has written for a merged patient since follows him. */
-  private async lookAgain(retired: string): Promise<void> {
+  private async lookAgain(retired: string, looks: number): Promise<void> {
     await this.database.transaction(async (tx) => {
       await this.queue.lock(tx);
-      await lookAgain({ tx, store: this.store, outbox: this.outbox }, retired);
+      await lookAgain({ tx, store: this.store, outbox: this.outbox }, retired, looks);
     });
   }
 }
@@ -218,22 +215,12 @@ const auditOf = ({ application, facility, hash, outcome }: MarkedMessage): Audit
   actor: { client: senderName(application, facility) },
 });
 
-/** The first of the batch is to be filed alone. */
-class AloneFirst extends Error {}
-
 /** The database was away, or too busy; not what a message says. */
 function willPass(error: unknown): boolean {
   if (error instanceof Failure) return error.retry;
   const code = String((error as { code?: unknown }).code ?? '');
   // PostgreSQL: connection, resources, operator intervention, lock and serialization trouble.
   return /^(08|53|57|40|55)[0-9A-Z]{3}$/.test(code);
-}
-
-/** Somebody else wrote the same resource between our look and our write. */
-function isConflict(error: unknown): boolean {
-  return (
-    error instanceof Failure && (error.code === 'fhir.version-conflict' || error.code === 'fhir.conflict')
-  );
 }
 
 function unforeseen(cause: unknown): Failure {

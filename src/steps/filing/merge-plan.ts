@@ -95,8 +95,8 @@ async function mergeOne(record: OpenRecord, { survivor: incoming, retired: gone 
   const retired = source?.survivor ?? { ...gone, id: idOf('Patient', mrnOf(gone)) };
   record.put(withOldNumbers(linked(kept, 'replaces', retired.id), retired, gone));
   record.put({ ...linked(retired, 'replaced-by', kept.id), active: false });
-  await record.flush();
-  if (source !== null) await movePatient(record, retired.id, kept.id);
+  if (source === null) await record.flush();
+  else await movePatient(record, retired.id, kept.id);
 }
 
 /** Both numbers lead to one patient: a repeat, a merge the other way round, or one record that has both numbers. */

@@ -90,7 +90,8 @@ describe('What is to be filed', () => {
 });
 
 describe('Messages that go together', () => {
-  const rounds = (...keys: string[]) => roundsOf(keys.map((one) => ({ keys: [...one] })));
+  const rounds = (...keys: string[]) =>
+    roundsOf(keys.map((one) => ({ keys: [...one.toLowerCase()], alone: /[A-Z]/.test(one) })));
 
   it('share no number, and each goes after all earlier ones it shares one with', () => {
     expect(rounds()).toEqual([]);
@@ -99,16 +100,21 @@ describe('Messages that go together', () => {
     expect(rounds('a', 'b', 'ab', 'c', 'bc', 'a')).toEqual([[0, 1, 3], [2], [4, 5]]);
   });
 
+  it('stand before and after one that may touch anything, which goes by itself', () => {
+    expect(rounds('a', 'b', 'C', 'a', 'd', 'E', 'F', 'a')).toEqual([[0, 1], [2], [3, 4], [5], [6], [7]]);
+  });
+
   it('keep their order for every number, whatever they share', () => {
     const random = randomOf(7);
     const plans = Array.from({ length: 200 }, () => ({
       keys: Array.from({ length: 1 + Math.floor(random() * 3) }, () => `k${Math.floor(random() * 40)}`),
+      alone: random() < 0.05,
     }));
     const roundOf = new Map(roundsOf(plans).flatMap((round, n) => round.map((at) => [at, n] as const)));
     expect(roundOf.size).toBe(plans.length);
-    for (const [late, { keys }] of plans.entries())
+    for (const [late, { keys, alone }] of plans.entries())
       for (const [early, other] of plans.slice(0, late).entries())
-        if (other.keys.some((key) => keys.includes(key)))
+        if (alone || other.alone || other.keys.some((key) => keys.includes(key)))
           expect(roundOf.get(early)!).toBeLessThan(roundOf.get(late)!);
   });
 });

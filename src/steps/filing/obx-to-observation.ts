@@ -1,8 +1,15 @@
 import type { Observation } from '@medplum/fhirtypes';
-import type { Hl7Segment } from '../../hl7/codec.ts';
+import type { Hl7Repetition, Hl7Segment } from '../../hl7/codec.ts';
 import { timestampToDateTime } from '../../hl7/timestamp.ts';
+import { xcnToReference } from '../../hl7/xcn-reference.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
-import { cweToConcept, plain, type SenderContext } from './datatype-to-fhir.ts';
+import {
+  cweToConcept,
+  eiToIdentifier,
+  mapRepetitions,
+  plain,
+  type SenderContext,
+} from './datatype-to-fhir.ts';
 import { OBSERVATION_STATUSES } from './result-status.ts';
 
 /** An Observation without its patient and its id. */
@@ -15,30 +22,95 @@ export type ReportedObservation = Omit<Observation, 'id' | 'subject'>;
 export function obxToObservation(obx: Hl7Segment, context: SenderContext): ReportedObservation | null {
   const type = plain(obx.get(2)).toUpperCase();
   if (!CODED_TYPES.has(type)) return null;
+  const values = obx.repetitions(5).map((one) => resultOf(one, { obx, type, context }));
+  return toObservation(obx, values, context);
+}
+
+/** OBX of an order → Observation: as of a result, and text too, for an order has no narrative. Null for documents, links and what has no code. */
+export function obxToAnswer(obx: Hl7Segment, context: SenderContext): ReportedObservation | null {
+  const type = plain(obx.get(2)).toUpperCase();
+  if (CODED_TYPES.has(type)) return obxToObservation(obx, context);
+  if (!PLAIN_TYPES.has(type)) return null;
+  const lines = obx.repetitions(5).map((one) => plain(one.text(1).replaceAll(LINE_BREAK, '\n')));
+  const text = lines.join('\n').trim();
+  // A number with a unit is one, whatever OBX-2 calls it: `OBX|1|ST|^Body Weight||65|kg`.
+  const isNumber = NUMBER.test(text) && plain(obx.get(6)) !== '';
+  return toObservation(obx, [isNumber ? quantity(text, obx) : text ? { valueString: text } : null], context);
+}
+
+/** `Weight: 74 kg`. */
+export function lineText(obx: Hl7Segment): string {
+  const label = plain(obx.text(3, 2)) || plain(obx.get(3));
+  const value =
+    plain(obx.get(2)).toUpperCase() === 'SN'
+      ? [1, 2, 3, 4].map((n) => plain(obx.get(5, n))).join('')
+      : plain(obx.text(5, 2)) || plain(obx.get(5));
+  return `${label}: ${value} ${plain(obx.get(6))}`.trim();
+}
+
+/** The first value is the Observation's; further ones (repetitions of OBX-5) are components under the same code. */
+function toObservation(
+  obx: Hl7Segment,
+  values: readonly (Value | null)[],
+  context: SenderContext,
+): ReportedObservation | null {
+  const [value = null, ...further] = values.filter((one) => one !== null);
   const code = cweToConcept(obx.repetitions(3)[0]);
   const status = OBSERVATION_STATUSES[plain(obx.get(11)).toUpperCase()] ?? 'unknown';
   if (code === null) return null;
-  const value = resultOf(obx, type);
   const isWithdrawn = status === 'entered-in-error' || status === 'cancelled';
   if (value === null && !isWithdrawn) return null;
-  const interpretation = plain(obx.get(8));
+  const identifier = eiToIdentifier(obx.repetitions(21)[0], 'observation', null, context);
   const range = plain(obx.text(7));
+  const interpretation = mapRepetitions(obx, 8, (one) => plain(one.get(1)) || null);
   const time = timestampToDateTime(plain(obx.get(14)), context.timeZone);
   const method = cweToConcept(obx.repetitions(17)[0]);
   const bodySite = cweToConcept(obx.repetitions(20)[0]);
+  const performer = performersOf(obx, context);
+  const device = plain(obx.get(18));
   return {
     resourceType: 'Observation',
+    ...(identifier ? { identifier: [identifier] } : {}),
     status,
     code,
     ...value,
-    ...(interpretation
-      ? { interpretation: [{ coding: [{ system: CODE_SYSTEMS.interpretation, code: interpretation }] }] }
+    ...(interpretation.length > 0
+      ? {
+          interpretation: interpretation.map((code) => ({
+            coding: [{ system: CODE_SYSTEMS.interpretation, code }],
+          })),
+        }
       : {}),
     ...(range ? { referenceRange: [{ text: range }] } : {}),
     ...(time ? { effectiveDateTime: time } : {}),
+    ...(performer.length > 0 ? { performer } : {}),
     ...(method ? { method } : {}),
+    ...(device ? { device: { identifier: { value: device } } } : {}),
     ...(bodySite ? { bodySite } : {}),
+    ...(further.length > 0 ? { component: further.map((one) => ({ code, ...one })) } : {}),
   };
+}
+
+/** `value[x]` of an Observation or of a component. */
+type Value = Pick<
+  Observation,
+  | 'valueQuantity'
+  | 'valueString'
+  | 'valueDateTime'
+  | 'valueTime'
+  | 'valueRange'
+  | 'valueRatio'
+  | 'valueCodeableConcept'
+>;
+
+/** OBX-16 who measured; OBX-23, else OBX-15, what institution. */
+function performersOf(obx: Hl7Segment, context: SenderContext): NonNullable<Observation['performer']> {
+  const persons = mapRepetitions(obx, 16, (xcn) => xcnToReference(xcn, context.facility));
+  const producer = cweToConcept(obx.repetitions(15)[0]);
+  const place = plain(obx.text(23)) || (producer?.text ?? '');
+  return [...persons, ...(place ? [{ type: 'Organization', display: place }] : [])] as NonNullable<
+    Observation['performer']
+  >;
 }
 
 /** Types whose value means something by itself. */
@@ -55,35 +127,62 @@ export const CODED_TYPES: ReadonlySet<string> = new Set([
   'DTM',
 ]);
 
-function resultOf(obx: Hl7Segment, type: string): Partial<Observation> | null {
-  const text = plain(obx.get(5));
+/** Types whose value is text; '' for an OBX without OBX-2. */
+const PLAIN_TYPES: ReadonlySet<string> = new Set(['ST', 'TX', 'FT', 'IS', 'ID', '']);
+const LINE_BREAK = '\\.br\\';
+
+interface Line {
+  readonly obx: Hl7Segment;
+  readonly type: string;
+  readonly context: SenderContext;
+}
+
+function resultOf(value: Hl7Repetition, { obx, type, context }: Line): Value | null {
+  const text = plain(value.get(1));
   switch (type) {
     case 'NM':
       return quantity(text, obx);
     case 'SN':
-      return structuredNumber(obx);
-    case 'DT':
+      return structuredNumber(value, obx);
     case 'TM':
+      return text === '' ? null : timeOf(text);
+    case 'DT':
     case 'TS':
     case 'DTM':
-      return text === '' ? null : { valueString: text };
+      return text === '' ? null : dateTimeOf(text, context);
     default: {
-      const valueCodeableConcept = cweToConcept(obx.repetitions(5)[0]);
+      const valueCodeableConcept = cweToConcept(value);
       return valueCodeableConcept ? { valueCodeableConcept } : null;
     }
   }
 }
 
+/** A time whose zone nobody knows is kept as the text it is, like what is no time. */
+function dateTimeOf(text: string, { timeZone }: SenderContext): Value {
+  const value = timestampToDateTime(text, timeZone);
+  const isWhole = value !== null && (value.includes('T') || text.length <= DATE_CHARACTERS);
+  return isWhole ? { valueDateTime: value } : { valueString: text };
+}
+
+/** `YYYYMMDD`. */
+const DATE_CHARACTERS = 8;
+
+/** FHIR's time of day is to the second and has no zone. */
+function timeOf(text: string): Value {
+  const [, hour, minute, second = '00'] = /^([01]\d|2[0-3])([0-5]\d)([0-5]\d)?$/.exec(text) ?? [];
+  return hour ? { valueTime: `${hour}:${minute}:${second}` } : { valueString: text };
+}
+
 /** NM is a number or it is kept as the text it is: a number that was guessed would be believed. */
-function quantity(text: string, obx: Hl7Segment): Partial<Observation> | null {
+function quantity(text: string, obx: Hl7Segment): Value | null {
   if (text === '') return null;
   if (!NUMBER.test(text)) return { valueString: text };
   return { valueQuantity: { value: Number(text), ...unitOf(obx) } };
 }
 
 /** `comparator^number^separator^number`: a bound, a ratio, a range; what fits none of them is kept as text. */
-function structuredNumber(obx: Hl7Segment): Partial<Observation> | null {
-  const [comparator, first, separator, second] = [1, 2, 3, 4].map((at) => plain(obx.get(5, at)));
+function structuredNumber(value: Hl7Repetition, obx: Hl7Segment): Value | null {
+  const [comparator, first, separator, second] = [1, 2, 3, 4].map((at) => plain(value.get(at)));
   const unit = unitOf(obx);
   const text = [comparator, first, separator, second].join(' ').trim();
   if (text === '') return null;

@@ -1,6 +1,7 @@
-import type { Identifier, Resource } from '@medplum/fhirtypes';
+import type { Extension, Identifier, Resource } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
 import type { ResourceStore, ResourceWrite } from '../../fhir/resource-store.ts';
+import type { StoredResource } from '../../fhir/stored-resource.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 import type { Outbox } from '../../queue/outbox.ts';
@@ -99,12 +100,17 @@ export class OpenRecord {
     }));
   }
 
-  /** Writes what was put before the message is placed to its end: for one that is filed alone, whose transaction ends with it. */
-  async flush(): Promise<void> {
-    const written = await this.ground.store.write(this.ground.tx, this.writes());
+  /**
+   * Writes what was put, and more beside it, before the message is placed to its end: for one that has a round of its own, whose end is the transaction's. Gives what was
+   * written of `more`.
+   */
+  async flush(more: readonly ResourceWrite[] = []): Promise<StoredResource[]> {
+    const own = this.writes();
+    const written = await this.ground.store.write(this.ground.tx, [...own, ...more]);
     for (const stored of written) this.versions.set(`${stored.type}/${stored.id}`, stored.versionId);
     this.flushed.push(...(this.puts.values() as Iterable<Identified>));
     this.puts.clear();
+    return written.slice(own.length);
   }
 }
 
@@ -119,12 +125,56 @@ export function hasNumber(resource: Resource | { identifier?: Identifier[] }, nu
   return identifier.some(({ system, value }) => system === number.system && value === number.value);
 }
 
-/** What the message says replaces, what it does not say stays; identifiers are added, never taken away. */
+/**
+ * What the message says replaces, what it does not say stays. Numbers and labels are added, never taken away; an extension replaces those with its URL alone, for
+ * others may have written theirs; a value of one type takes the place of one of another (`deceasedDateTime` of `deceasedBoolean`).
+ */
 export function mergeInto<T extends Identified>(known: Kept<T> | null, incoming: T, newId: string): Kept<T> {
   if (known === null) return { ...incoming, id: newId };
   const identifier = withNumbers(known.identifier, incoming.identifier);
-  return { ...known, ...incoming, ...(identifier.length > 0 ? { identifier } : {}), id: known.id };
+  const [before, said]: [Extended, Extended] = [known, incoming];
+  const urls = new Set(said.extension?.map(({ url }) => url));
+  const extension = [
+    ...(before.extension ?? []).filter(({ url }) => !urls.has(url)),
+    ...(said.extension ?? []),
+  ];
+  const security = said.meta?.security?.filter(
+    (one) => !before.meta?.security?.some(({ system, code }) => system === one.system && code === one.code),
+  );
+  return {
+    ...withoutOtherTypes(known, incoming),
+    ...incoming,
+    ...(extension.length > 0 ? { extension } : {}),
+    ...(identifier.length > 0 ? { identifier } : {}),
+    ...(known.meta || security
+      ? {
+          meta: security?.length
+            ? { ...known.meta, security: [...(known.meta?.security ?? []), ...security] }
+            : known.meta,
+        }
+      : {}),
+    id: known.id,
+  };
 }
+
+type Extended = Resource & { extension?: Extension[] };
+
+/** Elements of which FHIR allows one type at a time, as far as messages fill them. */
+const CHOICES = ['deceased', 'multipleBirth', 'occurrence', 'onset', 'value', 'effective'] as const;
+
+/** Without what the message says in another type, and without the time of a birth whose date it says anew. */
+function withoutOtherTypes<T extends Resource>(known: T, incoming: T): T {
+  const said = Object.keys(incoming);
+  const replaced = CHOICES.filter((name) => said.some((key) => isChoice(key, name)));
+  const birthDate = (one: Resource) => (one as { birthDate?: string }).birthDate;
+  const hasNewBirth = birthDate(incoming) !== undefined && birthDate(incoming) !== birthDate(known);
+  const kept = Object.entries(known).filter(
+    ([key]) => !replaced.some((name) => isChoice(key, name)) && !(hasNewBirth && key === '_birthDate'),
+  );
+  return Object.fromEntries(kept) as unknown as T;
+}
+
+const isChoice = (key: string, name: string) => key.startsWith(name) && /^[A-Z]/.test(key.slice(name.length));
 
 /** The numbers of the first list, then those of the second that it lacks. */
 export function withNumbers(

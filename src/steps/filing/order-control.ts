@@ -8,6 +8,8 @@ type Status = ServiceRequest['status'];
 /** What ORC-1 and ORC-5 say of an order. */
 export interface OrderControl {
   readonly status: Status;
+  /** It is asked for with this message, and not changed. */
+  readonly isNew: boolean;
   /** False: it is a change that says nothing of the status, so an order that is known keeps the one it has. */
   readonly saysStatus: boolean;
   /** This order is taken back for the one that follows with RO. */
@@ -25,7 +27,7 @@ export function orderControl(orc: Hl7Segment): OrderControl {
   const code = plain(orc.get(1)).toUpperCase();
   const byControl = CONTROLS[code];
   if (byControl === undefined) throw noControl(code === '');
-  const replacing = { isReplaced: REPLACED.has(code), replaces: code === 'RO' };
+  const replacing = { isNew: NEW.has(code), isReplaced: REPLACED.has(code), replaces: code === 'RO' };
   if (OUTRANKS.has(code)) return { ...replacing, status: byControl, saysStatus: true };
   const byStatus = STATUSES[plain(orc.get(5)).toUpperCase()];
   const saysStatus = byStatus !== undefined || !SILENT.has(code);
@@ -79,6 +81,9 @@ const CONTROLS: Readonly<Record<string, Status>> = {
   UR: 'on-hold',
   UX: 'active',
 };
+
+/** Asked for by the placer, made by the filler, in place of another. */
+const NEW: ReadonlySet<string> = new Set(['NW', 'SN', 'RO']);
 
 /** Requested by the placer, told by the filler, answered: the old order of a replacement. */
 const REPLACED: ReadonlySet<string> = new Set(['RP', 'RQ', 'RU']);

@@ -6,8 +6,10 @@ export interface OrderGroup {
   readonly orc: Hl7Segment;
   /** Absent in some cancellations. */
   readonly obr: Hl7Segment | undefined;
-  /** All segments of the group in message order, ORC first. */
+  /** All segments of the group in message order, ORC first, up to what is no part of the order any more. */
   readonly segments: readonly Hl7Segment[];
+  /** What ended it before the next ORC: a second OBR, or a PID, with which earlier results begin whose ORC is left out (OMG^O19). */
+  readonly end: 'OBR' | 'PID' | null;
 }
 
 /** A visit has a handful; more is a fault, and each order is looked at beside all others of its message. */
@@ -35,11 +37,16 @@ export function orderGroups(message: Hl7Message): OrderGroup[] {
       },
     );
   }
-  return groups.map((segments) => ({
-    orc: segments[0]!,
-    obr: segments.find((segment) => segment.name === 'OBR'),
-    segments,
-  }));
+  return groups.map(toGroup);
+}
+
+function toGroup(all: readonly Hl7Segment[]): OrderGroup {
+  const obr = all.find((segment) => segment.name === 'OBR');
+  const at = all.findIndex(
+    (segment) => segment.name === 'PID' || (segment.name === 'OBR' && segment !== obr),
+  );
+  const end = at < 0 ? null : all[at]!.name === 'PID' ? 'PID' : 'OBR';
+  return { orc: all[0]!, obr, segments: at < 0 ? all : all.slice(0, at), end };
 }
 
 export const segmentsOf = (group: OrderGroup, name: string): Hl7Segment[] =>

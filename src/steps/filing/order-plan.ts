@@ -10,6 +10,7 @@ import { type OrderedRequest, type OrderResources, orderToResources } from './or
 import { mrnOf } from './pid-to-patient.ts';
 import { placeVisitOf } from './place-encounter.ts';
 import { isOfAnother, placePatient } from './place-patient.ts';
+import { placeSupporting } from './place-supporting.ts';
 
 /** ORM^O01, OMI^O23, OMG^O19 → patient, visit and one request for each ORC. */
 export function orderPlan(
@@ -66,7 +67,7 @@ async function placeOrder(record: OpenRecord, { patient, encounter, orders }: Or
 async function placeRequest(
   record: OpenRecord,
   incoming: ServiceRequest,
-  { saysStatus }: OrderedRequest,
+  { isNew, saysStatus, supporting }: OrderedRequest,
 ): Promise<string> {
   const numbers = lookupNumbers(incoming);
   const there = record.find<ServiceRequest>('ServiceRequest', numbers);
@@ -83,9 +84,13 @@ async function placeRequest(
   const others = [...new Set(replaced)].filter((one) => one !== `ServiceRequest/${request.id}`);
   const { replaces: _, ...rest } = request;
   const status = there && !saysStatus ? there.status : request.status;
+  // ORC-9 of a change is when it was changed.
+  const authoredOn = isNew ? request.authoredOn : (there?.authoredOn ?? request.authoredOn);
   record.put({
     ...rest,
     status,
+    ...(authoredOn ? { authoredOn } : {}),
+    ...(await placeSupporting(record, request, supporting)),
     ...(others.length > 0 ? { replaces: others.map((reference) => ({ reference })) } : {}),
   } as Kept<ServiceRequest>);
   return request.id;

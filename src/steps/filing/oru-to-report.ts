@@ -19,7 +19,7 @@ import {
   plain,
   type SenderContext,
 } from './datatype-to-fhir.ts';
-import { CODED_TYPES, obxToObservation, type ReportedObservation } from './obx-to-observation.ts';
+import { CODED_TYPES, lineText, obxToObservation, type ReportedObservation } from './obx-to-observation.ts';
 import { REPORT_STATUSES } from './result-status.ts';
 
 /** One OBR with its OBX, as resources without ids. */
@@ -192,12 +192,7 @@ function observationsOf(
 
 /** A coded result as a line of the narrative: `Size: 6.2 mm`. */
 function lineAsText(line: Line): Line {
-  const { obx, type } = line;
-  if (!CODED_TYPES.has(type)) return line;
-  const label = plain(obx.text(3, 2)) || plain(obx.get(3));
-  const parts = type === 'SN' ? [1, 2, 3, 4].map((n) => plain(obx.get(5, n))) : [];
-  const value = type === 'SN' ? parts.join('') : plain(obx.text(5, 2)) || plain(obx.get(5));
-  return { ...line, type: 'TX', text: `${label}: ${value} ${plain(obx.get(6))}`.trim() };
+  return CODED_TYPES.has(line.type) ? { ...line, type: 'TX', text: lineText(line.obx) } : line;
 }
 
 const TEXT_TYPES: ReadonlySet<string> = new Set(['TX', 'FT', 'ST']);

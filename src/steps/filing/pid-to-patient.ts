@@ -1,5 +1,6 @@
-import type { Address, HumanName, Identifier, Patient } from '@medplum/fhirtypes';
-import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
+import type { Address, ContactPoint, HumanName, Identifier, Patient } from '@medplum/fhirtypes';
+import { systemOfAuthority } from '../../hl7/assigning-authority.ts';
+import type { Hl7Message, Hl7Repetition, Hl7Segment } from '../../hl7/codec.ts';
 import { timestampToDate, timestampToDateTime } from '../../hl7/timestamp.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
@@ -13,6 +14,7 @@ import {
   xpnToName,
   xtnToContact,
 } from './datatype-to-fhir.ts';
+import { pidExtensions } from './pid-extensions.ts';
 
 /**
  * PID → Patient (v2-to-FHIR, segment map PID). Needs a number in PID-3, else `hl7.missing`: a patient without a
@@ -24,14 +26,13 @@ export function pidToPatient(pid: Hl7Segment, context: SenderContext): Patient {
   const birthDate = timestampToDate(plain(pid.get(7)));
   const gender = GENDERS[plain(pid.get(8)).toUpperCase()];
   const address = withCounty(mapRepetitions(pid, 11, xadToAddress), plain(pid.get(12)));
-  const telecom = [
-    ...mapRepetitions(pid, 13, (one) => xtnToContact(one, 'home')),
-    ...mapRepetitions(pid, 14, (one) => xtnToContact(one, 'work')),
-  ];
+  const telecom = telecomOf(pid);
   const maritalStatus = cweToConcept(pid.repetitions(16)[0]);
   const language = cweToConcept(pid.repetitions(15)[0]);
+  const extension = pidExtensions(pid);
   return {
     resourceType: 'Patient',
+    ...(extension.length > 0 ? { extension } : {}),
     identifier,
     ...(name.length > 0 ? { name } : {}),
     ...(telecom.length > 0 ? { telecom } : {}),
@@ -70,7 +71,19 @@ export function patientNumbers(segment: Hl7Segment, field: number, context: Send
   return listed;
 }
 
-/** PID-3 first, then PID-2, PID-4 and PID-19. */
+/** PID-13 home, PID-14 work where they do not say otherwise; PID-40 says so itself. One that stands in two fields is one. */
+function telecomOf(pid: Hl7Segment): ContactPoint[] {
+  const all = [
+    ...mapRepetitions(pid, 13, (one) => xtnToContact(one, 'home')),
+    ...mapRepetitions(pid, 14, (one) => xtnToContact(one, 'work')),
+    ...mapRepetitions(pid, 40, (one) => xtnToContact(one, undefined)),
+  ];
+  return all.filter(
+    (one, at) => all.findIndex(({ system, value }) => system === one.system && value === one.value) === at,
+  );
+}
+
+/** PID-3 first, then PID-2, PID-4, PID-19 and PID-20. */
 function identifiersOf(pid: Hl7Segment, context: SenderContext): Identifier[] {
   const listed = patientNumbers(pid, 3, context);
   if (listed.length === 0) {
@@ -82,11 +95,31 @@ function identifiersOf(pid: Hl7Segment, context: SenderContext): Identifier[] {
     ...mapRepetitions(pid, 2, (cx) => cxToIdentifier(cx, 'patient', 'PT', context)),
     ...mapRepetitions(pid, 4, (cx) => cxToIdentifier(cx, 'patient', 'PT', context)),
     ...mapRepetitions(pid, 19, (cx) => cxToIdentifier(cx, 'patient', 'SS', { ...context, facility: 'SSA' })),
+    ...mapRepetitions(pid, 20, (dln) => licenceOf(dln, context)),
   ];
   const all = [...listed, ...others];
   return all.filter(
     (one, at) => all.findIndex((other) => other.system === one.system && other.value === one.value) === at,
   );
+}
+
+/** DLN: number, who issued it, until when. */
+function licenceOf(dln: Hl7Repetition, context: SenderContext): Identifier | null {
+  const value = plain(dln.get(1));
+  if (value === '') return null;
+  const namespace = plain(dln.get(2));
+  const end = timestampToDate(plain(dln.get(3)));
+  return {
+    type: { coding: [{ system: CODE_SYSTEMS.v2Identifier, code: 'DL' }] },
+    system: systemOfAuthority(
+      'licence',
+      { namespace, universalId: '', universalIdType: '' },
+      context.facility,
+    ),
+    value,
+    ...(end ? { period: { end } } : {}),
+    ...(namespace ? { assigner: { display: namespace } } : {}),
+  };
 }
 
 function birthTimeOf(pid: Hl7Segment, context: SenderContext): object {

@@ -38,8 +38,26 @@ export async function placeEncounter(
       { issues: [{ at: 'PV1^1^19', text: 'is the number of a visit of another patient' }] },
     );
   }
-  const visit = mergeInto(there, { ...incoming, subject } as Encounter, idOf('Encounter', number));
+  const merged = mergeInto(there, { ...incoming, subject } as Encounter, idOf('Encounter', number));
   const keeps = there !== null && status === 'silent' && incoming.status !== 'finished';
-  record.put(keeps ? { ...visit, status: there.status } : visit);
+  const { period: _, ...visit } = keeps ? { ...merged, status: there.status } : merged;
+  record.put({ ...visit, ...stayOf(there, incoming), ...periodOf(there, incoming, visit.status) });
   return { reference: `Encounter/${visit.id}` };
+}
+
+/** A discharge says where he went and not again where he came from. */
+function stayOf(there: Encounter | null, { hospitalization }: Encounter): Pick<Encounter, 'hospitalization'> {
+  return hospitalization ? { hospitalization: { ...there?.hospitalization, ...hospitalization } } : {};
+}
+
+/** A discharge says the end and not again the beginning. A visit that goes on (a discharge taken back) has no end. */
+function periodOf(
+  there: Encounter | null,
+  incoming: Encounter,
+  status: Encounter['status'],
+): Pick<Encounter, 'period'> {
+  const { end, ...begun } = { ...there?.period, ...incoming.period };
+  const goesOn = status === 'planned' || status === 'in-progress';
+  const period = { ...begun, ...(end !== undefined && !goesOn ? { end } : {}) };
+  return Object.keys(period).length > 0 ? { period } : {};
 }

@@ -43,7 +43,7 @@ export function resultPlan(
 ): FilingPlan {
   const pid = pidOf(message);
   const patient = pidToPatient(pid, context);
-  const visit = pv1ToEncounter(message.segment('PV1'), pid, context);
+  const visit = pv1ToEncounter(message.segment('PV1'), pid, context, message.segment('PV2'));
   const results = oruToReports(message, context, places(message));
   const numbers = results.flatMap(({ report }) => report.identifier ?? []);
   return {

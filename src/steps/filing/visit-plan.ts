@@ -17,7 +17,7 @@ export function visitPlan(messageType: string, message: Hl7Message, context: Sen
   const pid = pidOf(message);
   const pv1 = message.segment('PV1');
   const patient = pidToPatient(pid, context);
-  const visit = pv1ToEncounter(pv1, pid, context);
+  const visit = pv1ToEncounter(pv1, pid, context, message.segment('PV2'));
   const byEvent = STATUSES[messageType];
   const encounter: Encounter | undefined =
     visit && byEvent ? { ...visit, status: visit.status === 'finished' ? 'finished' : byEvent } : visit;

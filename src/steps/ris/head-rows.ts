@@ -71,6 +71,7 @@ function patientRow({ patient, encounter, profile }: OruInput): Row {
     throw new Failure(
       'ris.not-sendable',
       'The patient has no medical record number: a RIS could not file the result.',
+      { issues: [{ at: 'Patient.identifier', text: 'is missing' }] },
     );
   }
   const name = patient.name?.find((one) => one.use === 'official') ?? patient.name?.[0];
@@ -177,7 +178,9 @@ function fillerOf(input: OruInput): Repetition {
   if (profile.fillerNumber === 'accession' && accession !== '') return accession;
   const own = report.identifier?.find((one) => one.system === IDENTIFIER_SYSTEMS.filler)?.value ?? report.id;
   if (own === undefined)
-    throw new Failure('ris.not-sendable', 'The report has neither a filler number nor an id.');
+    throw new Failure('ris.not-sendable', 'The report has neither a filler number nor an id.', {
+      issues: [{ at: 'DiagnosticReport.identifier', text: 'is missing' }],
+    });
   return [own, profile.sendingApplication];
 }
 
@@ -211,7 +214,7 @@ function valueOfSystem({ serviceRequest, imagingStudy }: OruInput, system: strin
 const typeOf = (identifier: Identifier): string => identifier.type?.coding?.[0]?.code ?? '';
 
 /** PID-19 and the like: not asked for, so not spread. */
-const NOT_IN_PID_3 = new Set(['SS', 'SB', 'PT']);
+const NOT_IN_PID_3 = new Set(['SS', 'SB', 'PT', 'DL']);
 
 function classOf(encounter: Encounter | undefined): string {
   const { code = '', system = '' } = encounter?.class ?? {};

@@ -18,6 +18,8 @@ export interface MessageAsked {
   readonly versionOf: string | null;
   /** Null: the record makes no message, and that is what is kept. */
   readonly record: ReportRecord | null;
+  /** What the record lacks, where it makes no message: `Patient.identifier`. */
+  readonly missing?: string;
   /** MSH-10 of the message that takes the last one back from another patient; null when there is nothing to take back. */
   readonly takeBackId: string | null;
   readonly now: Date;
@@ -45,7 +47,16 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
   const revision = latest !== null && latest.reportVersion === about.reportVersion ? latest.revision + 1 : 1;
   if (record === null) {
     return {
-      message: { ...base, ...NOT_MADE, id: randomUUID(), lane, controlId, messageTime: first, revision },
+      message: {
+        ...base,
+        ...NOT_MADE,
+        error: whyNot(asked.missing),
+        id: randomUUID(),
+        lane,
+        controlId,
+        messageTime: first,
+        revision,
+      },
       takeBack: null,
     };
   }
@@ -78,6 +89,10 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
 
 const SECOND_MS = 1000;
 
+/** The code with the place in the record, which is what a person has to fill. */
+const whyNot = (missing: string | undefined) =>
+  missing ? `ris.not-sendable ${missing}` : 'ris.not-sendable';
+
 const NOT_MADE = {
   raw: Buffer.alloc(0),
   unmapped: 0,
@@ -87,7 +102,6 @@ const NOT_MADE = {
   accession: '',
   placer: '',
   state: 'unmade',
-  error: 'ris.not-sendable',
 } as const;
 
 /** The report was deleted: what the receiver was told of it is taken back. */

@@ -36,9 +36,9 @@ export async function readRecord(
   const imagingStudy = first<ImagingStudy>('ImagingStudy');
   const encounter = first<Encounter>('Encounter');
   const serviceRequest = first<ServiceRequest>('ServiceRequest');
-  if (!patient) throw incomplete('patient');
-  if (!imagingStudy) throw incomplete('imaging study');
-  if (!device) throw incomplete('device');
+  if (!patient) throw incomplete('patient', 'DiagnosticReport.subject');
+  if (!imagingStudy) throw incomplete('imaging study', 'DiagnosticReport.imagingStudy');
+  if (!device) throw incomplete('device', 'Observation.device');
   return {
     report,
     observations,
@@ -103,9 +103,10 @@ function idOf(reference: Reference | undefined): ResourceId | null {
   return match ? { type: match[1]!, id: match[2]! } : null;
 }
 
-function incomplete(part: string): Failure {
+function incomplete(part: string, at: string): Failure {
   return new Failure(
     'ris.not-sendable',
     `The record has no ${part}, and a result message cannot do without.`,
+    { issues: [{ at, text: 'is missing' }] },
   );
 }

@@ -33,6 +33,7 @@ export function reportStatus(
     throw new Failure(
       'ris.not-sendable',
       'A report without a result (status registered or unknown) is not sent to the RIS.',
+      { issues: [{ at: 'DiagnosticReport.status', text: 'is no result' }] },
     );
   }
   if (status === 'final' && correction === 'after-final') return CORRECTED;

@@ -96,7 +96,14 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       });
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'ris.not-sendable') throw error;
-      const unmade = makeMessage({ ...context, record: null, takeBackId: null, now: new Date() });
+      const missing = error.issues.find(({ at }) => at !== undefined)?.at;
+      const unmade = makeMessage({
+        ...context,
+        record: null,
+        takeBackId: null,
+        now: new Date(),
+        ...(missing ? { missing } : {}),
+      });
       return givenUp(error.message, async (tx) => void (await this.messages.add(tx, unmade.message)));
     }
   }

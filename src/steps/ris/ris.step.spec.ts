@@ -174,10 +174,17 @@ describe('Writing the message of a report', () => {
   it('gives up by name on a record that makes no message', async () => {
     const report = await writeReport();
     await write({ ...report, imagingStudy: [] });
-    expect(await compose(report.id)).toMatchObject({
-      kind: 'given-up',
-      why: expect.stringContaining('imaging study'),
-    });
+    const result = await compose(report.id);
+    expect(result).toMatchObject({ kind: 'given-up', why: expect.stringContaining('imaging study') });
+    await settle(result);
+    // Who looks after it is told what is missing, not only that something is.
+    const [row] = await database.run<{ state: string; last_error: string }>(
+      {
+        text: 'SELECT state, last_error FROM hl7_outbound WHERE report_id = $1 ORDER BY created_at DESC LIMIT 1',
+      },
+      [report.id],
+    );
+    expect(row).toEqual({ state: 'unmade', last_error: 'ris.not-sendable DiagnosticReport.imagingStudy' });
   });
 });
 

@@ -10,7 +10,7 @@ import type {
   Task,
 } from '@medplum/fhirtypes';
 import { recordedPriorStudies } from '../../governance/prior-studies.ts';
-import { reasonForExam } from '../../governance/reason-for-exam.ts';
+import { reasonForExam, reasonsOf } from '../../governance/reason-for-exam.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { ageAt } from './age-at.ts';
 import { observationToFinding } from './observation-to-finding.ts';
@@ -129,7 +129,7 @@ function examOf({ study, order, report, task }: AnalysisRecord): RowExam {
     modality: shorten(modalities.join(', ')),
     studyInstanceUid: shorten(uid?.replace(/^urn:oid:/, '')),
     since: study?.started ?? task.authoredOn ?? null,
-    reason: shorten(reasonForExam(order?.reasonCode ?? [], study?.reasonCode)),
+    reason: shorten(reasonForExam(reasonsOf(order), study?.reasonCode)),
   };
 }
 

@@ -5,6 +5,7 @@ import { MessageHistory } from './message-history.tsx';
 import type { ViewProps } from './operator.tsx';
 import { isBad, sayBytes, sayTime } from './say.ts';
 import { sayReason } from './say-reason.ts';
+import { SendOneTo } from './send-to.tsx';
 import { TreeView } from './tree-view.tsx';
 import { POLL_MS, usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
@@ -50,6 +51,7 @@ export function MessageView({ api, onSignedOut, ask, direction, id }: MessageVie
           {unmask ? 'Mask patient data' : 'Show patient data (is logged)'}
         </button>
       </div>
+      <SendOneTo {...{ api, onSignedOut, ask }} message={data} done={refresh} />
       <Newer message={data} />
       <MessageHistory message={data} />
       {data.droppedAt !== null && (

@@ -4,8 +4,9 @@
  */
 export function sayReason(reason: string | null): string {
   if (reason === null) return '';
-  const own = OWN[reason];
-  if (own !== undefined) return own;
+  const [code = '', place] = reason.split(' ');
+  const own = OWN[code];
+  if (own !== undefined) return place === undefined ? own : `${own}: ${place}`;
   const [, answer = '', number = ''] = /^(AE|AR|CE|CR)(?: (\d{3}))?$/.exec(reason) ?? [];
   const words = [ANSWERS[answer], TABLE_0357[number]].filter((one) => one !== undefined);
   return words.join(': ');
@@ -45,7 +46,7 @@ const OWN: Readonly<Record<string, string>> = {
   'hl7.charset': 'bytes not of the character set that MSH-18 names',
   'hl7.unsupported-type': 'message type not taken here',
   'hl7.unsupported-event': 'event not taken here',
-  'ris.not-sendable': 'the record makes no message: complete it',
+  'ris.not-sendable': 'the record makes no message; missing there, or of no use',
   'ris.final-seen': 'the radiologist was faster: nothing to do',
   'fhir.multiple-matches': 'its numbers fit more than one record',
   'order.other-patient': 'the number is of another patient',

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { SignedOut } from '../../../browser/ask-server.ts';
-import type { BulkDone, Counted } from './api.ts';
+import type { Api, BulkDone, Counted, ShownWhole } from './api.ts';
 import { sayBulkEnd } from './dead-view.tsx';
 import type { ViewProps } from './operator.tsx';
 import { plural, sayTime } from './say.ts';
@@ -18,15 +18,9 @@ const EXPLAIN =
 
 /** What was found, to another destination: first the count, then exactly those. Shows nothing where there is no other destination. */
 export function SendTo({ api, onSignedOut, ask, filter, goOn }: SendToProps) {
-  const { data } = usePolled('destinations', (signal) => api.lanes(signal), onSignedOut, 0);
-  const [chosen, setChosen] = useState('');
+  const others = useOthers(api, onSignedOut, filter['destination']);
   const [refused, setRefused] = useState<string | null>(null);
-  const others = (data?.destinations ?? []).filter(
-    ({ destination, address }) => address !== null && destination !== filter['destination'],
-  );
-  if (others.length === 0) return null;
-  const begin = async (event: SubmitEvent) => {
-    event.preventDefault();
+  const begin = async (chosen: string) => {
     setRefused(null);
     if (chosen === '') return setRefused('Choose where to send them.');
     const { direction, ...rest } = filter;
@@ -51,19 +45,106 @@ export function SendTo({ api, onSignedOut, ask, filter, goOn }: SendToProps) {
     }
   };
   return (
-    <form class="send-to" onSubmit={begin} aria-label="Send these to another destination">
+    <Choose
+      name="Send these to another destination"
+      what="Send these to"
+      button="Count"
+      {...{ others, begin, refused }}
+      clear={() => setRefused(null)}
+    />
+  );
+}
+
+interface SendOneToProps extends ViewProps {
+  readonly message: ShownWhole;
+  /** Looks at the message anew: the log of what was done to it has a line more. */
+  readonly done: () => void;
+}
+
+/** One message, to another destination. Shows nothing for one that came in, and where there is no other destination. */
+export function SendOneTo({ api, onSignedOut, ask, message, done }: SendOneToProps) {
+  const others = useOthers(api, onSignedOut, message.partner);
+  const [refused, setRefused] = useState<string | null>(null);
+  if (message.direction !== 'out') return null;
+  const begin = (chosen: string) => {
+    setRefused(null);
+    if (chosen === '') return setRefused('Choose where to send it.');
+    ask(
+      {
+        title: `Send this result to ${chosen}?`,
+        explain: EXPLAIN_ONE,
+        confirm: `Send to ${chosen}`,
+        act: async (reason) => {
+          await api.act(`messages/out/${message.id}/send-to`, { destination: chosen, reason });
+          return `${chosen} is told of this report, if it has it not already.`;
+        },
+      },
+      done,
+    );
+  };
+  return (
+    <Choose
+      name="Send this result to another destination"
+      what="Send this result to"
+      button="Send to …"
+      {...{ others, begin, refused }}
+      clear={() => setRefused(null)}
+    />
+  );
+}
+
+const EXPLAIN_ONE =
+  'The report is told to that destination as the record says it now, in its own layout. If it has this version already, if the report was deleted or if its filter leaves it out, no message is made.';
+
+/** Names of destinations that are configured, without the one it is about. */
+function useOthers(
+  api: Api,
+  onSignedOut: ViewProps['onSignedOut'],
+  without: string | undefined,
+): readonly string[] {
+  const { data } = usePolled('destinations', (signal) => api.lanes(signal), onSignedOut, 0);
+  return (data?.destinations ?? [])
+    .filter(({ destination, address }) => address !== null && destination !== without)
+    .map(({ destination }) => destination);
+}
+
+interface ChooseProps {
+  readonly name: string;
+  readonly what: string;
+  readonly button: string;
+  readonly others: readonly string[];
+  readonly begin: (chosen: string) => unknown;
+  readonly refused: string | null;
+  readonly clear: () => void;
+}
+
+function Choose({ name, what, button, others, begin, refused, clear }: ChooseProps) {
+  const [chosen, setChosen] = useState('');
+  if (others.length === 0) return null;
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    begin(chosen);
+  };
+  return (
+    <form class="send-to" onSubmit={submit} aria-label={name}>
       <label>
-        Send these to{' '}
-        <select value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
+        {what}{' '}
+        <select
+          value={chosen}
+          onChange={(event) => {
+            setChosen(event.currentTarget.value);
+            clear();
+          }}
+        >
           <option value="">choose</option>
-          {others.map(({ destination }) => (
-            <option key={destination} value={destination}>
-              {destination}
+          {others.map((one) => (
+            <option key={one} value={one}>
+              {one}
             </option>
           ))}
         </select>
       </label>
-      <button type="submit">Count</button>
+      <button type="submit">{button}</button>
       <p role="alert" class="fault">
         {refused}
       </p>
