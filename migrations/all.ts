@@ -25,6 +25,9 @@ import { AuditSortIn1763700000025 } from './0025-audit-sort-in.ts';
 import { NearOfStoredLocations1763700000027 } from './0027-near-of-stored-locations.ts';
 import { ToldAgain1763700000029 } from './0029-told-again.ts';
 import { OptedOut1763700000030 } from './0030-opted-out.ts';
+import { RateUse1763700000049 } from './0049-rate-use.ts';
+import { PageSession1763700000050 } from './0050-page-session.ts';
+import { BinaryOwner1763700000051 } from './0051-binary-owner.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -55,4 +58,7 @@ export const MIGRATIONS = [
   NearOfStoredLocations1763700000027,
   ToldAgain1763700000029,
   OptedOut1763700000030,
+  RateUse1763700000049,
+  PageSession1763700000050,
+  BinaryOwner1763700000051,
 ] as const;
