@@ -27,6 +27,9 @@ import { ToldAgain1763700000029 } from './0029-told-again.ts';
 import { OptedOut1763700000030 } from './0030-opted-out.ts';
 import { SolePatient1763700000031 } from './0031-sole-patient.ts';
 import { PacsRejects1763700000032 } from './0032-pacs-rejects.ts';
+import { RateUse1763700000033 } from './0033-rate-use.ts';
+import { PageSession1763700000034 } from './0034-page-session.ts';
+import { BinaryOwner1763700000035 } from './0035-binary-owner.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -59,4 +62,7 @@ export const MIGRATIONS = [
   OptedOut1763700000030,
   SolePatient1763700000031,
   PacsRejects1763700000032,
+  RateUse1763700000033,
+  PageSession1763700000034,
+  BinaryOwner1763700000035,
 ] as const;

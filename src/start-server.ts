@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
@@ -8,6 +9,7 @@ import { AccessTokens } from './access/access-tokens.ts';
 import { auditRequests } from './access/audit-requests.ts';
 import { allowOtherOrigins } from './access/cross-origin.ts';
 import { ACCESS_ROLES } from './access/injection.ts';
+import { PageSessions } from './access/page-sessions.ts';
 import { patientsOfStudies } from './access/patients-of-studies.ts';
 import { requireToken } from './access/require-token.ts';
 import { AppModule } from './app.module.ts';
@@ -25,8 +27,10 @@ import { refuseEncodings } from './http/refuse-encodings.ts';
 import { requireSameOrigin } from './http/require-same-origin.ts';
 import { secureHeaders } from './http/secure-headers.ts';
 import { reloadTls, tlsOptions } from './http/serve-tls.ts';
+import { SharedRates } from './http/shared-rates.ts';
 import { Failure } from './kernel/errors.ts';
 import { quietNestLogger } from './quiet-nest-logger.ts';
+import { DatabaseRateUse } from './rate-use.store.ts';
 
 export interface RunningServer {
   readonly app: NestFastifyApplication;
@@ -60,12 +64,12 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   leaveWhenFound(fastify);
   if (settings.AUDIT === 'on')
     auditRequests(fastify, app.get(Database), patientsOfStudies(app.get(ResourceStore)));
-  limitAddresses(fastify, settings);
+  const addresses = limitAddresses(fastify, settings);
   allowOtherOrigins(fastify);
   requireSameOrigin(fastify, settings);
   refuseEncodings(fastify);
-  requireToken(fastify, app.get(AccessTokens), app.get<Roles>(ACCESS_ROLES));
-  limitClients(fastify, settings);
+  requireToken(fastify, app.get(AccessTokens), app.get<Roles>(ACCESS_ROLES), app.get(PageSessions));
+  const clients = limitClients(fastify, settings);
   queueSearches(fastify, settings);
   sayWhenToRetry(fastify);
   app.useGlobalFilters(new OutcomeFilter(log));
@@ -76,8 +80,15 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     throw portFailure(error, settings);
   }
   const stopReload = reloadTls(fastify.server, settings, log);
+  const rates = new SharedRates(
+    { ...addresses, ...clients },
+    new DatabaseRateUse(app.get(Database)),
+    randomUUID(),
+  );
+  const stopSharing = settings.PRELIM_ROLES.includes('api') ? rates.start() : () => undefined;
   const stop = async () => {
     stopReload();
+    stopSharing();
     await drain();
     await app.close();
   };

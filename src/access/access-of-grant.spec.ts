@@ -44,10 +44,26 @@ describe('who may see what', () => {
 
   it('types that are in no patient’s compartment and not nobody’s own are not there for a patient’s token', () => {
     const access = of('patient/*.cruds', { patient: 'p1', roles: ['integrator'] });
-    for (const type of ['Task', 'Binary', 'Subscription', 'Basic2', 'Endpoint'])
+    for (const type of ['Subscription', 'Basic2', 'Endpoint'])
       expect(access.allows(type, 'read'), type).toBe(false);
     expect(access.allows('Organization', 'read')).toBe(true);
     expect(access.allows('Organization', 'update')).toBe(false);
+  });
+
+  it('a Task that is for the patient and a Binary behind something of the patient are read, and written by nobody', () => {
+    const access = of('patient/*.cruds', { patient: 'p1', roles: ['integrator'] });
+    expect(sqlOf(access, 'Task').values[0]).toEqual(['Task.subject>Patient/p1']);
+    expect(sqlOf(access, 'Binary').values.flat()).toContain('Observation.subject>Patient/p1');
+    for (const type of ['Task', 'Binary'])
+      for (const interaction of ['create', 'update', 'delete'] as const)
+        expect(access.allows(type, interaction), `${interaction} ${type}`).toBe(false);
+    // In memory nobody knows whose the owner is.
+    const entries = new Set(['Binary.securityContext>ImagingStudy/1']);
+    expect(access.shows?.('Binary', 'b', entries)).toBe(false);
+    const clinician = of('user/*.rs', { roles: ['clinician'] });
+    expect(clinician.shows?.('Binary', 'b', entries)).toBe(false);
+    expect(clinician.shows?.('Binary', 'b', new Set())).toBe(true);
+    expect(of('system/*.rs').condition('Binary', 'read', 'r', new SqlParameters())).toBeNull();
   });
 
   it('scopes are a union, each with its own limits', () => {

@@ -9,7 +9,9 @@ import { AccessTokens, ISSUER } from './access-tokens.ts';
 import { AdministerController } from './administer.controller.ts';
 import { AuthorizeController } from './authorize.controller.ts';
 import { clientsOf } from './clients.ts';
-import { CLIENTS, OPEN_ID, OPERATOR_KEYS, OUTSIDE_ISSUERS, SIGNING_KEY } from './injection.ts';
+import { EhrLaunchController } from './ehr-launch.controller.ts';
+import { EhrLaunches } from './ehr-launches.ts';
+import { CLIENTS, EHRS, OPEN_ID, OPERATOR_KEYS, OUTSIDE_ISSUERS, SIGNING_KEY } from './injection.ts';
 import { LaunchController } from './launch.controller.ts';
 import { AuthenticateClient } from './oauth/authenticate-client.ts';
 import { AuthorizationSteps } from './oauth/authorization-steps.ts';
@@ -23,10 +25,14 @@ import { SweepStore } from './oauth/sweep.store.ts';
 import { TradeCode } from './oauth/trade-code.ts';
 import { OpenIdController } from './open-id.controller.ts';
 import { clientRules, operatorRules } from './outbound/outbound-rules.ts';
+import { Ehr, readEhrs } from './outside/ehr.ts';
 import { OpenIdProvider, readProvider } from './outside/open-id-provider.ts';
 import { type OutsideIssuer, OutsideIssuers, readIssuers } from './outside/outside-issuers.ts';
+import { PageSessionController } from './page-session.controller.ts';
+import { PageSessions } from './page-sessions.ts';
 import { AccountStore } from './people/account.store.ts';
 import { AuditSignIn } from './people/audit-sign-in.ts';
+import { PageSessionStore } from './people/page-session.store.ts';
 import { PatientPicker } from './people/patient-picker.ts';
 import { SessionStore } from './people/session.store.ts';
 import { SignInPages } from './people/sign-in-pages.ts';
@@ -43,6 +49,8 @@ import { WellKnownController } from './well-known.controller.ts';
   imports: [FhirModule],
   controllers: [
     TokenController,
+    PageSessionController,
+    EhrLaunchController,
     TokenStatusController,
     AuthorizeController,
     OpenIdController,
@@ -64,7 +72,10 @@ import { WellKnownController } from './well-known.controller.ts';
     AuditSignIn,
     PatientPicker,
     SessionStore,
+    PageSessionStore,
+    PageSessions,
     SignInPages,
+    EhrLaunches,
     ClientStore,
     {
       provide: SIGNING_KEY,
@@ -99,6 +110,14 @@ import { WellKnownController } from './well-known.controller.ts';
         const provider = readProvider(settings.AUTH_OPENID);
         return provider && new OpenIdProvider(provider, operatorRules(settings), keys, settings.baseUrl);
       },
+    },
+    {
+      provide: EHRS,
+      inject: [SETTINGS, OPERATOR_KEYS],
+      useFactory: (settings: Settings, keys: ClientKeys) =>
+        readEhrs(settings.AUTH_EHRS).map(
+          (one) => new Ehr(one, operatorRules(settings), keys, settings.baseUrl),
+        ),
     },
     {
       provide: AccessTokens,

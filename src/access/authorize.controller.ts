@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Client } from './client.ts';
+import { EhrLaunches } from './ehr-launches.ts';
 import { AuthorizationSteps } from './oauth/authorization-steps.ts';
 import { newSecret } from './oauth/digest.ts';
 import { LaunchStore } from './oauth/launch.store.ts';
@@ -25,6 +26,7 @@ export class AuthorizeController {
     @Inject(ClientStore) private readonly clients: ClientStore,
     @Inject(RequestStore) private readonly requests: RequestStore,
     @Inject(LaunchStore) private readonly launches: LaunchStore,
+    @Inject(EhrLaunches) private readonly ehrs: EhrLaunches,
     @Inject(AuthorizationSteps) private readonly steps: AuthorizationSteps,
     @Inject(SignInPages) private readonly pages: SignInPages,
     @Inject(AuditSignIn) private readonly audit: AuditSignIn,
@@ -135,12 +137,10 @@ export class AuthorizeController {
   ): Promise<void> {
     try {
       const asked = readAuthorization(form, client, redirectUri, `${this.settings.baseUrl}/fhir`);
+      if (form['ehr'] !== undefined) return await this.goToEhr(request, reply, form, asked);
       const launch =
         form['launch'] === undefined ? undefined : await this.launched(form['launch'], asked, client);
-      const browser = readCookie(request, BROWSER_COOKIE) ?? newSecret();
-      const id = await this.requests.open(launch ? { ...asked, launch } : asked, browser);
-      setCookie(reply, this.settings, BROWSER_COOKIE, browser, REQUEST_LIFETIME_S);
-      this.goTo(reply, id);
+      this.goTo(reply, await this.open(request, reply, launch ? { ...asked, launch } : asked));
     } catch (error) {
       this.refuse(
         reply,
@@ -148,6 +148,31 @@ export class AuthorizeController {
         error,
       );
     }
+  }
+
+  /** Keeps a request for this browser; gives its id. */
+  private async open(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    asked: AuthorizationRequest,
+  ): Promise<string> {
+    const browser = readCookie(request, BROWSER_COOKIE) ?? newSecret();
+    const id = await this.requests.open(asked, browser);
+    setCookie(reply, this.settings, BROWSER_COOKIE, browser, REQUEST_LIFETIME_S);
+    return id;
+  }
+
+  /** A page of ours that an EHR has opened: the EHR says who is there and for which patient, and then the way goes on as always. */
+  private async goToEhr(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    form: ReturnType<typeof readForm>,
+    asked: AuthorizationRequest,
+  ): Promise<void> {
+    const id = await this.open(request, reply, asked);
+    const begun = await this.ehrs.begin(form['ehr'] ?? '', form['launch'], id, asked);
+    await this.requests.change(id, begun.asked);
+    reply.header('referrer-policy', 'no-referrer').redirect(begun.url, 303);
   }
 
   private async launched(launch: string, asked: Omit<AuthorizationRequest, 'launch'>, client: Client) {

@@ -14,12 +14,15 @@ const LOCAL_SCOPE = 'system/*.cruds';
 
 /** The browser pages of this server, by client id, which is also the folder they stand in: public clients that everybody here trusts. */
 const PAGES = {
-  worklist: { name: 'Prelim worklist', scope: 'openid fhirUser launch online_access user/*.rs' },
+  worklist: { name: 'Prelim worklist', scope: 'openid fhirUser launch user/*.rs' },
   operator: {
     name: 'Prelim operator page',
-    scope: 'openid fhirUser online_access user/Task.ru user/Patient.r',
+    scope: 'openid fhirUser user/Task.ru user/Patient.r',
   },
 } as const;
+
+/** Is it one of our pages? Those get sessions (`page-sessions.ts`), and no tokens. */
+export const isPageClient = (id: string): boolean => Object.hasOwn(PAGES, id);
 
 /** The clients that need no registration: the local one, the browser pages, and those of `AUTH_CLIENTS`. */
 export async function clientsOf(

@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 
 /**
- * What an app in a browser, on another origin, may ask: FHIR and the endpoints that take a token or a client's proof. None of them looks at a
- * cookie, so any origin may: an answer shows nothing that the same request from elsewhere would not get (SMART App Launch 2.2 "CORS").
+ * What an app in a browser, on another origin, may ask: FHIR and the endpoints that take a token or a client's proof. Their answers are given to scripts
+ * only where no cookie was sent (`*`), and a cookie counts only beside a header of our pages that no preflight allows. So any origin may: an answer shows
+ * nothing that the same request from elsewhere would not get (SMART App Launch 2.2 "CORS").
  */
 const OPEN = /^\/(fhir(\/|$)|\.well-known\/|auth\/(token|jwks|revoke|introspect)$)/;
 

@@ -1,13 +1,14 @@
-import { timingSafeEqual } from 'node:crypto';
 import { Controller, Get, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
 import { Failure } from '../kernel/errors.ts';
 import { OPEN_ID } from './injection.ts';
+import { sameSecret } from './oauth/digest.ts';
 import { readForm } from './oauth/read-form.ts';
 import { type AuthorizationRequest, RequestStore } from './oauth/request.store.ts';
 import type { OpenIdProvider } from './outside/open-id-provider.ts';
+import { PageSessions } from './page-sessions.ts';
 import { faultPage } from './pages/auth-pages.ts';
 import { pageHeaders } from './pages/page-headers.ts';
 import { AuditSignIn } from './people/audit-sign-in.ts';
@@ -21,6 +22,7 @@ export class OpenIdController {
     @Inject(OPEN_ID) private readonly provider: OpenIdProvider | null,
     @Inject(RequestStore) private readonly requests: RequestStore,
     @Inject(SignInPages) private readonly pages: SignInPages,
+    @Inject(PageSessions) private readonly sessions: PageSessions,
     @Inject(AuditSignIn) private readonly audit: AuditSignIn,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
@@ -53,7 +55,7 @@ export class OpenIdController {
     const form = readForm(query);
     const [id = '', state = ''] = (form['state'] ?? '').split('.');
     const asked = await this.asked(request, id);
-    if (!asked?.openId || !this.provider || !same(state, asked.openId.state))
+    if (!asked?.openId || !this.provider || !sameSecret(state, asked.openId.state))
       return this.fault(reply, 400, TOO_OLD);
     const { openId, ...rest } = asked;
     // Before the code is traded: the same answer twice signs in once.
@@ -73,10 +75,11 @@ export class OpenIdController {
     reply.redirect(`${this.settings.baseUrl}/auth/continue?request=${id}`, 303);
   }
 
-  /** Ends the session of this browser. Tokens that apps have are ended by the apps (`/auth/revoke`). */
+  /** Ends the sessions of this browser, those of our pages in all its tabs too. Tokens that apps have are ended by the apps (`/auth/revoke`). */
   @Post('sign-out')
   async signOut(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     await this.pages.close(request, reply);
+    await this.sessions.close(request, reply);
     reply.status(204).send();
   }
 
@@ -94,8 +97,3 @@ const TOO_OLD =
   'This sign-in is too old, or was begun in another browser. Go back to the app and begin again.';
 const AWAY = 'The sign-in service of the hospital does not answer. Try again in a moment.';
 const REFUSED = 'The sign-in service of the hospital did not sign you in.';
-
-function same(a: string, b: string): boolean {
-  const [one, other] = [Buffer.from(a), Buffer.from(b)];
-  return one.length === other.length && timingSafeEqual(one, other);
-}

@@ -24,19 +24,29 @@ const PUBLIC: readonly RegExp[] = [
   /^\/fhir\/metadata$/,
   /^\/\.well-known\/smart-configuration$/,
   /^\/\.well-known\/(openid-configuration|oauth-authorization-server)$/,
-  /^\/auth\/(token|jwks|introspect|revoke)$/,
-  /^\/auth\/(authorize|continue|sign-in|patient|approve|sign-out|style\.css|open-id\/(start|callback))$/,
+  /^\/auth\/(token|jwks|introspect|revoke|page-session)$/,
+  /^\/auth\/(authorize|continue|sign-in|patient|approve|sign-out|style\.css|open-id\/(start|callback)|ehr\/callback)$/,
   /^\/worklist(\/(?!api\/)[A-Za-z0-9_./-]*)?$/,
   /^\/operator(\/[A-Za-z0-9_./-]*)?$/,
   /^\/$/,
 ];
 
+/** Who is behind a request of our own pages, which bring a cookie in place of a token; null: it is none of theirs. */
+export interface PageGrants {
+  grantOf(request: FastifyRequest): Promise<Grant> | null;
+}
+
 /** Puts the check in front of every route of the server. */
-export function requireToken(fastify: FastifyInstance, tokens: AccessTokens, roles: Roles): void {
+export function requireToken(
+  fastify: FastifyInstance,
+  tokens: AccessTokens,
+  roles: Roles,
+  pages: PageGrants | null = null,
+): void {
   fastify.addHook('onRequest', async (request) => {
     const path = request.url.split('?', 1)[0] as string;
     if (isPublic(path) || isSmartConfiguration(request.method, path)) return;
-    const grant = await tokens.verify(bearerOf(request));
+    const grant = await (pages?.grantOf(request) ?? tokens.verify(bearerOf(request)));
     request.grant = grant;
     // The route that was found, not the path as it is spelled: letters of a path may be encoded.
     const route = request.routeOptions.url ?? path;

@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Header, Headers, HttpCode, Inject, Post, UseFilters } from '@nestjs/common';
+import { isPageClient } from './clients.ts';
 import { SIGNING_KEY } from './injection.ts';
 import { AuthenticateClient } from './oauth/authenticate-client.ts';
 import { GiveTokens, type TokenAnswer } from './oauth/give-tokens.ts';
@@ -31,6 +32,9 @@ export class TokenController {
     if (!GRANT_TYPES.includes(kind))
       throw new OAuthError('unsupported_grant_type', `grant_type must be one of ${GRANT_TYPES.join(', ')}`);
     const client = await this.clients.authenticate(form, authorization);
+    // A script that got into a page must not get a token that works elsewhere: the page's codes open sessions of its browser only.
+    if (isPageClient(client.id))
+      throw new OAuthError('unauthorized_client', 'the pages of this server have no tokens');
     if (kind === 'authorization_code') return this.trade.code(client, form);
     if (kind === 'refresh_token') return this.trade.refresh(client, form);
     if (client.isPublic)

@@ -1,4 +1,3 @@
-import { refreshSignIn } from './account-sign-in.ts';
 import type { TabSession } from './tab-session.ts';
 
 /** The server no longer (or not at all) lets this person in. */
@@ -13,29 +12,22 @@ export class SignedOut extends Error {
 }
 
 /**
- * One request with the token of the tab. An account's token that has run out is followed by the next one, unseen: a list, a
- * selection, a half-written reason stay as they are. Throws SignedOut on 401; any other answer is the caller's to judge.
+ * One request of whoever is signed in on the tab. Throws SignedOut on 401; any other answer is the caller's to judge.
  */
 export async function askServer(
   session: TabSession,
   path: string,
   init: RequestInit = {},
 ): Promise<Response> {
-  const token = session.token();
-  const response = await askWith(token ?? '', path, init);
+  const response = await askWith(session.proof(), path, init);
   if (response.status !== 401) return response;
   await response.body?.cancel();
-  // Another request may have brought the next token meanwhile.
-  if (session.token() === token && !(await refreshSignIn(session))) throw new SignedOut(401);
-  const again = await askWith(session.token() ?? '', path, init);
-  if (again.status !== 401) return again;
-  await again.body?.cancel();
   throw new SignedOut(401);
 }
 
 /** Tries a token before it is kept. Throws SignedOut when it does not open `path`. */
 export async function tryToken(token: string, path: string): Promise<void> {
-  const response = await askWith(token, path, {});
+  const response = await askWith({ authorization: `Bearer ${token}` }, path, {});
   await refuseSignedOut(response);
   await response.body?.cancel();
   if (!response.ok) throw new Error(`answered ${response.status}`);
@@ -56,12 +48,17 @@ export async function saidBy(response: Response): Promise<string | null> {
   return issue?.details?.text ?? issue?.diagnostics ?? null;
 }
 
-function askWith(token: string, path: string, init: RequestInit): Promise<Response> {
+function askWith(
+  proof: Readonly<Record<string, string>>,
+  path: string,
+  init: RequestInit,
+): Promise<Response> {
   return fetch(path, {
     ...init,
-    headers: { ...init.headers, authorization: `Bearer ${token}` },
+    headers: { ...init.headers, ...proof },
     cache: 'no-store',
-    credentials: 'omit',
+    // A pasted token goes alone: the browser's sessions are not meant.
+    credentials: 'authorization' in proof ? 'omit' : 'same-origin',
     redirect: 'error',
   });
 }

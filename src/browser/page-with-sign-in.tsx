@@ -52,7 +52,7 @@ export function PageWithSignIn({ session, words, children }: PageWithSignInProps
         <p role="status">Signing in</p>
       </main>
     );
-  if (session.token() === null) {
+  if (!session.isSignedIn()) {
     const signIn = (given: string) => {
       session.keepToken(given);
       enter();

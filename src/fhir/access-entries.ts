@@ -3,7 +3,7 @@ import { definitions } from './definitions/definitions.ts';
 import { entriesOf } from './search/find-rows.ts';
 import { sources } from './search/parameter-sources.ts';
 import { parseFilter } from './search/parse-filter.ts';
-import { searchParametersOf } from './search/search-parameters.ts';
+import { BINARY_OWNER, searchParametersOf } from './search/search-parameters.ts';
 import type { Filter } from './search/search-query.ts';
 
 /**
@@ -30,6 +30,21 @@ function headsOf(type: string, code: string): string[] {
     .filter(({ targetType }) => targetType === undefined || targetType === 'Patient')
     .map(({ source }) => `${source.type}.${source.code}`);
 }
+
+/** What the entry of a Binary begins with that says whose it is (R4 binary.html, `securityContext`): `Type/id` follows. */
+export const BINARY_OWNER_HEAD = `Binary.${BINARY_OWNER}>`;
+
+/** For a row whose type is known only when it is found: the entries by which a resource of any type is in the patient's compartment. */
+export function anyPatientHeads(): string[] {
+  anyHeads ??= definitions().resourceTypes.flatMap(patientHeads);
+  return anyHeads;
+}
+
+let anyHeads: string[] | null = null;
+
+/** The same for labels. */
+export const anyLabelEntries = (code: string): string[] =>
+  definitions().resourceTypes.map((type) => labelEntry(type, code));
 
 /** The entry that a resource with this security label has, whatever the system of the code. */
 export const labelEntry = (type: string, code: string): string => `${type}._security#${code}`;

@@ -15,6 +15,10 @@ export type AccessRule =
   | { readonly kind: 'refers'; readonly heads: readonly string[] }
   /** Of no patient who has opted out; `heads`: the reference parameters that say whose it is; `self`: it is a Patient. */
   | { readonly kind: 'consented'; readonly heads: readonly string[]; readonly self: boolean }
+  /**
+   * What it belongs to, named by the entry that begins with `head`, is stored and admitted by `owner`, a rule for rows of any type. `orNobody`: or it belongs to nothing.
+   */
+  | { readonly kind: 'behind'; readonly head: string; readonly owner: AccessRule; readonly orNobody: boolean }
   | { readonly kind: 'and'; readonly of: readonly AccessRule[] }
   | { readonly kind: 'or'; readonly of: readonly AccessRule[] }
   | { readonly kind: 'not'; readonly rule: AccessRule };
@@ -55,6 +59,8 @@ export function ruleToSql(rule: AccessRule, alias: string, parameters: SqlParame
       return `EXISTS (SELECT 1 FROM unnest(${alias}.tokens) entry WHERE strpos(entry, '>Patient/') > 0 AND split_part(entry, '>Patient/', 1) = ANY(${list(rule.heads)}))`;
     case 'consented':
       return consented(rule, alias, parameters);
+    case 'behind':
+      return behind(rule, alias, parameters);
     case 'not':
       return `NOT (${ruleToSql(rule.rule, alias, parameters)})`;
     case 'and':
@@ -86,7 +92,23 @@ function consented(
   return `CASE WHEN NOT EXISTS (SELECT 1 FROM access_opt_out) THEN TRUE ${own}WHEN ${ofOneWhoAgrees} THEN TRUE ELSE NOT access_opted_out(${alias}.tokens, ${parameters.add(heads, 'text[]')}) END`;
 }
 
-/** The same for a version at hand. What needs a table (`consented`) is not asked: a write shows nobody anything. */
+function behind(
+  { head, owner, orNobody }: Extract<AccessRule, { kind: 'behind' }>,
+  alias: string,
+  parameters: SqlParameters,
+): string {
+  const begins = `starts_with(entry, ${parameters.add(head, 'text')})`;
+  const part = (n: number) => `split_part(split_part(entry, '>', 2), '/', ${n})`;
+  const seen = `EXISTS (SELECT 1 FROM unnest(${alias}.tokens) entry JOIN resource owner ON owner.type = ${part(1)} AND owner.id = ${part(2)} WHERE ${begins} AND NOT owner.deleted AND (${ruleToSql(owner, 'owner', parameters)}))`;
+  return orNobody
+    ? `(NOT EXISTS (SELECT 1 FROM unnest(${alias}.tokens) entry WHERE ${begins}) OR ${seen})`
+    : seen;
+}
+
+/**
+ * The same for a version at hand. What needs a table is not asked: not `consented`, since a write shows nobody anything; and what belongs to something else is not
+ * admitted, for nobody knows whose that is.
+ */
 export function admits(rule: AccessRule, id: string, entries: ReadonlySet<string>): boolean {
   switch (rule.kind) {
     case 'all':
@@ -100,6 +122,8 @@ export function admits(rule: AccessRule, id: string, entries: ReadonlySet<string
       return rule.id === id;
     case 'refers':
       return [...entries].some((entry) => rule.heads.some((head) => entry.startsWith(`${head}>Patient/`)));
+    case 'behind':
+      return rule.orNobody && ![...entries].some((entry) => entry.startsWith(rule.head));
     case 'not':
       return !admits(rule.rule, id, entries);
     case 'and':

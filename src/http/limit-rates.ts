@@ -24,10 +24,13 @@ const STREAM = /^\/worklist\/api\/events/;
 const OPEN_RETRY_S = 1;
 
 /**
- * Limits per caller, each process for itself: requests without a token by address and, at the doors that give tokens, more strictly. Comes before the
- * token check, so that a flood of guesses is not verified. A refusal is 429 with `Retry-After` (RFC 6585 4).
+ * Limits per caller: requests without a token by address and, at the doors that give tokens, more strictly. Comes before the token check, so that a
+ * flood of guesses is not verified. A refusal is 429 with `Retry-After` (RFC 6585 4). Gives the counts, for `SharedRates`.
  */
-export function limitAddresses(fastify: FastifyInstance, settings: RateSettings): void {
+export function limitAddresses(
+  fastify: FastifyInstance,
+  settings: RateSettings,
+): Readonly<Record<'address' | 'sign-in', TokenBuckets>> {
   const anybody = new TokenBuckets(
     settings.RATE_ADDRESS_PER_SECOND,
     settings.RATE_ADDRESS_PER_SECOND * BURST_SECONDS,
@@ -39,10 +42,17 @@ export function limitAddresses(fastify: FastifyInstance, settings: RateSettings)
     const waitS = (isSignIn ? signIn : anybody).take(addressKey(request.ip), performance.now());
     done(waitS > 0 ? refusal(reply, waitS) : undefined);
   });
+  return { address: anybody, 'sign-in': signIn };
 }
 
-/** The limits of a caller with a token: how often, and how many requests at the same time. Comes after the token check. */
-export function limitClients(fastify: FastifyInstance, settings: RateSettings): void {
+/**
+ * The limits of a caller with a token: how often, and how many requests at the same time (each process for itself: what is open takes its memory, and no
+ * other's). Comes after the token check.
+ */
+export function limitClients(
+  fastify: FastifyInstance,
+  settings: RateSettings,
+): Readonly<Record<'client', TokenBuckets>> {
   const buckets = new TokenBuckets(
     settings.RATE_CLIENT_PER_SECOND,
     settings.RATE_CLIENT_PER_SECOND * BURST_SECONDS,
@@ -66,6 +76,7 @@ export function limitClients(fastify: FastifyInstance, settings: RateSettings): 
     reply.raw.once('close', () => leave(caller));
     done();
   });
+  return { client: buckets };
 }
 
 /** Who asks, as the limits count: the client, or the person who signed in with it; null without a token. */

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { FairQueue } from './fair-queue.ts';
 import { addressKey } from './limit-rates.ts';
 import { CONNECTIONS_KEPT_FREE, isSearch, leaveWhenFound, queueSearches } from './queue-searches.ts';
-import { TokenBuckets } from './token-buckets.ts';
+import { type RateUse, type RateUseStore, SharedRates, TOLD_PART } from './shared-rates.ts';
+import { OWED_S_MAX, TokenBuckets } from './token-buckets.ts';
 
 describe('token buckets', () => {
   it('give a burst, then the rate, and say when to come again', () => {
@@ -38,6 +39,93 @@ describe('token buckets', () => {
     // 0.1 µs each here; a request takes hundreds.
     expect((performance.now() - began) / 200_000).toBeLessThan(0.01);
   });
+});
+
+/** Processes with one limit of 10 a second, 20 at once, and what they tell each other. */
+function processes(count: number) {
+  const rows = new Map<string, RateUse>();
+  let writes = 0;
+  const store: RateUseStore = {
+    exchange: async (process, use) => {
+      if (use !== null) {
+        rows.set(process, use);
+        writes += 1;
+      }
+      return new Map([...rows].filter(([name]) => name !== process).map((row) => structuredClone(row)));
+    },
+  };
+  const made = Array.from({ length: count }, (_, at) => {
+    const buckets = new TokenBuckets(10, 20);
+    return { buckets, rates: new SharedRates({ client: buckets }, store, `p${at}`, () => 0) };
+  });
+  return { made, rows, writes: () => writes };
+}
+
+describe('limits of several processes', () => {
+  it('are one limit: what one let through the others take from theirs, once', async () => {
+    const { made } = processes(3);
+    const [one, two, three] = made as [(typeof made)[0], (typeof made)[0], (typeof made)[0]];
+    for (const { rates } of made) await rates.exchange();
+    for (let n = 0; n < 15; n += 1) one.buckets.take('a', 0);
+    await one.rates.exchange();
+    for (let n = 0; n < 3; n += 1) await two.rates.exchange();
+    for (let n = 0; n < 3; n += 1) two.buckets.take('a', 0);
+    await two.rates.exchange();
+    await three.rates.exchange();
+    await one.rates.exchange();
+    for (const { buckets } of made) {
+      expect([buckets.take('a', 0), buckets.take('a', 0), buckets.take('a', 0)]).toEqual([0, 0, 1]);
+      expect(buckets.take('b', 0)).toBe(0);
+    }
+  });
+
+  it('tell of nobody who asks little, write nothing when there is nothing, and forget who has stopped', async () => {
+    const { made, rows, writes } = processes(2);
+    const [one] = made as [(typeof made)[0]];
+    for (let n = 0; n < 5; n += 1) await one.rates.exchange();
+    expect(writes()).toBe(0);
+    const buckets = new TokenBuckets(3_200, 6_400);
+    const wide = new SharedRates({ client: buckets }, storeOf(rows), 'wide');
+    const take = (count: number) => {
+      for (let n = 0; n < count; n += 1) buckets.take('a', 0);
+      return wide.exchange();
+    };
+    await take(3_200 * TOLD_PART - 1);
+    expect(rows.size).toBe(0);
+    await take(3_200 * TOLD_PART);
+    expect(rows.get('wide')).toEqual({ client: { a: 100 } });
+    rows.clear();
+    one.buckets.take('a', 0);
+    await one.rates.exchange();
+    expect(rows.get('p0')).toEqual({ client: { a: 1 } });
+    for (let n = 0; n < 12; n += 1) await one.rates.exchange();
+    expect(rows.get('p0')).toEqual({});
+    const before = writes();
+    await one.rates.exchange();
+    expect(writes()).toBe(before);
+  });
+
+  it('do not count what was let through before a process came, nor owe more than a minute', async () => {
+    const { made, rows } = processes(1);
+    const [one] = made as [(typeof made)[0]];
+    rows.set('old', { client: { a: 1_000_000 } });
+    await one.rates.exchange();
+    expect(one.buckets.take('a', 0)).toBe(0);
+    rows.set('old', { client: { a: 2_000_000 } });
+    await one.rates.exchange();
+    expect(one.buckets.take('a', 0)).toBe(OWED_S_MAX + 1);
+    // Begun anew: its count is what it let through since.
+    rows.set('old', { client: { b: 19 } });
+    await one.rates.exchange();
+    expect([one.buckets.take('b', 0), one.buckets.take('b', 0)]).toEqual([0, 1]);
+  });
+});
+
+const storeOf = (rows: Map<string, RateUse>): RateUseStore => ({
+  exchange: async (process, use) => {
+    if (use !== null) rows.set(process, use);
+    return new Map();
+  },
 });
 
 describe('addresses', () => {

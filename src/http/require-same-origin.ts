@@ -8,6 +8,8 @@ export const CSRF_HEADER = 'x-prelim-csrf';
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 /** Asks for what a GET asks for too, and sites that a person comes from may ask (SMART App Launch 2.2, `authorize-post`). */
 const AUTHORIZE = /^\/auth\/authorize(\?|$)/;
+/** Answers with a cookie: what another site had it give would be that site's sign-in in the reader's browser. */
+const GIVES_COOKIE = /^\/auth\/page-session(\?|$)/;
 const FORM = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 
 /**
@@ -22,11 +24,12 @@ export function requireSameOrigin(fastify: FastifyInstance, settings: Pick<Setti
     if (
       SAFE.has(request.method) ||
       authorization !== undefined ||
-      cookie === undefined ||
+      (cookie === undefined && !GIVES_COOKIE.test(request.url)) ||
       AUTHORIZE.test(request.url)
     )
       return done();
-    const isForm = FORM.test(String(request.headers['content-type'] ?? ''));
+    const isForm =
+      !GIVES_COOKIE.test(request.url) && FORM.test(String(request.headers['content-type'] ?? ''));
     if (isOwn(request, own) && (isForm || request.headers[CSRF_HEADER] !== undefined)) done();
     else done(notOurs());
   });

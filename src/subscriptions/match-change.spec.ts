@@ -1,12 +1,11 @@
 import type { CodeSystem, Group, Observation, Patient, Subscription, ValueSet } from '@medplum/fhirtypes';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
 import type { Database, Statement, Transaction } from '../database/database.ts';
 import { accessOfScopes } from '../fhir/access-context.ts';
 import { loadDefinitions } from '../fhir/definitions/definitions.ts';
 import { failureToOutcome } from '../fhir/failure-to-outcome.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
-import { REFERRERS_MAX } from '../fhir/search/find-referrers.ts';
 import { registerTerminology } from '../fhir/terminology-registry.ts';
 import { makeLogger } from '../kernel/log.ts';
 import { Outbox } from '../queue/outbox.ts';
@@ -167,7 +166,7 @@ const observation = (id: string, more: Partial<Observation>): Observation & { id
 });
 
 /** Writes, and counts what the matching asked of SQL. */
-async function asked(
+async function _asked(
   resource: (Observation | Group | Patient) & { id: string },
 ): Promise<{ statements: number; criteria: number; all: number }> {
   const counted = { statements: 0, criteria: 0, all: 0 };
@@ -185,194 +184,6 @@ async function asked(
   });
   return counted;
 }
-
-describe('1,000 Subscriptions that no code tells apart', () => {
-  const mg = (value: number) => ({
-    valueQuantity: { value, unit: 'mg', system: 'http://unitsofmeasure.org', code: 'mg' },
-  });
-  beforeAll(async () => {
-    const criteria = Array.from({ length: 1_000 }, (_, n) => {
-      const at = 1_000 + n;
-      return [
-        `value-quantity=gt${at}`,
-        `value-quantity=${at}||mg`,
-        `component-value-quantity=lt-${at}`,
-        `date=ge2${String(n).padStart(3, '0')}-01-01&date=lt2${String(n).padStart(3, '0')}-02-01`,
-        `value-string=text-${n}`,
-        `_id=only-${n}`,
-        `code-value-quantity=c${n}$gt5`,
-        `value-date=lt1${String(n).padStart(3, '0')}`,
-        `status=final&value-quantity=lt-${at}`,
-        `status:not=final&value-quantity=gt${at}`,
-      ][n % 10] as string;
-    });
-    await database.transaction((tx) =>
-      store.write(
-        tx,
-        criteria.map((one, n) => ({
-          kind: 'update' as const,
-          resource: subscription(`range-${n}`, `Observation?${one}`),
-        })),
-      ),
-    );
-  });
-
-  afterAll(() =>
-    database.run({ text: `DELETE FROM resource WHERE type = 'Subscription' AND id ~ '^(range|same)-'` }),
-  );
-
-  it('cost a write that meets none of them no statement', async () => {
-    const near = {
-      ...mg(999.9),
-      effectiveDateTime: '1999-12-31',
-      component: [{ code: { text: 'x' }, ...mg(-999) }],
-    };
-    expect(await asked(observation('far', near))).toMatchObject({ statements: 0, criteria: 0 });
-    expect(await hooks()).toEqual([]);
-  });
-
-  it.each([
-    ['a quantity', 'q', mg(1_005.5), ['range-0']],
-    [
-      'the same quantity in another unit',
-      'q2',
-      { valueQuantity: { value: 1.001, system: 'http://unitsofmeasure.org', code: 'g' } },
-      ['range-1'],
-    ],
-    ['a component', 'c', { component: [{ code: { text: 'x' }, ...mg(-1_002.5) }] }, ['range-2']],
-    ['a date', 'd', { effectiveDateTime: '2003-01-15' }, ['range-3']],
-    ['a text', 's', { valueString: 'Text-4' }, ['range-4']],
-    ['an id', 'only-5', {}, ['range-5']],
-    ['a pair', 'p', { code: { coding: [{ code: 'c6' }] }, ...mg(7) }, ['range-6']],
-  ])(
-    'cost one that meets one by %s one statement about as many criteria as may match',
-    async (_, id, more, fired) => {
-      const work = await asked(observation(id, more));
-      expect(work.statements).toBe(1);
-      expect(work.criteria).toBeLessThanOrEqual(2);
-      expect(await hooks()).toEqual(fired);
-    },
-  );
-
-  it('are asked once where many say the same', async () => {
-    await database.transaction((tx) =>
-      store.write(
-        tx,
-        Array.from({ length: 50 }, (_, n) => ({
-          kind: 'update' as const,
-          resource: subscription(`same-${n}`, 'Observation?value-quantity=lt-100000'),
-        })),
-      ),
-    );
-    const work = await asked(observation('low', mg(-100_001)));
-    // Of the others 100 are met by it.
-    expect(work).toMatchObject({ statements: 3, criteria: 101 });
-    expect((await hooks()).filter((id) => id.startsWith('same-'))).toHaveLength(50);
-  });
-});
-
-describe('1,000 Subscriptions by what is seldom asked', () => {
-  const kinds: readonly ((n: number) => string)[] = [
-    (n) => `_lastUpdated=gt${2100 + n}`,
-    (n) => `_lastUpdated=ap${2100 + n}`,
-    (n) => `code:text=words ${n}`,
-    (n) => `code=http://none.example/${n}|`,
-    (n) => `identifier:of-type=http://t.example|MR|${n}`,
-    (n) => `_id=other-${n},another-${n}&code:missing=true`,
-    () => 'status:missing=true',
-    () => 'method:missing=false',
-  ];
-  const all = Array.from({ length: 1_000 }, (_, n) => n);
-  /** Not through the matcher, which would try each of them. */
-  const many = (criteria: (n: number) => string) =>
-    database.transaction((tx) =>
-      behind.write(
-        tx,
-        all.map((n) => ({
-          kind: 'update' as const,
-          resource: subscription(`many-${n}`, criteria(n)),
-        })),
-      ),
-    );
-  const fired = async () => (await hooks()).filter((id) => id.startsWith('many-'));
-  afterEach(() =>
-    database.transaction((tx) =>
-      behind.write(
-        tx,
-        all.map((n) => ({ kind: 'delete' as const, type: 'Subscription', id: `many-${n}` })),
-      ),
-    ),
-  );
-
-  it('by time of change, text, system, type of identifier or :missing: a write that meets none of them costs no statement', async () => {
-    await many((n) => `Observation?${kinds[n % kinds.length]?.(n)}`);
-    expect(await asked(observation('seldom', {}))).toMatchObject({ statements: 0, criteria: 0 });
-    expect(await fired()).toEqual([]);
-    await asked(observation('seldom', { code: { text: 'Words 10' } }));
-    expect(await fired()).toEqual(['many-10']);
-  });
-
-  it('by pairs of codes: none either, and the one that is met fires', async () => {
-    await many((n) => `Group?characteristic-value=c${n}$v`);
-    const group = (id: string, code: string): Group & { id: string } => ({
-      ...{ resourceType: 'Group', id, type: 'person', actual: true },
-      characteristic: [
-        { code: { coding: [{ code }] }, valueCodeableConcept: { coding: [{ code: 'v' }] }, exclude: false },
-      ],
-    });
-    expect(await asked(group('none', 'c1000'))).toMatchObject({ statements: 0 });
-    expect(await asked(group('one', 'c7'))).toMatchObject({ statements: 1, criteria: 1 });
-    expect(await fired()).toEqual(['many-7']);
-  });
-
-  it('by a chain: the patient is read once for all, and only those that may match are asked', async () => {
-    await many((n) => `Observation?subject:Patient.name=nobody-${n}`);
-    const subject = { reference: 'Patient/chained' };
-    await write(store, { resourceType: 'Patient', id: 'chained', name: [{ family: 'Somebody' }] });
-    const alone = await asked(observation('unchained', {}));
-    const none = await asked(observation('chained-1', { subject }));
-    expect(none).toEqual({ statements: 0, criteria: 0, all: alone.all + 1 });
-    await write(store, { resourceType: 'Patient', id: 'chained', name: [{ family: 'Nobody-70' }] });
-    expect(await asked(observation('chained-2', { subject }))).toMatchObject({ statements: 1, criteria: 2 });
-    expect(await fired()).toEqual(['many-7', 'many-70']);
-    // What the same transaction has written counts.
-    await database.transaction((tx) =>
-      store.write(tx, [
-        {
-          kind: 'update',
-          resource: { resourceType: 'Patient', id: 'chained', name: [{ family: 'nobody-8' }] },
-        },
-        { kind: 'update', resource: observation('chained-3', { subject }) },
-      ]),
-    );
-    expect(await fired()).toEqual(['many-7', 'many-70', 'many-8']);
-  });
-
-  it('by _has: what refers to it is read once for all', async () => {
-    await many((n) => `Patient?_has:Observation:patient:code=c${n}`);
-    await write(store, patient('referred'));
-    expect(await asked(patient('referred'))).toMatchObject({ statements: 0 });
-    await asked(
-      observation('referring', {
-        subject: { reference: 'Patient/referred' },
-        code: { coding: [{ code: 'c3' }] },
-      }),
-    );
-    expect(await asked(patient('referred'))).toMatchObject({ statements: 1, criteria: 1 });
-    expect(await fired()).toEqual(['many-3']);
-    await database.transaction((tx) =>
-      behind.write(
-        tx,
-        Array.from({ length: REFERRERS_MAX }, (_, n) => ({
-          kind: 'create' as const,
-          resource: observation(`r-${n}`, { subject: { reference: 'Patient/referred' } }),
-        })),
-      ),
-    );
-    expect(await asked(patient('referred'))).toMatchObject({ criteria: 1_000 });
-    expect(await fired()).toEqual(['many-3', 'many-3']);
-  });
-});
 
 describe('criteria that go by terminology', () => {
   const members = new Map<string, string[]>();

@@ -1,18 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type {
-  Bundle,
-  CodeSystem,
-  OperationOutcome,
-  Parameters,
-  Resource,
-  ValueSet,
-} from '@medplum/fhirtypes';
+import type { Bundle, OperationOutcome, Parameters, Resource, ValueSet } from '@medplum/fhirtypes';
 import { Global, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ANIMALS, propertiesOf, SCT, SYSTEM, set, VALUE_SETS, valuesOf } from '../../test/animals.ts';
 import { freshDatabase } from '../../test/database.ts';
 import { SETTINGS } from '../config/settings.token.ts';
 import { Database } from '../database/database.ts';
@@ -73,88 +67,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const SCT = 'http://snomed.info/sct';
-const SYSTEM = 'http://example.org/animals';
-const ANIMALS: CodeSystem = {
-  resourceType: 'CodeSystem',
-  id: 'animals',
-  url: SYSTEM,
-  version: '2',
-  name: 'Animals',
-  status: 'active',
-  content: 'complete',
-  caseSensitive: true,
-  property: [
-    { code: 'legs', type: 'integer' },
-    { code: 'notSelectable', type: 'boolean' },
-    { code: 'status', type: 'code' },
-  ],
-  concept: [
-    {
-      code: 'animal',
-      display: 'Animal',
-      property: [{ code: 'notSelectable', valueBoolean: true }],
-      concept: [
-        {
-          code: 'mammal',
-          display: 'Mammal',
-          concept: [
-            {
-              code: 'dog',
-              display: 'Dog',
-              definition: 'Barks.',
-              designation: [{ language: 'de', value: 'Hund' }],
-              property: [{ code: 'legs', valueInteger: 4 }],
-            },
-            { code: 'whale', display: 'Whale', property: [{ code: 'legs', valueInteger: 0 }] },
-          ],
-        },
-        { code: 'dodo', display: 'Dodo', property: [{ code: 'status', valueCode: 'retired' }] },
-      ],
-    },
-    { code: 'plant', display: 'Plant' },
-  ],
-};
-
-const set = (id: string, compose: object) => ({
-  resourceType: 'ValueSet',
-  id,
-  url: `http://example.org/vs/${id}`,
-  status: 'active',
-  compose,
-});
-const VALUE_SETS = [
-  set('all', { include: [{ system: SYSTEM }] }),
-  set('mammals', {
-    include: [{ system: SYSTEM, filter: [{ property: 'concept', op: 'is-a', value: 'mammal' }] }],
-  }),
-  set('below', {
-    include: [{ system: SYSTEM, filter: [{ property: 'concept', op: 'descendent-of', value: 'animal' }] }],
-    exclude: [{ system: SYSTEM, concept: [{ code: 'whale' }] }],
-  }),
-  set('four', { include: [{ system: SYSTEM, filter: [{ property: 'legs', op: '=', value: '4' }] }] }),
-  set('both', {
-    include: [{ valueSet: ['http://example.org/vs/mammals', 'http://example.org/vs/four'] }],
-  }),
-  set('listed', {
-    include: [
-      { system: 'http://not.here', concept: [{ code: 'x', display: 'Ex' }, { code: 'y' }] },
-      { system: SYSTEM, concept: [{ code: 'dog', display: 'Good dog' }, { code: 'unicorn' }] },
-    ],
-  }),
-  set('loop', { include: [{ valueSet: ['http://example.org/vs/loop-b'] }] }),
-  set('loop-b', { include: [{ valueSet: ['http://example.org/vs/loop'] }] }),
-  set('unknown-system', { include: [{ system: 'http://not.here' }] }),
-  set('bad-regex', {
-    include: [{ system: SYSTEM, filter: [{ property: 'code', op: 'regex', value: '^(a+)+$' }] }],
-  }),
-  set('good-regex', {
-    include: [{ system: SYSTEM, filter: [{ property: 'code', op: 'regex', value: 'd[a-z]*' }] }],
-  }),
-  set('sct', { include: [{ system: SCT }] }),
-  set('no-property', { include: [{ system: SYSTEM, filter: [{ property: 'wings', op: '=', value: '2' }] }] }),
-];
-
 const FHIR = { 'content-type': 'application/fhir+json' };
 
 async function put(resource: Resource): Promise<void> {
@@ -179,23 +91,6 @@ async function post<T = Parameters>(
   const answer = await app.inject({ method: 'POST', url: `/fhir/${path}`, headers: FHIR, payload });
   return { status: answer.statusCode, body: answer.json() };
 }
-
-/** name → value of the simple parameters. */
-const valuesOf = (parameters: Parameters): Record<string, unknown> =>
-  Object.fromEntries(
-    (parameters.parameter ?? []).map((one) => [
-      one.name,
-      Object.entries(one).find(([key]) => key.startsWith('value'))?.[1],
-    ]),
-  );
-
-const propertiesOf = (parameters: Parameters): [unknown, unknown][] =>
-  (parameters.parameter ?? [])
-    .filter(({ name }) => name === 'property')
-    .map(({ part }) => {
-      const values = valuesOf({ resourceType: 'Parameters', parameter: part ?? [] });
-      return [values['code'], values['value']];
-    });
 
 const q = encodeURIComponent;
 

@@ -1,6 +1,7 @@
 import { generateKeyPair } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshServer } from '../fresh-server.ts';
+import { EhrPeer } from '../peers/ehr.ts';
 import { OpenIdProviderPeer } from '../peers/openid-provider.ts';
 import type { PrelimServer } from '../peers/prelim-server.ts';
 import { beginAt, CALLBACK, post, readStatus, registerClient, tradeCode } from './smart-app.ts';
@@ -9,9 +10,10 @@ import { TextBrowser } from './text-browser.ts';
 /** People of a hospital that has an OpenID provider, and tokens of an authorization server that stands in front of us. */
 let provider: OpenIdProviderPeer;
 let server: PrelimServer;
+let ehr: EhrPeer;
 
 beforeAll(async () => {
-  provider = await OpenIdProviderPeer.start();
+  [provider, ehr] = await Promise.all([OpenIdProviderPeer.start(), EhrPeer.start()]);
   server = await freshServer({
     LOG_LEVEL: 'error',
     AUTH_OPENID: JSON.stringify({
@@ -23,6 +25,9 @@ beforeAll(async () => {
       roles: { 'radiology-doctors': 'radiologist', 'it-admins': 'administrator' },
       fhirUserClaim: 'https://hospital.example/fhirUser',
     }),
+    AUTH_EHRS: JSON.stringify([
+      ehr.settings({ patientSystemHere: 'urn:here:mrn', roles: { physician: 'radiologist' } }),
+    ]),
     AUTH_ISSUERS: JSON.stringify([
       {
         issuer: provider.issuer,
@@ -43,6 +48,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.close();
   await provider.stop();
+  await ehr.stop();
 });
 
 beforeEach(() => {
@@ -107,6 +113,119 @@ describe('sign-in with the OpenID provider of the hospital', () => {
     await other.open(at);
     expect(other.status).toBe(400);
     expect(await browser.open(at, CALLBACK)).toContain('code=');
+    await browser.open(at);
+    expect(browser.status).toBe(400);
+  });
+});
+
+describe('a launch by an EHR that signs in by itself', () => {
+  const there = (id: string, ...numbers: object[]) =>
+    ehr.patients.set(id, { resourceType: 'Patient', id, identifier: numbers });
+  const number = (value: string, more: object = {}) => ({ system: 'urn:ehr:mrn', value, ...more });
+  const here = (value: string, more: object = {}) =>
+    server.ask('POST', '/fhir/Patient', {
+      resourceType: 'Patient',
+      identifier: [{ system: 'urn:here:mrn', value }],
+      ...more,
+    });
+
+  beforeAll(async () => {
+    for (const value of ['1', '2', '2']) await here(value);
+    await here('3', { active: false });
+    there('one', number('1'), number('0', { use: 'old' }));
+    there('two', number('2'));
+    there('away', number('3'));
+    there('unknown', number('4'));
+    there('several', number('1'), number('9'));
+    there('none', { system: 'urn:other', value: '1' });
+    ehr.patients.set('swapped', { resourceType: 'Patient', id: 'one', identifier: [number('1')] });
+  });
+  beforeEach(() => {
+    ehr.claims = { sub: 'dr-1', roles: ['physician'] };
+    ehr.spoil = (payload) => payload;
+  });
+
+  const page = () => `${server.url}/worklist/`;
+  const begin = (patient: string | null, more: Record<string, string | null> = {}) =>
+    beginAt(server, 'worklist', 'launch openid fhirUser user/*.rs', {
+      redirect_uri: page(),
+      ehr: ehr.iss,
+      launch: ehr.launch(patient),
+      ...more,
+    });
+
+  it('opens the page for the patient with the same number, as whom the EHR says it is', async () => {
+    const begun = begin('one');
+    const browser = new TextBrowser();
+    const at = new URL(await browser.open(begun.url, page()));
+    const form = {
+      client_id: 'worklist',
+      code: at.searchParams.get('code') ?? '',
+      redirect_uri: page(),
+      code_verifier: begun.verifier,
+    };
+    const own = { origin: server.url, 'x-prelim-csrf': '1' };
+    const session = await post(server, '/auth/page-session', form, own);
+    const found = await server.ask('GET', '/fhir/Patient?identifier=urn:here:mrn%7C1');
+    expect(session.body).toMatchObject({ patient: found.body.entry[0].resource.id });
+    const audited = await server.ask('GET', `/fhir/AuditEvent?_sort=-date&_count=20`, undefined, {
+      authorization: `Bearer ${await server.issueFor({ clientId: 'auditing', scope: 'system/AuditEvent.rs' })}`,
+    });
+    expect(audited.text).toContain(`${ehr.url}#dr-1`);
+  });
+
+  it.each([
+    ['whose number is that of two here', 'two', 403],
+    ['who is put away here', 'away', 403],
+    ['who is unknown here', 'unknown', 403],
+    ['with two numbers', 'several', 401],
+    ['without a number', 'none', 401],
+    ['who is another one than asked for', 'swapped', 401],
+    ['whose id is a path', '../Patient/one', 401],
+  ])('a patient %s opens nothing', async (_, patient, status) => {
+    const browser = new TextBrowser();
+    await browser.open(begin(patient).url, page());
+    expect([browser.status, new URL(browser.url).pathname]).toEqual([status, '/auth/ehr/callback']);
+    expect(browser.cookie(new URL(server.url).host, 'prelim_session')).toBeUndefined();
+  });
+
+  it('a person without a role that the operator named sees nothing', async () => {
+    ehr.claims = { sub: 'dr-2', roles: ['radiologist'] };
+    const browser = new TextBrowser();
+    await browser.open(begin('one').url, page());
+    expect(browser.status).toBe(403);
+  });
+
+  it.each<[string, (token: Record<string, unknown>) => Record<string, unknown>]>([
+    ['another audience', (token) => ({ ...token, aud: 'other' })],
+    ['another issuer', (token) => ({ ...token, iss: 'https://evil.example' })],
+    ['another nonce', (token) => ({ ...token, nonce: 'x' })],
+    ['an end that is past', (token) => ({ ...token, exp: 1_000 })],
+  ])('an ID token with %s signs nobody in', async (_, spoil) => {
+    ehr.spoil = spoil;
+    const browser = new TextBrowser();
+    await browser.open(begin('one').url, page());
+    expect(browser.status).toBe(401);
+    expect(browser.cookie(new URL(server.url).host, 'prelim_session')).toBeUndefined();
+  });
+
+  it('of an EHR that is not listed, by another app, or with a forged state: refused, and nothing is asked there', async () => {
+    const before = ehr.asked.length;
+    const browser = new TextBrowser();
+    const elsewhere = begin('one', { ehr: `${ehr.url}/other` });
+    expect(await browser.open(elsewhere.url, page())).toContain('error=invalid_target');
+    const app = beginAt(server, 'app', 'openid user/*.rs', { ehr: ehr.iss, launch: ehr.launch('one') });
+    expect(await browser.open(app.url, CALLBACK)).toContain('error=invalid_target');
+    expect(ehr.asked.length).toBe(before);
+    const at = await browser.open(begin('one').url, `${server.url}/auth/ehr/callback`);
+    const forged = new URL(at);
+    forged.searchParams.set('state', `${forged.searchParams.get('state')}x`);
+    await browser.open(forged.href);
+    expect(browser.status).toBe(400);
+    const other = new TextBrowser();
+    await other.open(at);
+    expect(other.status).toBe(400);
+    expect(await browser.open(at, page())).toContain('code=');
     await browser.open(at);
     expect(browser.status).toBe(400);
   });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bundle, Consent } from '@medplum/fhirtypes';
+import type { Binary, Bundle, Consent } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { ANALYSIS_CODE } from '../../src/governance/analysis-task.ts';
@@ -55,6 +55,69 @@ beforeAll(async () => {
   ofA = await world.patient('door-a', 'patient/*.rs');
 }, 120_000);
 afterAll(() => world?.close());
+
+describe('what is in no compartment of R4, and belongs to a patient all the same', () => {
+  const put = (id: string, reference?: string) =>
+    world.write({
+      resourceType: 'Binary',
+      id,
+      contentType: 'text/plain',
+      data: 'SGVsbG8=',
+      ...(reference === undefined ? {} : { securityContext: { reference } }),
+    } as Binary);
+  const seenBy = async (ask: Ask, ids: readonly string[]) => {
+    const answers = await Promise.all(ids.map((id) => ask('GET', `Binary/${id}`)));
+    return ids.filter((_, at) => answers[at]?.status === 200);
+  };
+
+  it('a Binary goes with what its securityContext refers to: its compartment, its labels, and that it is there', async () => {
+    await put('door-bin-study', 'ImagingStudy/door-sa');
+    await put('door-bin-patient', 'Patient/door-a');
+    await put('door-bin-other', 'ImagingStudy/door-sb');
+    await put('door-bin-nobody');
+    await put('door-bin-place', 'Organization/door-org');
+    await put('door-bin-gone', 'Observation/door-gone');
+    await put('door-bin-secret', 'Observation/door-secret');
+    await world.write(observation('door-secret', 'door-a', { meta: { security: [VERY_RESTRICTED] } }));
+    const ids = ['study', 'patient', 'other', 'nobody', 'place', 'gone', 'secret'].map(
+      (one) => `door-bin-${one}`,
+    );
+    expect(await seenBy(ofA, ids)).toEqual(['door-bin-study', 'door-bin-patient']);
+    expect(idsIn(await ofA('GET', 'Binary'))).toEqual(['Binary/door-bin-patient', 'Binary/door-bin-study']);
+    expect((await ofA('GET', 'Binary/door-bin-study/_history')).body.total).toBe(1);
+    expect((await ofA('GET', 'Binary/door-bin-other/_history/1')).status).toBe(404);
+    const clinician = await world.as({ scope: 'user/*.rs', roles: ['clinician'] });
+    expect(await seenBy(clinician, ids)).toEqual(ids.slice(0, 4));
+    expect(await seenBy(world.all, ids)).toEqual(ids);
+    // Nobody takes another patient's Binary over by a new securityContext, nor makes one.
+    const write = await world.patient('door-a');
+    const body = { resourceType: 'Binary', contentType: 'text/plain', data: 'eA==' };
+    const mine = { ...body, securityContext: { reference: 'Patient/door-a' } };
+    for (const id of ['door-bin-other', 'door-bin-study'])
+      expect((await write('PUT', `Binary/${id}`, { ...mine, id })).status, id).toBe(403);
+    expect((await write('POST', 'Binary', mine)).status).toBe(403);
+    expect((await ofA('GET', 'Binary?securityContext=Patient/door-b')).status).toBe(400);
+  });
+
+  it('a study that turns out to be another patient’s takes its Binary along', async () => {
+    await world.write(observation('door-moves', 'door-a'));
+    await put('door-bin-moves', 'Observation/door-moves');
+    expect(await seenBy(ofA, ['door-bin-moves'])).toEqual(['door-bin-moves']);
+    await world.write(observation('door-moves', 'door-b'));
+    expect(await seenBy(ofA, ['door-bin-moves'])).toEqual([]);
+  });
+
+  it('a Task is read by the app of the patient it is for, and changed by none', async () => {
+    expect(idsIn(await ofA('GET', 'Task'))).toEqual(['Task/door-ta']);
+    expect((await ofA('GET', 'Task/door-ta')).status).toBe(200);
+    expect((await ofA('GET', 'Task/door-tb')).status).toBe(404);
+    const write = await world.patient('door-a');
+    const stored = (await write('GET', 'Task/door-ta')).body;
+    expect((await write('PUT', 'Task/door-ta', { ...stored, status: 'cancelled' })).status).toBe(403);
+    const byScope = await world.patient('door-a', 'patient/Task.rs?status=ready');
+    expect(idsIn(await byScope('GET', 'Task'))).toEqual([]);
+  });
+});
 
 describe('the archive shows the studies of the patient in context', () => {
   it('QIDO: studies, series and instances', async () => {

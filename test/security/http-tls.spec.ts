@@ -15,6 +15,8 @@ import { secureHeaders } from '../../src/http/secure-headers.ts';
 import { reloadTls, tlsOptions } from '../../src/http/serve-tls.ts';
 import { freshDatabaseUrl } from '../database.ts';
 import { TLS_CLIENT, TLS_SERVER } from '../fixtures/tls-certificates.ts';
+import { findChromium, launchChromium } from '../peers/chromium.ts';
+import { EhrPeer } from '../peers/ehr.ts';
 import { PrelimServer } from '../peers/prelim-server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'prelim-https-'));
@@ -42,8 +44,14 @@ const ask = (port: number, path: string, options: RequestOptions = {}) =>
 
 describe('HTTP over TLS, by setting', () => {
   let server: PrelimServer;
+  let ehr: EhrPeer;
+  /** Another site than the server, as browsers count sites. */
+  const ehrPage = () => ehr.url.replace('127.0.0.1', 'localhost');
   beforeAll(async () => {
+    ehr = await EhrPeer.start();
     server = await PrelimServer.make({
+      FRAME_ANCESTORS: ehrPage(),
+      AUTH_EHRS: JSON.stringify([ehr.settings({ everybody: ['radiologist'] })]),
       DATABASE_URL: (await freshDatabaseUrl()).replace('@/', '@localhost/'),
       HTTP_TLS_CERT: cert,
       HTTP_TLS_KEY: key,
@@ -55,7 +63,10 @@ describe('HTTP over TLS, by setting', () => {
     }
     throw new Error(`not ready:\n${server.output()}`);
   });
-  afterAll(() => server.close());
+  afterAll(async () => {
+    await server.close();
+    await ehr.stop();
+  });
 
   it('serves the whole server under the certificate, with HSTS, and links that say https', async () => {
     const metadata = await ask(server.port, '/fhir/metadata');
@@ -64,6 +75,38 @@ describe('HTTP over TLS, by setting', () => {
     expect(JSON.parse(metadata.text).implementation.url).toBe(`https://127.0.0.1:${server.port}/fhir`);
     expect((await ask(server.port, '/fhir/Patient')).status).toBe(401);
   });
+
+  it.skipIf(findChromium() === null)(
+    'signs in inside a frame of another site, where the browser keeps out all that is foreign: by cookies of this host and of that frame only',
+    async () => {
+      // A context is a private window: no storage, and no cookies but partitioned ones, for frames of other sites.
+      const browser = await launchChromium();
+      try {
+        const context = await browser.newContext({ ignoreHTTPSErrors: true });
+        const page = await context.newPage();
+        const launch = new URLSearchParams({ iss: ehr.iss, launch: ehr.launch(null) });
+        const show = `https://127.0.0.1:${server.port}/worklist/?${launch}`;
+        await page.goto(`${ehrPage()}/?${new URLSearchParams({ show })}`);
+        const frame = page.frameLocator('iframe');
+        await frame.getByText('No studies yet').waitFor({ timeout: 20_000 });
+        const cookies = await context.cookies();
+        expect(cookies.map(({ name }) => name).sort()).toEqual([
+          '__Host-prelim_pages',
+          'prelim_browser',
+          'prelim_session',
+        ]);
+        for (const cookie of cookies) {
+          expect(cookie).toMatchObject({ httpOnly: true, secure: true, sameSite: 'None' });
+          expect(cookie.partitionKey, cookie.name).toContain('localhost');
+        }
+        expect(await page.frames()[1]?.evaluate('window.name')).not.toMatch(/eyJ|token/);
+        await frame.getByRole('button', { name: 'Sign out' }).click();
+        await frame.getByRole('button', { name: 'Use my account' }).waitFor();
+      } finally {
+        await browser.close();
+      }
+    },
+  );
 
   it('speaks TLS 1.2 and newer, and no plain HTTP on that port', async () => {
     await expect(ask(server.port, '/', { maxVersion: 'TLSv1.1', minVersion: 'TLSv1' })).rejects.toThrow();

@@ -6,34 +6,11 @@ import { join } from 'node:path';
 import { generateKeyPair, SignJWT } from 'jose';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  CLIENT_CODE,
-  CLIENT_EXTENSION,
-  CLIENT_ID_SYSTEM,
-} from '../../src/access/registration/basic-to-registration.ts';
 import { freshDatabaseUrl } from '../database.ts';
 import { until } from '../flow/flow-world.ts';
 import { PrelimServer } from '../peers/prelim-server.ts';
 import { Subscriber } from '../peers/subscriber.ts';
-
-/** A name server of the process alone: names of `.test` lead to what the file says, one answer after the other. */
-const STUB_RESOLVER = `
-import dns from 'node:dns';
-import { appendFileSync, readFileSync } from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
-const real = dns.lookup;
-const asked = {};
-dns.lookup = (name, options, done) => {
-  if (!name.endsWith('.test')) return real(name, options, done);
-  appendFileSync(process.env.STUB_LOG, name + '\\n');
-  const answers = JSON.parse(readFileSync(process.env.STUB_NAMES, 'utf8'))[name] ?? ['127.0.0.1'];
-  const at = Math.min((asked[name] = (asked[name] ?? 0) + 1), answers.length) - 1;
-  const address = answers[at];
-  const family = address.includes(':') ? 6 : 4;
-  if (options?.all) done(null, [{ address, family }]); else done(null, address, family);
-};
-syncBuiltinESMExports();
-`;
+import { client, formsOf, STUB_RESOLVER, subscription } from './outbound-forms.ts';
 
 let folder: string;
 let sql: pg.Client;
@@ -100,29 +77,6 @@ beforeEach(() => {
   listener.behave = null;
 });
 
-const subscription = (endpoint: string, channel: object = {}) => ({
-  resourceType: 'Subscription',
-  status: 'requested',
-  reason: 'test',
-  criteria: 'DiagnosticReport?status=preliminary',
-  channel: { type: 'rest-hook', endpoint, ...channel },
-});
-/** A backend service with its keys at an address (docs/access.md). */
-const client = (id: string, jwksUri: string) => ({
-  resourceType: 'Basic',
-  identifier: [{ system: CLIENT_ID_SYSTEM, value: id }],
-  code: { coding: [CLIENT_CODE] },
-  extension: [
-    {
-      url: CLIENT_EXTENSION,
-      extension: [
-        { url: 'name', valueString: 'T1' },
-        { url: 'scope', valueString: 'system/Patient.rs' },
-        { url: 'jwks-uri', valueUrl: jwksUri },
-      ],
-    },
-  ],
-});
 const made: string[] = [];
 afterEach(async () => {
   for (const id of made.splice(0)) await server.ask('DELETE', `/fhir/Subscription/${id}`);
@@ -150,30 +104,6 @@ const delivery = async (id: string): Promise<{ delivered: number; failures: numb
   return { delivered: Number(rows[0]?.delivered ?? 0), failures: Number(rows[0]?.failures ?? 0) };
 };
 
-/** The forms of the clause, with a port that listens. */
-const formsOf = (port: number): readonly string[] => [
-  `http://127.0.0.1:${port}/`,
-  `http://127.1:${port}/`,
-  `http://2130706433:${port}/`,
-  `http://0x7f000001:${port}/`,
-  `http://017700000001:${port}/`,
-  `http://0:${port}/`,
-  `http://[::1]:${port}/`,
-  `http://[::ffff:127.0.0.1]:${port}/`,
-  `http://localhost.:${port}/`,
-  'http://169.254.169.254/latest/meta-data/',
-  `http://[fe80::1]:${port}/`,
-  `http://10.0.0.1:${port}/`,
-  `http://user@ehr.example:${port}/`,
-  `http://ehr.example@127.0.0.1:${port}/`,
-  'file:///etc/passwd',
-  `gopher://127.0.0.1:${port}/_x`,
-  'https://ehr.example:6379/',
-  `http://unlisted.test:${port}/`,
-  `http://①②⑦.⓪.⓪.①:${port}/`,
-  `http://ehr。example:${port}/`,
-];
-
 describe('T1 addresses that are not to be called', () => {
   it('T1 a Subscription with any of them is 4xx at create and at update, and no packet is sent', async () => {
     const wrong: string[] = [];
@@ -197,6 +127,30 @@ describe('T1 addresses that are not to be called', () => {
       const { status, text } = await server.ask('POST', '/fhir/Basic', client('t1', jwksUri));
       if (status < 400 || status >= 500) wrong.push(`${jwksUri}: ${status}`);
       if (text.includes(jwksUri)) wrong.push(`${jwksUri} is repeated`);
+    }
+    expect(wrong).toEqual([]);
+    expect(trapped).toBe(0);
+  });
+
+  it('T1 a launch by an EHR at any of them is refused, and no packet is sent', async () => {
+    const wrong: string[] = [];
+    for (const iss of formsOf(trapPort)) {
+      const query = new URLSearchParams({
+        response_type: 'code',
+        client_id: 'worklist',
+        redirect_uri: `${server.url}/worklist/`,
+        scope: 'launch user/*.rs',
+        state: 's',
+        aud: `${server.url}/fhir`,
+        code_challenge: 'c'.repeat(43),
+        code_challenge_method: 'S256',
+        ehr: iss,
+        launch: 'x',
+      });
+      const answer = await fetch(`${server.url}/auth/authorize?${query}`, { redirect: 'manual' });
+      const to = new URL(answer.headers.get('location') ?? 'none:');
+      if (answer.status !== 303 || to.searchParams.get('error') !== 'invalid_target')
+        wrong.push(`${iss}: ${answer.status} ${to}`);
     }
     expect(wrong).toEqual([]);
     expect(trapped).toBe(0);

@@ -27,7 +27,8 @@ beforeAll(async () => {
   server = await freshServer({ LOG_LEVEL: 'error' });
   await putAccount(server, 'kern', ['clinician']);
   const scope = 'openid fhirUser offline_access user/*.rs';
-  await registerClient(server, 'app', { scope, redirectUris: [CALLBACK], public: true, preapproved: true });
+  for (const id of ['app', 'app-two'])
+    await registerClient(server, id, { scope, redirectUris: [CALLBACK], public: true, preapproved: true });
   [rsa, ec] = await Promise.all([makeKey('RS384'), makeKey('ES384')]);
   const jwks = { keys: [rsa.publicJwk, ec.publicJwk] };
   await registerClient(server, 'backend', { scope: 'system/Patient.rs system/Observation.r', jwks });
@@ -151,12 +152,17 @@ describe('T33 codes', () => {
     ['without the verifier', { code_verifier: '' }],
     ['with another verifier', { code_verifier: 'a'.repeat(43) }],
     ['for another address', { redirect_uri: `${CALLBACK}/` }],
-    ['by another client', { client_id: 'worklist' }],
+    ['by another client', { client_id: 'app-two' }],
+    ['by a page of ours', { client_id: 'worklist' }],
   ])('a code %s gives nothing', async (_title, more) => {
     const begun = beginAt(server, 'app', 'user/Patient.rs');
     const code = (await walk(begun, 'kern')).get('code') ?? '';
     const answer = await tradeCode(server, begun, code, more);
-    expect([answer.status, answer.body.error]).toEqual([400, 'invalid_grant']);
+    const isPage = 'client_id' in more && more.client_id === 'worklist';
+    expect([answer.status, answer.body.error]).toEqual([
+      400,
+      isPage ? 'unauthorized_client' : 'invalid_grant',
+    ]);
   });
 
   it.each([

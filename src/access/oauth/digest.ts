@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** 256 bits that nobody guesses, as text for URLs, forms and cookies. */
 export const newSecret = (): string => randomBytes(32).toString('base64url');
@@ -8,3 +8,9 @@ export const digestOf = (secret: string): string => hash('sha256', secret, 'base
 
 /** The same in hex, as AUTH_CLIENTS has it. */
 export const secretSha256 = (secret: string): string => hash('sha256', secret, 'hex');
+
+/** Are they the same? Takes as long whether they are or not. */
+export function sameSecret(a: string, b: string): boolean {
+  const [one, other] = [Buffer.from(a), Buffer.from(b)];
+  return one.length === other.length && timingSafeEqual(one, other);
+}

@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-/** RFC 6749 5.2 and 4.1.2.1, RFC 7009 2.2.1, OpenID Connect Core 3.1.2.6: the codes that clients know. */
+/** RFC 6749 5.2 and 4.1.2.1, RFC 7009 2.2.1, RFC 8707 2, OpenID Connect Core 3.1.2.6: the codes that clients know. */
 export type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -13,6 +13,8 @@ export type OAuthErrorCode =
   | 'access_denied'
   | 'login_required'
   | 'interaction_required'
+  | 'invalid_target'
+  | 'temporarily_unavailable'
   | 'server_error';
 
 /** A refusal at an OAuth endpoint. The description helps who builds the client and tells nothing of what was checked of a secret. */

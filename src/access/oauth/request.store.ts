@@ -23,6 +23,13 @@ export interface AuthorizationRequest {
   readonly encounter?: string;
   /** Of a sign-in with an OpenID provider that is on its way. */
   readonly openId?: { readonly state: string; readonly nonce: string; readonly verifier: string };
+  /** Of a launch by an EHR that signs in by itself (`iss`), on its way. */
+  readonly ehr?: {
+    readonly iss: string;
+    readonly state: string;
+    readonly nonce: string;
+    readonly verifier: string;
+  };
 }
 
 /** What an EHR says of a launch. */

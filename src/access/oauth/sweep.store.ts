@@ -10,6 +10,7 @@ const TABLES = [
   'auth_revoked',
   'auth_launch',
   'auth_session',
+  'auth_page',
 ] as const;
 /** One statement stays short, also after a flood. */
 const ROWS_MAX = 5_000;

@@ -21,8 +21,13 @@ export class TradeCode {
     @Inject(AccountStore) private readonly accounts: AccountStore,
   ) {}
 
-  /** RFC 6749 4.1.3 with RFC 7636. Whatever does not fit uses the code up. */
+  /** The tokens that a code gives. */
   async code(client: Client, form: Form): Promise<TokenAnswer> {
+    return this.give.toFamily(await this.family(client, form), true);
+  }
+
+  /** What a code was given for: RFC 6749 4.1.3 with RFC 7636. Whatever does not fit uses the code up. */
+  async family(client: Client, form: Form): Promise<Family> {
     const use = await this.grants.useCode(form['code'] ?? '');
     if (use.kind === 'reused') this.revocations.heardOfFamily(use.family);
     if (use.kind !== 'fresh') throw invalid();
@@ -32,7 +37,7 @@ export class TradeCode {
       found.redirectUri === form['redirect_uri'] &&
       challengeFits(found.challenge, form['code_verifier'] ?? '');
     if (!fits) throw invalid();
-    return this.give.toFamily(found, true);
+    return found;
   }
 
   /** RFC 6749 6 with rotation (RFC 9700 4.14.2). */

@@ -1,9 +1,13 @@
 import type { Settings } from '../../config/settings.ts';
+import { readEhrs } from '../outside/ehr.ts';
 import { readProvider } from '../outside/open-id-provider.ts';
 import { readIssuers } from '../outside/outside-issuers.ts';
 import type { OutboundRules } from './fetch-json.ts';
 
-type OutboundSettings = Pick<Settings, 'AUTH_HOSTS' | 'AUTH_NETWORKS' | 'AUTH_OPENID' | 'AUTH_ISSUERS'>;
+type OutboundSettings = Pick<
+  Settings,
+  'AUTH_HOSTS' | 'AUTH_NETWORKS' | 'AUTH_OPENID' | 'AUTH_ISSUERS' | 'AUTH_EHRS'
+>;
 
 /** Where the key sets of registered clients may be. */
 export const clientRules = ({ AUTH_HOSTS, AUTH_NETWORKS }: OutboundSettings): OutboundRules => ({
@@ -11,11 +15,12 @@ export const clientRules = ({ AUTH_HOSTS, AUTH_NETWORKS }: OutboundSettings): Ou
   networks: AUTH_NETWORKS,
 });
 
-/** The same, and the hosts of the provider and the issuers that the operator named himself. */
+/** The same, and the hosts of the provider, the EHRs and the issuers that the operator named himself. */
 export function operatorRules(settings: OutboundSettings): OutboundRules {
   const provider = readProvider(settings.AUTH_OPENID);
   const named = [
     ...(provider ? [provider.issuer] : []),
+    ...readEhrs(settings.AUTH_EHRS).map(({ iss }) => iss),
     ...readIssuers(settings.AUTH_ISSUERS).map(({ jwksUri }) => jwksUri),
   ];
   return {

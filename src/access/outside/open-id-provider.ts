@@ -1,10 +1,14 @@
-import { createHash } from 'node:crypto';
-import { decodeProtectedHeader, jwtVerify } from 'jose';
 import { Failure } from '../../kernel/errors.ts';
 import type { ClientKeys } from '../oauth/client-keys.ts';
-import { newSecret } from '../oauth/digest.ts';
-import { fetchJson, type JsonAnswer, type OutboundRules } from '../outbound/fetch-json.ts';
+import { fetchJson, type OutboundRules } from '../outbound/fetch-json.ts';
 import type { Person } from '../people/session.store.ts';
+import {
+  beginCodeFlow,
+  type ClientThere,
+  type SignInUnderWay,
+  tradeCode,
+  verifyIdToken,
+} from './code-flow.ts';
 import { type ClaimMapping, fhirUserOf, readMapping, rolesOf } from './read-claims.ts';
 
 /** The hospital's provider, as the operator describes it. */
@@ -41,13 +45,6 @@ export function readProvider(text: string): ProviderSettings | null {
   }
 }
 
-/** What must come back with the answer, and prove itself at the token endpoint. */
-export interface SignInUnderWay {
-  readonly state: string;
-  readonly nonce: string;
-  readonly verifier: string;
-}
-
 interface Discovered {
   readonly authorizationEndpoint: URL;
   readonly tokenEndpoint: URL;
@@ -56,8 +53,6 @@ interface Discovered {
 }
 
 const DISCOVERY_KEPT_MS = 600_000;
-const ID_TOKEN_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'RS384', 'ES384'];
-const CLOCK_SKEW_S = 30;
 
 /** Signs people in with OpenID Connect (Core 3.1, Discovery 4): code, PKCE S256, state, nonce. */
 export class OpenIdProvider {
@@ -74,20 +69,7 @@ export class OpenIdProvider {
   /** Where the browser goes, and what to remember until it is back. `request` comes back in front of the state. */
   async begin(request: string): Promise<{ url: string; underWay: SignInUnderWay }> {
     const { authorizationEndpoint } = await this.discover();
-    const underWay = { state: newSecret(), nonce: newSecret(), verifier: newSecret() };
-    const url = new URL(authorizationEndpoint);
-    const parameters = {
-      response_type: 'code',
-      client_id: this.settings.clientId,
-      redirect_uri: this.redirectUri,
-      scope: this.settings.scope,
-      state: `${request}.${underWay.state}`,
-      nonce: underWay.nonce,
-      code_challenge: createHash('sha256').update(underWay.verifier).digest('base64url'),
-      code_challenge_method: 'S256',
-    };
-    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
-    return { url: url.href, underWay };
+    return beginCodeFlow(authorizationEndpoint, this.client, request, { scope: this.settings.scope });
   }
 
   /**
@@ -98,22 +80,13 @@ export class OpenIdProvider {
   async finish(code: string, iss: string | undefined, underWay: SignInUnderWay): Promise<Person> {
     if (iss !== undefined && iss !== this.settings.issuer) throw new Error('another issuer answered');
     const { tokenEndpoint, jwksUri } = await this.discover();
-    const answer = await this.trade(tokenEndpoint, code, underWay.verifier);
-    if (answer.status !== 200) throw new Error(`the token endpoint answered ${answer.status}`);
-    const idToken = String(answer.body['id_token']);
-    const header = decodeProtectedHeader(idToken);
-    if (!ID_TOKEN_ALGORITHMS.includes(String(header.alg))) throw new Error('algorithm');
-    const key = await this.keys.find({ jwksUri }, { ...header, alg: String(header.alg) });
-    const { payload } = await jwtVerify(idToken, key, {
-      algorithms: ID_TOKEN_ALGORITHMS,
-      issuer: this.settings.issuer,
-      audience: this.settings.clientId,
-      requiredClaims: ['sub', 'exp', 'iat', 'nonce'],
-      clockTolerance: CLOCK_SKEW_S,
-    });
-    if (payload['nonce'] !== underWay.nonce) throw new Error('another nonce');
-    if (Array.isArray(payload.aud) && payload.aud.length > 1 && payload['azp'] !== this.settings.clientId)
-      throw new Error('another party');
+    const answer = await tradeCode(tokenEndpoint, this.client, code, underWay.verifier, this.rules);
+    const { issuer, clientId } = this.settings;
+    const payload = await verifyIdToken(
+      String(answer['id_token']),
+      { issuer, clientId, jwksUri, nonce: underWay.nonce },
+      this.keys,
+    );
     const fhirUser = fhirUserOf(payload, this.settings, `${this.baseUrl}/fhir`);
     return {
       subject: `${this.settings.issuer}#${payload.sub}`,
@@ -123,24 +96,9 @@ export class OpenIdProvider {
     };
   }
 
-  private get redirectUri(): string {
-    return `${this.baseUrl}/auth/open-id/callback`;
-  }
-
-  private trade(endpoint: URL, code: string, verifier: string): Promise<JsonAnswer> {
+  private get client(): ClientThere {
     const { clientId, clientSecret } = this.settings;
-    const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret ?? '')}`);
-    return fetchJson(endpoint, this.rules, {
-      method: 'POST',
-      form: {
-        grant_type: 'authorization_code',
-        code,
-        redirect_uri: this.redirectUri,
-        code_verifier: verifier,
-        ...(clientSecret === null ? { client_id: clientId } : {}),
-      },
-      headers: clientSecret === null ? {} : { authorization: `Basic ${basic.toString('base64')}` },
-    });
+    return { clientId, clientSecret, redirectUri: `${this.baseUrl}/auth/open-id/callback` };
   }
 
   private async discover(): Promise<Discovered> {

@@ -42,6 +42,24 @@ export class PatientPicker {
     return choices;
   }
 
+  /** The patient with this number; null: none that the person may see and that is in use, or more than one. */
+  async byNumber(person: Person, system: string, number: string, clientId: string): Promise<string | null> {
+    const escaped = (text: string) => text.replaceAll(/[\\,|$]/g, '\\$&');
+    const query = new URLSearchParams({
+      identifier: `${escaped(system)}|${escaped(number)}`,
+      _count: String(CHOICES_MAX),
+    });
+    const { matches } = await this.store.search('Patient', query, undefined, accessOf(person));
+    const current = matches.filter((stored) => isInUse(stored.parse<Patient>()));
+    await this.audit.shown(
+      clientId,
+      person,
+      'search-type',
+      current.map(({ id }) => id),
+    );
+    return current.length === 1 ? String(current[0]?.id) : null;
+  }
+
   /** The name of a patient, for the page that asks for approval; null: none that the person may see. */
   async nameOf(person: Person, id: string, clientId: string): Promise<string | null> {
     const patient = await this.read(person, id);
@@ -70,6 +88,10 @@ function accessOf(person: Person): AccessContext {
     roles: person.roles,
   });
 }
+
+/** Not put away, and not merged into another. */
+const isInUse = ({ active, link = [] }: Patient): boolean =>
+  active !== false && !link.some(({ type }) => type === 'replaced-by');
 
 function choiceOf(patient: Patient, id: string): PatientChoice {
   const [name] = patient.name ?? [];

@@ -1,5 +1,13 @@
 import type { AccessInteraction, Granted, GrantedScope } from '../../fhir/access-context.ts';
-import { labelEntry, patientHeads, referenceHeads, scopeQueryEntries } from '../../fhir/access-entries.ts';
+import {
+  anyLabelEntries,
+  anyPatientHeads,
+  BINARY_OWNER_HEAD,
+  labelEntry,
+  patientHeads,
+  referenceHeads,
+  scopeQueryEntries,
+} from '../../fhir/access-entries.ts';
 import { type AccessRule, ALL, allOf, anyOf, NONE } from '../../fhir/access-rule.ts';
 import type { Role } from '../grant.ts';
 import type { Permission } from '../scope.ts';
@@ -30,7 +38,12 @@ export function ruleOf(
       const rights = rightsFor(grant, scope, roles);
       if (rights !== 'all' && !rights.some((one) => roleAllows(one, type, letter))) return NONE;
       const context = scope.context === 'patient' ? inCompartment(grant, type, interaction) : ALL;
-      return allOf([context, ofQuery(scope, type), shown(grant, rights, type, interaction)]);
+      return allOf([
+        context,
+        ofQuery(scope, type),
+        shown(grant, rights, interaction, labelsOf(type)),
+        ownerShown(grant, scope, rights, type, interaction),
+      ]);
     });
   return anyOf(rules);
 }
@@ -69,11 +82,12 @@ export function rightsFor(grant: Granted, scope: GrantedScope, roles: Roles): 'a
 }
 
 /**
- * R4 CompartmentDefinition/patient. Of the types that are in no patient's compartment those that are nobody's own may be read; everything else, and what the rules do
- * not know, may not.
+ * R4 CompartmentDefinition/patient. Of the types that are in no patient's compartment those that are nobody's own may be read, a Task that is for the patient (as R5 has
+ * it), and a Binary that belongs to something in the compartment (`ownerShown`); everything else, and what the rules do not know, may not.
  */
 function inCompartment({ patient }: Granted, type: string, interaction: AccessInteraction): AccessRule {
   if (!patient) return NONE;
+  const reads = interaction === 'read' || interaction === 'search';
   const entries = (heads: readonly string[]): AccessRule[] =>
     heads.length === 0
       ? []
@@ -81,12 +95,13 @@ function inCompartment({ patient }: Granted, type: string, interaction: AccessIn
   if (type === 'Patient') return anyOf([{ kind: 'id', type, id: patient }, ...entries(patientHeads(type))]);
   const heads = patientHeads(type);
   if (heads.length > 0) return anyOf(entries(heads));
-  if (interaction !== 'read' && interaction !== 'search') return NONE;
+  if (!reads) return NONE;
+  if (type === 'Task') return anyOf(entries(referenceHeads(type, 'patient')));
   if (type === 'Device') {
     const own = referenceHeads(type, 'patient');
     return anyOf([{ kind: 'not', rule: { kind: 'refers', heads: own } }, ...entries(own)]);
   }
-  return NOBODYS_OWN.has(type) ? ALL : NONE;
+  return NOBODYS_OWN.has(type) || type === 'Binary' ? ALL : NONE;
 }
 
 /** Who and what a record refers to, and what its codes mean. */
@@ -115,21 +130,59 @@ function ofQuery({ query }: GrantedScope, type: string): AccessRule {
   }
 }
 
-/** Labels and consent. A create shows nobody anything. */
-function shown(
+/**
+ * R4 binary.html: a Binary is shown to those who are shown what its `securityContext` refers to. With `patient/` scopes that must be in the compartment, and a Binary without
+ * one is nobody's; for others one without is as it stands.
+ */
+function ownerShown(
   grant: Granted,
+  scope: GrantedScope,
   rights: 'all' | readonly RoleRights[],
   type: string,
   interaction: AccessInteraction,
 ): AccessRule {
+  if (type !== 'Binary') return ALL;
+  const may = shown(grant, rights, interaction, OF_ANY_TYPE);
+  if (scope.context !== 'patient')
+    return may.kind === 'all' ? ALL : { kind: 'behind', head: BINARY_OWNER_HEAD, owner: may, orNobody: true };
+  const inside = anyOf([
+    { kind: 'id', type: 'Patient', id: String(grant.patient) },
+    { kind: 'entries', any: anyPatientHeads().map((head) => `${head}>Patient/${grant.patient}`) },
+  ]);
+  return { kind: 'behind', head: BINARY_OWNER_HEAD, owner: allOf([inside, may]), orNobody: false };
+}
+
+/** How the labels and the patient of a row are found. */
+interface Marks {
+  labels(code: string): readonly string[];
+  patients(): readonly string[];
+  readonly isPatient: boolean;
+}
+
+const labelsOf = (type: string): Marks => ({
+  labels: (code) => [labelEntry(type, code)],
+  patients: () => patientHeads(type),
+  isPatient: type === 'Patient',
+});
+
+/** Ids of Patients are looked for under ids of every type: what has the same id as one who opted out is not shown either. */
+const OF_ANY_TYPE: Marks = { labels: anyLabelEntries, patients: anyPatientHeads, isPatient: true };
+
+/** Labels and consent. A create shows nobody anything. */
+function shown(
+  grant: Granted,
+  rights: 'all' | readonly RoleRights[],
+  interaction: AccessInteraction,
+  marks: Marks,
+): AccessRule {
   if (interaction === 'create' || rights === 'all' || grant.purposeOfUse === ANY_PURPOSE) return ALL;
   if (grant.purposeOfUse === BREAK_GLASS && rights.some(({ breakGlass }) => breakGlass)) return ALL;
-  const hidden = CONFIDENTIALITY.slice(clearance(rights) + 1).map((code) => labelEntry(type, code));
+  const hidden = CONFIDENTIALITY.slice(clearance(rights) + 1).flatMap((code) => marks.labels(code));
   const labels: AccessRule =
     hidden.length === 0 ? ALL : { kind: 'not', rule: { kind: 'entries', any: hidden } };
-  const heads = patientHeads(type);
+  const heads = marks.patients();
   const asked = heads.length > 0 && !rights.some(({ treating }) => treating);
-  const consent: AccessRule = asked ? { kind: 'consented', heads, self: type === 'Patient' } : ALL;
+  const consent: AccessRule = asked ? { kind: 'consented', heads, self: marks.isPatient } : ALL;
   return allOf([labels, consent]);
 }
 

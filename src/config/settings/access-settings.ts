@@ -59,13 +59,19 @@ export const ACCESS_SETTINGS = {
     kind: kinds.networks,
     default: '',
     means:
-      'Private address ranges (10.20.0.0/16, separated by ",") in which the names of AUTH_HOSTS, of AUTH_OPENID and of AUTH_ISSUERS may lie. Empty: public addresses only.',
+      'Private address ranges (10.20.0.0/16, separated by ",") in which the names of AUTH_HOSTS, of AUTH_OPENID, of AUTH_EHRS and of AUTH_ISSUERS may lie. Empty: public addresses only.',
   },
   AUTH_OPENID: {
     kind: kinds.secret,
     default: '',
     means:
       'OpenID provider by which people sign in, as JSON: {"issuer","clientId","clientSecret","rolesClaim","roles"}; see docs/access.md. Empty: local accounts only.',
+  },
+  AUTH_EHRS: {
+    kind: kinds.secret,
+    default: '',
+    means:
+      'EHRs with an authorization server of their own that may launch the worklist, as JSON: [{"iss","clientId","clientSecret","patientSystem","everybody"}]; see docs/access.md. Empty: launches announced at /auth/launch only.',
   },
   AUTH_ISSUERS: {
     kind: kinds.secret,

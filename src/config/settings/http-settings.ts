@@ -38,7 +38,7 @@ export const HTTP_SETTINGS = {
     kind: kinds.integer(1, 1_000_000),
     default: '20000',
     means:
-      'Requests that one client (and person) may make in a second of one process, on average; twice as many at once.',
+      'Requests that one client (and person) may make in a second, of all processes together, on average; twice as many at once.',
   },
   RATE_CLIENT_OPEN_MAX: {
     kind: kinds.integer(1, 100_000),
@@ -49,11 +49,12 @@ export const HTTP_SETTINGS = {
     kind: kinds.integer(1, 1_000_000),
     default: '500',
     means:
-      'Requests without a token that one address may make in a second of one process, on average; twice as many at once.',
+      'Requests without a token that one address may make in a second, of all processes together, on average; twice as many at once.',
   },
   RATE_SIGN_IN_PER_MINUTE: {
     kind: kinds.integer(1, 1_000_000),
     default: '300',
-    means: 'Requests for tokens, sign-ins and the like that one address may make in a minute of one process.',
+    means:
+      'Requests for tokens, sign-ins and the like that one address may make in a minute, of all processes together.',
   },
 } as const satisfies Record<string, SettingDefinition>;

@@ -114,7 +114,7 @@ function makeTables(type: string): Tables {
   const own = site.map((one) => ({ active: one.active, parameter: siteParameter(type, one) }));
   const searched = new Map(published);
   for (const { active, parameter } of own) if (active) searched.set(parameter.code, parameter);
-  const all = [...published.values(), ...own.map(({ parameter }) => parameter)];
+  const all = [...published.values(), ...own.map(({ parameter }) => parameter), ...unsearchedOf(type)];
   const indexed = all.filter(
     ({ code, answeredBy, composite }) =>
       answeredBy === null &&
@@ -246,6 +246,27 @@ function pathValues(
     parsed ??= getParsedExpressionForResourceType(type, union);
     return evalFhirPathTyped(parsed, [toTypedValue(resource)]);
   };
+}
+
+/** R4 has no search parameter for it, and access rules need the entry: whose a Binary is. It cannot be searched. */
+export const BINARY_OWNER = 'securityContext';
+
+function unsearchedOf(type: string): SearchParameter[] {
+  if (type !== 'Binary') return [];
+  const expression = `Binary.${BINARY_OWNER}`;
+  return [
+    {
+      type,
+      code: BINARY_OWNER,
+      kind: 'reference',
+      targets: [],
+      url: null,
+      expression,
+      answeredBy: null,
+      composite: null,
+      values: pathValues(type, expression, expression),
+    },
+  ];
 }
 
 /** A site's own parameter. Whatever its expression meets in a resource, it must not keep the resource from being stored. */

@@ -1,53 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { CT, code, image, one, stack, verdict } from '../../../test/gate-images.ts';
 import type { DicomJson } from '../../dicom/study-source.ts';
-import { checkManifest } from '../../governance/check-manifest.ts';
 import type { GateRuleName } from '../../governance/gate-rules.ts';
 import type { Fits } from '../../governance/manifest.ts';
-import { type GateContext, NO_CONTEXT } from './gate-rule.ts';
 import { RULES } from './rules/all.ts';
-
-type Values = Readonly<Record<string, unknown>>;
-
-/** Tags with their values; a list is several values, an object in it a sequence item. */
-const image = (tags: Values): DicomJson =>
-  Object.fromEntries(
-    Object.entries(tags).map(([tag, value]) => [
-      tag,
-      { vr: 'UN', Value: (Array.isArray(value) ? value : [value]).map(itemOf) },
-    ]),
-  );
-const itemOf = (value: unknown) =>
-  typeof value === 'object' && value !== null ? image(value as Values) : value;
-
-/** Slices at these places along the body, all else alike. */
-const stack = (places: readonly number[], tags: Values = {}) =>
-  places.map((z) =>
-    image({
-      '00200037': [1, 0, 0, 0, 1, 0],
-      '00200032': [0, 0, z],
-      '00280010': 512,
-      '00280011': 512,
-      ...tags,
-    }),
-  );
-
-const verdict = (
-  rule: GateRuleName,
-  images: readonly DicomJson[],
-  fits: Partial<Fits>,
-  context: GateContext = NO_CONTEXT,
-) =>
-  RULES.map((judge) => judge(images, { modality: ['CT'], ...fits }, context)).find(
-    (one) => one?.rule === rule,
-  ) ?? null;
-
-const code = (tag: string, value: string, scheme = 'SCT') => ({
-  [tag]: [{ '00080100': value, '00080102': scheme }],
-});
-const CT = { '00080060': 'CT' };
 
 interface Case {
   readonly rule: GateRuleName;
@@ -57,8 +13,6 @@ interface Case {
   /** What says nothing: refused with this word, and warned of or let pass where the manifest says so. */
   readonly missing?: readonly [images: readonly DicomJson[], observed: string];
 }
-
-const one = (tags: Values) => [image({ ...CT, ...tags })];
 
 const CASES: readonly Case[] = [
   {
@@ -405,112 +359,4 @@ const ALWAYS = new Set<GateRuleName>(['modality', 'localizer', 'frames', 'geomet
 it('every rule of the headers has its cases; protocol, patient-mismatch and problem have specs of their own', () => {
   const judged = new Set<string>(CASES.map(({ rule }) => rule));
   expect(judged.size + 3).toBe(RULES.length);
-});
-
-describe('what only some rules have', () => {
-  it('a kernel or contrast agent that is not named is refused only where the manifest says what that means', () => {
-    expect(verdict('kernel', one({}), { kernel_not: ['B70'], missing: { kernel: 'refuse' } })?.observed).toBe(
-      'no kernel',
-    );
-    expect(verdict('contrast', one({}), { contrast: 'none', missing: { contrast: 'warn' } })).toMatchObject({
-      level: 'warn',
-    });
-    expect(verdict('contrast', one({}), { contrast: 'given' })).toMatchObject({
-      level: 'refuse',
-      observed: 'no word on contrast agent',
-    });
-  });
-
-  it.each(['CT CHEST WITHOUT AND WITH CONTRAST', 'Thorax ohne und mit KM', 'CT CHEST W/WO CONTRAST'])(
-    '%j says nothing of one series',
-    (text) => {
-      expect(verdict('contrast', one({ '00081030': text }), { contrast: 'given' })?.observed).toBe(
-        'no word on contrast agent',
-      );
-    },
-  );
-
-  it('takes age and sex of the Patient where the images do not say, and only there', () => {
-    const patient = { ...NO_CONTEXT, patient: { sex: 'F' as const, born: '2015-06-01' } };
-    const dated = one({ '00080020': '20260115' });
-    expect(verdict('sex', dated, { sex: ['F'] }, patient)).toBeNull();
-    expect(verdict('age', dated, { age_years: { min: 18 } }, patient)?.observed).toBe('a younger patient');
-    expect(verdict('age', one({ '00101010': '040Y' }), { age_years: { min: 18 } }, patient)).toBeNull();
-    expect(verdict('sex', one({ '00100040': 'M' }), { sex: ['F'] }, patient)?.observed).toBe('male');
-  });
-
-  it('warns where images and record are not of one person, and refuses where the manifest says so', () => {
-    const patient = { ...NO_CONTEXT, patient: { sex: 'F' as const, born: '1960-02-28' } };
-    const mismatch = (tags: Values, fits: Partial<Fits> = {}, context = patient as GateContext) =>
-      verdict('patient-mismatch', one(tags), fits, context);
-    expect(mismatch({ '00100040': 'F', '00100030': '19600228' })).toBeNull();
-    expect(mismatch({})).toBeNull();
-    expect(mismatch({ '00100040': 'O', '00100030': '1960' })).toBeNull();
-    expect(mismatch({ '00100040': 'M' }, {}, NO_CONTEXT)).toBeNull();
-    expect(mismatch({ '00100040': 'M', '00100030': '19600228' })).toMatchObject({
-      level: 'warn',
-      observed: 'another sex in the images than in the record',
-    });
-    const both = mismatch({ '00100040': 'M', '00100030': '19610228' }, { patient_mismatch: 'refuse' });
-    expect(both).toMatchObject({
-      level: 'refuse',
-      observed: expect.stringContaining('another sex and another birth date'),
-    });
-    expect(JSON.stringify(both)).not.toMatch(/196/);
-  });
-
-  it('refuses a patient with a problem that the manifest excludes, and does not say which', () => {
-    const of = (...codes: string[]) => ({ ...NO_CONTEXT, problems: new Set(codes) });
-    const fits = { problems_not: ['http://snomed.info/sct|49795001', 'Z90.2'] };
-    expect(verdict('problem', one({}), fits, of('http://snomed.info/sct|195967001'))).toBeNull();
-    expect(verdict('problem', one({}), {}, of('Z90.2'))).toBeNull();
-    for (const code of fits.problems_not) {
-      const found = verdict('problem', one({}), fits, of(code));
-      expect(found).toMatchObject({ level: 'refuse', rule: 'problem' });
-      expect(JSON.stringify(found)).not.toContain(code);
-    }
-  });
-
-  it('several points in time and PET values are warned of', () => {
-    const twice = [...stack([0, 1], { ...CT, '00200100': 1 }), ...stack([0, 1], { ...CT, '00200100': 2 })];
-    expect(verdict('geometry', twice, {})).toMatchObject({ level: 'warn', observed: '2 points in time' });
-    expect(verdict('geometry', stack([0, 1], { '00080060': 'PT' }), {})?.level).toBe('warn');
-  });
-
-  it('the protocol of the site warns or refuses as the manifest says; what is not stated only where it says so', () => {
-    const deviates = (onlyMissing: boolean): GateContext => ({
-      ...NO_CONTEXT,
-      protocolDeviation: () => ({ observed: 'kVp 140 kV', required: 'kVp 100 to 120 kV (p 1)', onlyMissing }),
-    });
-    expect(verdict('protocol', one({}), {}, deviates(false))).toBeNull();
-    expect(verdict('protocol', one({}), { protocol: 'warn' }, deviates(false))).toMatchObject({
-      level: 'warn',
-      observed: 'kVp 140 kV',
-    });
-    expect(verdict('protocol', one({}), { protocol: 'refuse' }, deviates(false))).toMatchObject({
-      level: 'refuse',
-    });
-    expect(verdict('protocol', one({}), { protocol: 'refuse' }, deviates(true))).toBeNull();
-    expect(
-      verdict('protocol', one({}), { protocol: 'warn', missing: { protocol: 'refuse' } }, deviates(true)),
-    ).toMatchObject({ level: 'refuse' });
-    expect(verdict('protocol', one({}), { protocol: 'warn' })).toBeNull();
-  });
-
-  it('a manifest with an attribute that is no keyword known here is refused', () => {
-    const example = parse(
-      readFileSync(
-        resolve(
-          import.meta.dirname,
-          '../../../test/fixtures/models/cxr15-mobilenetv3-int8/1.0.0/manifest.yaml',
-        ),
-        'utf8',
-      ),
-    );
-    const faults = (attributes: readonly string[]) =>
-      checkManifest({ ...example, fits: { ...example.fits, attributes } }).faults;
-    expect(faults(['0018,00'])).toMatchObject([{ at: '/fits/attributes/0' }]);
-    expect(faults(['PatientPosition', 'FluxCapacitor'])).toMatchObject([{ at: '/fits/attributes/1' }]);
-    expect(faults(['PatientPosition', '0018,0060'])).toEqual([]);
-  });
 });

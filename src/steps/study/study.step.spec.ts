@@ -1,5 +1,5 @@
 import type { ImagingStudy, Patient, Resource, ServiceRequest } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ArchiveServer, startArchive } from '../../../test/peers/archive-server.ts';
 import { dicomFile } from '../../../test/peers/dicom-file.ts';
 import { ArchiveSource } from '../../archive/archive-source.ts';
@@ -10,12 +10,9 @@ import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { validateResource } from '../../fhir/validate/validate-resource.ts';
 import { Failure } from '../../kernel/errors.ts';
-import type { StudySeen } from '../../kernel/handoffs.ts';
-import type { JobRequest } from '../../queue/job.ts';
 import { imagingStudyId } from './metadata-to-imaging-study.ts';
 import { StudyStep } from './study.step.ts';
 import { StudyWatchStore } from './study-watch.store.ts';
-import { ANNOUNCE_AGAIN_MS, PacsWatch, UNMATCHED_LOOK_MS } from './watch-pacs.ts';
 
 const HOSP = 'https://prelim.example/fhir/NamingSystem/hl7v2/patient/HOSP';
 const ACCESSION = {
@@ -407,77 +404,5 @@ describe('study step', () => {
       metadata: async (uid: string) => (await own.metadata(uid)).slice(1),
     } as never as StudySource;
     await expect(runToEnd('2.26', hiding)).rejects.toMatchObject({ code: 'dicomweb.incomplete' });
-  });
-});
-
-describe('PACS watch', () => {
-  const announced: string[] = [];
-  beforeEach(() => void announced.splice(0));
-  const watch = () =>
-    new PacsWatch(
-      server.get(ArchiveSource),
-      watches,
-      async (jobs: readonly JobRequest<StudySeen>[]) =>
-        void announced.push(...jobs.map((job) => `${job.queue} ${job.key} ${job.payload.studyInstanceUid}`)),
-      { lookIntervalMs: 10, lookBackHours: 24, clock, onFailure: () => undefined },
-    );
-
-  it('announces a new study once, again when it grows, and again after an hour when nothing became of it', async () => {
-    now = Date.now();
-    await send('3.1', 1);
-    const pacs = watch();
-    await pacs.look();
-    expect(announced).toContain('study 3.1 3.1');
-    announced.splice(0);
-    await pacs.look();
-    expect(announced).not.toContain('study 3.1 3.1');
-    await send('3.1', 2);
-    await pacs.look();
-    expect(announced).toContain('study 3.1 3.1');
-    announced.splice(0);
-    now += ANNOUNCE_AGAIN_MS;
-    await pacs.look();
-    expect(announced).toContain('study 3.1 3.1');
-    await runToEnd('3.1');
-    announced.splice(0);
-    now += ANNOUNCE_AGAIN_MS;
-    await watch().look();
-    expect(announced.filter((job) => job.includes(' 2.1 '))).toEqual([]);
-  });
-
-  it('tries unmatched studies again, once a minute', async () => {
-    const pacs = watch();
-    await pacs.look();
-    expect(announced).toContain('study 3.1 3.1');
-    announced.splice(0);
-    await pacs.look();
-    expect(announced).not.toContain('study 3.1 3.1');
-    now += UNMATCHED_LOOK_MS;
-    await pacs.look();
-    expect(announced).toContain('study 3.1 3.1');
-  });
-
-  it('goes on after a look that failed, and ends when it is told to', async () => {
-    const codes: string[] = [];
-    let looks = 0;
-    const failing = {
-      recentStudies: () => {
-        looks += 1;
-        return Promise.reject(new Failure('dicomweb.timeout', 'slow'));
-      },
-    } as never as StudySource;
-    const pacs = new PacsWatch(failing, watches, async () => undefined, {
-      lookIntervalMs: 5,
-      lookBackHours: 1,
-      clock,
-      onFailure: (code) => void codes.push(code),
-    });
-    pacs.start();
-    await expect.poll(() => looks).toBeGreaterThan(1);
-    await pacs.stop();
-    const count = looks;
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(looks).toBe(count);
-    expect(codes).toEqual(['dicomweb.timeout']);
   });
 });
