@@ -80,7 +80,10 @@ function decode(segment: string): string {
 }
 
 function send(answer: FhirAnswer, request: FhirRequest, reply: FastifyReply): void {
+  const modified = answer.headers?.['last-modified'];
   reply.status(answer.status).headers(answer.headers ?? {});
+  // RFC 9110 8.8.2: to the second.
+  if (modified) reply.header('last-modified', new Date(modified).toUTCString());
   const { body } = answer;
   if (typeof body === 'string') reply.header('content-type', 'application/fhir+json; charset=utf-8');
   if (body === null || request.method === 'HEAD') reply.send();

@@ -71,7 +71,7 @@ export function entryAnswer(answer: FhirAnswer): string {
   const response: Record<string, string> = { status: REASONS[answer.status] ?? String(answer.status) };
   if (location) response['location'] = location;
   if (etag) response['etag'] = etag;
-  if (modified) response['lastModified'] = new Date(modified).toISOString();
+  if (modified) response['lastModified'] = modified;
   const printed = JSON.stringify(response);
   if (answer.body === null) return `{"response":${printed}}`;
   // A success that is told in words (`Prefer: return=OperationOutcome`) is an outcome too, no resource.
