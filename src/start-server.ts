@@ -24,6 +24,7 @@ import { ResourceStore } from './fhir/resource-store.ts';
 import { limitAddresses, limitClients } from './http/limit-rates.ts';
 import { leaveWhenFound, queueSearches } from './http/queue-searches.ts';
 import { refuseEncodings } from './http/refuse-encodings.ts';
+import { refusedByHttp } from './http/refused-by-http.ts';
 import { requireSameOrigin } from './http/require-same-origin.ts';
 import { secureHeaders } from './http/secure-headers.ts';
 import { reloadTls, tlsOptions } from './http/serve-tls.ts';
@@ -100,6 +101,7 @@ function makeAdapter(settings: Settings): FastifyAdapter {
   return new FastifyAdapter({
     keepAliveTimeout: KEEP_ALIVE_MS,
     routerOptions: { maxParamLength: 256 },
+    ...refusedByHttp,
     trustProxy: settings.TRUSTED_PROXIES.length > 0 ? [...settings.TRUSTED_PROXIES] : false,
     ...(tls ? { https: tls } : {}),
   });

@@ -43,7 +43,7 @@ async function answerAudit(request: FhirRequest, database: Database, base: strin
   if (!found) throw new Failure('fhir.not-found', 'There is no resource with this id.');
   return {
     status: 200,
-    headers: { etag: 'W/"1"', 'last-modified': found.place.at.toUTCString() },
+    headers: { etag: 'W/"1"', 'last-modified': found.place.at.toISOString() },
     body: JSON.stringify(rowToAuditEvent(found)),
   };
 }

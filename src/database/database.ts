@@ -121,7 +121,7 @@ export class Database implements Sql {
 
   /**
    * Runs `work` in one READ COMMITTED transaction. Commits when it returns, rolls back when it throws. The first statement takes the connection and
-   * brings `BEGIN` along; a transaction of one `later` statement is that statement alone.
+   * brings `BEGIN` along; a transaction of nothing but `later` statements is those alone.
    */
   async transaction<T>(work: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     const ends: Ends = { committed: [], rolledBack: [] };
@@ -231,8 +231,9 @@ class OpenTransaction {
     this.committing = true;
     const rest = this.taken();
     if (!this.begun && rest.length === 0) return;
-    // One statement is a transaction by itself, and waits for the disk like any other.
-    if (!this.begun && rest.length === 1 && this.durable) await this.send(rest);
+    // Statements that go together without a BEGIN are one transaction, and wait for the disk like any other.
+    const together = rest.length === 1 || rest.every(({ statement }) => statement.name !== undefined);
+    if (!this.begun && together && this.durable) await this.send(rest);
     else await this.send([...this.begin(), ...rest, COMMIT]);
   }
 

@@ -38,6 +38,7 @@ const STATUS_OF_CODE: Partial<Record<FailureCode, number>> = {
   'fhir.not-offered': 501,
 };
 
+/** What is wrong with a header or a parameter has `http.<name>` as its place (R4 operationoutcome-definitions.html#OperationOutcome.issue.location). */
 export function failureToOutcome(error: unknown): OutcomeAnswer {
   if (!(error instanceof Failure) || error.kind === 'internal') return unknownFailure();
   const [status, type] = BY_KIND[error.kind];
@@ -51,6 +52,7 @@ export function failureToOutcome(error: unknown): OutcomeAnswer {
         severity: 'error',
         code: (issue.type as IssueType | undefined) ?? type,
         details: { coding: [{ system: FAILURE_SYSTEM, code: error.code }], text: issue.text },
+        ...(issue.at?.startsWith('http.') ? { location: [issue.at] } : {}),
         ...(issue.at ? { expression: [issue.at] } : {}),
       })),
     },

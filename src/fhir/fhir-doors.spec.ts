@@ -139,7 +139,7 @@ describe('other doors', () => {
       'hello',
       'x',
     ]);
-    expect((await send('GET', 'Patient/p1/$echo')).status).toBe(400);
+    expect((await send('GET', 'Patient/p1/$echo')).status).toBe(405);
     expect((await send('POST', 'Patient/$nothing', { resourceType: 'Parameters' })).status).toBe(404);
   });
 

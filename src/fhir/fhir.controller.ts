@@ -1,6 +1,7 @@
 import { All, Controller, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Database } from '../database/database.ts';
+import { lastKnown } from '../kernel/last-known.ts';
 import { accessOfGrant, type Granted, NO_ACCESS } from './access-context.ts';
 import type { Caller, FhirAnswer, FhirRequest } from './fhir-request.ts';
 import { GroupedWrites } from './interactions/grouped-writes.ts';
@@ -80,9 +81,14 @@ function decode(segment: string): string {
 }
 
 function send(answer: FhirAnswer, request: FhirRequest, reply: FastifyReply): void {
+  const modified = answer.headers?.['last-modified'];
   reply.status(answer.status).headers(answer.headers ?? {});
+  // RFC 9110 8.8.2: to the second.
+  if (modified) reply.header('last-modified', httpDate(modified));
   const { body } = answer;
   if (typeof body === 'string') reply.header('content-type', 'application/fhir+json; charset=utf-8');
   if (body === null || request.method === 'HEAD') reply.send();
   else reply.send(typeof body === 'string' && wantsPretty(request) ? prettyJson(body) : body);
 }
+
+const httpDate = lastKnown((instant: string) => new Date(instant).toUTCString());

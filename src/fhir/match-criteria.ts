@@ -97,18 +97,27 @@ export async function matchCriteria(
   const found = asked.map(() => new Set<string>());
   for (let from = 0; from < asked.length; from += CRITERIA_PER_STATEMENT_MAX) {
     const build = newBuild(base);
-    const parts = asked.slice(from, from + CRITERIA_PER_STATEMENT_MAX).map(({ criteria, ids }, at) => {
+    const part = asked.slice(from, from + CRITERIA_PER_STATEMENT_MAX);
+    const parts = part.map(({ criteria, ids }, at) => {
       const number = build.parameters.add(from + at, 'int');
       const those = build.parameters.add(ids, 'text[]');
       const where = buildRow({ type: criteria.type, alias: 'r', base }, criteria.filters, build);
       return `SELECT ${number} AS at, r.id FROM resource r WHERE r.id = ANY(${those}) AND ${where}`;
     });
     const text = parts.join(' UNION ALL ');
-    const rows = await sql.run<{ at: number; id: string }>(named(text), build.parameters.values);
+    const statement = part.some(goesByReferrers) ? { text } : named(text);
+    const rows = await sql.run<{ at: number; id: string }>(statement, build.parameters.values);
     for (const { at, id } of rows) found[at]?.add(id);
   }
   return found;
 }
+
+/**
+ * Which of two ways is right, from those that refer to the resource or from those that have the number, depends on the number: a plan for all
+ * numbers would go through 100,000 Observations of one patient one by one (1.4 s, where the other way takes a millisecond).
+ */
+const goesByReferrers = ({ criteria }: MatchAsked): boolean =>
+  criteria.links.flat().some(({ kind, needs }) => kind === 'referred' && (!needs || needs.spans.length > 0));
 
 /** Plans of this many texts are kept by each connection; the same few criteria are asked again and again. */
 export const NAMED_TEXTS_MAX = 200;

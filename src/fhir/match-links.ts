@@ -1,9 +1,10 @@
-import type { Sql } from '../database/database.ts';
+import type { Statement, Transaction } from '../database/database.ts';
 import { FULL_ACCESS } from './access-context.ts';
+import type { LinkedEntries } from './linked-entries.ts';
 import { type Criteria, type Entries, entriesOf } from './match-criteria.ts';
-import { findReferrers, REFERRERS_MAX } from './search/find-referrers.ts';
+import { findReferrers, referrersMax } from './search/find-referrers.ts';
 import type { Link } from './search/judge-filter.ts';
-import { readResources } from './storage/read-resources.ts';
+import { type ResourceId, readResources } from './storage/read-resources.ts';
 
 /** Beyond this many resources at the other ends SQL is asked at once: reading them would cost as much. */
 export const LINKED_MAX = 200;
@@ -25,9 +26,11 @@ export class LinkedResources {
   /** What refers to something, by entry; null: there is too much of it. */
   private readonly naming = new Map<string, readonly Entries[] | null>();
 
+  /** `kept`: what was read before is taken for what is there; when it is not, the transaction fails with `OUTDATED_SQLSTATE` and is to be tried again. */
   constructor(
-    private readonly sql: Sql,
+    private readonly tx: Transaction,
     private readonly base: string,
+    private readonly kept: LinkedEntries | null = null,
   ) {}
 
   /** Reads what the resources refer to by the heads. */
@@ -40,9 +43,32 @@ export class LinkedResources {
         for (const id of referredBy(entries, head))
           if (!this.named.has(`${type}/${id}`)) wanted.set(`${type}/${id}`, { type, id });
     if (wanted.size === 0 || this.named.size + wanted.size > LINKED_MAX) return;
+    this.takeKept(wanted);
+    if (wanted.size === 0) return;
     for (const key of wanted.keys()) this.named.set(key, null);
-    for (const stored of await readResources(this.sql, [...wanted.values()], FULL_ACCESS))
-      this.named.set(`${stored.type}/${stored.id}`, entriesOf(stored.parse(), this.base));
+    for (const stored of await readResources(this.tx, [...wanted.values()], FULL_ACCESS)) {
+      const entries = entriesOf(stored.parse(), this.base);
+      this.named.set(`${stored.type}/${stored.id}`, entries);
+      this.kept?.keep(stored, entries);
+    }
+  }
+
+  /** What is kept need not be read: whether it is still that version is asked along with the next statement, or the commit. */
+  private takeKept(wanted: Map<string, ResourceId>): void {
+    const { tx, kept } = this;
+    if (!kept || !tx.later) return;
+    const taken = [...wanted].flatMap(([key, { type, id }]) => {
+      const known = kept.get(type, id);
+      return known ? [{ key, type, id, known }] : [];
+    });
+    if (taken.length === 0) return;
+    const still = taken.length === 1 ? STILL_ONE : STILL;
+    for (const { key, type, id, known } of taken) {
+      this.named.set(key, known.entries);
+      wanted.delete(key);
+      tx.later(still, [type, id, known.versionId, known.lastUpdated.toISOString()]);
+    }
+    tx.afterRollback(() => kept.shun(taken.map(({ key }) => key)));
   }
 
   /** Those that are there of what the entries `<head><id>` name; null: not known. */
@@ -90,16 +116,32 @@ export class LinkedResources {
         for (const head of heads) if (!this.naming.has(head + id)) those.add(head + id);
         wanted.set(type, those);
       }
+    const max = referrersMax(asked.length);
     for (const [type, entries] of wanted) {
       if (entries.size === 0) continue;
-      const found = await findReferrers(this.sql, type, [...entries]);
-      const read =
-        found.length > REFERRERS_MAX ? null : found.map((one) => entriesOf(one.parse(), this.base));
+      const found = await findReferrers(this.tx, type, [...entries], max);
+      const read = found?.map((one) => entriesOf(one.parse(), this.base));
       for (const entry of entries)
         this.naming.set(entry, read?.filter(({ tokens }) => tokens.has(entry)) ?? null);
     }
   }
 }
+
+/** Fails (division by zero, `OUTDATED_SQLSTATE`) when one of them is not the current version any more. */
+const STILL: Statement = {
+  name: 'fhir-linked-still',
+  text: `SELECT 1 / (NOT EXISTS (
+    SELECT FROM unnest((SELECT $1::text[]), $2::text[], $3::int[], $4::timestamptz[]) AS w(type, id, version, at)
+    WHERE NOT EXISTS (SELECT FROM resource r WHERE r.type = w.type AND r.id = w.id AND r.version = w.version
+      AND r.last_updated = w.at AND NOT r.deleted)))::int AS still`,
+  manyRows: true,
+};
+/** The same for one row, in half the time. */
+const STILL_ONE: Statement = {
+  name: 'fhir-linked-still-one',
+  text: `SELECT 1 / (EXISTS (SELECT FROM resource
+    WHERE type = $1::text AND id = $2::text AND version = $3::int AND last_updated = $4::timestamptz AND NOT deleted))::int AS still`,
+};
 
 const linksOf = ({ links }: Criteria, kind: Link['kind']): Link[] =>
   links.flat().filter((link) => link.kind === kind);

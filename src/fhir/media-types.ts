@@ -19,6 +19,10 @@ export function checkMediaTypes(request: FhirRequest): void {
   const isPatch = request.method === 'PATCH' && parts(sent).name === 'application/json-patch+json';
   if (!isPatch && !readsType(sent))
     throw new Failure('fhir.media-type', 'Send application/fhir+json, FHIR version 4.0.');
+  const { charset } = parts(sent);
+  // RFC 8259 8.1: read as UTF-8, letters of another charset would be other letters.
+  if (charset !== undefined && !UTF8.test(charset))
+    throw new Failure('fhir.media-type', 'Send JSON in UTF-8, and say so: "charset=utf-8", or no charset.');
 }
 
 /** Is FHIR JSON asked for by name? */
@@ -26,7 +30,8 @@ export const asksForFhirJson = (request: FhirRequest): boolean =>
   wantedTypes(request).some((type) => JSON_TYPES.has(parts(type).name) && isR4(parts(type).version));
 
 function wantedTypes(request: FhirRequest): string[] {
-  const wanted = request.query.get('_format') ?? request.headers['accept'] ?? '*/*';
+  // Empty ones ask for nothing special.
+  const wanted = request.query.get('_format') || request.headers['accept'] || '*/*';
   // A `+` in a query string arrives as a blank.
   return wanted.split(',').map((type) => type.trim().replace(' json', '+json'));
 }
@@ -69,11 +74,20 @@ const isR4 = (version: string | undefined): boolean =>
   version === undefined || /^4\.0(\.\d+)?$/.test(version);
 
 /** `refused`: `q=0`, which says "not this one" (RFC 9110 12.4.2). */
-function parts(type: string): { name: string; version: string | undefined; refused: boolean } {
+function parts(type: string): {
+  name: string;
+  version: string | undefined;
+  charset: string | undefined;
+  refused: boolean;
+} {
   const [name = '', ...rest] = type.split(';').map((part) => part.trim().toLowerCase());
   return {
     name,
     refused: rest.some((part) => /^q=0(?:\.0{0,3})?$/.test(part)),
     version: rest.find((part) => part.startsWith('fhirversion='))?.slice('fhirversion='.length),
+    charset: rest.find((part) => part.startsWith('charset='))?.slice('charset='.length),
   };
 }
+
+/** ASCII is part of it. */
+const UTF8 = /^"?(?:utf-?8|us-ascii)"?$/;

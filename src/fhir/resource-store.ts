@@ -41,6 +41,8 @@ export type ChangeListener = (
   changes: readonly ResourceChange[],
   /** Who made them. */
   access: AccessContext,
+  /** As the `guess` of `writeTogether`: a transaction that fails with `OUTDATED_SQLSTATE` is tried again. */
+  guess: boolean,
 ) => Promise<void>;
 
 /**
@@ -145,7 +147,7 @@ export class ResourceStore {
     const made = planned.flatMap(({ change }, at) => (change ? [{ change, access: asked[at]?.access }] : []));
     for (const [access, those] of Map.groupBy(made, (one) => one.access)) {
       const changes = those.map(({ change }) => change);
-      for (const listener of this.listeners) await listener(tx, changes, access as AccessContext);
+      for (const listener of this.listeners) await listener(tx, changes, access as AccessContext, guess);
     }
     return planned.map((plan) => plan.stored);
   }

@@ -1,7 +1,7 @@
-import type { CodeSystem, Group, Observation, Patient, Subscription, ValueSet } from '@medplum/fhirtypes';
+import type { CodeSystem, Observation, Patient, Subscription, ValueSet } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
-import type { Database, Statement, Transaction } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import { accessOfScopes } from '../fhir/access-context.ts';
 import { loadDefinitions } from '../fhir/definitions/definitions.ts';
 import { failureToOutcome } from '../fhir/failure-to-outcome.ts';
@@ -164,26 +164,6 @@ const observation = (id: string, more: Partial<Observation>): Observation & { id
   ...{ resourceType: 'Observation', id, status: 'final', code: { text: 'x' } },
   ...more,
 });
-
-/** Writes, and counts what the matching asked of SQL. */
-async function _asked(
-  resource: (Observation | Group | Patient) & { id: string },
-): Promise<{ statements: number; criteria: number; all: number }> {
-  const counted = { statements: 0, criteria: 0, all: 0 };
-  await database.transaction((tx) => {
-    const run = (statement: Statement, values?: readonly unknown[]) => {
-      const criteria = statement.text.match(/ AS at, r\.id FROM resource r /g)?.length ?? 0;
-      if (criteria > 0) counted.statements += 1;
-      counted.all += 1;
-      counted.criteria += criteria;
-      return tx.run(statement, values);
-    };
-    return store.write(Object.assign(Object.create(tx), { run }) as Transaction, [
-      { kind: 'update', resource },
-    ]);
-  });
-  return counted;
-}
 
 describe('criteria that go by terminology', () => {
   const members = new Map<string, string[]>();

@@ -2,6 +2,7 @@ import type { Basic, Subscription } from '@medplum/fhirtypes';
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../database/database.ts';
 import { type AccessContext, demandAccess, FULL_ACCESS } from '../fhir/access-context.ts';
+import { LinkedEntries } from '../fhir/linked-entries.ts';
 import {
   type Criteria,
   type Entries,
@@ -41,6 +42,8 @@ interface MayFire extends Fired {
  */
 @Injectable()
 export class MatchChange {
+  private readonly linked = new LinkedEntries();
+
   constructor(
     private readonly resources: ResourceStore,
     private readonly store: SubscriptionStore,
@@ -49,14 +52,16 @@ export class MatchChange {
   ) {}
 
   listen(): void {
-    this.resources.onChange((tx, changes, access) => this.match(tx, changes, access));
+    this.resources.onChange((...change) => this.match(...change));
   }
 
   private async match(
     tx: Transaction,
     changes: readonly ResourceChange[],
     access: AccessContext,
+    guess: boolean,
   ): Promise<void> {
+    for (const { type, id } of changes) this.linked.drop(`${type}/${id}`);
     const touched = await this.checkWritten(tx, changes, access);
     const others = changes.filter((change) => !NEVER_MATCHED.has(change.type));
     if (others.length === 0) return;
@@ -64,7 +69,7 @@ export class MatchChange {
     if (this.active.takeDoubt()) await queueCriteriaCheck(this.outbox, tx);
     const watched = others.filter((change) => index.has(change.type));
     if (watched.length === 0) return;
-    const fired = await this.fired(tx, watched, index);
+    const fired = await this.fired(tx, watched, index, guess);
     if (fired.length > 0) await this.write(tx, fired);
   }
 
@@ -118,11 +123,12 @@ export class MatchChange {
     tx: Transaction,
     changes: readonly ResourceChange[],
     index: WatchIndex,
+    guess: boolean,
   ): Promise<Fired[]> {
     const fired: Fired[] = [];
     // What many ask in the same words is asked once.
     const asked = new Map<string, { criteria: Criteria; ids: Set<string>; may: Fired[] }>();
-    const linked = new LinkedResources(tx, this.resources.base);
+    const linked = new LinkedResources(tx, this.resources.base, guess ? this.linked : null);
     await linked.load(this.namedBy(changes, index));
     const candidates = changes.flatMap((change) => this.candidates(change, index, linked.linked));
     const open = candidates.flatMap(({ criteria, change, entries }) =>

@@ -53,7 +53,8 @@ const DEFINITIONS: Readonly<Record<string, string>> = {
 async function statusOf(served: Served, request: OperationRequest): Promise<OperationAnswer> {
   const { resources } = served;
   const found = await asked(served, request);
-  const statuses = valuesOf(request, 'status').flatMap((value) => value.split(','));
+  // On one Subscription it is ignored, as the definition says: a client that asks how it stands is told.
+  const statuses = request.id ? [] : valuesOf(request, 'status').flatMap((value) => value.split(','));
   const entry: BundleEntry[] = [];
   for (const stored of found) {
     const subscription = stored.parse<Subscription>();

@@ -46,7 +46,10 @@ export function readSubscription(
     ? topicWatches(subscription, topic, base, sets)
     : [plainWatch(subscription, base, sets)];
   const never = watches.find(({ type }) => NEVER_MATCHED.has(type));
-  if (never) throw new Failure('fhir.unsupported', `Nobody can subscribe to ${never.type}.`);
+  if (never) {
+    const text = `Nobody can subscribe to ${never.type}.`;
+    throw new Failure('fhir.unsupported', text, { issues: [{ at: 'Subscription.criteria', text }] });
+  }
   return { ...readDelivery(subscription, topics, settings), watches };
 }
 

@@ -97,7 +97,14 @@ export function checkStatus(
   throw new Failure(
     'fhir.invalid',
     'Write a Subscription with the status requested: the server sets it to active, after a handshake where its topic has one.',
-    { issues: [{ at: 'Subscription.status', text: 'must be requested or off' }] },
+    {
+      issues: [
+        {
+          at: 'Subscription.status',
+          text: 'must be requested (or off): the server sets it to active',
+        },
+      ],
+    },
   );
 }
 

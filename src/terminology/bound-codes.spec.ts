@@ -257,6 +257,32 @@ describe('a profile that binds to a value set which only terminology knows', () 
     }
   });
 
+  it('of a profile that the same transaction brings are followed too, and unknown profiles are no longer unknown', async () => {
+    knownProfiles.unknownProfiles = 'refuse';
+    try {
+      const entry = (resource: { resourceType: string }) => ({
+        resource,
+        request: { method: 'POST', url: resource.resourceType },
+      });
+      const send = (...resources: { resourceType: string }[]) =>
+        server.send('POST', '', {
+          ...{ resourceType: 'Bundle', type: 'transaction', entry: resources.map(entry) },
+        });
+      await put(valueSet('late', [{ property: 'concept', op: 'is-a', value: 'bird' }]));
+      const { id: _id, ...late } = profile('late', [bound('Observation.code', 'required', 'late')]);
+      expect((await send(observation('late', concept('hen')))).status).toBe(422);
+      const dog = await send(observation('late', concept('dog')), late);
+      expect(dog.json.issue).toMatchObject([
+        { code: 'code-invalid', expression: ['Bundle.entry[0].resource.code'] },
+      ]);
+      expect((await send(observation('late', concept('hen')))).status).toBe(422);
+      expect((await send(observation('late', concept('hen')), late)).status).toBe(200);
+      expect((await create(observation('late', concept('hen')))).status).toBe(201);
+    } finally {
+      knownProfiles.unknownProfiles = 'accept';
+    }
+  });
+
   it('that the same transaction brings counts for its other entries, and for nobody when it is rolled back', async () => {
     await put(profile('brought', [bound('Observation.code', 'required', 'brought')]));
     const birds = valueSet('brought', [{ property: 'concept', op: 'is-a', value: 'bird' }]);
@@ -274,7 +300,7 @@ describe('a profile that binds to a value set which only terminology knows', () 
     const dog = observation('brought', concept('dog'));
     const refused = await transaction(dog, birds);
     expect(refused.status).toBe(422);
-    expect(refused.json.issue).toMatchObject([{ expression: ['Bundle.entry[0]: Observation.code'] }]);
+    expect(refused.json.issue).toMatchObject([{ expression: ['Bundle.entry[0].resource.code'] }]);
     // It was rolled back: nothing can be told.
     expect((await create(dog)).status).toBe(201);
     expect((await transaction(hen, birds)).status).toBe(200);

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { migrate, openDataSource } from '../../src/database/data-source.ts';
 import { Database } from '../../src/database/database.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.ts';
+import { FULL_ACCESS } from '../../src/fhir/access-context.ts';
 import { loadDefinitions } from '../../src/fhir/definitions/definitions.ts';
 import { ResourceStore } from '../../src/fhir/resource-store.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
@@ -138,7 +139,13 @@ async function prepare(url: string, at: number, criteria: readonly string[]) {
     ),
   );
   const create = (n: number) =>
-    database.transaction((tx) => store.write(tx, [{ kind: 'create', resource: observation(n) }]));
+    database.transaction((tx) =>
+      store.writeTogether(
+        tx,
+        [{ write: { kind: 'create', resource: observation(n) }, access: FULL_ACCESS }],
+        { guess: true },
+      ),
+    );
   const analyze = () => database.run({ text: 'ANALYZE' });
   return { create, analyze, close: () => dataSource.destroy() };
 }

@@ -20,6 +20,7 @@ export const FHIR_JSON = 'application/fhir+json';
 export class FhirServer {
   readonly tag = { system: 'urn:prelim:conformance', code: randomUUID() };
   private readonly base: string;
+  private itself: Promise<string> | null = null;
 
   constructor(
     base: string,
@@ -35,7 +36,7 @@ export class FhirServer {
     body?: Json,
     headers: Record<string, string> = {},
   ): Promise<Answer> {
-    const url = /^https?:/.test(path) ? path : `${this.base}/${path}`;
+    const url = /^https?:/.test(path) ? await this.reachable(path) : `${this.base}/${path}`;
     const raw = typeof body === 'string';
     const response = await fetch(url, {
       method,
@@ -68,9 +69,22 @@ export class FhirServer {
     return answer;
   }
 
-  /** Stores a resource under an id of the server's choice. */
+  /** Stores a resource under an id of the server's choice. What it refers to is stored first where the server keeps referential integrity. */
   async create(resource: Json): Promise<Json> {
-    return (await this.expect(201, 'POST', resource.resourceType, this.tagged(resource))).body;
+    const { resourceType } = resource;
+    const answer = await this.ask('POST', resourceType, this.tagged(resource));
+    if (answer.status === 201) return answer.body;
+    for (const target of targetsOf(resource))
+      await this.ask('PUT', `${target.resourceType}/${target.id}`, this.tagged(target));
+    return (await this.expect(201, 'POST', resourceType, this.tagged(resource))).body;
+  }
+
+  /** Links have the address under which the server knows itself: behind a proxy it is another one than ours. */
+  private async reachable(url: string): Promise<string> {
+    if (url.startsWith(`${this.base}/`) || url.startsWith(`${this.base}?`)) return url;
+    this.itself ??= this.get('metadata').then(({ body }) => body?.implementation?.url ?? this.base);
+    const itself = (await this.itself).replace(/\/$/, '');
+    return url.startsWith(itself) ? this.base + url.slice(itself.length) : url;
   }
 
   tagged(resource: Json): Json {
@@ -112,6 +126,20 @@ export class FhirServer {
     return answer;
   }
 }
+
+/** What literal references name, as the least that is valid. */
+function targetsOf(value: Json): Json[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if (typeof value.reference !== 'string') return Object.values(value).flatMap(targetsOf);
+  const [, resourceType, id] = /^([A-Z][A-Za-z]+)\/([A-Za-z0-9.-]+)$/.exec(value.reference) ?? [];
+  return resourceType ? [{ resourceType, id, ...LEAST[resourceType] }] : [];
+}
+
+const LEAST: Readonly<Record<string, Json>> = {
+  Group: { type: 'person', actual: true },
+  ImagingStudy: { status: 'available', subject: { display: 'x' } },
+  Observation: { status: 'final', code: { text: 'x' } },
+};
 
 function jsonOf(text: string): Json {
   try {

@@ -1,15 +1,12 @@
-import { lastKnown } from '../../kernel/last-known.ts';
 import { type FhirAnswer, type FhirRequest, preferLenient, preferReturn } from '../fhir-request.ts';
-import type { StoredResource } from '../stored-resource.ts';
+import { instantText, type StoredResource } from '../stored-resource.ts';
 import { answerContent, wantsContent } from './answer-binary.ts';
 import { subsetJson, subsetOf } from './subset.ts';
 
-/** R4 http.html#versions: ETag and Last-Modified of the version that is answered. */
+/** R4 http.html#versions: ETag and Last-Modified of the version that is answered; the latter as the instant that it is, which the door writes as HTTP does. */
 export function versionHeaders(stored: StoredResource): Record<string, string> {
-  return { etag: `W/"${stored.versionId}"`, 'last-modified': httpDate(stored.lastUpdated) };
+  return { etag: `W/"${stored.versionId}"`, 'last-modified': instantText(stored.lastUpdated) };
 }
-
-const httpDate = lastKnown((at: Date) => at.toUTCString());
 
 /** A read or vread: the stored text as it is, the part of it that `_summary` or `_elements` asks for, or 304 when the client has this version (R4 http.html#cread). */
 export function answerRead(stored: StoredResource, request: FhirRequest): FhirAnswer {
@@ -20,11 +17,13 @@ export function answerRead(stored: StoredResource, request: FhirRequest): FhirAn
   return { status: 200, headers, body: subsetJson(stored, subset) };
 }
 
-/** If-None-Match decides; If-Modified-Since (to the second) only without it (RFC 9110 13.2.2). */
+/** If-None-Match decides, of which `*` is any version; If-Modified-Since (to the second) only without it (RFC 9110 13.2.2). */
 function isCurrent(stored: StoredResource, { headers }: FhirRequest): boolean {
   const tags = headers['if-none-match'];
   if (tags !== undefined)
-    return tags.split(',').some((tag) => tag.trim().replace(/^W\//, '') === `"${stored.versionId}"`);
+    return tags
+      .split(',')
+      .some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === `"${stored.versionId}"`);
   const since = Date.parse(headers['if-modified-since'] ?? '');
   return !Number.isNaN(since) && Math.floor(stored.lastUpdated.getTime() / 1_000) * 1_000 <= since;
 }

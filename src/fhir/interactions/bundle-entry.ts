@@ -1,6 +1,5 @@
 import type { BundleEntry, Resource } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
-import { lastKnown } from '../../kernel/last-known.ts';
 import { definitions } from '../definitions/definitions.ts';
 import type { FhirAnswer, FhirRequest } from '../fhir-request.ts';
 import { SUCCESS } from './answer-resource.ts';
@@ -64,9 +63,6 @@ const REASONS: Readonly<Record<number, string>> = {
   304: '304 Not Modified',
 };
 
-/** Of the date in a header, which the answers of a transaction have in common. */
-const instantOf = lastKnown((httpDate: string) => new Date(httpDate).toISOString());
-
 const isText = (value: unknown): boolean => value === undefined || typeof value === 'string';
 
 /** An entry of the answer, as text. Failed entries carry their OperationOutcome in `response.outcome`. */
@@ -75,7 +71,7 @@ export function entryAnswer(answer: FhirAnswer): string {
   const response: Record<string, string> = { status: REASONS[answer.status] ?? String(answer.status) };
   if (location) response['location'] = location;
   if (etag) response['etag'] = etag;
-  if (modified) response['lastModified'] = instantOf(modified);
+  if (modified) response['lastModified'] = modified;
   const printed = JSON.stringify(response);
   if (answer.body === null) return `{"response":${printed}}`;
   // A success that is told in words (`Prefer: return=OperationOutcome`) is an outcome too, no resource.

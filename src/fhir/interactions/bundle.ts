@@ -23,15 +23,21 @@ export const bundle: Interaction = (request, server) => places.run(() => answerT
 async function answerTo(request: FhirRequest, server: FhirServer): Promise<FhirAnswer> {
   const resource = parseResource(request.body);
   if (resource.resourceType !== 'Bundle')
-    throw new Failure('fhir.invalid', 'POST to the base takes a Bundle.');
+    throw refused(
+      'POST to the base takes a Bundle of type batch or transaction; send other resources to their type.',
+      'Bundle',
+    );
   const entries = (resource as Bundle).entry ?? [];
-  if (!Array.isArray(entries)) throw new Failure('fhir.invalid', 'Bundle.entry must be a list.');
+  if (!Array.isArray(entries)) throw refused('Bundle.entry must be a list.', 'Bundle.entry');
   // Only a large body can hold a resource that is too large.
   if ((request.body?.length ?? 0) > RESOURCE_BYTES_MAX) checkSizes(entries);
   if (resource.type === 'batch') return batch(entries, request, server);
   if (resource.type === 'transaction') return transaction(entries, request, server);
-  throw new Failure('fhir.invalid', 'The Bundle must be of type batch or transaction.');
+  throw refused('The Bundle must be of type batch or transaction.', 'Bundle.type');
 }
+
+const refused = (text: string, at: string): Failure =>
+  new Failure('fhir.invalid', text, { issues: [{ text, at }] });
 
 /** An entry's resource may be as large as one sent alone. */
 function checkSizes(entries: readonly BundleEntry[]): void {

@@ -29,7 +29,7 @@ function createUnless(resource: Resource, request: FhirRequest, server: FhirServ
   const { access, headers } = request;
   const write = { kind: 'create', resource } as const;
   const criteria = headers['if-none-exist'];
-  if (!criteria) return server.writes.add({ write, access });
+  if (criteria === undefined) return server.writes.add({ write, access });
   const unless = identifierCriteria(resource.resourceType, criteria, access);
   if (unless) return server.writes.add({ write, access, unless });
   const { store } = server;

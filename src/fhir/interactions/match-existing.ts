@@ -38,7 +38,7 @@ export async function matchSome(
   tx: Transaction,
   { type, criteria, access, most }: Matching,
 ): Promise<readonly StoredResource[]> {
-  const query = criteriaOf(criteria);
+  const query = criteriaFor(type, criteria);
   await lockWords(tx, `${type}?${query}`);
   const identifier = plainIdentifier(type, query, access);
   query.set('_count', String(most + 1));
@@ -61,7 +61,7 @@ export function identifierCriteria(
   criteria: string,
   access: AccessContext,
 ): IdentifierCriteria | null {
-  const query = criteriaOf(criteria);
+  const query = criteriaFor(type, criteria);
   const identifier = plainIdentifier(type, query, access);
   return identifier && { words: `${type}?${query}`, identifier };
 }
@@ -125,9 +125,23 @@ function plainIdentifier(
 /** `system|value`, without what has a meaning of its own in a search, and short enough for the index to hold it whole. */
 const PLAIN = /^([^|,\\$\0]{1,100})\|([^|,\\$\0]{1,64})$/;
 
+/** The same, where what may stand before the question mark must be the type: criteria on another one, or on another server, are a mistake. */
+function criteriaFor(type: string, criteria: string): URLSearchParams {
+  const named = BEFORE.exec(criteria)?.[1];
+  if ((named === undefined || named === '' || named === type) && !/^https?:/i.test(criteria))
+    return criteriaOf(criteria);
+  throw new Failure(
+    'fhir.invalid',
+    'The criteria of a conditional request are what stands behind the question mark of a search of its own type: identifier=<system>|<value>.',
+  );
+}
+
+/** A question mark further on belongs to a value: `identifier=http://a.example/id?x|1`. */
+const BEFORE = /^([A-Za-z]*)\?/;
+
 /** The parameters that find, sorted, so that the same criteria are the same words. */
 export function criteriaOf(criteria: string): URLSearchParams {
-  const given = new URLSearchParams(criteria.slice(criteria.indexOf('?') + 1));
+  const given = new URLSearchParams(criteria.replace(BEFORE, ''));
   const query = new URLSearchParams(
     [...given].filter(([name, value]) => !SHAPING.test(name) && value !== ''),
   );

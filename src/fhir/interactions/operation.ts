@@ -1,4 +1,6 @@
 import { Failure } from '../../kernel/errors.ts';
+import { failureToOutcome } from '../failure-to-outcome.ts';
+import type { FhirAnswer } from '../fhir-request.ts';
 import type { Operation } from '../operation-registry.ts';
 import { printJson } from '../resource-json.ts';
 import { parseResource } from '../validate/parse-resource.ts';
@@ -15,8 +17,7 @@ export const operation: Interaction = async (request, { operations }) => {
   if (name === '$graphql')
     throw new Failure('fhir.not-offered', 'GraphQL is not offered here; search with _include and _elements.');
   if (!found) throw new Failure('fhir.not-found', 'There is no such operation here; see /metadata.');
-  if (request.method === 'GET' && !found.get)
-    throw new Failure('fhir.unsupported', 'This operation is called by POST.');
+  if (request.method === 'GET' && !found.get) return BY_POST;
   const body =
     request.resource ?? (request.body && request.body.length > 0 ? parseResource(request.body) : null);
   const { query, headers, access, caller } = request;
@@ -26,6 +27,14 @@ export const operation: Interaction = async (request, { operations }) => {
     body: answer.json ?? (answer.resource ? printJson(answer.resource) : null),
     ...(answer.headers ? { headers: answer.headers } : {}),
   };
+};
+
+const BY_POST: FhirAnswer = {
+  status: 405,
+  headers: { allow: 'POST, OPTIONS' },
+  body: JSON.stringify(
+    failureToOutcome(new Failure('fhir.unsupported', 'This operation is called by POST.')).outcome,
+  ),
 };
 
 interface Called {

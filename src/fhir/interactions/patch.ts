@@ -3,10 +3,10 @@ import type { Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, demandAccess } from '../access-context.ts';
 import type { FhirRequest } from '../fhir-request.ts';
+import type { KnownProfiles } from '../profiles/known-profiles.ts';
 import { parseJson } from '../resource-json.ts';
 import type { ResourceWrite } from '../resource-store.ts';
 import type { StoredResource } from '../stored-resource.ts';
-import type { TerminologySource } from '../terminology-registry.ts';
 import { validateWrite } from '../validate/validate-resource.ts';
 import { answerWrite } from './answer-resource.ts';
 import { ifMatch } from './if-match.ts';
@@ -37,7 +37,7 @@ export interface PatchTarget {
   readonly change: Patch;
   readonly request: FhirRequest;
   /** The value sets of the transaction that the patch is a part of. */
-  readonly brought?: TerminologySource | null;
+  readonly brought?: KnownProfiles | null;
 }
 
 /** The write that a patch comes to. Others who patch the same resource wait until the transaction ends, so that both changes are made. */

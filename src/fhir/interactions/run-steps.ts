@@ -3,9 +3,9 @@ import type { Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, demandAccess } from '../access-context.ts';
 import type { FhirAnswer } from '../fhir-request.ts';
+import type { KnownProfiles } from '../profiles/known-profiles.ts';
 import type { ResourceWrite } from '../resource-store.ts';
 import type { StoredResource } from '../stored-resource.ts';
-import type { TerminologySource } from '../terminology-registry.ts';
 import { answerWrite, versionHeaders } from './answer-resource.ts';
 import { CONDITIONAL_DELETE_MAX } from './conditional-delete.ts';
 import { resolveConditional } from './conditional-references.ts';
@@ -24,8 +24,8 @@ export interface Running {
   readonly tx: Transaction;
   readonly server: FhirServer;
   readonly access: AccessContext;
-  /** The value sets that the transaction brings; null: none. */
-  readonly brought: TerminologySource | null;
+  /** The profiles and value sets that the transaction brings; null: none. */
+  readonly brought: KnownProfiles | null;
   /** Does the work of one entry; a failure says which. */
   naming<T>(at: number, work: () => T | Promise<T>): Promise<T>;
 }

@@ -2,9 +2,9 @@ import type { BundleEntry, Resource } from '@medplum/fhirtypes';
 import type { Sql } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { FhirRequest } from '../fhir-request.ts';
+import type { KnownProfiles } from '../profiles/known-profiles.ts';
 import { copyWith } from '../resource-json.ts';
 import { newResourceId } from '../resource-store.ts';
-import type { TerminologySource } from '../terminology-registry.ts';
 import { validateWrite } from '../validate/validate-resource.ts';
 import { identifiedResourceOf, resourceOf } from './body-resource.ts';
 import { entryRequest } from './bundle-entry.ts';
@@ -32,10 +32,10 @@ export interface Step {
   readonly change: Patch | null;
 }
 
-/** What an entry is validated with: `brought` are the value sets of the transaction itself. */
+/** What an entry is validated with: `brought` are the profiles and value sets of the transaction itself. */
 export interface Beside {
   readonly sql: Sql;
-  readonly brought: TerminologySource | null;
+  readonly brought: KnownProfiles | null;
 }
 
 /** Reads and validates an entry. No lock is held meanwhile. Throws what the interaction sent alone would throw. */

@@ -1,7 +1,7 @@
 import type { BundleEntry } from '@medplum/fhirtypes';
 import { Failure, type FailureIssue } from '../../kernel/errors.ts';
 import type { FhirAnswer, FhirRequest } from '../fhir-request.ts';
-import { broughtTerminology } from './brought-terminology.ts';
+import { broughtDefinitions } from './brought-definitions.ts';
 import { answerBundle } from './bundle-entry.ts';
 import type { FhirServer } from './interaction.ts';
 import { runSteps } from './run-steps.ts';
@@ -18,7 +18,7 @@ export async function transaction(
   server: FhirServer,
 ): Promise<FhirAnswer> {
   const steps: Step[] = [];
-  const brought = broughtTerminology(entries);
+  const brought = broughtDefinitions(entries);
   for (const [at, entry] of entries.entries())
     steps.push(await naming(at, () => stepOf(entry, request, at, { sql: server.database, brought })));
   checkFullUrls(steps);
@@ -61,8 +61,15 @@ async function naming<T>(at: number, work: () => T | Promise<T>): Promise<T> {
       retry: error.retry,
       issues: issues.map((issue) => ({
         ...issue,
-        at: `Bundle.entry[${at}]${issue.at ? `: ${issue.at}` : ''}`,
+        at: `Bundle.entry[${at}]${withinEntry(issue.at)}`,
       })),
     });
   }
+}
+
+/** `Patient.birthDate` as seen from the entry: `.resource.birthDate`; what is wrong with a parameter stands in the request. */
+function withinEntry(place = ''): string {
+  if (place.startsWith('http.')) return '.request';
+  const [, rest] = /^[A-Z][A-Za-z]+(.*)$/s.exec(place) ?? [];
+  return rest === undefined ? '' : `.resource${rest}`;
 }

@@ -17,7 +17,12 @@ function noting() {
     };
     const resource = { resourceType: 'Basic', meta: { tag: codes.map((code) => ({ code })) } };
     for (const listener of listeners)
-      await listener(tx as unknown as Transaction, [{ type: 'Basic', resource }] as never, FULL_ACCESS);
+      await listener(
+        tx as unknown as Transaction,
+        [{ type: 'Basic', resource }] as never,
+        FULL_ACCESS,
+        false,
+      );
     for (const end of ends) end();
   };
   return { noted, write };

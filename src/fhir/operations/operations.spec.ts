@@ -301,7 +301,7 @@ describe('$meta, $meta-add, $meta-delete', () => {
   });
 
   it('may not be called by GET where it changes something', async () => {
-    expect((await app.ask('GET', 'Observation/o2/$meta-add')).status).toBe(400);
+    expect((await app.ask('GET', 'Observation/o2/$meta-add')).status).toBe(405);
   });
 });
 

@@ -28,6 +28,21 @@ export class KnownProfiles implements TerminologySource {
   private readonly packagedSets = new Map<string, ValueSet>();
   private readonly packagedSystems = new Map<string, CodeSystem>();
 
+  /** `beneath`: what is known besides, and goes before what clients bring. */
+  constructor(private readonly beneath: KnownProfiles | null = null) {}
+
+  /** These, with what a transaction brings: its other entries are held against it. */
+  with(brought: readonly (StructureDefinition | ValueSet | CodeSystem)[]): KnownProfiles {
+    const all = new KnownProfiles(this);
+    all.unknownProfiles = this.unknownProfiles;
+    for (const one of brought) {
+      if (one.resourceType === 'StructureDefinition') all.store(one);
+      else if (one.url && one.resourceType === 'ValueSet') all.packagedSets.set(one.url, one);
+      else if (one.url && one.resourceType === 'CodeSystem') all.packagedSystems.set(one.url, one);
+    }
+    return all;
+  }
+
   /** By canonical URL, with or without `|version`; of another version than asked it is not known. */
   readonly find = (canonical: string): Profile | null => {
     const bar = canonical.indexOf('|');
@@ -84,13 +99,13 @@ export class KnownProfiles implements TerminologySource {
 
   /** A value set of a package; null when no package has it. */
   valueSet(url: string): ValueSet | null {
-    return this.packagedSets.get(url) ?? null;
+    return this.beneath?.valueSet(url) ?? this.packagedSets.get(url) ?? null;
   }
 
   /** A code system of a package with its concepts; null when no package has it. */
   codeSystem(url: string): CodeSystem | null {
     const system = this.packagedSystems.get(url);
-    return system?.concept ? system : null;
+    return this.beneath?.codeSystem(url) ?? (system?.concept ? system : null);
   }
 
   private definition(url: string): Known | null {
@@ -98,6 +113,8 @@ export class KnownProfiles implements TerminologySource {
       const definition = definitions().profiles.find(url);
       return definition && { definition, trusted: true };
     };
+    if (this.beneath)
+      return this.beneath.packaged.get(url) ?? this.stored.get(url) ?? this.beneath.definition(url);
     return this.packaged.get(url) ?? this.stored.get(url) ?? core();
   }
 
@@ -116,6 +133,7 @@ export class KnownProfiles implements TerminologySource {
 
   private members(canonical: string): RequiredSet | null {
     const url = canonical.replace(/\|.*$/, '');
+    if (this.beneath) return this.beneath.members(canonical);
     return definitions().requiredSets.get(url) ?? this.valueSets.get(url) ?? null;
   }
 }

@@ -1,5 +1,6 @@
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, accessCondition } from '../access-context.ts';
+import { atParameter } from '../at-parameter.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import { KINDS } from './kinds/all.ts';
 import { dateCondition, instants } from './kinds/date.ts';
@@ -70,10 +71,15 @@ export function buildFilter(filter: Filter, on: SearchedRow, build: Build): stri
 
 function valueCondition(filter: ValueFilter, on: SearchedRow, build: Build): string {
   const { parameters } = build;
-  if (filter.parameter.code === '_id')
+  const { code, kind } = filter.parameter;
+  if (code === '_id')
     return `${on.alias}.id = ANY(${parameters.add(filter.values.map(unescaped), 'text[]')})`;
-  if (filter.parameter.code === '_lastUpdated') return lastUpdated(filter, on, parameters);
-  return KINDS[filter.parameter.kind].condition(filter, on, parameters);
+  try {
+    if (code === '_lastUpdated') return lastUpdated(filter, on, parameters);
+    return KINDS[kind].condition(filter, on, parameters);
+  } catch (error) {
+    throw atParameter(error, code);
+  }
 }
 
 /** lastUpdated is a column, kept to the millisecond: an interval of one. */

@@ -41,7 +41,8 @@ const invalid = (text: string): Failure => new Failure('fhir.invalid', text);
 
 const CONTROLS = {
   _count(draft: Draft, value: string): void {
-    if (!/^\d{1,6}$/.test(value)) throw invalid('_count must be a whole number.');
+    if (!/^\d{1,6}$/.test(value))
+      throw invalid('_count must be a whole number of 1 to 6 digits, such as 50.');
     draft.count = Math.min(Number(value), PAGE_ENTRIES_MAX);
     if (draft.count === 0) draft.countOnly = true;
   },

@@ -65,7 +65,10 @@ function checkModifier(parameter: SearchParameter, modifier: string | null): voi
   if (modifier === null || KINDS[parameter.kind].modifiers.includes(modifier)) return;
   const type = parameter.kind === 'reference' && definitions().resourceTypes.includes(modifier);
   if (!type)
-    throw new Failure('fhir.unsupported', `The parameter ${parameter.code} does not support this modifier.`);
+    throw new Failure(
+      'fhir.unsupported',
+      `The parameter ${parameter.code} does not support this modifier; it takes ${modifiersOf(parameter)}.`,
+    );
 }
 
 /** The modifiers that deny: the negation stands outside, since none of the parameters that answer may have the value. */
@@ -156,4 +159,11 @@ function hasFilter(type: string, name: string, value: string, depth: Depth): Fil
     .map((by) => by.source);
   if (parameters.length === 0) throw invalid('The reference parameter of _has never refers to this type.');
   return { kind: 'has', parameters, filter };
+}
+
+/** `:missing` goes with all of them but what each resource has. */
+function modifiersOf({ code, kind }: SearchParameter): string {
+  const own = KINDS[kind].modifiers.map((one) => `:${one}`);
+  const types = kind === 'reference' ? [':[type]'] : [];
+  return code === '_id' || code === '_lastUpdated' ? ':missing' : [':missing', ...own, ...types].join(', ');
 }

@@ -1,4 +1,5 @@
 import { Failure } from '../../kernel/errors.ts';
+import { atParameter } from '../at-parameter.ts';
 import { definitions } from '../definitions/definitions.ts';
 import { readCursor } from './page-cursor.ts';
 import { type Compartment, compartmentFilter, typesInCompartment } from './parse-compartment.ts';
@@ -86,12 +87,16 @@ function parsed(
   const ignored: string[] = [];
   for (const pair of all) {
     const [name, value] = pair;
-    if (name === '_cursor') readControl(controls, name, value, types);
-    else if (name === '_type' && type === null) used.push(pair);
-    else if (readControl(controls, name, value, types)) used.push(pair);
-    else if (addFilters(filters, name, value)) used.push(pair);
-    else if (options.lenient) ignored.push(nameOf(name));
-    else throw unknownParameter(type, name);
+    try {
+      if (name === '_cursor') readControl(controls, name, value, types);
+      else if (name === '_type' && type === null) used.push(pair);
+      else if (readControl(controls, name, value, types)) used.push(pair);
+      else if (addFilters(filters, name, value)) used.push(pair);
+      else if (options.lenient) ignored.push(nameOf(name));
+      else throw unknownParameter(type, name);
+    } catch (error) {
+      throw atParameter(error, nameOf(name));
+    }
   }
   const { cursor, ...rest } = controls;
   return {

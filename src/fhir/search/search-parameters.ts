@@ -264,7 +264,8 @@ function unsearchedOf(type: string): SearchParameter[] {
       expression,
       answeredBy: null,
       composite: null,
-      values: pathValues(type, expression, expression),
+      mayBeIn: (elements) => elements.includes(BINARY_OWNER),
+      values: pathValues(type, expression, expression, [BINARY_OWNER]),
     },
   ];
 }

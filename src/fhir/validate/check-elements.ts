@@ -112,7 +112,7 @@ function walkObject(object: JsonObject, node: TypeNode, walk: Walk): void {
     const name = underscored ? key.slice(1) : key;
     const field = node.fields.get(name);
     if (!field || (underscored && !field.primitive)) {
-      report(walk, 'structure', 'There is no such element; remove it.', unknownKey(key));
+      report(walk, 'structure', unknownText(key, object), unknownKey(key));
       continue;
     }
     if (field.choice) {
@@ -144,6 +144,12 @@ function unique(id: string, walk: Walk): void {
 const UNDERSCORE = 0x5f;
 /** Two parts per level at most: a key, and a position in its list. */
 const PATH_PARTS_MAX = 2 * JSON_DEPTH_MAX;
+
+/** A name that no element has may be a value in the wrong place, and is not repeated: its number must do. */
+const unknownText = (key: string, object: JsonObject): string =>
+  unknownKey(key) === ''
+    ? `There is no such element (number ${Object.keys(object).indexOf(key) + 1} of this object); remove it.`
+    : 'There is no such element; remove it.';
 
 /** Named only when some type of R4 has such an element, whatever the case: any other key is the sender's text, and may be a patient's name. */
 const unknownKey = (key: string): string => (isElementName(key.replace(/^_/, '')) ? key : '');

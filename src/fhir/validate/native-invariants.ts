@@ -1,4 +1,5 @@
 import { instants } from '../search/kinds/date.ts';
+import { canonicalUnit } from '../search/parameters/canonical-unit.ts';
 import type { Invariant, JsonObject } from './invariant.ts';
 
 /**
@@ -45,6 +46,9 @@ export const OWN_RULES: Readonly<Record<string, readonly Invariant[]>> = {
       holds: on((one) => has(one, 'identifier') || has(one, 'name')),
     },
   ],
+  Age: [unitOf('s', 'time')],
+  Duration: [unitOf('s', 'time')],
+  Distance: [unitOf('m', 'length')],
   Attachment: [
     {
       key: 'size',
@@ -147,3 +151,13 @@ function deep(items: unknown, children: string, key: string): unknown[] {
 }
 
 const distinct = (values: readonly unknown[]): boolean => new Set(values).size === values.length;
+
+/** The binding of the type as a whole has a maxValueSet: all units of UCUM that measure this (R4 datatypes.html#quantity, age-1, drt-1, dis-1). */
+function unitOf(base: string, what: string): Invariant {
+  return {
+    key: 'unit',
+    human: `the code is a UCUM unit of ${what}, such as ${base === 's' ? 'a, mo, d, h, min' : 'm, cm, km'}`,
+    severity: 'error',
+    holds: on(({ code }) => typeof code !== 'string' || canonicalUnit(code)?.code === `${base}1`),
+  };
+}

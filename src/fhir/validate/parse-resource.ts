@@ -2,7 +2,7 @@ import type { Resource } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
 import { definitions } from '../definitions/definitions.ts';
 import { parseJson } from '../resource-json.ts';
-import { scanJson } from './scan-json.ts';
+import { placeIn, scanJson } from './scan-json.ts';
 
 /** An ImagingStudy of 3,000 instances has 0.5 MB; attachments of a report the rest. */
 export const RESOURCE_BYTES_MAX = 2 * 1024 * 1024;
@@ -24,16 +24,20 @@ export function parseResource(body: Buffer | undefined): Resource {
   const { resourceType, entry } = resource as { resourceType?: unknown; entry?: unknown };
   if (typeof resourceType !== 'string' || !definitions().resourceTypes.includes(resourceType)) {
     throw new Failure('fhir.invalid', 'The body needs a resourceType that FHIR R4 knows.', {
-      issues: [{ text: 'missing or unknown resourceType', at: 'resourceType', type: 'structure' }],
+      issues: [
+        {
+          text: 'missing or unknown resourceType: name a resource type of FHIR R4, as in "resourceType": "Patient"',
+          at: 'resourceType',
+          type: 'structure',
+        },
+      ],
     });
   }
   if (resourceType !== 'Bundle' && body.length > RESOURCE_BYTES_MAX)
     throw tooLarge('A resource', RESOURCE_BYTES_MAX);
   if (Array.isArray(entry) && entry.length > BUNDLE_ENTRIES_MAX) {
-    throw new Failure(
-      'fhir.too-large',
-      `A Bundle may have ${BUNDLE_ENTRIES_MAX} entries; send more than one.`,
-    );
+    const text = `A Bundle may have ${BUNDLE_ENTRIES_MAX} entries; send more than one.`;
+    throw new Failure('fhir.too-large', text, { issues: [{ text, at: 'Bundle.entry' }] });
   }
   return resource as Resource;
 }
@@ -54,12 +58,18 @@ function parseBody(body: Buffer): unknown {
   const { respelledNumbers } = scanJson(text);
   // PostgreSQL text cannot hold U+0000, and a lone surrogate is no character.
   if (/\\u0000/.test(text) || (text.includes('\\u') && /\\u[dD][89a-fA-F]/.test(text) && !wellFormed(text))) {
-    throw new Failure('fhir.invalid', 'A string of the JSON has U+0000 or half a character.');
+    throw new Failure(
+      'fhir.invalid',
+      'A string of the JSON has U+0000 or half a character (a lone surrogate); remove it.',
+    );
   }
   try {
     return parseJson(text, respelledNumbers);
-  } catch {
-    throw new Failure('fhir.invalid', 'The body is not JSON.');
+  } catch (error) {
+    // V8 says where, and quotes what stands there: only the number is taken.
+    const place = /position (\d+)/.exec((error as Error).message)?.[1];
+    const at = placeIn(text, place === undefined ? text.length : Number(place));
+    throw new Failure('fhir.invalid', `The body is not JSON: it cannot be read further than ${at}.`);
   }
 }
 
@@ -67,7 +77,7 @@ function decode(body: Buffer): string {
   try {
     return UTF8.decode(body);
   } catch {
-    throw new Failure('fhir.invalid', 'The body is not UTF-8.');
+    throw new Failure('fhir.invalid', 'The body is not UTF-8; send it in this encoding.');
   }
 }
 

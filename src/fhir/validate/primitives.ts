@@ -55,8 +55,18 @@ export const PRIMITIVES: Readonly<Record<string, CheckPrimitive>> = {
   uuid: pattern(/^urn:uuid:[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i, 'A uuid looks like urn:uuid:<uuid>.'),
   base64Binary: base64,
   date: (value) => dated(value, DATE, 'A date is YYYY, YYYY-MM or YYYY-MM-DD, and a day that exists.'),
-  dateTime: (value) => dated(value, DATE_TIME, 'A dateTime with a time needs seconds and a zone.'),
-  instant: (value) => dated(value, INSTANT, 'An instant needs date, time with seconds and a zone.'),
+  dateTime: (value) =>
+    dated(
+      value,
+      DATE_TIME,
+      'A dateTime is YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with a zone (Z or +hh:mm), and a day that exists.',
+    ),
+  instant: (value) =>
+    dated(
+      value,
+      INSTANT,
+      'An instant is YYYY-MM-DDThh:mm:ss with a zone (Z or +hh:mm), and a day that exists.',
+    ),
   time: pattern(/^(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d{1,9})?$/, 'A time is hh:mm:ss.'),
 };
 

@@ -20,6 +20,14 @@ import { validateResource } from './validate-resource.ts';
 
 beforeAll(() => loadDefinitions().then(() => undefined));
 
+const UCUM = 'http://unitsofmeasure.org';
+const condition = (more: object) => ({ resourceType: 'Condition', subject: { display: 'x' }, ...more });
+const ENCOUNTER = {
+  resourceType: 'Encounter',
+  status: 'planned',
+  class: { system: 'http://terminology.hl7.org/CodeSystem/v3-ActCode', code: 'IMP' },
+};
+
 const INVALID: Readonly<Record<string, readonly (readonly [string, object])[]>> = {
   'codes outside required bindings': [
     ['Patient.gender', patient({ gender: 'foo' })],
@@ -83,6 +91,22 @@ const INVALID: Readonly<Record<string, readonly (readonly [string, object])[]>> 
     ['a number beyond 32 bits', observation({ valueInteger: 2_147_483_648 })],
     ['a positive number that is zero', patient({ telecom: [{ rank: 0 }] })],
     ['a code with a space at its end', patient({ language: 'en ' })],
+    ['a language that is no tag of BCP 47', patient({ language: 'en_US' })],
+    ['an age in milligrams', condition({ onsetAge: { value: 3, system: UCUM, code: 'mg' } })],
+    ['an age in a unit that is none', condition({ onsetAge: { value: 3, system: UCUM, code: 'years' } })],
+    ['a duration in metres', { ...ENCOUNTER, length: { value: 3, system: UCUM, code: 'm' } }],
+    [
+      'a distance in seconds',
+      {
+        ...ENCOUNTER,
+        location: [
+          {
+            location: { display: 'x' },
+            extension: [{ url: 'http://x.example/d', valueDistance: { value: 3, system: UCUM, code: 's' } }],
+          },
+        ],
+      },
+    ],
     ['a code with two spaces', observation({ code: { coding: [{ code: 'a  b' }] } })],
     ['a uri with a space', observation({ code: { coding: [{ system: 'http://a b' }] } })],
     ['a control character', patient({ name: [{ family: 'a\u0007b' }] })],

@@ -19,10 +19,27 @@ export interface JsonScan {
  * bombs. Syntax is left to JSON.parse; this pass only has to be safe on any text. Throws `fhir.invalid` without any value.
  */
 export function scanJson(text: string): JsonScan {
+  const here = { at: 0 };
+  try {
+    return scan(text, here);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(error.code, `${error.message} It is at ${placeIn(text, here.at)}.`, { cause: error });
+  }
+}
+
+/** `line 3, column 14`, both from 1, of the character at an index. */
+export function placeIn(text: string, at: number): string {
+  const lines = text.slice(0, at).split('\n');
+  return `line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
+}
+
+function scan(text: string, here: { at: number }): JsonScan {
   const open: (Set<string> | number)[] = [];
   let respelledNumbers = false;
   let keyComes = false;
   for (let at = 0; at < text.length; at++) {
+    here.at = at;
     const c = text.charCodeAt(at);
     if (c === QUOTE) {
       const end = stringEnd(text, at);

@@ -2,6 +2,7 @@ import { getAllDataTypes, type InternalSchemaElement, type InternalTypeSchema } 
 import { definitions, type RequiredSet } from '../definitions/definitions.ts';
 import { compileInvariant } from './compile-invariant.ts';
 import type { Invariant } from './invariant.ts';
+import { LANGUAGE_TAGS } from './language-tag.ts';
 import { OWN_RULES } from './native-invariants.ts';
 import { type CheckPrimitive, PRIMITIVES } from './primitives.ts';
 
@@ -102,12 +103,16 @@ function addFields(
       max: element.max,
       primitive: PRIMITIVES[type] ?? null,
       targets: type === 'Reference' ? targetsOf(element) : null,
-      binding: bindingOf(element),
+      binding: isLanguage(name, type, schema) ? LANGUAGE_TAGS : bindingOf(element),
       invariants: (element.constraints ?? []).flatMap((one) => compileInvariant(one, schema.name) ?? []),
     });
   }
   return keys;
 }
+
+/** Wherever R4 has a code `language`, some are preferred and the maxValueSet has all of BCP 47; but that of an Expression is one of programs. */
+const isLanguage = (name: string, type: string, { name: of }: InternalTypeSchema): boolean =>
+  name === 'language' && type === 'code' && of !== 'Expression';
 
 /** The base definition calls a resource's id a string; resource.html#id makes it an id. */
 function typeOf(code: string, name: string, schema: InternalTypeSchema): string {

@@ -2,8 +2,7 @@ import type { Resource } from '@medplum/fhirtypes';
 import type { Sql } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { checkProfile } from '../profiles/check-profile.ts';
-import { knownProfiles } from '../profiles/known-profiles.ts';
-import type { TerminologySource } from '../terminology-registry.ts';
+import { type KnownProfiles, knownProfiles } from '../profiles/known-profiles.ts';
 import { askInRounds } from './ask-in-rounds.ts';
 import { AskedCodes, type BoundCodes, KnownCodes, knownCodes, UNASKED } from './bound-codes.ts';
 import { ISSUES_MAX, type ProfileClaim, walkElements } from './check-elements.ts';
@@ -20,12 +19,12 @@ export function validateResource(resource: Resource): void {
 
 /**
  * The same for a write, with the codes that profiles bind to value sets which only terminology knows. It is asked where a profile binds
- * so and the code was not met lately; all other writes wait for nothing. `brought`: value sets and code systems that the same transaction writes.
+ * so and the code was not met lately; all other writes wait for nothing. `brought`: with the profiles, value sets and code systems that the same transaction writes.
  */
 export async function validateWrite(
   resource: Resource,
   sql: Sql,
-  brought: TerminologySource | null = null,
+  brought: KnownProfiles | null = null,
 ): Promise<void> {
   // What is not committed is nobody else's answer.
   const codes = new AskedCodes(brought ? new KnownCodes() : knownCodes, false);
@@ -38,13 +37,13 @@ export async function findIssuesAsking(
   profiles: readonly string[],
   codes: AskedCodes,
   sql: Sql,
-  beside: TerminologySource = knownProfiles,
+  known: KnownProfiles = knownProfiles,
 ): Promise<ValidationIssue[]> {
   let issues: ValidationIssue[] = [];
   const look = (one: Resource) => {
-    issues = findIssues(one, profiles, codes);
+    issues = findIssues(one, profiles, codes, known);
   };
-  await askInRounds([resource], codes, sql, look, { beside });
+  await askInRounds([resource], codes, sql, look, { beside: known });
   return issues;
 }
 
@@ -67,32 +66,37 @@ export function findIssues(
   resource: Resource,
   profiles: readonly string[] = [],
   codes: BoundCodes = UNASKED,
+  known: KnownProfiles = knownProfiles,
 ): ValidationIssue[] {
   const { issues, claims } = walkElements(resource);
   // Profiles are asked only of what has the shape of its type.
   if (issues.length > 0) return issues;
-  for (const claim of claims) issues.push(...claimIssues(claim, codes));
+  for (const claim of claims) issues.push(...claimIssues(claim, codes, known));
   const object = resource as unknown as JsonObject;
   const claimed = new Set(resource.meta?.profile);
   for (const url of profiles) {
-    const profile = knownProfiles.find(url);
+    const profile = known.find(url);
     if (!profile) issues.push(unknown(resource.resourceType, 'error'));
     else if (!claimed.has(url))
-      issues.push(...checkProfile(object, resource.resourceType, profile, knownProfiles.find, codes));
+      issues.push(...checkProfile(object, resource.resourceType, profile, known.find, codes));
   }
   return issues;
 }
 
 const CORE = 'http://hl7.org/fhir/StructureDefinition/';
 
-function claimIssues({ kind, object, url, at }: ProfileClaim, codes: BoundCodes): ValidationIssue[] {
-  const profile = knownProfiles.find(url);
+function claimIssues(
+  { kind, object, url, at }: ProfileClaim,
+  codes: BoundCodes,
+  known: KnownProfiles,
+): ValidationIssue[] {
+  const profile = known.find(url);
   if (kind === 'extension')
-    return profile?.type === 'Extension' ? checkProfile(object, at, profile, knownProfiles.find, codes) : [];
-  if (profile) return checkProfile(object, at, profile, knownProfiles.find, codes);
+    return profile?.type === 'Extension' ? checkProfile(object, at, profile, known.find, codes) : [];
+  if (profile) return checkProfile(object, at, profile, known.find, codes);
   // The base definition itself may be claimed; it has been held already.
   if (url === `${CORE}${String(object['resourceType'])}`) return [];
-  return [unknown(`${at}.meta.profile`, knownProfiles.unknownProfiles === 'refuse' ? 'error' : 'warning')];
+  return [unknown(`${at}.meta.profile`, known.unknownProfiles === 'refuse' ? 'error' : 'warning')];
 }
 
 const unknown = (at: string, severity: ValidationIssue['severity']): ValidationIssue => ({

@@ -166,6 +166,11 @@ function targetOf(
   baseUrl: string,
   hosts: readonly string[],
 ): SubscriptionTarget {
+  if (endpoint === '')
+    throw invalid(
+      'A Subscription of type rest-hook needs channel.endpoint, the URL to call.',
+      'channel.endpoint',
+    );
   const url = URL.canParse(endpoint, `${baseUrl}/fhir/`) ? new URL(endpoint, `${baseUrl}/fhir/`) : null;
   if (url?.href.startsWith(`${baseUrl}/fhir/`)) return ownTarget(url, type, baseUrl);
   if (url === null || !isListed(url, hosts))

@@ -71,7 +71,8 @@ describe('a SNOMED CT release', () => {
     const view = await viewOf('http://snomed.info/sct');
     const one = await concept(view, made.code(2_001));
     expect(one).toMatchObject({ display: made.term(2_001), inactive: false });
-    expect(await concept(view, made.code(49))).toMatchObject({ inactive: true });
+    expect(one.definition).toBe(`What ${made.term(2_001)} means.`);
+    expect(await concept(view, made.code(49))).toMatchObject({ inactive: true, definition: null });
     const names = (await view.designations([one.id])).get(one.id) ?? [];
     expect(names.map(({ use }) => use?.display)).toEqual(['Fully specified name', 'Synonym']);
     expect((await view.read(await view.parents(one))).map(({ code }) => code).sort()).toEqual(

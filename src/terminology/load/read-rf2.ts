@@ -13,7 +13,7 @@ const SYNONYM = '900000000000013009';
 const PREFERRED = '900000000000548007';
 
 /**
- * A SNOMED CT release, RF2 snapshot: Concept, Description and Relationship, and where it is there the Language reference set, which says
+ * A SNOMED CT release, RF2 snapshot: Concept, Description and Relationship, and where they are there TextDefinition and the Language reference set, which says
  * what a concept is called. Without it the display is the fully specified name. Inactive concepts come in as inactive, inactive
  * descriptions and relationships not at all. Attributes (finding site and so on) are not imported.
  */
@@ -30,7 +30,9 @@ export function readRf2(files: readonly SourceFile[], language = 'en'): ReadTerm
     const release = new Release();
     await into.client.query(TABLES);
     for (const file of concepts) await readConcepts(file, into, release);
-    for (const file of descriptions) await readDescriptions(file, into);
+    for (const file of descriptions) await readDescriptions(file, into, 'stage_description');
+    for (const file of pick(files, /^x?sct2_TextDefinition_Snapshot.*\.txt$/i))
+      await readDescriptions(file, into, 'stage_definition');
     for (const file of pick(files, /^x?der2_cRefset_Language\w*Snapshot.*\.txt$/i))
       await readPreferred(file, into);
     for (const file of relationships) await readParents(file, into);
@@ -82,15 +84,13 @@ async function readConcepts(file: SourceFile, into: Staging, release: Release): 
   }
 }
 
-/** id, effectiveTime, active, moduleId, conceptId, languageCode, typeId, term, caseSignificanceId */
-async function readDescriptions(file: SourceFile, into: Staging): Promise<void> {
-  const rows = new CopyRows(into.client, 'stage_description', [
-    'id',
-    'code',
-    'language',
-    'specified',
-    'term',
-  ]);
+/** id, effectiveTime, active, moduleId, conceptId, languageCode, typeId, term, caseSignificanceId; text definitions have the same fields. */
+async function readDescriptions(
+  file: SourceFile,
+  into: Staging,
+  table: 'stage_description' | 'stage_definition',
+): Promise<void> {
+  const rows = new CopyRows(into.client, table, ['id', 'code', 'language', 'specified', 'term']);
   for await (const [id = '', , active, , code = '', language = '', type, term = ''] of rowsOf(file, 9)) {
     if (active === '1') await rows.add(id, code, language, type === FULLY_SPECIFIED, term);
   }
@@ -132,6 +132,7 @@ async function* rowsOf(file: SourceFile, fields: number): AsyncGenerator<string[
 const TABLES = `
   CREATE TEMPORARY TABLE stage_description (
     id text COLLATE "C", code text COLLATE "C", language text, specified boolean, term text) ON COMMIT DROP;
+  CREATE TEMPORARY TABLE stage_definition (LIKE stage_description) ON COMMIT DROP;
   CREATE TEMPORARY TABLE stage_preferred (description text COLLATE "C", refset text) ON COMMIT DROP;
 `;
 
@@ -152,6 +153,7 @@ async function nameConcepts(into: Staging, language: string): Promise<void> {
   await into.client.query(NAME, [language]);
   await into.client.query('CREATE INDEX ON stage_named (code); ANALYZE stage_named');
   await into.client.query(DISPLAY);
+  await into.client.query(DEFINITION, [language]);
   await into.client.query(DESIGNATIONS);
 }
 
@@ -165,6 +167,12 @@ const NAME = `
     d.specified DESC, d.id`;
 const DISPLAY = `
   UPDATE stage_concept SET display = coalesce((SELECT term FROM stage_named named WHERE named.code = stage_concept.code), code)`;
+/** Of several languages the one asked for; a concept may have more than one text. */
+const DEFINITION = `
+  UPDATE stage_concept SET definition = chosen.term FROM (
+    SELECT DISTINCT ON (code) code, string_agg(term, E'\\n' ORDER BY id) AS term FROM stage_definition
+    GROUP BY code, language ORDER BY code, (split_part(language, '-', 1) = $1) DESC, language
+  ) chosen WHERE chosen.code = stage_concept.code`;
 const DESIGNATIONS = `
   INSERT INTO stage_designation (code, language, use_system, use_code, use_display, value)
     SELECT d.code, d.language, '${SNOMED_SYSTEM}',

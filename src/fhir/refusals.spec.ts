@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type FhirApp, fhirApp, type Headers, type Method } from '../../test/fhir-app.ts';
+
+/** What an integrator reads when something is wrong: where it is, and what to do. */
+let server: FhirApp;
+beforeAll(async () => {
+  server = await fhirApp();
+  await server.send('PUT', 'Patient/p', patient({ id: 'p' }));
+}, 60_000);
+afterAll(() => server.close());
+
+const patient = (more: object = {}) => ({ resourceType: 'Patient', name: [{ family: 'Quarz' }], ...more });
+const observation = (more: object = {}) => ({
+  ...{ resourceType: 'Observation', status: 'final', code: { text: 'x' } },
+  ...more,
+});
+const bundle = (type: string, ...entry: object[]) => ({ resourceType: 'Bundle', type, entry });
+const post = (resource: { resourceType: string }, request: object = {}) => ({
+  resource,
+  request: { method: 'POST', url: resource.resourceType, ...request },
+});
+
+interface Refused {
+  readonly to: readonly [Method, string, unknown?, Headers?];
+  readonly status: number;
+  /** expression of the issue. */
+  readonly at: string | undefined;
+  readonly says: RegExp;
+}
+
+const CASES: Readonly<Record<string, Refused>> = {
+  'an unknown search parameter': {
+    to: ['GET', 'Patient?nope=1'],
+    status: 400,
+    at: 'http.nope',
+    says: /no search parameter "nope"/,
+  },
+  'a name of a parameter that may be a value': {
+    to: ['GET', 'Patient?Quarz,Ilva=1'],
+    status: 400,
+    at: undefined,
+    says: /see \/metadata/,
+  },
+  'a date that is none': {
+    to: ['GET', 'Patient?birthdate=yesterday'],
+    status: 400,
+    at: 'http.birthdate',
+    says: /not a date/,
+  },
+  'a date that is none behind a chain': {
+    to: ['GET', 'Observation?subject:Patient.birthdate=x'],
+    status: 400,
+    at: 'http.birthdate',
+    says: /not a date/,
+  },
+  'a number that is none': {
+    to: ['GET', 'Observation?value-quantity=abc'],
+    status: 400,
+    at: 'http.value-quantity',
+    says: /not a number/,
+  },
+  'a modifier': {
+    to: ['GET', 'Patient?name:above=x'],
+    status: 400,
+    at: 'http.name',
+    says: /it takes :missing, :exact, :contains/,
+  },
+  'a page size': {
+    to: ['GET', 'Patient?_count=9999999'],
+    status: 400,
+    at: 'http._count',
+    says: /1 to 6 digits/,
+  },
+  'a sort order': {
+    to: ['GET', 'Patient?_sort=nonsense'],
+    status: 400,
+    at: 'http._sort',
+    says: /_sort goes by/,
+  },
+  'an include': {
+    to: ['GET', 'Patient?_include=Patient:nope'],
+    status: 400,
+    at: 'http._include',
+    says: /Type:parameter/,
+  },
+  'an ETag without quotes': {
+    to: ['PUT', 'Patient/p', patient({ id: 'p' }), { 'if-match': '3' }],
+    status: 400,
+    at: 'http.If-Match',
+    says: /in quotes/,
+  },
+  'an empty If-None-Exist': {
+    to: ['POST', 'Patient', patient(), { 'if-none-exist': '' }],
+    status: 400,
+    at: undefined,
+    says: /at least one search parameter/,
+  },
+  'If-None-Exist of another server': {
+    to: ['POST', 'Patient', patient(), { 'if-none-exist': 'http://x.example/Patient?identifier=a|b' }],
+    status: 400,
+    at: undefined,
+    says: /behind the question mark/,
+  },
+  'If-None-Exist of another type': {
+    to: ['POST', 'Patient', patient(), { 'if-none-exist': 'Observation?identifier=a|b' }],
+    status: 400,
+    at: undefined,
+    says: /its own type/,
+  },
+  'JSON that breaks off': {
+    to: ['POST', 'Patient', '{\n  "resourceType": "Patient",\n  "active": tru'],
+    status: 400,
+    at: undefined,
+    says: /line 3, column \d+/,
+  },
+  'a key twice': {
+    to: ['POST', 'Patient', '{"resourceType":"Patient",\n"active":true,"active":false}'],
+    status: 400,
+    at: undefined,
+    says: /same key twice.*line 2, column 15/,
+  },
+  'JSON in another charset': {
+    to: ['POST', 'Patient', patient(), { 'content-type': 'application/json; charset=latin1' }],
+    status: 415,
+    at: undefined,
+    says: /UTF-8/,
+  },
+  'an element of no name that is known': {
+    to: ['POST', 'Patient', patient({ active: true, brithDate: '1970' })],
+    status: 422,
+    at: 'Patient',
+    says: /number 4 of this object/,
+  },
+  'a dateTime': {
+    to: ['POST', 'Observation', observation({ effectiveDateTime: '2020-02-30' })],
+    status: 422,
+    at: 'Observation.effectiveDateTime',
+    says: /a day that exists/,
+  },
+  'no type': { to: ['POST', 'Patient', {}], status: 400, at: 'resourceType', says: /name a resource type/ },
+  'a Bundle of another type': {
+    to: ['POST', '', bundle('searchset')],
+    status: 400,
+    at: 'Bundle.type',
+    says: /batch or transaction/,
+  },
+  'entries that are no list': {
+    to: ['POST', '', { ...bundle('batch'), entry: {} }],
+    status: 400,
+    at: 'Bundle.entry',
+    says: /a list/,
+  },
+  'too many entries': {
+    to: ['POST', '', bundle('batch', ...Array.from({ length: 501 }, () => ({})))],
+    status: 413,
+    at: 'Bundle.entry',
+    says: /500 entries/,
+  },
+  'a fault within an entry': {
+    to: ['POST', '', bundle('transaction', post(patient()), post(patient({ birthDate: 'x' })))],
+    status: 422,
+    at: 'Bundle.entry[1].resource.birthDate',
+    says: /A date is/,
+  },
+  'a condition of an entry': {
+    to: ['POST', '', bundle('transaction', post(patient(), { ifNoneExist: 'nope=1' }))],
+    status: 400,
+    at: 'Bundle.entry[0].request',
+    says: /no search parameter/,
+  },
+  'GET of an operation that changes something': {
+    to: ['GET', 'Patient/p/$meta-add'],
+    status: 405,
+    at: undefined,
+    says: /by POST/,
+  },
+};
+
+describe('a refusal says where and what to do', () => {
+  it.each(Object.entries(CASES))('%s', async (_, { to, status, at, says }) => {
+    const answer = await server.send(...to);
+    expect(answer.status, answer.text).toBe(status);
+    expect(answer.json.resourceType).toBe('OperationOutcome');
+    const [issue] = answer.json.issue;
+    expect(issue).toMatchObject({
+      severity: 'error',
+      details: { coding: [{ code: expect.stringMatching(/^[a-z]+\./) }] },
+    });
+    expect(issue.code).toBeTruthy();
+    expect(issue.details.text).toMatch(says);
+    expect(issue.expression).toEqual(at === undefined ? undefined : [at]);
+    // R4 OperationOutcome.issue.location: for what is no element of a resource.
+    expect(issue.location).toEqual(at?.startsWith('http.') ? [at] : undefined);
+    expect(answer.text).not.toContain('Quarz');
+  });
+
+  it('a question mark in an identifier of a condition belongs to it', async () => {
+    const identifier = [{ system: 'http://x.example/id?kind=1', value: '7' }];
+    const create = () =>
+      server.send('POST', 'Patient', patient({ identifier }), {
+        'if-none-exist': 'identifier=http://x.example/id?kind=1|7',
+      });
+    expect((await create()).status).toBe(201);
+    expect((await create()).status).toBe(200);
+  });
+
+  it('an empty Accept or _format asks for nothing special, and If-None-Match: * is met by any version', async () => {
+    expect((await server.send('GET', 'Patient/p', undefined, { accept: '' })).status).toBe(200);
+    expect((await server.send('GET', 'Patient/p?_format=')).status).toBe(200);
+    expect((await server.send('GET', 'Patient/p', undefined, { 'if-none-match': '*' })).status).toBe(304);
+  });
+});
