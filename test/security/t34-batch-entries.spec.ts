@@ -37,7 +37,7 @@ const MIXED: readonly (readonly [string, unknown])[] = [
   ['403', { request: { method: 'DELETE', url: 'AuditEvent/x' } }],
   ['400', { request: { method: 'GET', url: '../admin' } }],
   ['404', { request: { method: 'GET', url: 'Patient/t34-b/$everything' } }],
-  ['403', { request: { method: 'GET', url: 'Task?status=ready' } }],
+  ['403', { request: { method: 'GET', url: 'Subscription?status=active' } }],
 ];
 
 describe('T34: entries of a Bundle are judged one by one', () => {
