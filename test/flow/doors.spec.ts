@@ -17,7 +17,7 @@ const PUBLIC: readonly RegExp[] = [
   /^(GET|POST) \/auth\/authorize$/,
   /^GET \/auth\/(continue|style\.css|open-id\/(start|callback))$/,
   /^POST \/auth\/(sign-in|patient|approve|sign-out)$/,
-  /^(POST|DELETE) \/auth\/page-session$/,
+  /^POST \/auth\/page-session$/,
   /^GET \/auth\/ehr\/callback$/,
   /^GET \/auth\/jwks$/,
   /^GET \/worklist(?!\/api)/,

@@ -158,5 +158,5 @@ describeWithPeer('dciodvfy finds no error', dciodvfyMissing(), () => {
       for (const { kind, bytes } of made) expect([kind, ...dciodvfy(bytes).errors]).toEqual([kind]);
     },
   );
-  it.skipIf(real.length > 0)('in what is made of real images (skipped: no shared data)', () => undefined);
+  if (real.length === 0) it.skip('in what is made of real images (skipped: no shared data)', () => undefined);
 });
