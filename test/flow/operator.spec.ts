@@ -204,6 +204,8 @@ describe('the embedded database of a running server', () => {
       // The token is fine, the database is not; and what is read a moment before it dies cannot be audited.
       seen.delete('503 5 audit.unavailable');
       expect(seen).toEqual(new Set(['503 5 database.unavailable', '200 null']));
+      // Who watches over it may say so a moment after it answers.
+      await until(() => logged(server, 'the embedded PostgreSQL had died and was started again').length > 0);
       expect(logged(server, 'the embedded PostgreSQL had died and was started again')).toHaveLength(1);
       expect(logged(server, 'a request failed')).toEqual([]);
       expect((await stow(server, after.files)).status).toBe(200);
