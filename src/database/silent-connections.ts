@@ -14,7 +14,11 @@ export const SILENT_MS_MAX = 20_000;
 const PROBE_MS_MAX = 5_000;
 
 /** Trips that have left and have no answer yet, of all pools. */
-export const tripsUnderWay = new Set<{ readonly client: PoolClient }>();
+export const tripsUnderWay = new Set<Trip>();
+
+export interface Trip {
+  readonly client: PoolClient;
+}
 
 /** A query that is no round trip of ours. */
 export async function watchedQuery(client: PoolClient, text: string): Promise<QueryResult> {
@@ -55,7 +59,7 @@ export function watchForSilence(pool: Pool, times: Times = TIMES): void {
  * is not waited for. What waited fails as `database.unavailable`.
  */
 class SilentConnections {
-  private readonly seen = new Map<object, Seen>();
+  private readonly seen = new Map<Trip, Seen>();
   private looking = false;
 
   constructor(
@@ -67,23 +71,28 @@ class SilentConnections {
     const silent = this.silentTrips();
     if (silent.length === 0 || this.looking) return;
     this.looking = true;
-    const alive = await sessionsOf(this.pool, silent.map(numberOf));
+    const alive = await sessionsOf(
+      this.pool,
+      silent.map(({ client }) => numberOf(client)),
+    );
     this.looking = false;
-    for (const client of silent) if (!alive(numberOf(client))) socketOf(client).destroy();
+    // One that was answered while we asked is idle now, and well.
+    const still = new Set(this.silentTrips());
+    for (const trip of silent)
+      if (still.has(trip) && !alive(numberOf(trip.client))) socketOf(trip.client).destroy();
   }
 
-  /** Connections of our database that have given no byte since they were first seen without an answer. */
-  private silentTrips(): PoolClient[] {
+  /** Trips of our database whose connection has given no byte since they were first seen without an answer. */
+  private silentTrips(): Trip[] {
     const now = performance.now();
-    const silent = new Set<PoolClient>();
-    for (const trip of this.seen.keys()) if (!tripsUnderWay.has(trip as never)) this.seen.delete(trip);
-    for (const trip of tripsUnderWay) {
+    for (const trip of this.seen.keys()) if (!tripsUnderWay.has(trip)) this.seen.delete(trip);
+    return [...tripsUnderWay].filter((trip) => {
       const { bytesRead } = socketOf(trip.client);
       const before = this.seen.get(trip);
-      if (!before || before.bytesRead !== bytesRead) this.seen.set(trip, { bytesRead, at: now });
-      else if (now - before.at >= this.times.silentMsMax && this.isOurs(trip.client)) silent.add(trip.client);
-    }
-    return [...silent];
+      const quiet = before?.bytesRead === bytesRead;
+      if (!quiet) this.seen.set(trip, { bytesRead, at: now });
+      return quiet && now - before.at >= this.times.silentMsMax && this.isOurs(trip.client);
+    });
   }
 
   private isOurs({ database, host, port }: PoolClient): boolean {

@@ -1,4 +1,3 @@
-import type { ImagingStudy, Patient, Resource, ServiceRequest } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ArchiveServer, startArchive } from '../../../test/peers/archive-server.ts';
 import { dicomFile } from '../../../test/peers/dicom-file.ts';
@@ -8,20 +7,13 @@ import { dicomwebConnection } from '../../dicomweb/dicomweb-connection.ts';
 import { storeInstances } from '../../dicomweb/stow.ts';
 import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
-import { validateResource } from '../../fhir/validate/validate-resource.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { StudySeen } from '../../kernel/handoffs.ts';
 import type { JobRequest } from '../../queue/job.ts';
-import { imagingStudyId } from './metadata-to-imaging-study.ts';
 import { StudyStep } from './study.step.ts';
 import { StudyWatchStore } from './study-watch.store.ts';
 import { ANNOUNCE_AGAIN_MS, PacsWatch, UNMATCHED_LOOK_MS } from './watch-pacs.ts';
 
-const HOSP = 'https://prelim.example/fhir/NamingSystem/hl7v2/patient/HOSP';
-const ACCESSION = {
-  type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'ACSN' }] },
-  system: 'https://prelim.example/fhir/NamingSystem/accession',
-};
 const TIMES = { quietMs: 30_000, lookIntervalMs: 10_000 };
 
 let server: ArchiveServer;
@@ -67,44 +59,6 @@ async function runToEnd(study: string, source?: StudySource) {
       await server.database.transaction(async (tx) => void (await result.write?.(tx)));
     return result;
   }
-}
-
-async function read<T extends Resource>(type: string, id: string): Promise<T> {
-  const stored = await store.read(type, id);
-  if (stored === null) throw new Error(`no ${type}`);
-  validateResource(stored.parse());
-  return stored.parse<T>();
-}
-
-const _studyOf = (uid: string) => read<ImagingStudy>('ImagingStudy', imagingStudyId(uid));
-const _tagsOf = (study: ImagingStudy) => study.meta?.tag?.map((tag) => tag.code) ?? [];
-const put = (...resources: (Resource & { id: string })[]) =>
-  server.database.transaction((tx) =>
-    store.write(
-      tx,
-      resources.map((resource) => ({ kind: 'update', resource })),
-    ),
-  );
-
-async function _order(id: string, accession: string, mrn: string, more: Partial<ServiceRequest> = {}) {
-  const patient: Patient & { id: string } = {
-    resourceType: 'Patient',
-    id: `p-${id}`,
-    identifier: [{ system: HOSP, value: mrn }],
-    birthDate: '1960-01-01',
-    gender: 'female',
-  };
-  const request: ServiceRequest & { id: string } = {
-    resourceType: 'ServiceRequest',
-    id,
-    status: 'active',
-    intent: 'order',
-    subject: { reference: `Patient/p-${id}` },
-    encounter: { reference: 'Encounter/e1' },
-    identifier: [{ ...ACCESSION, value: accession }],
-    ...more,
-  };
-  await put(patient, request);
 }
 
 describe('PACS watch', () => {
