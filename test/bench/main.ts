@@ -40,11 +40,15 @@ const BENCHES: Record<string, (args: readonly string[]) => Promise<void>> = {
   },
 };
 
-const [name = '', ...args] = process.argv.slice(2);
-const bench = BENCHES[name];
-if (!bench) {
-  process.stderr.write(`npm run bench -- <${Object.keys(BENCHES).join('|')}> [options]\n`);
+/** What people live from: a result on its way, the record read and written, messages in. A table each, in some minutes. */
+const MAIN = ['pipeline', 'fhir', 'hl7'];
+
+const [name, ...args] = process.argv.slice(2);
+if (name !== undefined && !BENCHES[name]) {
+  process.stderr.write(
+    `npm run bench -- [${Object.keys(BENCHES).join('|')}] [options]\nWithout a name: ${MAIN.join(', ')}.\n`,
+  );
   process.exit(2);
 }
-await bench(args);
+for (const one of name === undefined ? MAIN : [name]) await BENCHES[one]?.(args);
 process.exit(0);
