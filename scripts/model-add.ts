@@ -1,6 +1,7 @@
 import { cp, mkdir, stat } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Settings } from '../src/config/settings.ts';
 import { checkModel, type ModelRefusal, type RegisteredModel } from '../src/governance/check-model.ts';
 import { findModelFolders } from '../src/governance/find-model-folders.ts';
 import { inspectApart } from '../src/governance/inspect-apart.ts';
@@ -24,8 +25,12 @@ export async function addModels(args: string[]): Promise<number> {
     options: { check: { type: 'boolean' } },
     allowPositionals: true,
   });
-  const folders = await findModelFolders(resolve(positionals[0] ?? ''));
-  if (positionals[0] === undefined || folders === null || folders.length === 0) {
+  if (positionals[0] === undefined) {
+    console.error('name the folder of a model, with its manifest in it, or a folder of such folders');
+    return 2;
+  }
+  const folders = await findModelFolders(resolve(positionals[0]));
+  if (folders === null || folders.length === 0) {
     console.error('there is no manifest in or under this folder');
     return 2;
   }
@@ -38,7 +43,7 @@ export async function addModels(args: string[]): Promise<number> {
         // Weights that are to be fetched are nothing wrong.
         if (model.get === undefined) wrong++;
       } else if (!(await isSound(model, kit))) wrong++;
-      else if (!values.check) await takeIn(model, kit.settings.PRELIM_DATA);
+      else if (!values.check) await takeIn(model, kit.settings);
     }
     return wrong > 0 ? 1 : 0;
   });
@@ -89,10 +94,20 @@ function printFindings({ manifest }: RegisteredModel): void {
   }
 }
 
+const isUnder = (folder: string, parent: string): boolean => {
+  const way = relative(resolve(parent), folder);
+  return !way.startsWith('..') && !isAbsolute(way);
+};
+
 /** Into `<data>/models/<id>/<version>`. A version that is there stays: a changed file is a new version. */
-async function takeIn({ folder, file, manifest }: RegisteredModel, data: string): Promise<void> {
-  const target = resolve(data, 'models', manifest.id, manifest.version);
+async function takeIn({ folder, file, manifest }: RegisteredModel, settings: Settings): Promise<void> {
+  const target = resolve(settings.PRELIM_DATA, 'models', manifest.id, manifest.version);
   if (relative(folder, target) === '') return;
+  // A copy would be a second package of the same version, which the server refuses.
+  if (settings.PRELIM_MODELS.some((one) => isUnder(folder, one))) {
+    console.log('  stays where it is, in a folder of PRELIM_MODELS; start the server again');
+    return;
+  }
   if (await stat(target).catch(() => null))
     throw new Failure(
       'model.unknown',

@@ -51,7 +51,9 @@ export async function evaluateModel(args: string[]): Promise<number> {
     await writeFile(join(out, 'evaluation.html'), evaluationHtml(evaluation));
     if (values.scores) await writeFile(values.scores, scoresCsv(columns, results));
     printSummary(evaluation, out);
-    return 0;
+    if (results.some(({ findings }) => findings !== null)) return 0;
+    console.error('no case has a score: is the folder the one that the paths of the list start from?');
+    return 1;
   });
 }
 

@@ -31,6 +31,16 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   reidentify: async () => (await import('./model-reidentify.ts')).reidentifyFolder,
 };
 
+const FILE_TROUBLE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'a part of this path is a file, and no folder',
+  EEXIST: 'there is a file of this name already; name a folder',
+  EISDIR: 'is a folder; name a file',
+  EACCES: 'you may not read or write it',
+  EROFS: 'the disk takes no writes',
+  ENOSPC: 'the disk is full',
+};
+
 async function main(): Promise<number> {
   const [name = '', ...args] = process.argv.slice(2);
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -44,12 +54,24 @@ async function main(): Promise<number> {
     return await command(args);
   } catch (error) {
     const isUsage = error instanceof TypeError && 'code' in error; // parseArgs
+    const unreadable = fileTrouble(error);
+    if (unreadable !== null) {
+      process.stderr.write(`${unreadable}\n`);
+      return 2;
+    }
     if (!(error instanceof Failure) && !isUsage) throw error;
     process.stderr.write(
       error instanceof Failure ? `${error.code}: ${error.message}\n` : `${error.message}\n${USAGE}`,
     );
     return isUsage ? 2 : error instanceof Failure && error.code === 'config.invalid' ? 2 : 1;
   }
+}
+
+/** A file or folder that was named and cannot be read or written, in words; null for any other error. */
+function fileTrouble(error: unknown): string | null {
+  const { code, path } = error as NodeJS.ErrnoException;
+  const words = FILE_TROUBLE[code ?? ''];
+  return path === undefined || words === undefined ? null : `${path}: ${words}`;
 }
 
 process.exit(await main());

@@ -9,6 +9,8 @@ export type DicomJson = Readonly<
 export interface SeenStudy {
   readonly studyInstanceUid: string;
   readonly numberOfInstances: number;
+  /** Digest of patient id, birth date, sex and accession number as they are listed: another one is a correction. Left out where none can be made. */
+  readonly identity?: string;
 }
 
 export interface LocalInstance {

@@ -159,7 +159,9 @@ describe('queries', () => {
           ? [instanceRow('1.2.1.1', '1.2')]
           : [study('1.2', today), study('1.3', '20010101')],
       )(request, response);
-    expect(await source().recentStudies(1)).toEqual([{ studyInstanceUid: '1.2', numberOfInstances: 1 }]);
+    expect(await source().recentStudies(1)).toEqual([
+      { studyInstanceUid: '1.2', numberOfInstances: 1, identity: expect.any(String) },
+    ]);
   });
 
   it('count again only when the number the server states has changed', async () => {

@@ -93,6 +93,7 @@ describe.skipIf(missing !== null)(
       expect(await source.recentStudies(hours)).toContainEqual({
         studyInstanceUid: study,
         numberOfInstances: files.length,
+        identity: expect.stringMatching(/^[\w-]{43}$/),
       });
       expect(await source.recentStudies(1)).toEqual([]);
     });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Settings } from '../config/settings.ts';
@@ -76,6 +77,7 @@ export class DicomwebSource implements StudySource {
         seen.push({
           studyInstanceUid,
           numberOfInstances: await this.believedCount(studyInstanceUid, jsonString(row, TAG.instances) ?? ''),
+          identity: identityOf(studyInstanceUid, row),
         });
       }
     };
@@ -214,6 +216,16 @@ export async function sweepSpool(
     removed++;
   }
   return removed;
+}
+
+/** Patient id, birth date, sex, accession number: what every answer to a query of studies has (PS3.18 table 10.6.3-3), where the study has it. */
+const IDENTITY = ['00100020', '00100030', '00100040', '00080050'];
+
+function identityOf(studyInstanceUid: string, row: DicomJson): string {
+  const values = IDENTITY.map((tag) => (jsonString(row, tag) ?? '').trim());
+  return createHash('sha256')
+    .update(JSON.stringify([studyInstanceUid, ...values]))
+    .digest('base64url');
 }
 
 function uidOf(row: DicomJson, tag: string): string | undefined {

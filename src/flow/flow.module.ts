@@ -95,6 +95,6 @@ async function failThread(
   handoff: object,
   why: string,
 ): Promise<void> {
-  const { taskId } = handoff as { taskId?: string };
-  if (taskId) await analysis.fail(tx, taskId, why);
+  const { taskId, studyVersion } = handoff as { taskId?: string; studyVersion?: string };
+  if (taskId) await analysis.fail(tx, { taskId, ...(studyVersion ? { studyVersion } : {}) }, why);
 }

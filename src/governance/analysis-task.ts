@@ -1,6 +1,6 @@
 import type { CodeableConcept, DiagnosticReport, ImagingStudy, Reference, Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PRELIM } from '../kernel/code-systems.ts';
-import type { GateVerdict } from '../kernel/handoffs.ts';
+import type { AnalysisAccepted, GateVerdict } from '../kernel/handoffs.ts';
 import { stableId } from '../kernel/stable-id.ts';
 
 /** The Task is the visible thread of one analysis: one per study and model version, whatever asked for it and how often. */
@@ -55,6 +55,13 @@ export function studyVersionOf(task: Task): string | undefined {
   return task.input?.find((input) => input.type.text === STUDY_VERSION)?.valueString;
 }
 
+/**
+ * A newer version of the study has renewed the Task since this was handed on: what comes of the older one must not be written over it. Jobs of
+ * an older server say no version and are never outdated.
+ */
+export const isOutdated = (task: Task, { studyVersion }: Pick<AnalysisAccepted, 'studyVersion'>): boolean =>
+  studyVersion !== undefined && studyVersionOf(task) !== studyVersion;
+
 /** The gate let it pass: `in-progress`, its warnings as notes. */
 export function passedTask(task: AnalysisTask, warnings: readonly GateVerdict[], now: Date): AnalysisTask {
   return {
@@ -83,10 +90,27 @@ export function scannerOfTask(task: Task): string | undefined {
   return input?.valueReference?.reference?.split('/')[1];
 }
 
-/** Refused by name: `rejected`, with every rule that said no. */
-export function rejectedTask(task: AnalysisTask, verdicts: readonly GateVerdict[], now: Date): AnalysisTask {
+/** An earlier report that a Task has to tell of, and what it says of it. */
+export interface EarlierReport {
+  readonly reference: Reference<DiagnosticReport>;
+  readonly text: string;
+}
+
+/** Refused by name: `rejected`, with every rule that said no, and what became of an earlier result. */
+export function rejectedTask(
+  task: AnalysisTask,
+  verdicts: readonly GateVerdict[],
+  now: Date,
+  earlier: EarlierReport | null = null,
+): AnalysisTask {
   return {
     ...ended(task, now),
+    ...(earlier
+      ? {
+          output: [{ type: { text: 'report' }, valueReference: earlier.reference }],
+          note: [{ text: earlier.text }],
+        }
+      : {}),
     status: 'rejected',
     businessStatus: { text: 'refused by the gate' },
     statusReason: verdictConcept(verdicts),

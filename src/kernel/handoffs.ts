@@ -6,6 +6,8 @@
 /** archive or PACS watch → study: something of this study is there. */
 export interface StudySeen {
   readonly studyInstanceUid: string;
+  /** Digest of whose study it is and by which number, as the PACS lists it; left out where nothing is listed. */
+  readonly identity?: string;
 }
 
 /** study → subscriptions: the ImagingStudy is written with status `available`. */
@@ -31,6 +33,8 @@ export interface AnalysisAccepted {
   readonly studyInstanceUid: string;
   /** `<id>@<version>` */
   readonly model: string;
+  /** Version of the ImagingStudy that it was asked for; left out by an older server. */
+  readonly studyVersion?: string;
 }
 
 /** priors → nobody: what the PACS has of the patient and the record has not is listed beside the study. */

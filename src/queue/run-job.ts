@@ -168,7 +168,9 @@ class ClaimLost extends Error {}
 
 function afterError(handler: JobHandler, job: Job, error: unknown, log: Logger): JobOutcome {
   const why = nameOf(error);
-  const hopeless = error instanceof Failure && !error.retry;
+  // Something was written while the job worked: the next run reads it.
+  const isOvertaken = error instanceof Failure && error.code === 'fhir.version-conflict';
+  const hopeless = error instanceof Failure && !error.retry && !isOvertaken;
   log.warn(
     { queue: job.queue, job: job.id, attempt: job.attempt, err: why, stack: stackOf(error) },
     'job failed',

@@ -4,7 +4,7 @@ import { orderMessage } from '../../demo/order-message.ts';
 import type { WorklistRow } from '../../src/steps/worklist/worklist-row.ts';
 import { fieldOf, sendOrder } from '../peers/ris.ts';
 import { fillerOf, messagesFor, order, read, reportIdOf, stow, taskEnded, until } from './flow-world.ts';
-import { tinyStudy } from './studies.ts';
+import { lateImage, tinyStudy } from './studies.ts';
 import { tinyWorld } from './tiny-world.ts';
 
 const REASON = 'Cough for three weeks (question: pneumothorax)';
@@ -67,6 +67,60 @@ describe('what order and EHR know of the patient, at the gate and in the report'
     expect(refused.statusReason?.text).not.toContain('49795001');
     expect(world.server.output()).not.toContain('49795001');
   });
+
+  it('a study that grows and is refused then has its earlier result withdrawn, in the record, at the RIS and in the worklist, until it fits again', async () => {
+    const study = tinyStudy({ patientId: 'GROWS' });
+    await order(world, study);
+    await stow(world.server, study.files);
+    const before = await taskEnded(world, study, 'completed');
+    const reference = `DiagnosticReport/${reportIdOf(before)}`;
+    const report = await read<DiagnosticReport>(world, reference);
+    const told = async (letters: readonly string[]) => {
+      await until(() => messagesFor(world, fillerOf(report)).length >= letters.length);
+      expect(messagesFor(world, fillerOf(report)).map((one) => fieldOf(one, 'OBR', 25))).toEqual(letters);
+    };
+    await told(['P']);
+    const problem = {
+      resourceType: 'Condition',
+      id: 'grows',
+      subject: before.for,
+      clinicalStatus: {
+        coding: [{ system: 'http://terminology.hl7.org/CodeSystem/condition-clinical', code: 'active' }],
+      },
+      code: { coding: [{ system: 'http://snomed.info/sct', code: '49795001' }] },
+    };
+    const put = (body: object) => world.server.ask('PUT', '/fhir/Condition/grows', body);
+    expect((await put(problem)).status).toBe(201);
+    await stow(world.server, [lateImage(study, 'LL')]);
+    const status = async () => (await read<DiagnosticReport>(world, reference)).status;
+    await until(async () => (await status()) === 'cancelled');
+    await told(['P', 'X']);
+    const message = messagesFor(world, fillerOf(report))[1]?.toString() ?? '';
+    expect(message).toContain('AI RESULT WITHDRAWN. DISREGARD EARLIER VERSIONS.');
+    const task = await taskEnded(world, study, 'rejected');
+    const row = (await world.server.ask('GET', `/worklist/api/rows/${task.id}`)).body as WorklistRow;
+    expect(row).toMatchObject({
+      status: 'refused',
+      findings: [],
+      picture: null,
+      refusals: [{ rule: 'problem' }],
+      warnings: [{ text: 'An earlier AI result of this study was withdrawn. Disregard it.' }],
+    });
+    const search = await world.server.ask(
+      'GET',
+      `/fhir/Observation?patient=${String(before.for?.reference)}`,
+    );
+    const findings = (search.body.entry ?? []) as { resource: { status: string } }[];
+    expect(findings.map(({ resource }) => resource.status)).toEqual(['cancelled']);
+
+    const over = [{ ...problem.clinicalStatus.coding[0], code: 'resolved' }];
+    expect((await put({ ...problem, clinicalStatus: { coding: over } })).status).toBe(200);
+    // In one more series.
+    await stow(world.server, [lateImage({ ...study, uid: `${study.uid}.2` }, 'PA')]);
+    await until(async () => (await status()) === 'preliminary');
+    await told(['P', 'X', 'P']);
+    expect((await taskEnded(world, study, 'completed')).note).toBeUndefined();
+  }, 60_000);
 
   it('so does a problem that is a kind of the excluded one, once a code system here says that it is', async () => {
     const first = tinyStudy({ patientId: 'KIND' });

@@ -55,6 +55,11 @@ describe('the gate, from the study to the worklist, the RIS and the counts', () 
 
   const send = async (study: TestStudy, status: Task['status']) => {
     await order(world, study);
+    // Acknowledged is not filed yet: a study that is there before its order is analysed again with it, and counted again.
+    await until(async () => {
+      const filed = `SELECT 1 FROM resource WHERE type = 'ServiceRequest' AND position($1 IN content) > 0`;
+      return (await world.sql.query(filed, [study.exam.accession])).rows.length > 0;
+    });
     expect((await stow(world.server, study.files)).status).toBe(200);
     return taskEnded(world, study, status);
   };

@@ -44,6 +44,26 @@ describe.skipIf(!existsSync(PROGRAM))('npm run model', () => {
     expect(model('bless')).toMatchObject({ status: 2, stderr: expect.stringContaining('evaluate') });
   });
 
+  it('what was named and is not there is said in words, and a package without its file says where it belongs', () => {
+    expect(model('add')).toMatchObject({ status: 2, stderr: expect.stringContaining('name the folder') });
+    const list = join(folder, 'nothing.csv');
+    expect(model('evaluate', 'ct-lung-density', folder, list)).toMatchObject({
+      status: 2,
+      stderr: `${list}: there is no such file or folder\n`,
+    });
+  }, 60_000);
+
+  it('a package under a folder of PRELIM_MODELS stays there, for a copy would be the same version twice', () => {
+    const path = join(tiny.folder, TINY_MODEL, '1.0.0');
+    const env = { PATH: process.env['PATH'] ?? '', DATABASE_URL: url, PRELIM_DATA: join(folder, 'data') };
+    const added = spawnSync(process.execPath, [PROGRAM, 'add', path], {
+      encoding: 'utf8',
+      env: { ...env, PRELIM_MODELS: tiny.folder },
+    });
+    expect(added).toMatchObject({ status: 0, stdout: expect.stringContaining('stays where it is') });
+    expect(existsSync(join(folder, 'data', 'models', TINY_MODEL))).toBe(false);
+  }, 60_000);
+
   it('add takes a sound package in, once, and the list then has it with state, checksum and device UID', () => {
     const added = model('add', join(tiny.folder, TINY_MODEL, '1.0.0'));
     expect([added.status, added.stderr]).toEqual([0, '']);

@@ -16,8 +16,8 @@ import type { Manifest, RunningEngine } from '../../src/governance/manifest.ts';
 import { Failure } from '../../src/kernel/errors.ts';
 import type { EngineModel } from '../../src/steps/inference/engines/engine.ts';
 import { OpenInferenceProtocol } from '../../src/steps/inference/engines/open-inference-protocol.ts';
-import { undecodableVerdict } from '../../src/steps/inference/set-task-rejected.ts';
 import { TensorReader } from '../../src/steps/inference/tensor-reader.ts';
+import { undecodableVerdict } from '../../src/steps/inference/why-not-run.ts';
 import { binaryAnswer, OpenInferenceServer } from '../peers/open-inference-server.ts';
 
 /**

@@ -4,7 +4,9 @@ import { readPart10 } from '../../src/dicom/read-part10.ts';
 import type { WorklistRow } from '../../src/steps/worklist/worklist-row.ts';
 import {
   type FlowWorld,
+  fillerOf,
   makeWorld,
+  messagesFor,
   order,
   outboxEmpty,
   read,
@@ -17,6 +19,7 @@ import { chestStudy, headStudy, type TestStudy } from '../flow/studies.ts';
 import { dciodvfy, dciodvfyMissing, dsrdump, dsrdumpMissing } from '../peers/dicom-validators.ts';
 import { type Orthanc, orthancMissing, startOrthanc } from '../peers/orthanc.ts';
 import { describeWithPeer } from '../peers/required.ts';
+import { fieldOf } from '../peers/ris.ts';
 import { filesOf, type Pacs, seriesOf } from './pacs-objects.ts';
 
 const missing = orthancMissing() ?? dciodvfyMissing() ?? dsrdumpMissing();
@@ -63,6 +66,16 @@ describeWithPeer('results in a real Orthanc', missing, () => {
     for (const file of images) {
       const body = new Uint8Array(file);
       const answer = await fetch(new URL('instances', orthanc.api), { method: 'POST', body });
+      expect(answer.status).toBe(200);
+      await answer.body?.cancel();
+    }
+  };
+  const deleteInPacs = async (images: readonly Uint8Array[]) => {
+    for (const file of images) {
+      const uid = String(readPart10(Buffer.from(file)).dataset.string(0x00080018));
+      const found = await fetch(new URL('tools/lookup', orthanc.api), { method: 'POST', body: uid });
+      const [{ ID: id }] = (await found.json()) as [{ ID: string }];
+      const answer = await fetch(new URL(`instances/${id}`, orthanc.api), { method: 'DELETE' });
       expect(answer.status).toBe(200);
       await answer.body?.cancel();
     }
@@ -220,6 +233,34 @@ describeWithPeer('results in a real Orthanc', missing, () => {
     );
     const volume = findings.find((one) => one.valueQuantity?.code === 'mL')?.valueQuantity?.value;
     expect(Math.abs(Number(volume) / enhanced.truth.lungVolumeMl - 1)).toBeLessThan(0.02);
+    await outboxEmpty(world, 30_000);
+  }, 150_000);
+
+  it.concurrent('slices that are deleted in the PACS take the result back: a note names everything made of it, the RIS is told, and it comes back with them', async () => {
+    const shrunk = chestStudy();
+    await send(shrunk.files);
+    await has({ CT: 74, OT: 1, SEG: 1, SR: 1 }, shrunk);
+    const done = await taskEnded(world, shrunk, 'completed');
+    const given = await read<DiagnosticReport>(world, `DiagnosticReport/${reportIdOf(done)}`);
+    const made = (await Promise.all(['OT', 'SEG', 'SR'].map((modality) => files(modality, shrunk))))
+      .flat()
+      .map((file) => String(readPart10(file).dataset.string(0x00080018)));
+    await deleteInPacs(shrunk.files.slice(30, 34));
+    await has({ CT: 70, OT: 1, SEG: 1, SR: 1, KO: 1 }, shrunk);
+    const [note] = await files('KO', shrunk);
+    expect(dciodvfy(note!).errors).toEqual([]);
+    expect(dsrdump(note!)).toContain('Rejected for Quality Reasons');
+    expect(namedIn(note!).sort()).toEqual(made.sort());
+    const task = await taskEnded(world, shrunk, 'rejected');
+    expect(task.statusReason?.coding?.[0]?.code).toBe('gaps');
+    const said = () => messagesFor(world, fillerOf(given)).map((one) => fieldOf(one, 'OBR', 25));
+    await until(() => said().length === 2);
+    expect(said()).toEqual(['P', 'X']);
+
+    await send(shrunk.files.slice(30, 34));
+    await has({ CT: 74, OT: 2, SEG: 2, SR: 2, KO: 1 }, shrunk);
+    await until(() => said().length === 3);
+    expect(said()).toEqual(['P', 'X', 'P']);
     await outboxEmpty(world, 30_000);
   }, 150_000);
 

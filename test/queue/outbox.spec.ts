@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/database/database.ts';
+import { Failure } from '../../src/kernel/errors.ts';
 import { BullEngine, UNANSWERED_OFFERS_MAX } from '../../src/queue/bull-engine.ts';
 import type { JobHandler } from '../../src/queue/job.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
@@ -285,6 +286,27 @@ function outboxKeepsItsPromises(start: () => Start): void {
     expect(await database.run({ text: `SELECT 1 FROM outbox WHERE queue = 'keyed'` })).toEqual([]);
     await engine.stop();
   });
+
+  it('a job whose write meets a newer version of what it read runs again and reads it, though nobody else may try such a write again', async () => {
+    let runs = 0;
+    const overtaken: JobHandler = {
+      queue: 'overtaken',
+      concurrency: 1,
+      attemptsMax: 3,
+      run: async () => {
+        runs += 1;
+        const write = async () => {
+          if (runs === 1) throw new Failure('fhir.version-conflict', 'another version');
+        };
+        return { kind: 'done', write };
+      },
+    };
+    const engine = await start()(database, outbox, [overtaken]);
+    await database.transaction((tx) => outbox.add(tx, [{ queue: 'overtaken', payload: {} }]));
+    await until(() => runs === 2, 10_000);
+    expect(await outbox.dead(database, 10)).toEqual([]);
+    await engine.stop();
+  }, 20_000);
 
   it('tries again after an error and buries the job with its reason when the attempts are used up', async () => {
     let runs = 0;

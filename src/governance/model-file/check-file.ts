@@ -19,7 +19,16 @@ export async function checkFile(
 ): Promise<{ path: string; faults: readonly FailureIssue[] }> {
   const path = resolve(folder, manifest.file.path);
   const size = await sizeOf(path);
-  if (size === null) return { path, faults: [{ at: '/file/path', text: 'there is no such file' }] };
+  if (size === null)
+    return {
+      path,
+      faults: [
+        {
+          at: '/file/path',
+          text: 'there is no such file: put it there, or correct the path (from the manifest)',
+        },
+      ],
+    };
   if (size > MODEL_FILE_BYTES_MAX)
     return { path, faults: [{ at: '/file/path', text: 'is larger than 2 GiB' }] };
   const bytes = await readFile(path);

@@ -6,6 +6,7 @@ import {
   type AnalysisTask,
   analysisTaskId,
   failedTask,
+  isOutdated,
   rejectedTask,
   requestedTask,
   studyVersionOf,
@@ -54,19 +55,34 @@ export class AnalysisStep implements Step<AnalysisRequested, AnalysisAccepted> {
     if (earlier && !earlier.deleted && isSameWork(earlier.parse<Task>(), task))
       return skipped('this version of the study is done or under way');
     return done<AnalysisAccepted>(
-      { taskId: String(task.id), imagingStudyId: handoff.imagingStudyId, studyInstanceUid, model },
-      { write: (tx) => this.save(tx, task), durable: false },
+      {
+        ...{ taskId: String(task.id), imagingStudyId: handoff.imagingStudyId, studyInstanceUid, model },
+        studyVersion: kept.versionId,
+      },
+      // Two versions of a study may be taken up at the same time: the older one must not be written over the newer.
+      {
+        write: (tx) => this.save(tx, task, earlier && !earlier.deleted ? earlier.versionId : null),
+        durable: false,
+      },
     );
   }
 
   /** Called when a later step was given up: the thread must not look as if it still ran. */
-  async fail(tx: Transaction, taskId: string, why: string): Promise<void> {
-    const kept = await this.store.read('Task', taskId, tx);
-    if (kept && !kept.deleted) await this.save(tx, failedTask(kept.parse<AnalysisTask>(), why, new Date()));
+  async fail(
+    tx: Transaction,
+    handoff: Pick<AnalysisAccepted, 'taskId' | 'studyVersion'>,
+    why: string,
+  ): Promise<void> {
+    const kept = await this.store.read('Task', handoff.taskId, tx);
+    if (!kept || kept.deleted) return;
+    const task = kept.parse<AnalysisTask>();
+    if (!isOutdated(task, handoff)) await this.save(tx, failedTask(task, why, new Date()));
   }
 
-  private async save(tx: Transaction, task: AnalysisTask): Promise<void> {
-    await this.store.write(tx, [{ kind: 'update', resource: task }]);
+  private async save(tx: Transaction, task: AnalysisTask, ifVersion?: string | null): Promise<void> {
+    await this.store.write(tx, [
+      { kind: 'update', resource: task, ...(ifVersion === undefined ? {} : { ifVersion }) },
+    ]);
   }
 }
 

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { Transaction } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
-import { type AnalysisTask, rejectedTask, verdictText } from '../../governance/analysis-task.ts';
+import { verdictText } from '../../governance/analysis-task.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
+import { refuseAnalysis } from '../../governance/refuse-analysis.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 import type { FindingsCoded, GateVerdict, Inferred } from '../../kernel/handoffs.ts';
 import { ConceptMaps } from '../../terminology/concept-maps.ts';
@@ -32,15 +32,10 @@ export class FindingsStep implements Step<Inferred, FindingsCoded> {
     return done({ ...handoff, findings }, { durable: false });
   }
 
-  private refuse({ taskId }: Inferred, refusals: readonly GateVerdict[]): StepResult<never> {
-    return refused(refusals.map(verdictText).join('; '), (tx) => this.rejectTask(tx, taskId, refusals));
-  }
-
-  private async rejectTask(tx: Transaction, id: string, refusals: readonly GateVerdict[]): Promise<void> {
-    const kept = await this.store.read('Task', id, tx);
-    if (!kept || kept.deleted) return;
-    const task = rejectedTask(kept.parse<AnalysisTask>(), refusals, new Date());
-    await this.store.write(tx, [{ kind: 'update', resource: task, unchanged: 'skip' }]);
+  private refuse(handoff: Inferred, refusals: readonly GateVerdict[]): StepResult<never> {
+    return refused(refusals.map(verdictText).join('; '), (tx) =>
+      refuseAnalysis(this.store, tx, handoff, refusals),
+    );
   }
 }
 

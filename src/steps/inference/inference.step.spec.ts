@@ -22,8 +22,8 @@ import { InferenceStep } from './inference.step.ts';
 import { InferenceEngines } from './inference-engines.ts';
 import { EvidenceKeeper } from './keep-evidence.ts';
 import { KeyPictures } from './key-pictures.ts';
-import { undecodableVerdict } from './set-task-rejected.ts';
 import { TensorReader } from './tensor-reader.ts';
+import { undecodableVerdict } from './why-not-run.ts';
 
 const MODEL = 'ct-lung-density@1.0.0';
 const FILE = resolve('models/ct-lung-density/1.0.0/model.onnx');

@@ -7,6 +7,7 @@ import { verdictText } from '../../governance/analysis-task.ts';
 import type { RegisteredModel } from '../../governance/check-model.ts';
 import type { Manifest } from '../../governance/manifest.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
+import { refuseAnalysis } from '../../governance/refuse-analysis.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { GatePassed, GateVerdict, Inferred } from '../../kernel/handoffs.ts';
 import { done, refused, type Step, type StepResult, skipped } from '../step.ts';
@@ -16,9 +17,9 @@ import { InferenceEngines } from './inference-engines.ts';
 import { EvidenceKeeper } from './keep-evidence.ts';
 import { KeyPictures } from './key-pictures.ts';
 import { isPicture, outputNames, pictureNumbers, pictureRegions } from './result-pictures.ts';
-import { setTaskRejected, undecodableVerdict, whyNotRun } from './set-task-rejected.ts';
 import { smallOutputs } from './small-outputs.ts';
 import { type ModelTensors, type ReadTensorsOptions, TensorReader } from './tensor-reader.ts';
+import { undecodableVerdict, whyNotRun } from './why-not-run.ts';
 
 /**
  * Pixels → tensors → model → raw outputs. Nothing is judged here but what only pixels can tell. Fetched files are released however it
@@ -39,7 +40,7 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
   ) {}
 
   async run(handoff: GatePassed): Promise<StepResult<Inferred>> {
-    const ended = await whyNotRun(this.store, handoff.taskId);
+    const ended = await whyNotRun(this.store, handoff);
     if (ended) return skipped(ended);
     const registered = this.models.get(handoff.model);
     if (!registered) {
@@ -50,12 +51,12 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
     }
     const engine = this.engines.of(engineModel(registered).engine.kind);
     const tensors = await this.read(handoff, registered.manifest);
-    if ('rule' in tensors) return this.refuse(handoff.taskId, tensors);
+    if ('rule' in tensors) return this.refuse(handoff, tensors);
     const { verdict } = tensors;
     const warns = verdict !== null && (registered.manifest.warn_only ?? []).includes(verdict.rule);
     if (verdict && !warns) {
       tensors.release();
-      return this.refuse(handoff.taskId, verdict);
+      return this.refuse(handoff, verdict);
     }
     const { picture, evidence, frames, ...numbers } = await this.analyse(
       handoff,
@@ -163,8 +164,8 @@ export class InferenceStep implements Step<GatePassed, Inferred> {
     }
   }
 
-  private refuse(taskId: string, verdict: GateVerdict): StepResult<never> {
-    return refused(verdictText(verdict), (tx) => setTaskRejected(this.store, tx, taskId, verdict));
+  private refuse(handoff: GatePassed, verdict: GateVerdict): StepResult<never> {
+    return refused(verdictText(verdict), (tx) => refuseAnalysis(this.store, tx, handoff, [verdict]));
   }
 
   private async keep(

@@ -98,8 +98,8 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
     const key = before && analysisKeyOf(before);
     const studyInstanceUid = key?.studyInstanceUid ?? earlier.at(-1)?.studyInstanceUid;
     if (rejected.length === 0 || studyInstanceUid === undefined) return null;
-    const [source] = await this.headers(studyInstanceUid);
-    if (!source) throw new Failure('pacs.not-describable', 'The PACS has no image of this study any more.');
+    const source = await this.anyHeader(studyInstanceUid);
+    if (source === null) return null;
     const note = await withdrawalNote(this.store, {
       ...{ reason, earlier, rejected, studyInstanceUid, source },
       reportId: asked.handoff.diagnosticReportId,
@@ -115,6 +115,16 @@ export class PacsObjectsStep implements Step<ReportWritten, PacsObjectsMade> {
   private async before({ handoff, version }: Asked): Promise<DiagnosticReport | null> {
     const kept = await this.store.readVersion('DiagnosticReport', handoff.diagnosticReportId, version - 1);
     return kept && !kept.deleted ? kept.parse<DiagnosticReport>() : null;
+  }
+
+  /** Patient and study as an image of the study says them, or else an object of ours in it; null where the PACS has neither any more. */
+  private async anyHeader(studyInstanceUid: string) {
+    const metadata = await this.source.metadata(studyInstanceUid).catch((error: unknown) => {
+      if (error instanceof Failure && error.code === 'dicomweb.not-found') return [];
+      throw error;
+    });
+    const instance = withoutOwnObjects(metadata)[0] ?? metadata[0];
+    return instance ? trimMetadata(instance) : null;
   }
 
   /** Of the study's own instances, ours left out, and of each only what is used. */

@@ -6,14 +6,15 @@ import { type DicomJson, STUDY_SOURCE, type StudySource } from '../../dicom/stud
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import {
   type AnalysisTask,
+  isOutdated,
   passedTask,
-  rejectedTask,
   verdictText,
   withScanner,
 } from '../../governance/analysis-task.ts';
 import { Conformance, type JudgedStudy } from '../../governance/conformance.ts';
 import { type Scanner, scannerOf } from '../../governance/conformance-scanner.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
+import { refuseAnalysis } from '../../governance/refuse-analysis.ts';
 import { type PatientContext, StudyContextStore } from '../../governance/study-context.store.ts';
 import type { AnalysisAccepted, GatePassed, GateVerdict } from '../../kernel/handoffs.ts';
 import { SubsumingCodes } from '../../terminology/subsuming-codes.ts';
@@ -46,6 +47,7 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
       this.contexts.readPatient(handoff.imagingStudyId),
     ]);
     if (task === null) return skipped('the task is gone');
+    if (isOutdated(task, handoff)) return skipped('a newer version of the study is analysed');
     if (GIVEN_UP.has(task.status)) return skipped(`the task is ${task.status}`);
     const model = this.models.get(handoff.model);
     if (model === null) return this.refuse(handoff, [NOT_LOADED], null, null);
@@ -57,8 +59,7 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
     if (choice.kind === 'refused') return this.refuse(handoff, choice.refusals, judged, scanner);
     const { seriesInstanceUid, sopInstanceUids, warnings } = choice;
     const next: GatePassed = { ...handoff, seriesInstanceUid, sopInstanceUids, warnings };
-    const write = (tx: Transaction) =>
-      this.keep(tx, handoff.taskId, judged, scanner, (kept, now) => passedTask(kept, warnings, now));
+    const write = (tx: Transaction) => this.pass(tx, handoff, judged, scanner, warnings);
     return done(next, { write, durable: false });
   }
 
@@ -72,14 +73,16 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
   }
 
   private refuse(
-    { taskId }: AnalysisAccepted,
+    handoff: AnalysisAccepted,
     refusals: readonly GateVerdict[],
     judged: JudgedStudy | null,
     scanner: Scanner | null,
   ): StepResult<never> {
-    return refused(refusals.map(verdictText).join('; '), (tx) =>
-      this.keep(tx, taskId, judged, scanner, (kept, now) => rejectedTask(kept, refusals, now)),
-    );
+    return refused(refusals.map(verdictText).join('; '), async (tx) => {
+      const known = await this.count(tx, judged, scanner, new Date());
+      const adapt = (task: AnalysisTask) => (known === null ? task : withScanner(task, known));
+      await refuseAnalysis(this.store, tx, handoff, refusals, adapt);
+    });
   }
 
   private async readTask(id: string, tx?: Transaction): Promise<AnalysisTask | null> {
@@ -88,20 +91,33 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
   }
 
   /** Reads the Task again inside the transaction, so that a change made meanwhile is not lost. */
-  private async keep(
+  private async pass(
     tx: Transaction,
-    id: string,
-    judged: JudgedStudy | null,
+    handoff: AnalysisAccepted,
+    judged: JudgedStudy,
     scanner: Scanner | null,
-    change: (task: AnalysisTask, now: Date) => AnalysisTask,
+    warnings: readonly GateVerdict[],
   ): Promise<void> {
     const now = new Date();
+    const task = await this.readTask(handoff.taskId, tx);
+    const known = await this.count(tx, judged, task === null ? null : scanner, now);
+    if (task === null || isOutdated(task, handoff)) return;
+    const passed = passedTask(task, warnings, now);
+    const resource = known === null ? passed : withScanner(passed, known);
+    const ifVersion = task.meta?.versionId;
+    const version = ifVersion === undefined ? {} : { ifVersion };
+    await this.store.write(tx, [{ kind: 'update', resource, unchanged: 'skip', ...version }]);
+  }
+
+  /** Counts what was judged, by scanner. Gives the Device of the scanner. */
+  private async count(
+    tx: Transaction,
+    judged: JudgedStudy | null,
+    scanner: Scanner | null,
+    now: Date,
+  ): Promise<string | null> {
     if (judged !== null) await this.conformance.keep(tx, judged, now);
-    const task = await this.readTask(id, tx);
-    if (task === null) return;
-    const known = scanner === null ? null : await this.conformance.keepScanner(tx, scanner, now);
-    const resource = change(known === null ? task : withScanner(task, known), now);
-    await this.store.write(tx, [{ kind: 'update', resource, unchanged: 'skip' }]);
+    return scanner === null ? null : await this.conformance.keepScanner(tx, scanner, now);
   }
 }
 

@@ -3,11 +3,11 @@ import type { Transaction } from '../../database/database.ts';
 import { FULL_ACCESS } from '../../fhir/access-context.ts';
 import type { ResourceChange, ResourceStore } from '../../fhir/resource-store.ts';
 import type { ModelStates } from '../../governance/model-states.ts';
+import { reportId } from '../../governance/refuse-analysis.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { PACS_OBJECTS_QUEUE, type ReportWritten, RIS_MESSAGE_QUEUE } from '../../kernel/handoffs.ts';
 import type { Outbox } from '../../queue/outbox.ts';
-import { reportId } from './findings-to-record.ts';
 
 /**
  * A change of one of our reports from outside the way (a radiologist's system finalises, corrects or withdraws it over FHIR, an integrator edits it

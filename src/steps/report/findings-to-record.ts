@@ -9,6 +9,7 @@ import type {
 } from '@medplum/fhirtypes';
 import type { RegisteredModel } from '../../governance/check-model.ts';
 import { deviceId } from '../../governance/manifest-to-device.ts';
+import { reportId } from '../../governance/refuse-analysis.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PROFILES, RADIOLOGY_CATEGORY } from '../../kernel/code-systems.ts';
 import type { FindingsCoded } from '../../kernel/handoffs.ts';
 import { stableId } from '../../kernel/stable-id.ts';
@@ -38,9 +39,6 @@ export interface Surroundings {
 }
 
 const NOTHING_AROUND: Surroundings = { reason: null, priors: NO_PRIORS };
-
-export const reportId = (studyInstanceUid: string, model: string) =>
-  stableId('report', studyInstanceUid, model);
 
 /** Findings → Observations, DiagnosticReport, Provenance. Pure: ids follow from study, model and finding. */
 export function findingsToRecord(

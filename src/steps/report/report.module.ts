@@ -6,6 +6,7 @@ import { ModelStates } from '../../governance/model-states.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { announceChanges } from './announce-changes.ts';
 import { ReportStep } from './report.step.ts';
+import { withdrawResultsWithStudy } from './withdraw-with-study.ts';
 
 @Module({
   imports: [FhirModule, GovernanceModule],
@@ -21,5 +22,6 @@ export class ReportModule implements OnModuleInit {
 
   onModuleInit(): void {
     announceChanges(this.store, this.outbox, this.states);
+    withdrawResultsWithStudy(this.store);
   }
 }

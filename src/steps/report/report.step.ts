@@ -1,23 +1,18 @@
 import type { DiagnosticReport, ImagingStudy, Observation, Resource } from '@medplum/fhirtypes';
 import { Injectable } from '@nestjs/common';
 import { ResourceStore } from '../../fhir/resource-store.ts';
-import { type AnalysisTask, completedTask } from '../../governance/analysis-task.ts';
+import { type AnalysisTask, completedTask, isOutdated } from '../../governance/analysis-task.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import { ModelStates } from '../../governance/model-states.ts';
 import { reasonForExam } from '../../governance/reason-for-exam.ts';
+import { isWithdrawnByGate, reportId } from '../../governance/refuse-analysis.ts';
 import { type StudyContext, StudyContextStore } from '../../governance/study-context.store.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { FindingsCoded, ReportWritten } from '../../kernel/handoffs.ts';
 import { done, type Step, type StepResult, skipped } from '../step.ts';
 import { choosePriors, NO_PRIORS, type Priors } from './choose-priors.ts';
-import {
-  type AnalysisRecord,
-  analysisValue,
-  findingsToRecord,
-  type Kept,
-  reportId,
-} from './findings-to-record.ts';
+import { type AnalysisRecord, analysisValue, findingsToRecord, type Kept } from './findings-to-record.ts';
 
 /**
  * Writes the record: Observations, DiagnosticReport, Provenance, picture and the completed Task in one transaction, together with the job
@@ -41,6 +36,8 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       this.contexts.read(coded.imagingStudyId, keys),
     ]);
     if (!study || !task) return skipped('the study or its Task is gone');
+    if (WITHDRAWN.has(task.status)) return skipped(`the task is ${task.status}`);
+    if (isOutdated(task, coded)) return skipped('a newer version of the study is analysed');
     const model = this.models.get(coded.model);
     if (!model)
       throw new Failure(
@@ -49,8 +46,12 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       );
     const reference = { reference: `DiagnosticReport/${reportId(coded.studyInstanceUid, coded.model)}` };
     const finished = (now: Date) =>
-      ({ kind: 'update', resource: completedTask(task, reference, now, coded.warnings) }) as const;
-    const unchanged = earlier ? whyUnchanged(earlier, coded) : null;
+      ({
+        kind: 'update',
+        resource: noted(completedTask(task, reference, now, coded.warnings), study, earlier),
+        ...ifStill(task),
+      }) as const;
+    const unchanged = earlier ? whyUnchanged(earlier, coded, study) : null;
     if (unchanged) {
       return skipped(unchanged, async (tx) => {
         await this.store.write(tx, [finished(new Date())]);
@@ -76,7 +77,14 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
           record.provenance,
         ];
         const written = await this.store.write(tx, [
-          ...resources.map((resource) => ({ kind: 'update', resource }) as const),
+          ...resources.map(
+            (resource) =>
+              ({
+                kind: 'update',
+                resource,
+                ...(resource === record.report ? ifStill(earlier) : {}),
+              }) as const,
+          ),
           finished(new Date()),
         ]);
         const report = written.find((stored) => stored.type === 'DiagnosticReport');
@@ -148,13 +156,39 @@ function reportIdOf(observation: Observation): string | null {
   return uid && model ? reportId(uid, model) : null;
 }
 
+/** Does the report name the patient, the order and the visit that the study has now? */
+const isFor = (study: ImagingStudy, report: DiagnosticReport): boolean => namedIn(study) === namedIn(report);
+
+const namedIn = ({ subject, basedOn, encounter }: ImagingStudy | DiagnosticReport): string =>
+  JSON.stringify([subject?.reference, basedOn?.map((one) => one.reference) ?? [], encounter?.reference]);
+
+/** A person has signed it, so it stays; but the images are of somebody else, or for another order, since. */
+export const SIGNED_FOR_OTHERS =
+  'The study was given another patient or order after its report was signed. The signed report still names those of before: correct it.';
+
+function noted(task: AnalysisTask, study: ImagingStudy, report: DiagnosticReport | null): AnalysisTask {
+  const stays = report !== null && SIGNED.has(report.status) && !isFor(study, report);
+  return stays ? { ...task, note: [...(task.note ?? []), { text: SIGNED_FOR_OTHERS }] } : task;
+}
+
+const SIGNED: ReadonlySet<string> = new Set(['final', 'amended', 'corrected', 'appended']);
+
+/** Whoever signs the report, or renews the Task, while the new version is made is not written over: the job runs again and sees it. */
+const ifStill = (before: DiagnosticReport | AnalysisTask | null): { ifVersion: string | null } => ({
+  ifVersion: before?.meta?.versionId ?? null,
+});
+
 /** Why the report that is there stays as it is: null when a new version is due. */
-function whyUnchanged(earlier: DiagnosticReport, coded: FindingsCoded): string | null {
+function whyUnchanged(earlier: DiagnosticReport, coded: FindingsCoded, study: ImagingStudy): string | null {
+  // No person took it back: the study did not fit for a while.
+  if (isWithdrawnByGate(earlier)) return null;
   // A person has decided: a machine's later look never takes that back.
   if (!['registered', 'partial', 'preliminary'].includes(earlier.status))
     return `the report is ${earlier.status}`;
   const value = earlier.identifier?.find(
     (identifier) => identifier.system === IDENTIFIER_SYSTEMS.analysis,
   )?.value;
+  // An order that came late, or a correction in the PACS: the same findings of somebody else, or for another order.
+  if (!isFor(study, earlier)) return null;
   return value === analysisValue(coded) ? 'the same inputs gave the same report' : null;
 }

@@ -18,7 +18,7 @@ import { type MadeMessage, makeMessage, messageOfDeleted } from './make-message.
 import { isSameContent } from './mark-changes.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
 import { patientIdOf, readRecord, wasMergedInto } from './read-record.ts';
-import { isUnsigned } from './report-status.ts';
+import { isUnsigned, isWithdrawn } from './report-status.ts';
 import type { RisDestination } from './ris-destination.ts';
 import { RisDestinations } from './ris-destinations.ts';
 
@@ -73,6 +73,9 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     const isStored = latest !== null && latest.reportVersion >= version && latest.state !== 'superseded';
     // What has not been told of the report at all is told with its version, or not at all.
     if (handoff.findingEdited && latest === null) return skipped('nothing was told of this report');
+    // Withdrawn before it was told: a message would make a result known by taking it back.
+    if (told === null && handoff.rebuildOf === undefined && isWithdrawn(report))
+      return skipped('nothing was told of this report');
     if (isStored && handoff.rebuildOf === undefined && !handoff.findingEdited)
       return skipped('this version is stored already');
     const patientId = patientIdOf(report) ?? handoff.patientId;

@@ -10,6 +10,8 @@ export interface StudyWatch {
   readonly completedCount: number;
   /** Why the ImagingStudy has no order; null when it has one, or is not written yet. */
   readonly unmatchedReason: string | null;
+  /** `StudySeen.identity` when the ImagingStudy was last written; null: not known. */
+  readonly listedIdentity: string | null;
 }
 
 export interface QuietTimes {
@@ -49,6 +51,7 @@ export function decideCompleteness(
     lastChange: still ? watch.lastChange : now,
     completedCount: watch?.completedCount ?? 0,
     unmatchedReason: watch?.unmatchedReason ?? null,
+    listedIdentity: watch?.listedIdentity ?? null,
   };
   const quietForMs = now.getTime() - next.lastChange.getTime();
   if (next.looks >= LOOKS_MIN && quietForMs >= times.quietMs) return { watch: next, waitMs: null };

@@ -49,6 +49,13 @@ async function patientOf(store: ResourceStore, order: ServiceRequest): Promise<P
   return survivor ? await readPatient(store, survivor) : patient;
 }
 
+/** Whose record it is now: after a merge that of the one who took over. */
+export async function patientOfStudy(store: ResourceStore, study: ImagingStudy): Promise<Patient | null> {
+  const patient = await readPatient(store, study.subject.reference);
+  const survivor = patient?.link?.find((link) => link.type === 'replaced-by')?.other.reference;
+  return survivor ? await readPatient(store, survivor) : patient;
+}
+
 async function readPatient(store: ResourceStore, reference: string | undefined): Promise<Patient | null> {
   const id = /(?:^|\/)Patient\/([A-Za-z0-9.-]{1,64})$/.exec(reference ?? '')?.[1];
   const stored = id === undefined ? null : await store.read('Patient', id);

@@ -78,6 +78,10 @@ function samePatient(patient: Patient, ids: readonly Identifier[]): boolean {
   return (patient.identifier ?? []).some((known) => ids.some((id) => sameNumber(known, id)));
 }
 
+/** Are the images of this patient? One of the ids, and nothing that contradicts. */
+export const isOfPatient = (patient: Patient, study: StudyKeys): boolean =>
+  samePatient(patient, study.patientIds) && !contradicts(patient, study);
+
 /**
  * Another birth date, as far as both are known, or M against F. `other` and `unknown` contradict nothing: senders write them for want of
  * anything better.

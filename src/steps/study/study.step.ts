@@ -10,13 +10,13 @@ import type { StudyAvailable, StudySeen } from '../../kernel/handoffs.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 import { done, givenUp, later, type Step, type StepResult, skipped } from '../step.ts';
 import { decideCompleteness, type QuietTimes, type StudyWatch } from './decide-completeness.ts';
-import { findOrder, recordedKeys } from './find-order.ts';
-import type { OrderMatch, StudyKeys } from './match-order.ts';
+import { findOrder, patientOfStudy, recordedKeys } from './find-order.ts';
+import { isOfPatient, type OrderMatch, type StudyKeys } from './match-order.ts';
 import { accessionIdentifier, imagingStudyId, metadataToImagingStudy } from './metadata-to-imaging-study.ts';
 import { metadataToPatient } from './metadata-to-patient.ts';
 import { studyPatient } from './study-patient.ts';
 import type { StudyWatchStore } from './study-watch.store.ts';
-import { withEarlier, withMatch } from './with-match.ts';
+import { hasSubject, withEarlier, withMatch, withoutLink } from './with-match.ts';
 
 export interface StudyStepOptions extends QuietTimes {
   /** IANA zone of the site, for study times without an offset; null when it is not known. */
@@ -39,9 +39,9 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     private readonly options: StudyStepOptions,
   ) {}
 
-  async run({ studyInstanceUid }: StudySeen): Promise<StepResult<StudyAvailable>> {
+  async run(seen: StudySeen): Promise<StepResult<StudyAvailable>> {
     try {
-      return await this.look(studyInstanceUid);
+      return await this.look(seen);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       if (error.code === 'study.contradictory' || error.code === 'dicomweb.wrong-study')
@@ -52,15 +52,17 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     }
   }
 
-  private async look(studyInstanceUid: string): Promise<StepResult<StudyAvailable>> {
+  private async look({ studyInstanceUid, identity }: StudySeen): Promise<StepResult<StudyAvailable>> {
     const now = this.options.clock.now();
     const [earlier, count] = await Promise.all([
       this.watches.read(studyInstanceUid),
       this.source.countInstances(studyInstanceUid),
     ]);
-    if (count === 0) return skipped('the PACS has no instance of this study');
+    if (count === 0 && !earlier?.completedCount) return skipped('the PACS has no instance of this study');
     const complete = earlier?.completedCount === count;
-    if (complete && (await this.stillTheSame(earlier)))
+    const listed = earlier?.listedIdentity ?? null;
+    const corrected = listed !== null && identity !== undefined && identity !== listed;
+    if (complete && !corrected && (await this.stillTheSame(earlier)))
       return skipped('nothing new since the study was complete');
     const growing = this.source.isGrowing?.(studyInstanceUid) ?? false;
     const look = { studyInstanceUid, count, growing, now };
@@ -69,21 +71,41 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
       await this.watches.keepLook(watch);
       return later(waitMs, `the study has ${count} instances and may still grow`);
     }
-    return this.available(watch);
+    if (count === 0) return this.gone(watch);
+    return this.available({ ...watch, listedIdentity: identity ?? listed }, corrected);
   }
 
-  private async available(watch: StudyWatch): Promise<StepResult<StudyAvailable>> {
+  /**
+   * It was there and is not, over the same time as a new one must stand still. The record says so, and what was made of it stays: a
+   * PACS that hands studies on and deletes them takes nothing back. When it is there again, all goes on.
+   */
+  private async gone(watch: StudyWatch): Promise<StepResult<StudyAvailable>> {
+    const stored = await this.store.read('ImagingStudy', imagingStudyId(watch.studyInstanceUid));
+    const kept = stored === null || stored.deleted ? null : stored.parse<ImagingStudy & { id: string }>();
+    return skipped('the PACS has this study no more', async (tx) => {
+      if (kept && stored && kept.status === 'available') {
+        const resource = { ...kept, status: 'registered' } as const;
+        await this.store.write(tx, [{ kind: 'update', resource, ifVersion: stored.versionId }]);
+      }
+      await this.watches.complete(tx, { ...watch, listedIdentity: null }, null, this.options.clock.now());
+    });
+  }
+
+  private async available(watch: StudyWatch, corrected: boolean): Promise<StepResult<StudyAvailable>> {
     const { studyInstanceUid, instanceCount } = watch;
     const metadata = await this.source.metadata(studyInstanceUid);
     if (metadata.length !== instanceCount) return this.changed(watch, metadata.length);
     // Results of ours that came back as instances: counted, but no part of what is analysed.
     const theirs = withoutOwnObjects(metadata);
-    if (theirs.length === 0) return skipped('the study has nothing but results of ours');
+    if (theirs.length === 0)
+      return watch.completedCount > 0
+        ? this.gone(watch)
+        : skipped('the study has nothing but results of ours');
     const [match, stored] = await Promise.all([
       findOrder(this.store, keysOf(theirs[0]!, studyInstanceUid)),
       this.store.read('ImagingStudy', imagingStudyId(studyInstanceUid)),
     ]);
-    return this.record(watch, theirs, match, stored);
+    return this.record(watch, theirs, match, await this.kept(stored, theirs[0]!, corrected));
   }
 
   /** An unmatched study may have got its order; that is asked of our own record, not of the PACS. */
@@ -114,14 +136,13 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     watch: StudyWatch,
     metadata: readonly DicomJson[],
     match: OrderMatch,
-    stored: StoredResource | null,
+    { kept, versionId }: KeptStudy,
   ): Promise<StepResult<StudyAvailable>> {
     const { studyInstanceUid } = watch;
     const id = imagingStudyId(studyInstanceUid);
-    const kept = stored === null || stored.deleted ? null : stored.parse<ImagingStudy>();
     if (kept?.status === 'cancelled' || kept?.status === 'entered-in-error')
       return skipped('the study was withdrawn by a person');
-    const unknown = match.kind === 'unmatched' && kept === null;
+    const unknown = match.kind === 'unmatched' && !hasSubject(kept);
     const patient = unknown ? await studyPatient(this.store, metadata[0]!, studyInstanceUid) : null;
     const endpoint = endpointAt(this.source.endpoint);
     const found = metadataToImagingStudy(metadata, {
@@ -138,7 +159,7 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
         kind: 'update',
         resource: study,
         unchanged: 'skip',
-        ...(kept && stored ? { ifVersion: stored.versionId } : {}),
+        ...(kept ? { ifVersion: versionId } : {}),
       },
     ];
     const reason = study.basedOn === undefined && match.kind === 'unmatched' ? match.reason : null;
@@ -150,6 +171,22 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     });
   }
 
+  /** What is there of it, as far as it still holds. */
+  private async kept(
+    stored: StoredResource | null,
+    first: DicomJson,
+    corrected: boolean,
+  ): Promise<KeptStudy> {
+    if (stored === null || stored.deleted) return { kept: null, versionId: '' };
+    const { versionId } = stored;
+    const kept = stored.parse<ImagingStudy>();
+    if (!corrected) return { kept, versionId };
+    const patient = await patientOfStudy(this.store, kept);
+    const { identifier = [], birthDate = null, gender = null } = metadataToPatient(first);
+    const keys = { studyInstanceUid: '', accession: null, patientIds: identifier, birthDate, gender };
+    return { kept: withoutLink(kept, patient !== null && isOfPatient(patient, keys)), versionId };
+  }
+
   private async write(
     tx: Transaction,
     watch: StudyWatch,
@@ -159,6 +196,12 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     await this.store.write(tx, writes);
     await this.watches.complete(tx, watch, reason, this.options.clock.now());
   }
+}
+
+interface KeptStudy {
+  /** Null: it is new. */
+  readonly kept: ImagingStudy | null;
+  readonly versionId: string;
 }
 
 const AWAY: ReadonlySet<string> = new Set([

@@ -6,6 +6,10 @@ type Study = ImagingStudy & { id: string };
 
 const UNMATCHED = 'unmatched';
 
+/** Is it known whose it is? */
+export const hasSubject = (study: ImagingStudy | null): boolean =>
+  study !== null && Object.keys(study.subject).length > 0;
+
 /** What the server found anew, with what it or a person had put on the study before: order, patient, tags of others. */
 export function withEarlier(found: ImagingStudy, kept: ImagingStudy): ImagingStudy {
   const { tag, ...meta } = kept.meta ?? {};
@@ -14,11 +18,20 @@ export function withEarlier(found: ImagingStudy, kept: ImagingStudy): ImagingStu
     ...(meta.security || tag
       ? { meta: { ...(meta.security ? { security: meta.security } : {}), ...(tag ? { tag } : {}) } }
       : {}),
-    subject: kept.subject,
+    subject: hasSubject(kept) ? kept.subject : found.subject,
     ...(kept.encounter ? { encounter: kept.encounter } : {}),
     ...(kept.basedOn ? { basedOn: kept.basedOn } : {}),
     ...(kept.note ? { note: kept.note } : {}),
   };
+}
+
+/**
+ * What is kept of a study whose patient or number was corrected in the PACS: the link to an order was made by what the images said before, so it is made
+ * anew; the patient stays where the images still are of that patient.
+ */
+export function withoutLink(kept: ImagingStudy, sameSubject: boolean): ImagingStudy {
+  const { basedOn: _order, encounter: _visit, ...rest } = kept;
+  return sameSubject ? rest : { ...rest, subject: {} };
 }
 
 /**

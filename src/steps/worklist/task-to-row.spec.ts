@@ -1,8 +1,10 @@
 import type { Task } from '@medplum/fhirtypes';
 import { describe, expect, test } from 'vitest';
 import { rejectedTask } from '../../governance/analysis-task.ts';
+import { EARLIER_WITHDRAWN } from '../../governance/refuse-analysis.ts';
 import { ageAt } from './age-at.ts';
 import { observationToFinding } from './observation-to-finding.ts';
+import { noticesOf } from './page/say-row.ts';
 import { FIELD_CHARS_MAX, shorten } from './shorten.ts';
 import { type AnalysisRecord, idOf, taskToRow } from './task-to-row.ts';
 import { noteToVerdict, statusReasonToVerdicts } from './verdict-text.ts';
@@ -73,6 +75,23 @@ describe('FHIR record to row', () => {
     expect(taskToRow({ ...EMPTY, task }).refusals).toMatchObject([
       { rule: 'body-part', observed: 'HAND; left', required: 'CHEST' },
       { rule: 'view', observed: 'LATERAL', required: 'PA or AP' },
+    ]);
+  });
+
+  test('a refusal after a result that was withdrawn is a refusal, and says that there was one; a study that the PACS has no more is said to be gone', () => {
+    const reference = { reference: 'DiagnosticReport/r' };
+    const verdict = { rule: 'gaps', observed: 'a gap', required: 'none' };
+    const task = rejectedTask({ ...TASK, id: 't1' }, [verdict], new Date(), {
+      reference,
+      text: EARLIER_WITHDRAWN,
+    });
+    const report = { resourceType: 'DiagnosticReport', id: 'r', status: 'cancelled', code: {} } as const;
+    const study = { resourceType: 'ImagingStudy', status: 'registered', subject: {} } as const;
+    const row = taskToRow({ ...EMPTY, task, report, study });
+    expect(row).toMatchObject({ status: 'refused', refusals: [{ rule: 'gaps' }] });
+    expect(noticesOf(row)).toEqual([
+      'The PACS has this study no more. Check whether its result still holds.',
+      EARLIER_WITHDRAWN,
     ]);
   });
 

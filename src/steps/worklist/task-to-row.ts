@@ -58,7 +58,7 @@ export function taskToRow(record: AnalysisRecord): WorklistRow {
       status === 'failed'
         ? (shorten(task.statusReason?.text) ?? 'The analysis ended without a reason')
         : null,
-    warnings: (task.note ?? []).map(noteToVerdict),
+    warnings: [...goneOf(record.study), ...(task.note ?? []).map(noteToVerdict)],
     report: report?.id ? { id: report.id, status: report.status, issued: report.issued ?? null } : null,
     priorStudies: priorStudiesOf(record),
     picture: pictureOf(record),
@@ -78,8 +78,11 @@ export function idOf(type: string, reference: string | undefined): string | null
 /** DiagnosticReport.status after a radiologist looked at it. */
 const REVIEWED = new Set(['final', 'amended', 'corrected', 'appended']);
 
+const WITHDRAWN = new Set(['entered-in-error', 'cancelled']);
+
 function statusOf(task: Task, report: DiagnosticReport | null): RowStatus {
-  if (report && (report.status === 'entered-in-error' || report.status === 'cancelled')) return 'retracted';
+  // The newest word is the gate's: no result now, and why. That there was one stands beside it.
+  if (report && WITHDRAWN.has(report.status)) return task.status === 'rejected' ? 'refused' : 'retracted';
   if (report && REVIEWED.has(report.status)) return 'reviewed';
   switch (task.status) {
     case 'rejected':
@@ -149,6 +152,12 @@ function priorStudiesOf({ priorStudies }: AnalysisRecord): WorklistRow['priorStu
   const found = recordedPriorStudies(priorStudies ?? null);
   return found && { ...found, studies: found.studies.flatMap((text) => shorten(text) ?? []) };
 }
+
+/** Deleted in the PACS, or handed on: nobody can look at the images there. */
+const goneOf = (study: ImagingStudy | null): WorklistRow['warnings'] =>
+  study?.status === 'registered'
+    ? [noteToVerdict({ text: 'The PACS has this study no more. Check whether its result still holds.' })]
+    : [];
 
 function modelOf(task: Task): WorklistRow['model'] {
   const text = task.input?.find((one) => one.type?.text === 'model')?.valueString;

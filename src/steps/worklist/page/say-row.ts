@@ -80,6 +80,10 @@ function weight(finding: RowFinding): number {
   return finding.presence === 'indeterminate' ? 5 : 6;
 }
 
+/** What the record says in a sentence, beside the rules of the gate: an earlier result was withdrawn, the PACS has the study no more. */
+export const noticesOf = (row: WorklistRow): readonly string[] =>
+  row.warnings.filter(({ rule }) => rule === null).map(({ text }) => text);
+
 const SEXES: Readonly<Record<string, string>> = { female: 'F', male: 'M', other: 'other sex' };
 
 /** `F · 64 y`, with words for what is not known. */

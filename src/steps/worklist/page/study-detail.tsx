@@ -5,7 +5,7 @@ import type { WorklistRow } from '../worklist-row.ts';
 import { FindingList } from './finding-list.tsx';
 import { KeyPicture } from './key-picture.tsx';
 import { RecordFacts } from './record-facts.tsx';
-import { STATUS_WORDS, sayExam, sayName, sayPerson, sayWait } from './say-row.ts';
+import { noticesOf, STATUS_WORDS, sayExam, sayName, sayPerson, sayWait } from './say-row.ts';
 import { Verdict } from './study-row.tsx';
 import { UrgencyMark } from './urgency-mark.tsx';
 
@@ -109,8 +109,20 @@ function Standing({ row }: { row: WorklistRow }) {
 
 /** What stops, or should make one stop: refusal, failure, warnings, an order that is missing. */
 function Stops({ row }: { row: WorklistRow }) {
+  const notices = noticesOf(row);
+  const warnings = row.warnings.filter(({ rule }) => rule !== null);
   return (
     <>
+      {notices.length > 0 && (
+        <section class="stop" aria-label="Notices">
+          <h3>Take note</h3>
+          {notices.map((text) => (
+            <p key={text}>
+              <bdi>{text}</bdi>
+            </p>
+          ))}
+        </section>
+      )}
       {row.status === 'refused' && (
         <section class="stop" aria-label="Refusal">
           <h3>Refused by the gate</h3>
@@ -135,10 +147,10 @@ function Stops({ row }: { row: WorklistRow }) {
           <p>Check that patient and study belong together before you act on the result.</p>
         </section>
       )}
-      {row.warnings.length > 0 && (
+      {warnings.length > 0 && (
         <section class="stop" aria-label="Warnings">
-          <h3>{row.warnings.length === 1 ? 'Warning of the gate' : 'Warnings of the gate'}</h3>
-          {row.warnings.map((verdict) => (
+          <h3>{warnings.length === 1 ? 'Warning of the gate' : 'Warnings of the gate'}</h3>
+          {warnings.map((verdict) => (
             <p key={`${verdict.rule}${verdict.text}`}>
               <Verdict verdict={verdict} />
             </p>

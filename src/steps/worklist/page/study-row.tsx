@@ -2,6 +2,7 @@ import type { RowFinding, RowVerdict, WorklistRow } from '../worklist-row.ts';
 import { sayChange } from './say-prior.ts';
 import {
   absent,
+  noticesOf,
   STATUS_WORDS,
   sayExam,
   sayName,
@@ -61,13 +62,33 @@ export function StudyRow({ row, selected, nowMs, select }: StudyRowProps) {
   );
 }
 
+/** What happened to the study or its result since somebody may have read it. */
+function Notices({ row }: { row: WorklistRow }) {
+  return (
+    <>
+      {noticesOf(row).map((text) => (
+        <p class="line line-stop" key={text}>
+          {text}
+        </p>
+      ))}
+    </>
+  );
+}
+
 function RowLines({ row }: { row: WorklistRow }) {
-  if (row.status === 'refused') return <Refusals verdicts={row.refusals} />;
+  if (row.status === 'refused')
+    return (
+      <>
+        <Notices row={row} />
+        <Refusals verdicts={row.refusals} />
+      </>
+    );
   if (row.status === 'failed') return <p class="line line-stop">Failed: {row.failure}</p>;
   const shown = telling(row);
   const rest = absent(row).length;
   return (
     <>
+      <Notices row={row} />
       {(row.status === 'running' || row.status === 'waiting') && row.stage !== null && (
         <p class="line">{row.stage}</p>
       )}

@@ -1,27 +1,18 @@
-import type { Sql, Transaction } from '../../database/database.ts';
 import type { ResourceStore } from '../../fhir/resource-store.ts';
-import { type AnalysisTask, rejectedTask } from '../../governance/analysis-task.ts';
+import { type AnalysisTask, isOutdated } from '../../governance/analysis-task.ts';
 import { Failure } from '../../kernel/errors.ts';
-import type { GateVerdict } from '../../kernel/handoffs.ts';
+import type { GatePassed, GateVerdict } from '../../kernel/handoffs.ts';
 
 /** Why the analysis of this Task is not run any more, or null. */
-export async function whyNotRun(store: ResourceStore, taskId: string): Promise<string | null> {
-  const task = await readTask(store, taskId);
-  if (task === null) return 'the task is gone';
-  return GIVEN_UP.has(task.status) ? `the task is ${task.status}` : null;
-}
-
-/** Refused by what the pixels are. The Task is read again inside the transaction, so that a change made meanwhile is not lost. */
-export async function setTaskRejected(
+export async function whyNotRun(
   store: ResourceStore,
-  tx: Transaction,
-  taskId: string,
-  verdict: GateVerdict,
-): Promise<void> {
-  const task = await readTask(store, taskId, tx);
-  if (task === null) return;
-  const rejected = rejectedTask(task, [verdict], new Date());
-  await store.write(tx, [{ kind: 'update', resource: rejected, unchanged: 'skip' }]);
+  handoff: Pick<GatePassed, 'taskId' | 'studyVersion'>,
+): Promise<string | null> {
+  const kept = await store.read('Task', handoff.taskId);
+  if (kept === null || kept.deleted) return 'the task is gone';
+  const task = kept.parse<AnalysisTask>();
+  if (isOutdated(task, handoff)) return 'a newer version of the study is analysed';
+  return GIVEN_UP.has(task.status) ? `the task is ${task.status}` : null;
 }
 
 /**
@@ -60,8 +51,3 @@ const LACKS_ATTRIBUTE: ReadonlySet<string> = new Set([
 ]);
 
 const GIVEN_UP: ReadonlySet<string | undefined> = new Set(['cancelled', 'entered-in-error']);
-
-async function readTask(store: ResourceStore, id: string, sql?: Sql): Promise<AnalysisTask | null> {
-  const kept = await store.read('Task', id, sql);
-  return kept === null || kept.deleted ? null : kept.parse<AnalysisTask>();
-}
