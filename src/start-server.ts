@@ -21,7 +21,8 @@ import { Database } from './database/database.ts';
 import { drainRequests } from './drain-requests.ts';
 import { OutcomeFilter } from './fhir/outcome.filter.ts';
 import { ResourceStore } from './fhir/resource-store.ts';
-import { limitAddresses, limitClients } from './http/limit-rates.ts';
+import { limitAddresses, limitClients, limitGuesses } from './http/limit-rates.ts';
+import { limitSlowBodies } from './http/limit-slow-bodies.ts';
 import { leaveWhenFound, queueSearches } from './http/queue-searches.ts';
 import { refuseEncodings } from './http/refuse-encodings.ts';
 import { refusedByHttp } from './http/refused-by-http.ts';
@@ -69,7 +70,15 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   allowOtherOrigins(fastify);
   requireSameOrigin(fastify, settings);
   refuseEncodings(fastify);
-  requireToken(fastify, app.get(AccessTokens), app.get<Roles>(ACCESS_ROLES), app.get(PageSessions));
+  const trustBody = limitSlowBodies(fastify);
+  requireToken(
+    fastify,
+    app.get(AccessTokens),
+    app.get<Roles>(ACCESS_ROLES),
+    app.get(PageSessions),
+    limitGuesses(addresses.address),
+  );
+  trustBody();
   const clients = limitClients(fastify, settings);
   queueSearches(fastify, settings);
   sayWhenToRetry(fastify);

@@ -113,11 +113,14 @@ import { WellKnownController } from './well-known.controller.ts';
     },
     {
       provide: EHRS,
-      inject: [SETTINGS, OPERATOR_KEYS],
-      useFactory: (settings: Settings, keys: ClientKeys) =>
-        readEhrs(settings.AUTH_EHRS).map(
-          (one) => new Ehr(one, operatorRules(settings), keys, settings.baseUrl),
-        ),
+      inject: [SETTINGS, OPERATOR_KEYS, SIGNING_KEY],
+      useFactory: async (settings: Settings, keys: ClientKeys, ours: SigningKeys) => {
+        const ehrs = readEhrs(settings.AUTH_EHRS);
+        // Published from the start on, so that the EHR knows the key before the first launch.
+        for (const { clientAlgorithm } of ehrs) if (clientAlgorithm) await ours.current(clientAlgorithm);
+        const rules = operatorRules(settings);
+        return ehrs.map((one) => new Ehr(one, rules, keys, settings.baseUrl, ours));
+      },
     },
     {
       provide: AccessTokens,

@@ -51,8 +51,15 @@ async function answerAudit(request: FhirRequest, database: Database, base: strin
 function demandAuditor({ access, caller }: FhirRequest, interaction: 'read' | 'search'): void {
   demandAccess(access, 'AuditEvent', interaction);
   const roles = actingNow()?.actor().roles ?? [];
-  const isNamed = caller?.scopes.some(({ type }) => type === 'AuditEvent') === true;
-  if (roles.length > 0 ? roles.some((role) => AUDITORS.has(role)) : isNamed) return;
+  // Rows of the audit are not cut by compartment or query: a scope that means a part of them opens none.
+  const isNamed = caller?.scopes.some(
+    ({ context, type, permissions, query }) =>
+      type === 'AuditEvent' &&
+      context !== 'patient' &&
+      query === undefined &&
+      [...permissions].includes(interaction === 'read' ? 'r' : 's'),
+  );
+  if (isNamed === true && (roles.length === 0 || roles.some((role) => AUDITORS.has(role)))) return;
   throw new Failure(
     'auth.scope',
     'The audit is for auditors: it needs the role auditor, or a client with the scope system/AuditEvent.rs by name.',

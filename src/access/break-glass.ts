@@ -8,6 +8,7 @@ import type { Roles } from './access-of-grant.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { Role } from './grant.ts';
 import { BREAK_GLASS } from './predicate/rules-of-grant.ts';
+import { type Permission, type Scope, scopeText } from './scope.ts';
 
 /** An emergency; whoever still needs it asks again, and gives the reason again. */
 export const BREAK_GLASS_LIFETIME_S = 900;
@@ -16,8 +17,8 @@ export const REASON_CHARS_MIN = 10;
 export const REASON_CHARS_MAX = 500;
 
 /**
- * `POST [base]/Patient/[id]/$break-glass` with a parameter `reason`: a token of 15 minutes (parameter `access_token`) that shows this one patient's record whole, labels and
- * opt-out notwithstanding, and nothing else. For people whose role has `breakGlass`. It is recorded, with the reason, before the token is given; whatever is done with it
+ * `POST [base]/Patient/[id]/$break-glass` with a parameter `reason`: a token of 15 minutes (parameter `access_token`) that shows of this one patient's record what
+ * the app may read, labels and opt-out notwithstanding, and nothing else. For people whose role has `breakGlass`. It is recorded, with the reason, before the token is given; whatever is done with it
  * carries the purpose of use BTG.
  */
 export function breakGlassOperation(
@@ -34,7 +35,8 @@ export function breakGlassOperation(
       const grant = mayBreak(request, roles);
       const reason = reasonIn(request);
       const patient = request.id ?? '';
-      const opened = { ...grant, patient, purposeOfUse: BREAK_GLASS, scopes: SCOPES };
+      const scopes = readingOf(grant);
+      const opened = { ...grant, patient, purposeOfUse: BREAK_GLASS, scopes };
       await demandPatient(patient, opened, store);
       await database.audit?.record({
         kind: 'break-glass',
@@ -46,17 +48,26 @@ export function breakGlassOperation(
         detail: reason,
       });
       const { token } = await tokens.issueFor(
-        { ...contentOf(grant), patient, purposeOfUse: BREAK_GLASS, scope: SCOPE },
+        { ...contentOf(grant), patient, purposeOfUse: BREAK_GLASS, scope: scopeText(scopes) },
         BREAK_GLASS_LIFETIME_S,
       );
-      return answer(token, patient);
+      return answer(token, patient, scopeText(scopes));
     },
   };
 }
 
-/** Reading only: an emergency is no reason to write what one could not otherwise. */
-const SCOPE = 'patient/*.rs';
-const SCOPES: Granted['scopes'] = [{ context: 'patient', type: '*', permissions: 'rs' }];
+/**
+ * What the app has of its person's rights, for the one patient, and reading only: an emergency is no reason to write what one could not otherwise, nor to lend an app more than it was given. An
+ * app that was opened for one patient has nothing of another.
+ */
+function readingOf({ scopes }: Granted): Scope[] {
+  return scopes.flatMap(({ context, type, permissions, query }) => {
+    const letters = [...permissions].filter((letter) => letter === 'r' || letter === 's') as Permission[];
+    if (context !== 'user' || letters.length === 0) return [];
+    const reading = { context: 'patient' as const, type, permissions: new Set(letters) };
+    return [query === undefined ? reading : { ...reading, query }];
+  });
+}
 
 /** A token got this way does not open the next record, and no client without a person does. */
 function mayBreak(
@@ -65,10 +76,10 @@ function mayBreak(
 ): Granted & { readonly clientId: string } {
   const may = caller?.roles?.some((role) => roles.get(role as Role)?.breakGlass);
   const isPerson = caller?.subject !== undefined && caller.subject !== caller.clientId;
-  if (!caller || !may || !isPerson || caller.purposeOfUse === BREAK_GLASS)
+  if (!caller || !may || !isPerson || caller.purposeOfUse === BREAK_GLASS || readingOf(caller).length === 0)
     throw new Failure(
       'auth.scope',
-      'This is for people with a role that may break the glass, with a token of their own.',
+      'This is for people with a role that may break the glass, with a token of their own that has user/ scopes to read.',
     );
   demandAccess(access, 'Patient', 'read');
   return caller;
@@ -99,14 +110,14 @@ const contentOf = ({ clientId, subject, fhirUser, roles }: Granted & { readonly 
   ...(roles === undefined ? {} : { roles: roles as readonly Role[] }),
 });
 
-function answer(token: string, patient: string): OperationAnswer {
+function answer(token: string, patient: string, scope: string): OperationAnswer {
   const resource: Parameters = {
     resourceType: 'Parameters',
     parameter: [
       { name: 'access_token', valueString: token },
       { name: 'token_type', valueCode: 'Bearer' },
       { name: 'expires_in', valueInteger: BREAK_GLASS_LIFETIME_S },
-      { name: 'scope', valueString: SCOPE },
+      { name: 'scope', valueString: scope },
       { name: 'patient', valueId: patient },
     ],
   };

@@ -52,17 +52,33 @@ interface Administering {
 }
 
 /**
- * May this token register clients and accounts, and rotate keys? The role administrator may; so may the local client with all its rights,
- * since whoever reads the data folder is the server. A token narrowed at its making may not.
+ * May this token register clients and accounts, and rotate keys? The role administrator may, with an app that was given `user/Basic.cud`: an app that an administrator signed in to for
+ * something else is no administrator. So may the local client with all its rights, since whoever reads the data folder is the server. A token narrowed at its making may not.
  */
 export function administers(grant: Administering): boolean {
-  if (grant.roles?.includes('administrator')) return true;
+  if (grant.roles?.includes('administrator')) return grant.scopes.some(givesRegistrations);
   const isWhole = grant.scopes.some(
     ({ context, type, permissions, query }) =>
       context === 'system' && type === '*' && query === undefined && [...permissions].length === 5,
   );
   return grant.clientId === LOCAL_CLIENT && (grant.subject ?? LOCAL_CLIENT) === LOCAL_CLIENT && isWhole;
 }
+
+/** Clients are Basic resources: whoever may do all with those of every kind. */
+const givesRegistrations = ({
+  context,
+  type,
+  permissions,
+  query,
+}: Administering['scopes'][number]): boolean => {
+  const letters = [...permissions];
+  return (
+    context !== 'patient' &&
+    (type === 'Basic' || type === '*') &&
+    query === undefined &&
+    ['c', 'u', 'd'].every((letter) => letters.includes(letter))
+  );
+};
 
 /** The roles among these words; anything else is no role. */
 export function rolesAmong(words: unknown): Role[] {

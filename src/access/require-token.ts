@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure } from '../kernel/errors.ts';
 import type { Roles } from './access-of-grant.ts';
 import type { AccessTokens } from './access-tokens.ts';
@@ -36,17 +36,25 @@ export interface PageGrants {
   grantOf(request: FastifyRequest): Promise<Grant> | null;
 }
 
+/** What is thrown in place of what the check threw: somebody may have guessed too often. */
+export type Refusal = (request: FastifyRequest, reply: FastifyReply, error: unknown) => unknown;
+
 /** Puts the check in front of every route of the server. */
 export function requireToken(
   fastify: FastifyInstance,
   tokens: AccessTokens,
   roles: Roles,
   pages: PageGrants | null = null,
+  refusal: Refusal = (_request, _reply, error) => error,
 ): void {
-  fastify.addHook('onRequest', async (request) => {
+  const grantOf = async (request: FastifyRequest) =>
+    pages?.grantOf(request) ?? tokens.verify(bearerOf(request));
+  fastify.addHook('onRequest', async (request, reply) => {
     const path = request.url.split('?', 1)[0] as string;
     if (isPublic(path) || isSmartConfiguration(request.method, path)) return;
-    const grant = await (pages?.grantOf(request) ?? tokens.verify(bearerOf(request)));
+    const grant = await grantOf(request).catch((error: unknown) => {
+      throw refusal(request, reply, error);
+    });
     request.grant = grant;
     // The route that was found, not the path as it is spelled: letters of a path may be encoded.
     const route = request.routeOptions.url ?? path;

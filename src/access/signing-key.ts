@@ -14,7 +14,12 @@ export interface SigningKey {
 export const SIGNING_ALGORITHM = 'ES256';
 /** What OpenID Connect clients can all read (OpenID Connect Core 15.1). */
 export const ID_TOKEN_ALGORITHM = 'RS256';
-type Algorithm = typeof SIGNING_ALGORITHM | typeof ID_TOKEN_ALGORITHM;
+/** Of the keys with which we, as a client of somebody else, prove who we are (SMART App Launch 2.2 "Asymmetric authentication"). */
+export const CLIENT_KEY_ALGORITHMS = ['RS384', 'ES384'] as const;
+export type ClientKeyAlgorithm = (typeof CLIENT_KEY_ALGORITHMS)[number];
+type Algorithm = typeof SIGNING_ALGORITHM | typeof ID_TOKEN_ALGORITHM | ClientKeyAlgorithm;
+/** What every data folder has keys of. */
+const ALWAYS: readonly Algorithm[] = [SIGNING_ALGORITHM, ID_TOKEN_ALGORITHM];
 
 /** A new key is published this long before it signs, so that whoever keeps our key set (10 minutes is usual) has read it by then. */
 export const ANNOUNCED_S = 900;
@@ -57,11 +62,20 @@ export class SigningKeys {
     await this.look();
   }
 
-  /** The key that signs now. */
+  /** The key that signs now. The first of a kind that not every folder has is made here, and signs at once. */
   async current(algorithm: Algorithm = SIGNING_ALGORITHM): Promise<SigningKey> {
     await this.look();
     const nowS = Date.now() / 1_000;
-    const ours = this.kept.filter(({ alg }) => alg === algorithm);
+    let ours = this.kept.filter(({ alg }) => alg === algorithm);
+    if (ours.length === 0) {
+      // Somebody else may have made one a moment ago.
+      await this.look(true);
+      ours = this.kept.filter(({ alg }) => alg === algorithm);
+    }
+    if (ours.length === 0) {
+      ours = await makeKeys([algorithm], 0);
+      await this.write([...this.kept, ...ours]);
+    }
     const key = ours.findLast(({ from }) => from <= nowS) ?? ours[0];
     return this.import(key as KeptKey);
   }
@@ -87,7 +101,8 @@ export class SigningKeys {
   async rotate(announcedS = ANNOUNCED_S): Promise<string[]> {
     await this.look(true);
     const nowS = Math.floor(Date.now() / 1_000);
-    const made = await makeKeys(nowS + announcedS);
+    const kinds = new Set([...ALWAYS, ...this.kept.map(({ alg }) => alg as Algorithm)]);
+    const made = await makeKeys([...kinds], nowS + announcedS);
     const stillUsed = (key: KeptKey) => {
       const next = this.kept.find((one) => one.alg === key.alg && one.from > key.from);
       return announcedS > 0 && (next === undefined || next.from + KEPT_S > nowS);
@@ -108,7 +123,7 @@ export class SigningKeys {
   /** The first keys; a signing key of before there were several goes on. */
   private async first(): Promise<readonly KeptKey[]> {
     const old = await readFile(join(this.folder, 'signing-key.json'), 'utf8').catch(() => null);
-    const made = await makeKeys(0);
+    const made = await makeKeys(ALWAYS, 0);
     const keys = old
       ? [...made.filter(({ alg }) => alg !== SIGNING_ALGORITHM), { ...(JSON.parse(old) as JWK), from: 0 }]
       : made;
@@ -170,9 +185,9 @@ async function readKeys(file: string): Promise<readonly KeptKey[] | null> {
   }
 }
 
-const makeKeys = (from: number): Promise<KeptKey[]> =>
+const makeKeys = (algorithms: readonly Algorithm[], from: number): Promise<KeptKey[]> =>
   Promise.all(
-    ([SIGNING_ALGORITHM, ID_TOKEN_ALGORITHM] as const).map(async (alg): Promise<KeptKey> => {
+    algorithms.map(async (alg): Promise<KeptKey> => {
       const { privateKey } = await generateKeyPair(alg, { extractable: true, modulusLength: 2_048 });
       return { ...(await exportJWK(privateKey)), alg, use: 'sig', kid: crypto.randomUUID(), from };
     }),

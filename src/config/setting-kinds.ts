@@ -48,6 +48,9 @@ function optionalUrl(protocols: readonly string[]): Kind<URL | null> {
     if (url === null || !protocols.includes(url.protocol)) {
       throw new Error(`must be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`);
     }
+    // Such an address stands in links and logs. Databases have theirs there, by custom, and those are never shown.
+    if (/^(http|mllp|syslog)s?:$/.test(url.protocol) && (url.username !== '' || url.password !== ''))
+      throw new Error('must have no user and no password in it: those have settings of their own');
     return url;
   });
 }

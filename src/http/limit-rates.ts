@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Settings } from '../config/settings.ts';
 import { Failure } from '../kernel/errors.ts';
 import { TokenBuckets } from './token-buckets.ts';
@@ -43,6 +43,20 @@ export function limitAddresses(
     done(waitS > 0 ? refusal(reply, waitS) : undefined);
   });
   return { address: anybody, 'sign-in': signIn };
+}
+
+/**
+ * A token that is none counts as a request without one: after too many of them from one address the answer is 429, which is not audited, so that guesses do not fill the audit. Who brings a
+ * token that is good meets nothing of this, whatever others send from the same address. Call it with what the token check threw; it gives what is to be thrown.
+ */
+export function limitGuesses(anybody: TokenBuckets) {
+  return (request: FastifyRequest, reply: FastifyReply, refused: unknown): unknown => {
+    // Without the header it was counted before.
+    const isGuess = refused instanceof Failure && refused.kind === 'unauthorized';
+    if (!isGuess || request.headers.authorization === undefined) return refused;
+    const waitS = anybody.take(addressKey(request.ip), performance.now());
+    return waitS > 0 ? refusal(reply, waitS) : refused;
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { AccessContext } from '../fhir/access-context.ts';
 import type { ResourceStore } from '../fhir/resource-store.ts';
+import { SqlParameters } from '../fhir/sql-parameters.ts';
 import { Failure } from '../kernel/errors.ts';
 import type { PayloadContent } from './backport.ts';
 import type { SubscriptionEvent } from './subscription.store.ts';
@@ -28,6 +29,24 @@ export async function gatherEvents(
     gathered.push({ event, focus, context });
   }
   return gathered;
+}
+
+/** The events whose resource this access shows. A deletion is shown to who sees all of the type: of what is gone nobody can tell any more whose it was. */
+export async function eventsSeen(
+  store: ResourceStore,
+  events: readonly SubscriptionEvent[],
+  access: AccessContext,
+): Promise<SubscriptionEvent[]> {
+  const seen: SubscriptionEvent[] = [];
+  for (const event of events) {
+    const isSeen =
+      event.interaction === 'delete'
+        ? access.allows(event.type, 'read') &&
+          access.condition(event.type, 'read', 'r', new SqlParameters()) === null
+        : (await focusOf(store, event, access)) !== null;
+    if (isSeen) seen.push(event);
+  }
+  return seen;
 }
 
 async function focusOf(

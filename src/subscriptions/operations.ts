@@ -138,7 +138,7 @@ function numberOf(request: OperationRequest, name: string): number | null {
 
 /**
  * A token to show at the WebSocket (OperationDefinition backport-subscription-get-ws-binding-token). Only its hash is kept. Whoever asks must be
- * able to read the Subscriptions; the token is good for nothing else.
+ * able to read the Subscriptions, and is told at the socket of what they may see themselves; the token is good for nothing else.
  */
 async function bindingToken(served: Served, request: OperationRequest): Promise<OperationAnswer> {
   const found = await asked(served, request);
@@ -152,7 +152,8 @@ async function bindingToken(served: Served, request: OperationRequest): Promise<
     );
   const token = randomBytes(32).toString('base64url');
   const expiresAt = new Date(Date.now() + BINDING_TOKEN_LIFETIME_MS);
-  await served.store.bind(sha256(token), ids, expiresAt);
+  const reader = request.access.grant ?? { scopes: [] };
+  await served.store.bind(sha256(token), ids, expiresAt, reader);
   const parameters: Parameters = {
     resourceType: 'Parameters',
     parameter: [

@@ -5,16 +5,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Subscription } from '@medplum/fhirtypes';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { AccessContext, Granted } from '../fhir/access-context.ts';
 import type { ResourceStore } from '../fhir/resource-store.ts';
 import { SERVER_CLIENT } from '../kernel/acting.ts';
 import { isTopicBased } from './backport.ts';
 import { readChannel } from './channel/read-channel.ts';
-import { gatherEvents } from './gather-events.ts';
+import { eventsSeen, gatherEvents } from './gather-events.ts';
 import { knownTopics } from './known-topics.ts';
 import { ListenForEvents } from './listen-for-events.ts';
 import { type HookSettings, textsOf } from './notify-host.ts';
 import { sha256 } from './operations.ts';
-import { accessOfSubscriber } from './subscriber-access.ts';
+import { accessOfReader, accessOfSubscriber } from './subscriber-access.ts';
 import type { SubscriptionStore } from './subscription.store.ts';
 import { writeNotification, writerFor } from './write-notification.ts';
 
@@ -26,6 +27,8 @@ export const SOCKETS_MAX = 500;
 export const SOCKET_MESSAGE_BYTES_MAX = 1_024;
 /** A client that has shown no token by then has none. */
 export const BIND_WITHIN_MS = 10_000;
+/** Sockets of one address that have bound nothing yet: whoever has no token cannot take all the places. A page of a department's proxy binds within milliseconds. */
+export const UNBOUND_PER_ADDRESS_MAX = 50;
 /** A client that does not answer two of these is gone. */
 export const SOCKET_PING_MS = 30_000;
 /** A client that does not read: what waits for it would fill our memory. */
@@ -40,6 +43,8 @@ const REFUSALS_MAX = 3;
 
 interface Binding {
   readonly id: string;
+  /** Who asked for the token it was bound with. */
+  readonly reader: Granted;
   /** Number of the last event this socket was told of. */
   told: number;
   /** One look at the log at a time; another that was asked for meanwhile follows. */
@@ -51,8 +56,8 @@ interface Client {
   readonly socket: WebSocket;
   /** For the audit: who was told of somebody's resources. */
   readonly address: string;
-  /** Subscriptions that its tokens allow. */
-  readonly allowed: Set<string>;
+  /** Subscriptions that its tokens allow, and who asked for each token. */
+  readonly allowed: Map<string, Granted>;
   readonly bindings: Map<string, Binding>;
   alive: boolean;
   refusals: number;
@@ -60,7 +65,7 @@ interface Client {
 
 /**
  * The WebSockets of this process (R4 subscription.html, "websocket", and Subscriptions R5 Backport, "Websockets"). A socket is nothing until it shows a binding
- * token, from `Subscription/$get-ws-binding-token`, which only a reader of the Subscription gets: in the header `Authorization: Bearer`, or by
+ * token, from `Subscription/$get-ws-binding-token`, which only a reader of the Subscription gets, and is told of what that reader and its author may both see: in the header `Authorization: Bearer`, or by
  * `bind-with-token <token>`, which binds all its Subscriptions; `bind <id>` binds one of them. Each socket is told what the log of events has
  * beyond its own last number, so nothing comes twice or out of order; what came while nobody listened is asked for by `$events`.
  */
@@ -110,20 +115,31 @@ export class SocketHub {
 
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => undefined);
-    if (this.stopping || this.clients.size >= SOCKETS_MAX) {
+    const address = request.socket.remoteAddress ?? '';
+    if (
+      this.stopping ||
+      this.clients.size >= SOCKETS_MAX ||
+      this.unboundOf(address) >= UNBOUND_PER_ADDRESS_MAX
+    ) {
       socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }
     const token = /^Bearer ([A-Za-z0-9_-]{43})$/.exec(request.headers.authorization ?? '')?.[1];
-    const address = request.socket.remoteAddress ?? '';
     this.server.handleUpgrade(request, socket, head, (opened) => void this.welcome(opened, address, token));
+  }
+
+  private unboundOf(address: string): number {
+    let count = 0;
+    for (const client of this.clients)
+      if (client.address === address && client.bindings.size === 0) count += 1;
+    return count;
   }
 
   private async welcome(socket: WebSocket, address: string, token: string | undefined): Promise<void> {
     const client: Client = {
       socket,
       address,
-      allowed: new Set(),
+      allowed: new Map(),
       bindings: new Map(),
       alive: true,
       refusals: 0,
@@ -163,10 +179,10 @@ export class SocketHub {
   }
 
   private async showToken(client: Client, token: string, bindAll: boolean): Promise<void> {
-    const ids = await this.store.bound(sha256(token));
-    if (ids.length === 0) return this.refuse(client);
-    for (const id of ids) client.allowed.add(id);
-    if (bindAll) for (const id of ids) await this.bind(client, id);
+    const bound = await this.store.bound(sha256(token));
+    if (!bound) return this.refuse(client);
+    for (const id of bound.ids) client.allowed.set(id, bound.reader);
+    if (bindAll) for (const id of bound.ids) await this.bind(client, id);
   }
 
   private refuse(client: Client): void {
@@ -176,12 +192,13 @@ export class SocketHub {
   }
 
   private async bind(client: Client, id: string): Promise<void> {
-    const found = client.allowed.has(id) && client.bindings.size < BINDINGS_MAX ? await this.live(id) : null;
-    if (!found) return this.refuse(client);
+    const reader = client.allowed.get(id);
+    const found = reader && client.bindings.size < BINDINGS_MAX ? await this.live(id) : null;
+    if (!reader || !found) return this.refuse(client);
     await this.events.start((subscriptionId) => this.tell(subscriptionId));
     const { events } = await this.store.state(id);
-    client.bindings.set(id, { id, told: events, looking: false, again: false });
-    if (found.topic) client.socket.send((await this.notification(found, 'handshake', [], events)).text);
+    client.bindings.set(id, { id, reader, told: events, looking: false, again: false });
+    if (found.topic) client.socket.send((await this.notification(found, 'handshake', [], events, null)).text);
     else client.socket.send(`bound ${id}`);
     // An event that was written between the look at the number and the binding.
     this.tell(id);
@@ -208,8 +225,10 @@ export class SocketHub {
         if (!found) break;
         if (client.socket.bufferedAmount > SOCKET_BACKLOG_BYTES_MAX)
           return client.socket.close(1013, 'read faster');
-        if (found.topic) await this.sendEach(client, found, events);
-        else client.socket.send(`ping ${binding.id}`);
+        const access = accessOfReader(binding.reader, await this.store.state(binding.id));
+        const seen = access ? await eventsSeen(this.resources, events, access) : events;
+        if (seen.length > 0 && found.topic) await this.sendEach(client, found, seen, access);
+        else if (seen.length > 0) client.socket.send(`ping ${binding.id}`);
         binding.told = events.at(-1)?.number ?? binding.told;
         if (events.length === EVENTS_AT_ONCE) binding.again = true;
       } while (binding.again);
@@ -225,10 +244,15 @@ export class SocketHub {
   }
 
   /** A message for each event, and before the first of them a record of whose resources they are: what cannot be recorded is not sent. */
-  private async sendEach(client: Client, found: LiveSocket, events: Events): Promise<void> {
+  private async sendEach(
+    client: Client,
+    found: LiveSocket,
+    events: Events,
+    access: AccessContext | null,
+  ): Promise<void> {
     const messages: Written[] = [];
     for (const event of events)
-      messages.push(await this.notification(found, 'event-notification', [event], event.number));
+      messages.push(await this.notification(found, 'event-notification', [event], event.number, access));
     await this.resources.record({
       kind: 'hook',
       interaction: 'event-notification',
@@ -256,10 +280,11 @@ export class SocketHub {
     type: 'handshake' | 'event-notification',
     events: Events,
     number: number,
+    reader: AccessContext | null,
   ): Promise<Written> {
     const { content } = readChannel(stored, null, this.settings.baseUrl, this.settings.SUBSCRIPTION_HOSTS);
     const id = String(stored.id);
-    const access = accessOfSubscriber(await this.store.state(id));
+    const access = reader ?? accessOfSubscriber(await this.store.state(id));
     const notified = await gatherEvents(this.resources, events, topic, content, access);
     const status = type === 'handshake' ? 'requested' : 'active';
     const text = writeNotification(

@@ -24,6 +24,24 @@ export function accessOfSubscriber(state: Pick<DeliveryState, 'readable' | 'auth
   };
 }
 
+/**
+ * What whoever listens to a Subscription may see that is perhaps somebody else's: no more than both. Null: they have the same rights, and its author's say it all.
+ */
+export function accessOfReader(
+  reader: Granted,
+  state: Pick<DeliveryState, 'readable' | 'author'>,
+): AccessContext | null {
+  if (state.author && isDeepStrictEqual(reader, state.author)) return null;
+  const [own, theirs] = [readingOf(accessOfGrant(reader), null), accessOfSubscriber(state)];
+  return {
+    allows: (type, interaction) => own.allows(type, interaction) && theirs.allows(type, interaction),
+    condition: (type, interaction, alias, parameters) => {
+      const parts = [own, theirs].flatMap((one) => one.condition(type, interaction, alias, parameters) ?? []);
+      return parts.length === 0 ? null : parts.map((part) => `(${part})`).join(' AND ');
+    },
+  };
+}
+
 /** Who may read a focus may be sent what its topic sends along: a notification is no search of its own. */
 function readingOf(access: AccessContext, readable: readonly string[] | null): AccessContext {
   const types = readable && new Set(readable);

@@ -148,14 +148,14 @@ export class SubscriptionStore {
     await sql.run(FORGET, [id]);
   }
 
-  async bind(sha256: Buffer, ids: readonly string[], expiresAt: Date): Promise<void> {
-    await this.database.run(BIND, [sha256, ids, expiresAt]);
+  async bind(sha256: Buffer, ids: readonly string[], expiresAt: Date, reader: Granted): Promise<void> {
+    await this.database.run(BIND, [sha256, ids, expiresAt, JSON.stringify(kept(reader))]);
   }
 
-  /** The Subscriptions a token binds; none when it is unknown or has expired. */
-  async bound(sha256: Buffer): Promise<readonly string[]> {
-    const [row] = await this.database.run<{ subscription_ids: string[] }>(BOUND, [sha256]);
-    return row?.subscription_ids ?? [];
+  /** The Subscriptions a token binds, and who asked for it; null when it is unknown or has expired. */
+  async bound(sha256: Buffer): Promise<{ ids: readonly string[]; reader: Granted } | null> {
+    const [row] = await this.database.run<{ subscription_ids: string[]; reader: Granted }>(BOUND, [sha256]);
+    return row ? { ids: row.subscription_ids, reader: row.reader } : null;
   }
 }
 
@@ -295,10 +295,11 @@ const FORGET = {
 const BIND = {
   name: 'subscription-bind',
   text: `WITH gone AS (DELETE FROM subscription_binding WHERE expires_at < now())
-    INSERT INTO subscription_binding (token_sha256, subscription_ids, expires_at) VALUES ($1, $2, $3)`,
+    INSERT INTO subscription_binding (token_sha256, subscription_ids, expires_at, reader) VALUES ($1, $2, $3, $4)`,
 };
 
 const BOUND = {
   name: 'subscription-bound',
-  text: 'SELECT subscription_ids FROM subscription_binding WHERE token_sha256 = $1 AND expires_at > now()',
+  text: `SELECT subscription_ids, reader FROM subscription_binding
+    WHERE token_sha256 = $1 AND expires_at > now() AND reader IS NOT NULL`,
 };

@@ -11,8 +11,12 @@ import { TextBrowser } from './text-browser.ts';
 let provider: OpenIdProviderPeer;
 let server: PrelimServer;
 let ehr: EhrPeer;
+/** Two that take no secret, but an assertion that we sign. */
+let signedFor: Record<'RS384' | 'ES384', EhrPeer>;
 
 beforeAll(async () => {
+  const [RS384, ES384] = await Promise.all([EhrPeer.start(), EhrPeer.start()]);
+  signedFor = { RS384, ES384 };
   [provider, ehr] = await Promise.all([OpenIdProviderPeer.start(), EhrPeer.start()]);
   server = await freshServer({
     LOG_LEVEL: 'error',
@@ -27,6 +31,9 @@ beforeAll(async () => {
     }),
     AUTH_EHRS: JSON.stringify([
       ehr.settings({ patientSystemHere: 'urn:here:mrn', roles: { physician: 'radiologist' } }),
+      ...(['RS384', 'ES384'] as const).map((alg) =>
+        signedFor[alg].settingsWithKey(alg, { patientSystemHere: 'urn:here:mrn', everybody: ['clinician'] }),
+      ),
     ]),
     AUTH_ISSUERS: JSON.stringify([
       {
@@ -48,7 +55,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.close();
   await provider.stop();
-  await ehr.stop();
+  await Promise.all([ehr, ...Object.values(signedFor)].map((peer) => peer.stop()));
 });
 
 beforeEach(() => {
@@ -189,6 +196,47 @@ describe('a launch by an EHR that signs in by itself', () => {
     expect(browser.cookie(new URL(server.url).host, 'prelim_session')).toBeUndefined();
   });
 
+  it.each(['RS384', 'ES384'] as const)(
+    'proves who we are with a key of ours, %s, where it takes no secret: a new assertion each time, from the key set that we publish',
+    async (alg) => {
+      const peer = signedFor[alg];
+      peer.patients.set('one', { resourceType: 'Patient', id: 'one', identifier: [number('1')] });
+      const open = async () => {
+        const browser = new TextBrowser();
+        const begun = begin(null, { ehr: peer.iss, launch: peer.launch('one') });
+        return browser.open(begun.url, page()).then((at) => ({ at, status: browser.status }));
+      };
+      peer.clientKeysAt = `${server.url}/auth/jwks`;
+      for (const _ of [1, 2]) expect((await open()).at).toContain('code=');
+      expect(peer.assertions.map(({ header }) => header)).toEqual(
+        [1, 2].map(() => ({ alg, typ: 'JWT', kid: expect.any(String) })),
+      );
+      expect(new Set(peer.assertions.map(({ payload }) => payload.jti)).size).toBe(2);
+      // An EHR that knows other keys of ours, or wants the secret, opens nothing.
+      peer.clientKeysAt = `${provider.jwksUri}`;
+      expect((await open()).status).toBe(401);
+      peer.clientKeysAt = null;
+      expect((await open()).status).toBe(401);
+    },
+  );
+
+  it('keys of every kind are changed without a pause: the old one signs until the new one is known', async () => {
+    const kinds = async () => {
+      const { body } = await server.ask('GET', '/auth/jwks');
+      return (body.keys as { alg: string }[]).map(({ alg }) => alg).sort();
+    };
+    const before = await kinds();
+    expect(before).toEqual(['ES256', 'ES384', 'RS256', 'RS384']);
+    expect((await server.ask('POST', '/auth/keys/rotate', {})).status).toBe(201);
+    expect(await kinds()).toEqual([...before, ...before].sort());
+    const peer = signedFor.ES384;
+    peer.clientKeysAt = `${server.url}/auth/jwks`;
+    const begun = begin(null, { ehr: peer.iss, launch: peer.launch('one') });
+    expect(await new TextBrowser().open(begun.url, page())).toContain('code=');
+    const [first, last] = [peer.assertions[0], peer.assertions.at(-1)];
+    expect(last?.header).toEqual(first?.header);
+  });
+
   it('a person without a role that the operator named sees nothing', async () => {
     ehr.claims = { sub: 'dr-2', roles: ['radiologist'] };
     const browser = new TextBrowser();
@@ -242,6 +290,8 @@ describe('access tokens of an authorization server in front of us', () => {
   const path = '/fhir/Patient?_count=1';
 
   it('open what their scopes and mapped roles say', async () => {
+    for (const header of [{ typ: 'JWT' }, { typ: 'at+jwt' }, {}])
+      expect(await readStatus(server, await provider.accessToken(good, header), path)).toBe(200);
     const token = await provider.accessToken(good);
     expect(await readStatus(server, token, path)).toBe(200);
     expect(await readStatus(server, token, '/auth/accounts')).toBe(403);
@@ -256,6 +306,10 @@ describe('access tokens of an authorization server in front of us', () => {
     ['without an end', { exp: undefined }, {}],
     ['that is an ID token', { nonce: 'n' }, {}],
     ['that Keycloak calls an ID token', { typ: 'ID' }, {}],
+    ['that Keycloak calls a refresh token', { typ: 'Refresh' }, {}],
+    ['whose header says that it ends a session', {}, { typ: 'logout+jwt' }],
+    ['that ends a session', { events: { 'http://schemas.openid.net/event/backchannel-logout': {} } }, {}],
+    ['issued in the future', { iat: Math.floor(Date.now() / 1_000) + 600 }, {}],
     ['of no client', { azp: undefined }, {}],
     ['with an unknown key', {}, { kid: 'unknown' }],
   ])('one %s is refused', async (_title, claims, header) => {

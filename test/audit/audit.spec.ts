@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AuditApp, as, auditApp } from './audit-app.ts';
 
-const AUDITOR = as({ clientId: 'audit', subject: 'eve', fhirUser: 'Practitioner/eve', roles: ['auditor'] });
+const AUDITOR = as(
+  { clientId: 'audit', subject: 'eve', fhirUser: 'Practitioner/eve', roles: ['auditor'] },
+  'system/AuditEvent.rs',
+);
 
 describe('the audit', () => {
   let app: AuditApp;

@@ -1,7 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import {
+  type CryptoKey,
+  createRemoteJWKSet,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 
 interface Code {
   readonly challenge: string;
@@ -19,6 +28,10 @@ export class EhrPeer {
   readonly clientSecret = randomUUID();
   /** Patients there, by logical id: what Patient/<id> answers. */
   readonly patients = new Map<string, object>();
+  /** The address of the client's key set, as registered there: then it must sign, and its secret is worth nothing. */
+  clientKeysAt: string | null = null;
+  /** What the assertions that were taken said of themselves. */
+  readonly assertions: { readonly header: object; readonly payload: JWTPayload }[] = [];
   /** Of whoever sits in front of it. */
   claims: Record<string, unknown> = { sub: 'dr-1' };
   spoil: (payload: Record<string, unknown>) => Record<string, unknown> = (payload) => payload;
@@ -55,6 +68,12 @@ export class EhrPeer {
   settings(more: object = {}): object {
     const { iss, clientId, clientSecret } = this;
     return { iss, clientId, clientSecret, patientSystem: 'urn:ehr:mrn', ...more };
+  }
+
+  /** The same for a client that signs. */
+  settingsWithKey(clientAlgorithm: string, more: object = {}): object {
+    const { clientSecret: _none, ...rest } = this.settings(more) as { clientSecret: string };
+    return { ...rest, clientAlgorithm };
   }
 
   /** Somebody has this patient open and opens an app: the handle that goes beside `iss`. */
@@ -130,18 +149,44 @@ export class EhrPeer {
     response.writeHead(302, { location: to.href }).end();
   }
 
+  /** SMART App Launch 2.2 "Asymmetric authentication", or RFC 6749 2.3.1. */
+  private async isClient(authorization: string | undefined, form: URLSearchParams): Promise<boolean> {
+    if (this.clientKeysAt === null)
+      return (
+        authorization === `Basic ${Buffer.from(`${this.clientId}:${this.clientSecret}`).toString('base64')}`
+      );
+    const keys = createRemoteJWKSet(new URL(this.clientKeysAt));
+    const verified = await jwtVerify(form.get('client_assertion') ?? '', keys, {
+      algorithms: ['RS384', 'ES384'],
+      issuer: this.clientId,
+      subject: this.clientId,
+      audience: `${this.url}/token`,
+      requiredClaims: ['exp', 'jti'],
+    }).catch(() => null);
+    const { exp = Number.POSITIVE_INFINITY, jti } = verified?.payload ?? {};
+    if (
+      !verified ||
+      exp > Date.now() / 1_000 + 300 ||
+      this.assertions.some(({ payload }) => payload.jti === jti) ||
+      form.get('client_assertion_type') !== 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' ||
+      authorization !== undefined
+    )
+      return false;
+    this.assertions.push({ header: verified.protectedHeader, payload: verified.payload });
+    return true;
+  }
+
   private async token(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const form = new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
-    const basic = `Basic ${Buffer.from(`${this.clientId}:${this.clientSecret}`).toString('base64')}`;
     const code = this.codes.get(form.get('code') ?? '');
     this.codes.delete(form.get('code') ?? '');
     const challenge = createHash('sha256')
       .update(form.get('code_verifier') ?? '')
       .digest('base64url');
     if (
-      request.headers.authorization !== basic ||
+      !(await this.isClient(request.headers.authorization, form)) ||
       code?.challenge !== challenge ||
       code.redirectUri !== form.get('redirect_uri')
     )

@@ -394,6 +394,24 @@ describe('consent and break-glass', () => {
     ).toBe(403);
   });
 
+  it('$break-glass lends an app no more than it was given: types and queries of its scopes stay, and no letter is added', async () => {
+    const scope = 'user/Patient.r user/Observation.cruds?category=imaging';
+    const app = await world.as({ scope, roles: ['clinician'] });
+    const opened = await app('POST', 'Patient/door-b/$break-glass', {
+      resourceType: 'Parameters',
+      parameter: [{ name: 'reason', valueString: 'unconscious, needs history' }],
+    });
+    const value = (name: string) => opened.body.parameter.find((one: { name: string }) => one.name === name);
+    expect(value('scope').valueString).toBe('patient/Patient.r patient/Observation.rs?category=imaging');
+    const headers = { authorization: `Bearer ${value('access_token').valueString}` };
+    const status = async (path: string) =>
+      (await world.server.ask('GET', `/fhir/${path}`, undefined, headers)).status;
+    expect(await status('Observation/door-secret')).toBe(200);
+    expect(await status('Condition?_count=1')).toBe(403);
+    await world.write(observation('door-lab-b', 'door-b', { kind: 'laboratory' }));
+    expect(await status('Observation/door-lab-b')).toBe(404);
+  });
+
   it.each([
     ['a role without the right', { scope: 'user/*.rs', roles: ['auditor'] as const }],
     ['a client alone', { scope: 'system/*.cruds', subject: 'test-app' }],
@@ -401,6 +419,11 @@ describe('consent and break-glass', () => {
       'a client with the role, but no person',
       { scope: 'system/*.cruds', subject: 'test-app', roles: ['clinician'] as const },
     ],
+    [
+      'an app that was opened for another patient',
+      { scope: 'openid patient/*.rs', patient: 'door-a', roles: ['clinician'] as const },
+    ],
+    ['an app that reads no patients', { scope: 'user/Task.rs', roles: ['clinician'] as const }],
   ])('%s breaks no glass', async (_, content) => {
     const ask = await world.as(content);
     const body = {

@@ -172,6 +172,22 @@ describe('too many requests', () => {
     expect((await anonymous('/fhir/metadata', {}, address)).status).toBe(200);
   });
 
+  it.each(['Bearer x.y.z', 'Bearer', 'Basic bG9jYWw6eA=='])(
+    'with "Authorization: %s", which is no token, count as without one; a good token from there is served on',
+    async (authorization) => {
+      const address = from();
+      const answers = await many(150, () =>
+        anonymous('/fhir/Patient', { headers: { authorization } }, address),
+      );
+      const refused = answers.filter(({ status }) => status === 429);
+      expect(answers.filter(({ status }) => status === 401).length).toBeGreaterThanOrEqual(80);
+      expect(refused.length).toBeGreaterThan(20);
+      await expectRefused(refused[0] as Response);
+      const good = { headers: { authorization: `Bearer ${server.token}` } };
+      expect((await anonymous('/fhir/Patient/p', good, address)).status).toBe(200);
+    },
+  );
+
   it('for tokens are limited more strictly, whatever they are called with', async () => {
     const address = from();
     const guess = () =>

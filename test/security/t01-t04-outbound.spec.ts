@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { generateKeyPair, SignJWT } from 'jose';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readSettings } from '../../src/config/settings.ts';
 import { freshDatabaseUrl } from '../database.ts';
 import { until } from '../flow/flow-world.ts';
 import { PrelimServer } from '../peers/prelim-server.ts';
@@ -186,6 +187,21 @@ describe('T1 addresses that are not to be called', () => {
       const asked = (await readFile(join(folder, 'log'), 'utf8')).split('\n');
       expect(asked).toContain(name);
       expect(trapped).toBe(0);
+    },
+  );
+
+  it.each([
+    'file:///etc/passwd',
+    'gopher://127.0.0.1/_x',
+    'http://user@pacs.example/',
+    'ftp://pacs.example/',
+    'not an address',
+  ])(
+    'T1 the PACS is the operator’s to name, and %s is no address of one: the start is refused without repeating it',
+    (url) => {
+      const start = () => readSettings({ DICOMWEB_URL: url });
+      expect(start).toThrow(/DICOMWEB_URL/);
+      expect(start).not.toThrow(url);
     },
   );
 

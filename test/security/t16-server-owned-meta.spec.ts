@@ -39,6 +39,19 @@ describe('T16: what of meta is the server’s stays the server’s', () => {
     },
   );
 
+  it('an update with a forged version, time, source and author: the server counts on by itself', async () => {
+    await world.write(observation('t16-again', 't16-p'));
+    const answer = await integrator('PUT', 'Observation/t16-again', {
+      ...observation('t16-again', 't16-p', { status: 'amended' }),
+      meta: FORGED,
+    });
+    expect([answer.status, answer.headers.get('etag')]).toEqual([200, 'W/"2"']);
+    const { meta } = (await world.all('GET', 'Observation/t16-again')).body;
+    // Its extension is content like any other: who wrote what stands in the audit, and nothing here asks meta for it.
+    expect([meta.versionId, meta.source]).toEqual(['2', undefined]);
+    expect(Date.parse(meta.lastUpdated)).toBeGreaterThan(Date.parse('2020-01-01'));
+  });
+
   it('an element of meta by which another server decides who sees what is refused', async () => {
     const body = { ...observation(undefined, 't16-p'), meta: { compartment: [{ reference: 'Patient/x' }] } };
     expect((await integrator('POST', 'Observation', body)).status).toBe(422);
@@ -72,6 +85,16 @@ describe('T16: what of meta is the server’s stays the server’s', () => {
     expect(imported.status).toBe(202);
     await ended(imported.headers.get('content-location') ?? '');
     expect(codesOf((await world.all('GET', 'Observation/t16-labelled')).body)).toEqual(['R']);
+  });
+
+  it('the highest label stays as well, and one more may stand beside it', async () => {
+    await world.write({ ...observation('t16-v', 't16-p'), meta: { security: [VERY_RESTRICTED] } });
+    const bare = observation('t16-v', 't16-p', { status: 'amended' });
+    expect((await integrator('PUT', 'Observation/t16-v', bare)).status).toBe(200);
+    expect(codesOf((await world.all('GET', 'Observation/t16-v')).body)).toEqual(['V']);
+    const with2 = { ...bare, meta: { security: [RESTRICTED] } };
+    expect((await integrator('PUT', 'Observation/t16-v', with2)).status).toBe(200);
+    expect(codesOf((await world.all('GET', 'Observation/t16-v')).body).sort()).toEqual(['R', 'V']);
   });
 
   it.each(['/meta/security/0', '/meta/security', '/meta', '/meta/versionId'])(

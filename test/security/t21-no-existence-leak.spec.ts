@@ -5,7 +5,8 @@ let world: AccessWorld;
 let app: Ask;
 
 beforeAll(async () => {
-  world = await AccessWorld.start();
+  // With references checked, a write must not tell what is there either.
+  world = await AccessWorld.start({ FHIR_REFERENTIAL_INTEGRITY: 'check' });
   await world.write(person('t21-a', 'Alpha'));
   await world.write(person('t21-b', 'Beta'));
   const identifier = [{ system: 'https://t21.example', value: 'B-1' }];
@@ -128,6 +129,37 @@ describe('T21: what one may not see is as if it were not', () => {
     const [hidden, unknown] = [await app('POST', '', bundle('B-1')), await app('POST', '', bundle('none'))];
     expect(hidden.status).toBe(unknown.status);
     expect(hidden.status).toBe(400);
+  });
+
+  it('a reference to what is hidden is refused as one to what is not there, where references are checked', async () => {
+    const of = (id: string, id2: string) => [
+      app(
+        'POST',
+        'Observation',
+        observation(undefined, 't21-a', { hasMember: [{ reference: `Observation/${id}` }] }),
+      ),
+      app(
+        'POST',
+        'Observation',
+        observation(undefined, 't21-a', { focus: [{ reference: `Patient/${id2}` }] }),
+      ),
+      app(
+        'POST',
+        'Observation',
+        observation(undefined, 't21-a', { partOf: [{ reference: `Procedure/${id2}` }] }),
+      ),
+    ];
+    const hidden = await Promise.all(of('t21-b1', 't21-b'));
+    const unknown = await Promise.all(of('t21-none', 't21-zero'));
+    for (const [at, one] of hidden.entries()) {
+      expect([one.status, unknown[at]?.status]).toEqual([422, 422]);
+      expect(alike(one.text)).toBe(alike(unknown[at]?.text ?? ''));
+    }
+    const seen = observation(undefined, 't21-a', { hasMember: [{ reference: 'Observation/t21-a1' }] });
+    expect((await app('POST', 'Observation', seen)).status).toBe(201);
+    // Who sees all of it may refer to all of it.
+    const theirs = observation(undefined, 't21-a', { hasMember: [{ reference: 'Observation/t21-b1' }] });
+    expect((await world.all('POST', 'Observation', theirs)).status).toBe(201);
   });
 
   it('another patient’s id in the URL of an operation or compartment is an unknown one', async () => {

@@ -1,11 +1,13 @@
 import type { Resource } from '@medplum/fhirtypes';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { orderMessage } from '../../demo/order-message.ts';
 import { order, stow, taskEnded } from '../flow/flow-world.ts';
 import { tinyStudy } from '../flow/studies.ts';
 import { tinyWorld } from '../flow/tiny-world.ts';
 import { findChromium, launchChromium } from '../peers/chromium.ts';
 import { describeWithPeer } from '../peers/required.ts';
+import { fieldOf, sendOrder } from '../peers/ris.ts';
 import { analysisResources } from '../worklist/records.ts';
 
 const RUN = 'window.ran=1';
@@ -168,6 +170,38 @@ describeWithPeer('T24, T25 in a real browser', findChromium() ? null : 'skipped:
     ).toBe(0);
     expect(page.url().startsWith(`${world.server.url}/worklist/`)).toBe(true);
   }, 90_000);
+
+  it('T24 markup in a message of the RIS, in OBX-5 and in names, stays text on the operator’s page, masked, shown and raw', async () => {
+    const escaped = (text: string) =>
+      text
+        .replaceAll('\\', '\\E\\')
+        .replaceAll('&', '\\T\\')
+        .replaceAll('|', '\\F\\')
+        .replaceAll('^', '\\S\\')
+        .replaceAll('~', '\\R\\');
+    const study = tinyStudy();
+    const name = escaped(MARKUP[3] ?? '');
+    const exam = { ...study.exam, patientName: `${name}^${name}`, procedure: `1^${name}^LN` };
+    const texts = PAYLOADS.map((payload, n) => `OBX|${n + 1}|TX|1^${name}||${escaped(payload)}`);
+    const message = `${orderMessage(exam, 'T24-OBX', new Date())}${texts.join('\r')}\r`;
+    expect(fieldOf(await sendOrder(world.server.mllpPort, message), 'MSA', 2)).toBe('T24-OBX');
+    await open();
+    await page.goto(`${world.server.url}/operator/#token=${world.server.token}`);
+    await page.getByRole('link', { name: 'Messages', exact: true }).click();
+    await page.getByRole('button', { name: 'Search' }).click();
+    await page.getByRole('link', { name: 'T24-OBX' }).click();
+    await page.getByText('Patient identification').waitFor();
+    await page.getByRole('button', { name: 'Show patient data' }).click();
+    await page.getByRole('button', { name: 'Mask patient data' }).waitFor();
+    const shown = (await page.locator('main').textContent()) ?? '';
+    for (const payload of PAYLOADS) expect(shown).toContain(payload);
+    expect(await page.evaluate('window.ran')).toBeUndefined();
+    expect(
+      await page.evaluate(
+        `document.querySelectorAll('main script, main iframe, main img, main svg:not([class]), main [onerror]').length`,
+      ),
+    ).toBe(0);
+  });
 
   /** The payload in every text of a row; some are refused, some have failed. */
   async function write(payload: string, i: number): Promise<void> {

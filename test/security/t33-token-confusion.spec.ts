@@ -7,9 +7,12 @@ import {
   appWithTokens,
   beginAt,
   CALLBACK,
+  clientResource,
+  post,
   putAccount,
   readStatus,
   registerClient,
+  signIn,
   token,
   tradeCode,
   walk,
@@ -121,6 +124,87 @@ describe('T33 access tokens', () => {
   });
 });
 
+describe('T33 refresh tokens', () => {
+  const refresh = (refresh_token: string, more: Record<string, string> = {}, client_id = 'app') =>
+    token(server, { grant_type: 'refresh_token', refresh_token, client_id, ...more });
+  const begun = async (scope = 'offline_access user/Patient.rs user/Observation.rs') =>
+    (await appWithTokens(server, 'app', scope, 'kern')).answer;
+
+  it('one that was revoked gives nothing, and its access token has ended', async () => {
+    const given = await begun();
+    const form = { token: given.refresh_token, client_id: 'app' };
+    expect((await post(server, '/auth/revoke', form)).status).toBe(200);
+    expect((await refresh(given.refresh_token)).body.error).toBe('invalid_grant');
+    expect(await readStatus(server, given.access_token)).toBe(401);
+  });
+
+  it('another client’s gives nothing, and goes on for its own', async () => {
+    const given = await begun();
+    expect((await refresh(given.refresh_token, {}, 'app-two')).body.error).toBe('invalid_grant');
+    expect((await refresh(given.refresh_token)).status).toBe(200);
+  });
+
+  it('more than was approved is never given; less holds for that token only, and it refreshes on', async () => {
+    const given = await begun();
+    const more = await refresh(given.refresh_token, {
+      scope: 'offline_access user/*.cruds system/*.cruds user/Patient.cruds',
+    });
+    expect(more.body.scope.split(' ').sort()).toEqual(
+      ['offline_access', 'user/Observation.rs', 'user/Patient.rs'].sort(),
+    );
+    const less = await refresh(more.body.refresh_token, { scope: 'user/Patient.r' });
+    expect(less.body.scope).toBe('user/Patient.r');
+    expect(await readStatus(server, less.body.access_token, '/fhir/Observation?_count=1')).toBe(403);
+    const all = await refresh(less.body.refresh_token);
+    expect(all.body.scope).toBe(given.scope);
+  });
+
+  it('what an administrator took out of the registration is given no more; a client put away ends at once, in all its tokens', async () => {
+    const entry = { redirectUris: [CALLBACK], public: true, preapproved: true };
+    const wide = 'offline_access user/Patient.rs user/Observation.rs';
+    const id = await registerClient(server, 'fading', { ...entry, scope: wide });
+    const put = async (change: object) => {
+      const resource = { ...clientResource('fading', { ...entry, scope: wide, ...change }), id };
+      expect((await server.ask('PUT', `/fhir/Basic/${id}`, resource)).status).toBe(200);
+    };
+    const { answer } = await appWithTokens(server, 'fading', wide, 'kern');
+    await put({ scope: 'offline_access user/Patient.rs' });
+    const cut = await refresh(answer.refresh_token, {}, 'fading');
+    expect(cut.body.scope).toBe('offline_access user/Patient.rs');
+    expect(await readStatus(server, cut.body.access_token)).toBe(200);
+    await put({ active: false });
+    await until(async () => (await readStatus(server, cut.body.access_token)) === 401);
+    // Put back, nothing of before lives again.
+    await put({ active: true });
+    expect((await refresh(cut.body.refresh_token, {}, 'fading')).body.error).toBe('invalid_grant');
+    expect(await readStatus(server, answer.access_token)).toBe(401);
+  });
+
+  it('the secret of a client that was renamed is worth nothing to who takes its name', async () => {
+    const entry = { scope: 'system/Patient.rs' };
+    const id = await registerClient(server, 'was-here', entry);
+    const made = await server.ask('POST', '/auth/clients/was-here/secret', {});
+    const ask = () =>
+      token(server, {
+        grant_type: 'client_credentials',
+        client_id: 'was-here',
+        client_secret: made.body.client_secret,
+      });
+    expect((await ask()).status).toBe(200);
+    await server.ask('PUT', `/fhir/Basic/${id}`, { ...clientResource('is-there', entry), id });
+    await registerClient(server, 'was-here', entry);
+    expect((await ask()).body.error).toBe('invalid_client');
+  });
+});
+
+async function until(check: () => Promise<boolean>): Promise<void> {
+  for (let round = 0; round < 100; round++) {
+    if (await check()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('it does not come');
+}
+
 describe('T33 codes', () => {
   it('a code used twice gives nothing the second time, and ends what it gave the first', async () => {
     const { begun, code, answer } = await appWithTokens(
@@ -174,6 +258,11 @@ describe('T33 codes', () => {
     ['the implicit flow', { response_type: 'token' }, 'unsupported_response_type'],
     ['a scope that only looks like one', { scope: 'user/Patient.rsx' }, 'invalid_scope'],
     ['rights of a system', { scope: 'system/*.cruds' }, 'invalid_scope'],
+    ['parameters in a token', { request: 'eyJhbGciOiJub25lIn0.e30.' }, 'request_not_supported'],
+    ['parameters elsewhere', { request_uri: 'https://evil.example/r' }, 'request_uri_not_supported'],
+    ['an answer in the fragment', { response_mode: 'fragment' }, 'invalid_request'],
+    ['no page and a sign-in', { prompt: 'none login' }, 'invalid_request'],
+    ['a sign-in of no age', { max_age: '-1' }, 'invalid_request'],
   ])('a request with %s comes back refused', async (_title, more, error) => {
     const at = await new TextBrowser().open(beginAt(server, 'app', 'user/Patient.rs', more).url, CALLBACK);
     expect(new URL(at).searchParams.get('error')).toBe(error);
@@ -198,6 +287,19 @@ describe('T33 codes', () => {
     const thief = new TextBrowser();
     await thief.open(browser.url);
     expect([thief.status, thief.text.includes('sign-in')]).toEqual([400, false]);
+  });
+
+  it('max_age: who signed in longer ago is asked again, and a moment ago is not', async () => {
+    const browser = new TextBrowser();
+    const open = (more: Record<string, string>) =>
+      browser.open(beginAt(server, 'app', 'user/Patient.rs', more).url, CALLBACK);
+    await open({});
+    await signIn(browser, 'kern');
+    expect(await open({ max_age: '600' })).toContain('code=');
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await open({ max_age: '0' });
+    expect(browser.text).toContain('action="sign-in"');
+    expect(await signIn(browser, 'kern')).toContain('code=');
   });
 
   it('a parameter that stands twice is refused', async () => {
@@ -264,6 +366,10 @@ describe('T33 the twelve checks of a client assertion', () => {
     ['an address of certificates', { x5u: 'https://evil.example/x' }, 'ec'],
     ['a key in its header', { jwk: { kty: 'EC' } }, 'ec'],
     ['the id of a key of another kind', 'kid of rsa', 'ec'],
+    ['a key id that is a path', { kid: '../../../../dev/null' }, 'ec'],
+    ['a key id that is SQL', { kid: "x' OR '1'='1" }, 'ec'],
+    ['a key id that is a list', { kid: ['x'] }, 'ec'],
+    ['an extension that it calls critical', { crit: ['b64'], b64: true }, 'ec'],
   ])('3 and 5: %s', async (_title, header, which) => {
     const changed = header === 'kid of rsa' ? { kid: rsa.kid } : (header as Record<string, unknown>);
     const key = which === 'rsa' ? { ...rsa, privateKey: (await makeKey('RS256')).privateKey } : ec;

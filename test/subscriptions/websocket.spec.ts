@@ -7,6 +7,7 @@ import { parseEvents } from '../../src/access/audit/audit-content.ts';
 import { AuditTrail } from '../../src/access/audit-trail.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { Failure } from '../../src/kernel/errors.ts';
+import { UNBOUND_PER_ADDRESS_MAX } from '../../src/subscriptions/socket-hub.ts';
 import {
   plainSubscription,
   type SubscriptionWorld,
@@ -128,6 +129,51 @@ describe('R4 websocket', () => {
     socket.send(`bind-with-token ${token}`);
     await until(() => heard.length === 1);
     expect(heard[0]).toMatch(/^error/);
+  });
+});
+
+describe('somebody else’s Subscription', () => {
+  const LESS = { 'x-scope': 'system/Subscription.r system/Patient.rs' };
+  const SAME = { 'x-scope': 'system/Subscription.r system/DiagnosticReport.r' };
+
+  it.each([
+    ['R4', () => plainSubscription('DiagnosticReport?status=final', { type: 'websocket' })],
+    [
+      'topic-based, full-resource',
+      () => topicSubscription(TOPIC, { type: 'websocket', content: 'full-resource' }),
+    ],
+    ['topic-based, empty', () => topicSubscription(TOPIC, { type: 'websocket', content: 'empty' })],
+  ])(
+    'of kind %s tells who may read it, but not what it is about, neither of resources nor that there are any',
+    async (kind, make) => {
+      const id = await subscribe(world, make());
+      const [less, same] = [await connect(), await connect()];
+      less.socket.send(`bind-with-token ${(await tokenFor(id, LESS)).token}`);
+      same.socket.send(`bind-with-token ${(await tokenFor(id, SAME)).token}`);
+      await until(() => less.heard.length === 1 && same.heard.length === 1);
+      const name = `ws-theirs-${kind.replaceAll(/\W/g, '')}`;
+      await write(name);
+      await until(() => same.heard.length === 2);
+      if (kind.includes('full')) expect(same.heard[1]).toContain(name);
+      // The one without the right would have heard before the other's next.
+      await write(`${name}-2`);
+      await until(() => same.heard.length === 3);
+      expect(less.heard).toHaveLength(1);
+    },
+  );
+
+  it('sockets that bind nothing cannot take all the places: one address has fifty of them, and who bound is not counted', async () => {
+    const id = await subscribe(world, plainSubscription('DiagnosticReport', { type: 'websocket' }));
+    const { token } = await tokenFor(id);
+    const bound = await connect();
+    bound.socket.send(`bind-with-token ${token}`);
+    await until(() => bound.heard.length === 1);
+    await Promise.all(Array.from({ length: UNBOUND_PER_ADDRESS_MAX }, () => connect()));
+    const refused = new WebSocket(`${world.url.replace('http', 'ws')}/fhir/ws`);
+    const [error] = await once(refused, 'error').catch((cause) => [cause]);
+    expect(String(error)).toMatch(/503/);
+    await write('ws-flooded');
+    await until(() => bound.heard.length === 2);
   });
 });
 

@@ -30,8 +30,7 @@ export class AuthorizationSteps {
 
   /** @throws OAuthError, for the app: what was launched is not for this person, or nobody may be asked */
   async next(request: AuthorizationRequest, client: Client, session: Session | null): Promise<Step> {
-    const isSignedIn = session !== null && (request.prompt !== 'login' || request.signedInAgain === true);
-    if (!isSignedIn) {
+    if (session === null || mustSignInAgain(request, session)) {
       if (request.prompt === 'none') throw new OAuthError('login_required', 'nobody is signed in');
       return { kind: 'sign-in' };
     }
@@ -80,6 +79,16 @@ export class AuthorizationSteps {
       isOffline ? OFFLINE_LIFETIME_S : untilSessionEndsS,
     );
   }
+}
+
+/** OpenID Connect Core 3.1.2.1, `prompt=login` and `max_age`. */
+function mustSignInAgain(
+  { prompt, maxAgeS, signedInAgain }: AuthorizationRequest,
+  session: Session,
+): boolean {
+  if (signedInAgain === true) return false;
+  const ageS = Date.now() / 1_000 - session.authTimeS;
+  return prompt === 'login' || (maxAgeS !== undefined && ageS > maxAgeS);
 }
 
 /** The patient in context: of the EHR's launch, the person who is signed in, or the one that was chosen. */

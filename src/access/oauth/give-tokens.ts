@@ -35,16 +35,21 @@ export class GiveTokens {
     return { access_token: token, token_type: 'Bearer', expires_in: TOKEN_LIFETIME_S, scope: granted };
   }
 
-  /** What an approval gives: at the code, and again at each refresh, then perhaps with fewer scopes. */
-  async toFamily(family: Family, isFirst: boolean, wanted?: string): Promise<TokenAnswer> {
+  /**
+   * What an approval gives: at the code, and again at each refresh, then perhaps with fewer scopes (`wanted`), which hold for that token only. What was approved and is no longer
+   * in the client's registration is given no more.
+   */
+  async toFamily(family: Family, client: Client, isFirst: boolean, wanted?: string): Promise<TokenAnswer> {
     const { content } = family.approval;
-    const scope = wanted === undefined ? content.scope : subset(wanted, content.scope);
+    const approved = stillRegistered(content.scope, client);
+    const scope = wanted === undefined ? approved : subset(wanted, approved);
     const { words } = readScopeList(scope);
     const { token } = await this.tokens.issueFor(
       { ...content, scope, family: family.id },
       PERSON_TOKEN_LIFETIME_S,
     );
-    const refreshes = words.includes('offline_access') || words.includes('online_access');
+    const lasting = readScopeList(approved).words;
+    const refreshes = lasting.includes('offline_access') || lasting.includes('online_access');
     return {
       access_token: token,
       token_type: 'Bearer',
@@ -104,6 +109,15 @@ function scopesForClient(client: Client, text: string | undefined): string {
   if (scopes.length === 0 && words.length === 0)
     throw new OAuthError('invalid_scope', 'none of the scopes may be given to this client');
   return listText(words, scopes);
+}
+
+function stillRegistered(approved: string, client: Client): string {
+  const { words, resources } = readScopeList(approved);
+  const keptWords = words.filter((word) => client.words.includes(word));
+  const keptScopes = narrow(resources, client.scopes);
+  if (keptWords.length === 0 && keptScopes.length === 0)
+    throw new OAuthError('invalid_grant', 'the app may no longer ask for any of what was approved');
+  return listText(keptWords, keptScopes);
 }
 
 /** RFC 6749 6: a refresh may ask for less than was approved, never for more. */

@@ -14,6 +14,8 @@ export type OAuthErrorCode =
   | 'login_required'
   | 'interaction_required'
   | 'invalid_target'
+  | 'request_not_supported'
+  | 'request_uri_not_supported'
   | 'temporarily_unavailable'
   | 'server_error';
 

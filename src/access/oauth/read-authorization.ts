@@ -47,7 +47,8 @@ export function readAuthorization(
     throw new OAuthError('invalid_request', `state is needed, of at most ${STATE_CHARS_MAX} characters`);
   if (form['aud']?.replace(/\/$/, '') !== base)
     throw new OAuthError('invalid_request', 'aud must be the FHIR base URL of this server');
-  const prompt = form['prompt'];
+  refuseUnserved(form);
+  const { prompt, maxAgeS } = readSignInWishes(form);
   return {
     clientId: client.id,
     redirectUri,
@@ -55,7 +56,32 @@ export function readAuthorization(
     challenge: form['code_challenge'] as string,
     ...(form['nonce'] === undefined ? {} : { nonce: form['nonce'] }),
     scope: readScope(form['scope'], client),
-    ...(prompt === 'none' || prompt === 'login' ? { prompt } : {}),
+    ...(prompt === undefined ? {} : { prompt }),
+    ...(maxAgeS === undefined ? {} : { maxAgeS }),
+  };
+}
+
+/** OpenID Connect Core 3.1.2.6: what we do not serve is refused by name. To ignore it would be to answer another request than was made. */
+function refuseUnserved(form: Form): void {
+  for (const name of ['request', 'request_uri'] as const)
+    if (form[name] !== undefined)
+      throw new OAuthError(`${name}_not_supported`, 'the request must be made with plain parameters');
+  if (form['response_mode'] !== undefined && form['response_mode'] !== 'query')
+    throw new OAuthError('invalid_request', 'response_mode must be query');
+}
+
+/** OpenID Connect Core 3.1.2.1: `prompt`, of whose words we know `none` and `login`, and `max_age` in seconds. */
+function readSignInWishes(form: Form): { prompt?: 'none' | 'login'; maxAgeS?: number } {
+  const words = (form['prompt'] ?? '').split(' ').filter((word) => word !== '');
+  if (words.includes('none') && words.length > 1)
+    throw new OAuthError('invalid_request', 'prompt none stands alone');
+  const prompt = words.find((word) => word === 'none' || word === 'login');
+  const text = form['max_age'];
+  if (text !== undefined && !/^\d{1,9}$/.test(text))
+    throw new OAuthError('invalid_request', 'max_age must be a number of seconds');
+  return {
+    ...(prompt === undefined ? {} : { prompt }),
+    ...(text === undefined ? {} : { maxAgeS: Number(text) }),
   };
 }
 

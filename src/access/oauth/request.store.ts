@@ -15,7 +15,9 @@ export interface AuthorizationRequest {
   /** As it may be granted at most. */
   readonly scope: string;
   readonly prompt?: 'none' | 'login';
-  /** Signed in after the request was made (`prompt=login`). */
+  /** The person must have signed in no longer ago than this. */
+  readonly maxAgeS?: number;
+  /** Signed in after the request was made (`prompt=login`, `max_age`). */
   readonly signedInAgain?: boolean;
   /** From an EHR's launch. */
   readonly launch?: LaunchContext;

@@ -23,7 +23,7 @@ export class TradeCode {
 
   /** The tokens that a code gives. */
   async code(client: Client, form: Form): Promise<TokenAnswer> {
-    return this.give.toFamily(await this.family(client, form), true);
+    return this.give.toFamily(await this.family(client, form), client, true);
   }
 
   /** What a code was given for: RFC 6749 4.1.3 with RFC 7636. Whatever does not fit uses the code up. */
@@ -48,7 +48,7 @@ export class TradeCode {
     const use = await this.grants.useRefresh(token);
     if (use.kind === 'reused') this.revocations.heardOfFamily(use.family);
     if (use.kind !== 'fresh' || !(await this.isStillThere(use.found))) throw invalid();
-    return this.give.toFamily(use.found, false, form['scope']);
+    return this.give.toFamily(use.found, client, false, form['scope']);
   }
 
   private async isStillThere({ approval }: Family): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose';
+import { ASSERTION_TYPE } from '../assertion-type.ts';
 import type { ClientKeys } from '../oauth/client-keys.ts';
 import { newSecret } from '../oauth/digest.ts';
 import { fetchJson, type JsonAnswer, type OutboundRules } from '../outbound/fetch-json.ts';
@@ -14,8 +15,10 @@ export interface SignInUnderWay {
 /** Us, as the other side knows us. */
 export interface ClientThere {
   readonly clientId: string;
-  /** Null: a public client. */
+  /** Null: a public client, or one that signs. */
   readonly clientSecret: string | null;
+  /** For a client with a key: what proves to the audience who we are. */
+  readonly sign?: (audience: string) => Promise<string>;
   readonly redirectUri: string;
 }
 
@@ -51,25 +54,42 @@ export function beginCodeFlow(
 /** RFC 6749 4.1.3. @throws Error unless the answer is 200 */
 export async function tradeCode(
   endpoint: URL,
-  { clientId, clientSecret, redirectUri }: ClientThere,
+  client: ClientThere,
   code: string,
   verifier: string,
   rules: OutboundRules,
 ): Promise<JsonAnswer['body']> {
-  const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret ?? '')}`);
+  const { form, headers } = await proofOf(client, endpoint.href);
   const answer = await fetchJson(endpoint, rules, {
     method: 'POST',
     form: {
       grant_type: 'authorization_code',
       code,
-      redirect_uri: redirectUri,
+      redirect_uri: client.redirectUri,
       code_verifier: verifier,
-      ...(clientSecret === null ? { client_id: clientId } : {}),
+      ...form,
     },
-    headers: clientSecret === null ? {} : { authorization: `Basic ${basic.toString('base64')}` },
+    headers,
   });
   if (answer.status !== 200) throw new Error(`the token endpoint answered ${answer.status}`);
   return answer.body;
+}
+
+interface Proof {
+  readonly form: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** How the token endpoint knows us: a signed assertion (RFC 7523), a secret (RFC 6749 2.3.1), or our id alone. */
+async function proofOf({ clientId, clientSecret, sign }: ClientThere, endpoint: string): Promise<Proof> {
+  if (sign)
+    return {
+      form: { client_assertion_type: ASSERTION_TYPE, client_assertion: await sign(endpoint) },
+      headers: {},
+    };
+  if (clientSecret === null) return { form: { client_id: clientId }, headers: {} };
+  const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`);
+  return { form: {}, headers: { authorization: `Basic ${basic.toString('base64')}` } };
 }
 
 /** OpenID Connect Core 3.1.3.7. @throws Error for anything that is not as it must be */

@@ -4,6 +4,7 @@ import { type Role, rolesAmong } from '../grant.ts';
 import type { ClientKeys } from '../oauth/client-keys.ts';
 import { fetchJson, type OutboundRules } from '../outbound/fetch-json.ts';
 import type { Person } from '../people/session.store.ts';
+import { CLIENT_KEY_ALGORITHMS, type ClientKeyAlgorithm, type SigningKeys } from '../signing-key.ts';
 import {
   beginCodeFlow,
   type ClientThere,
@@ -12,6 +13,7 @@ import {
   verifyIdToken,
 } from './code-flow.ts';
 import { type ClaimMapping, readMapping, rolesOf } from './read-claims.ts';
+import { signAssertion } from './sign-assertion.ts';
 
 /** An EHR with a FHIR server and an authorization server of its own, as the operator describes it. */
 export interface EhrSettings extends ClaimMapping {
@@ -19,6 +21,8 @@ export interface EhrSettings extends ClaimMapping {
   readonly iss: string;
   readonly clientId: string;
   readonly clientSecret: string | null;
+  /** We sign an assertion with a key of ours of this kind; null: we do not. */
+  readonly clientAlgorithm: ClientKeyAlgorithm | null;
   readonly scope: string;
   /** System of the patient number there, and of the same number here. */
   readonly patientSystem: string;
@@ -35,7 +39,7 @@ export function readEhrs(text: string): EhrSettings[] {
   } catch {
     throw new Failure(
       'config.invalid',
-      'AUTH_EHRS must be a JSON array of {"iss" (a URL), "clientId", "patientSystem"}, all three non-empty, and known roles in "everybody". See docs/access.md.',
+      'AUTH_EHRS must be a JSON array of {"iss" (a URL), "clientId", "patientSystem"}, all three non-empty, known roles in "everybody", and "clientSecret" or "clientAlgorithm" (RS384, ES384), not both. See docs/access.md.',
     );
   }
 }
@@ -49,11 +53,18 @@ function readEhr(entry: Record<string, unknown>): EhrSettings {
   const everybody = (entry['everybody'] ?? []) as unknown[];
   const roles = rolesAmong(everybody);
   if (roles.length !== everybody.length) throw new Error('everybody');
+  const clientAlgorithm = CLIENT_KEY_ALGORITHMS.find((one) => one === entry['clientAlgorithm']) ?? null;
+  if (
+    entry['clientAlgorithm'] !== undefined &&
+    (clientAlgorithm === null || entry['clientSecret'] !== undefined)
+  )
+    throw new Error('clientAlgorithm');
   return {
     ...readMapping(entry),
     iss: new URL(text('iss')).href.replace(/\/$/, ''),
     clientId: text('clientId'),
     clientSecret: entry['clientSecret'] === undefined ? null : text('clientSecret'),
+    clientAlgorithm,
     scope: text('scope', 'launch openid fhirUser patient/Patient.r'),
     patientSystem: text('patientSystem'),
     patientSystemHere: text('patientSystemHere', text('patientSystem')),
@@ -73,6 +84,7 @@ interface Discovered {
   readonly tokenEndpoint: URL;
   readonly issuer: string;
   readonly jwksUri: string;
+  /** Of the clock that never goes back. */
   readonly untilMs: number;
 }
 
@@ -90,9 +102,17 @@ export class Ehr {
     private readonly rules: OutboundRules,
     private readonly keys: ClientKeys,
     baseUrl: string,
+    ours: SigningKeys,
   ) {
-    const { clientId, clientSecret } = settings;
-    this.client = { clientId, clientSecret, redirectUri: `${baseUrl}/auth/ehr/callback` };
+    const { clientId, clientSecret, clientAlgorithm } = settings;
+    this.client = {
+      clientId,
+      clientSecret,
+      redirectUri: `${baseUrl}/auth/ehr/callback`,
+      ...(clientAlgorithm === null
+        ? {}
+        : { sign: (audience) => signAssertion(clientId, audience, ours, clientAlgorithm) }),
+    };
   }
 
   /** Where the browser goes, and what to remember until it is back. `request` comes back in front of the state. */
@@ -144,7 +164,7 @@ export class Ehr {
 
   /** SMART App Launch 2.2 "Retrieve .well-known/smart-configuration". The address is the operator's, never the launch's. */
   private async discover(): Promise<Discovered> {
-    if (this.discovered && this.discovered.untilMs > Date.now()) return this.discovered;
+    if (this.discovered && this.discovered.untilMs > performance.now()) return this.discovered;
     const place = new URL(`${this.settings.iss}/.well-known/smart-configuration`);
     const { status, body } = await fetchJson(place, this.rules);
     const { issuer, jwks_uri: jwksUri } = body;
@@ -157,7 +177,7 @@ export class Ehr {
       tokenEndpoint: new URL(String(body['token_endpoint'])),
       issuer,
       jwksUri,
-      untilMs: Date.now() + DISCOVERY_KEPT_MS,
+      untilMs: performance.now() + DISCOVERY_KEPT_MS,
     };
     return this.discovered;
   }

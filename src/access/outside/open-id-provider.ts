@@ -49,6 +49,7 @@ interface Discovered {
   readonly authorizationEndpoint: URL;
   readonly tokenEndpoint: URL;
   readonly jwksUri: string;
+  /** Of the clock that never goes back. */
   readonly untilMs: number;
 }
 
@@ -102,7 +103,7 @@ export class OpenIdProvider {
   }
 
   private async discover(): Promise<Discovered> {
-    if (this.discovered && this.discovered.untilMs > Date.now()) return this.discovered;
+    if (this.discovered && this.discovered.untilMs > performance.now()) return this.discovered;
     const { issuer } = this.settings;
     const place = new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
     const { status, body } = await fetchJson(place, this.rules);
@@ -112,7 +113,7 @@ export class OpenIdProvider {
       authorizationEndpoint: new URL(String(body['authorization_endpoint'])),
       tokenEndpoint: new URL(String(body['token_endpoint'])),
       jwksUri: String(body['jwks_uri']),
-      untilMs: Date.now() + DISCOVERY_KEPT_MS,
+      untilMs: performance.now() + DISCOVERY_KEPT_MS,
     };
     return this.discovered;
   }

@@ -92,6 +92,8 @@ export class OutsideIssuers implements OutsideTokens {
   private async verifyOf(known: OutsideIssuer, token: string): Promise<VerifiedToken> {
     const header = decodeProtectedHeader(token);
     if (!known.algorithms.includes(String(header.alg))) throw new Error('algorithm');
+    // RFC 9068 4: a token for something else (a logout, a proof of possession) names its kind there.
+    if (header.typ !== undefined && !/^(application\/)?(at\+)?jwt$/i.test(header.typ)) throw new Error('typ');
     const key = await this.keys.find({ jwksUri: known.jwksUri }, { ...header, alg: String(header.alg) });
     const { payload } = await jwtVerify(token, key, {
       algorithms: [...known.algorithms],
@@ -100,6 +102,7 @@ export class OutsideIssuers implements OutsideTokens {
       requiredClaims: ['exp', 'iat', 'sub'],
     });
     checkIsAccessToken(payload);
+    if ((payload.iat as number) > Date.now() / 1_000 + CLOCK_SKEW_S) throw new Error('iat in the future');
     return this.verified(known, payload);
   }
 
@@ -130,10 +133,20 @@ export class OutsideIssuers implements OutsideTokens {
   }
 }
 
-/** OpenID Connect Core 2: an ID token tells an app who signed in, and opens nothing here. Keycloak writes `typ` beside. */
+/** How far clocks may lie apart. */
+const CLOCK_SKEW_S = 30;
+/** What Keycloak's `typ` claim says of tokens that are for itself and for apps. */
+const OTHER_KINDS: readonly unknown[] = ['ID', 'Refresh', 'Offline', 'Logout', 'Serialized-ID'];
+
+/** OpenID Connect Core 2: an ID token tells an app who signed in, and opens nothing here; nor does any other that is no access token. */
 function checkIsAccessToken(payload: JWTPayload): void {
-  if (payload['nonce'] !== undefined || payload['at_hash'] !== undefined || payload['typ'] === 'ID')
-    throw new Error('an ID token');
+  if (
+    payload['nonce'] !== undefined ||
+    payload['at_hash'] !== undefined ||
+    payload['events'] !== undefined ||
+    OTHER_KINDS.includes(payload['typ'])
+  )
+    throw new Error('no access token');
 }
 
 /** Words that are no scopes of ours (`profile`, `email`) grant nothing. */

@@ -15,6 +15,18 @@ export type Registration = Readonly<Record<string, unknown>> & {
   readonly active: boolean;
 };
 
+/**
+ * Ends what people approved for the clients in `gone`: their tokens in every process within a look (`Revocations`). `gone` comes of the statement itself, so a registration that was refused
+ * ends nothing of another client of that name.
+ */
+const END_APPROVALS = `, ended AS (UPDATE auth_family f SET revoked_at = now() FROM gone
+      WHERE f.client_id = gone.client_id AND f.revoked_at IS NULL AND f.ends_at > now() RETURNING f.id, f.ends_at)
+    INSERT INTO auth_revoked (key, ends_at) SELECT id, ends_at + interval '1 day' FROM ended ON CONFLICT (key) DO NOTHING`;
+
+/** Nobody who registers the name of a client that is gone gets its secrets with it. */
+const END_SECRETS =
+  ', secrets AS (DELETE FROM auth_client_secret s USING gone WHERE s.client_id = gone.client_id)';
+
 /** All clients: those of the settings, and those registered as resources. */
 @Injectable()
 export class ClientStore {
@@ -45,10 +57,17 @@ export class ClientStore {
 
   /** With its Basic resource, in one transaction. False: another resource registers this client id. */
   async keep(tx: Sql, basicId: string, registration: Registration): Promise<boolean> {
-    await tx.run({ text: 'DELETE FROM auth_client WHERE basic_id = $1 AND client_id <> $2' }, [
-      basicId,
-      registration.id,
-    ]);
+    await tx.run(
+      {
+        text: `WITH gone AS (DELETE FROM auth_client WHERE basic_id = $1 AND client_id <> $2 RETURNING client_id)
+          ${END_SECRETS}${END_APPROVALS}`,
+      },
+      [basicId, registration.id],
+    );
+    if (!registration.active)
+      await tx.run({ text: `WITH gone AS (SELECT $1::text AS client_id)${END_APPROVALS}` }, [
+        registration.id,
+      ]);
     const rows = await tx.run(
       {
         text: `INSERT INTO auth_client AS c (client_id, basic_id, registration) VALUES ($1, $2, $3)
@@ -64,7 +83,7 @@ export class ClientStore {
     await tx.run(
       {
         text: `WITH gone AS (DELETE FROM auth_client WHERE basic_id = $1 RETURNING client_id)
-          DELETE FROM auth_client_secret s USING gone WHERE s.client_id = gone.client_id`,
+          ${END_SECRETS}${END_APPROVALS}`,
       },
       [basicId],
     );

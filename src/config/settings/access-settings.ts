@@ -71,7 +71,7 @@ export const ACCESS_SETTINGS = {
     kind: kinds.secret,
     default: '',
     means:
-      'EHRs with an authorization server of their own that may launch the worklist, as JSON: [{"iss","clientId","clientSecret","patientSystem","everybody"}]; see docs/access.md. Empty: launches announced at /auth/launch only.',
+      'EHRs with an authorization server of their own that may launch the worklist, as JSON: [{"iss","clientId","clientSecret" or "clientAlgorithm","patientSystem","everybody"}]; see docs/access.md. Empty: launches announced at /auth/launch only.',
   },
   AUTH_ISSUERS: {
     kind: kinds.secret,

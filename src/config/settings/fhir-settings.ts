@@ -24,7 +24,7 @@ export const FHIR_SETTINGS = {
     kind: kinds.oneOf(['off', 'check']),
     default: 'off',
     means:
-      'check: a write that refers to what is not on this server is refused (422), and so is the deletion of what others refer to (409).',
+      'check: a write that refers to what is not on this server, or may not be read with its token, is refused (422), and so is the deletion of what others refer to (409).',
   },
   FHIR_UNKNOWN_PROFILES: {
     kind: kinds.oneOf(['accept', 'refuse']),

@@ -49,7 +49,7 @@ export const HTTP_SETTINGS = {
     kind: kinds.integer(1, 1_000_000),
     default: '500',
     means:
-      'Requests without a token that one address may make in a second, of all processes together, on average; twice as many at once.',
+      'Requests without a token, or with one that is none, that one address may make in a second, of all processes together, on average; twice as many at once.',
   },
   RATE_SIGN_IN_PER_MINUTE: {
     kind: kinds.integer(1, 1_000_000),

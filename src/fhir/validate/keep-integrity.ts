@@ -10,7 +10,7 @@ const PLACES_MAX = 20;
  * Referential integrity (FHIR R4 http.html#integrity leaves it to the server; the setting FHIR_REFERENTIAL_INTEGRITY turns it on): a write whose reference
  * to this server points to nothing is refused with `fhir.validation` (422), a deletion of what others refer to with `fhir.referenced` (409).
  * Both look at the state after the whole transaction, and cost one round trip each, only when there is something to look at. What
- * the server writes for itself is not checked. A target that is deleted at the same moment by somebody else may slip through: no lock is taken
+ * the server writes for itself is not checked. What the caller may not read counts as missing: else a write would tell whether it is there. A target that is deleted at the same moment by somebody else may slip through: no lock is taken
  * on targets, as a busy Patient would stop every write about it.
  */
 export function keepIntegrity(store: ResourceStore): void {
@@ -23,7 +23,7 @@ export function keepIntegrity(store: ResourceStore): void {
     );
     if (targets.size > 0) {
       const missing = new Set(
-        (await readMissing(tx, [...targets.values()])).map(({ type, id }) => `${type}/${id}`),
+        (await readMissing(tx, [...targets.values()], access)).map(({ type, id }) => `${type}/${id}`),
       );
       if (missing.size > 0)
         throw dangling(references.filter(({ key }) => missing.has(key)).map(({ at }) => at));
@@ -42,7 +42,7 @@ export const mayBeDeleted = async (
 function dangling(places: readonly string[]): Failure {
   const issues = places.slice(0, PLACES_MAX).map(
     (at): FailureIssue => ({
-      text: 'The reference points to a resource that is not on this server; send that one first, or in the same transaction.',
+      text: 'The reference points to a resource that is not on this server, or not to be read with this token; send that one first, or in the same transaction.',
       at,
       type: 'not-found',
     }),

@@ -1,19 +1,44 @@
 import type { Sql } from '../../database/database.ts';
+import { type AccessContext, accessCondition } from '../access-context.ts';
 import { definitions } from '../definitions/definitions.ts';
 import type { ResourceId } from '../resource-store.ts';
 import { cutToken } from '../search/index-rows.ts';
+import { SqlParameters } from '../sql-parameters.ts';
 
-/** Which of these are not there, or deleted? One round trip by primary key, whatever their number. */
-export function readMissing(sql: Sql, targets: readonly ResourceId[]): Promise<ResourceId[]> {
+/** Which of these are not there, deleted, or not for the caller to read? One round trip by primary key, whatever their number. */
+export function readMissing(
+  sql: Sql,
+  targets: readonly ResourceId[],
+  access: AccessContext,
+): Promise<ResourceId[]> {
+  const parameters = new SqlParameters();
+  const types = parameters.add(
+    targets.map((target) => target.type),
+    'text[]',
+  );
+  const ids = parameters.add(
+    targets.map((target) => target.id),
+    'text[]',
+  );
+  const isSeen = seen(new Set(targets.map((target) => target.type)), access, parameters);
   return sql.run<ResourceId>(
     {
-      name: 'fhir-missing-targets',
+      ...(isSeen === '' ? { name: 'fhir-missing-targets' } : {}),
       text: `
-  SELECT w.type, w.id FROM unnest($1::text[], $2::text[]) AS w(type, id)
-  WHERE NOT EXISTS (SELECT FROM resource r WHERE r.type = w.type AND r.id = w.id AND NOT r.deleted)`,
+  SELECT w.type, w.id FROM unnest(${types}, ${ids}) AS w(type, id)
+  WHERE NOT EXISTS (SELECT FROM resource r WHERE r.type = w.type AND r.id = w.id AND NOT r.deleted${isSeen})`,
     },
-    [targets.map((target) => target.type), targets.map((target) => target.id)],
+    parameters.values,
   );
+}
+
+/** What a row must meet beyond being there. Empty: nothing, for a caller who may read all of these types. */
+function seen(types: ReadonlySet<string>, access: AccessContext, parameters: SqlParameters): string {
+  const limited = [...types].flatMap((type) => {
+    const condition = accessCondition(access, type, 'read', 'r', parameters);
+    return condition === null ? [] : [`(r.type <> ${parameters.name(type)} OR (${condition}))`];
+  });
+  return limited.map((one) => ` AND ${one}`).join('');
 }
 
 /** Does anything that stays refer to one of these? By the search rows of all reference parameters, in one round trip. */
