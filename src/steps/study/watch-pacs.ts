@@ -105,7 +105,7 @@ export class PacsWatch {
 }
 
 /** The job of the study step; one per study is kept at a time. */
-export function studySeenJob(studyInstanceUid: string): JobRequest<StudySeen> {
+function studySeenJob(studyInstanceUid: string): JobRequest<StudySeen> {
   return { queue: 'study', payload: { studyInstanceUid }, key: studyInstanceUid };
 }
 
