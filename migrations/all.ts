@@ -1,6 +1,7 @@
 import { Outbox1763700000001 } from './0001-outbox.ts';
 import { Fhir1763700000002 } from './0002-fhir.ts';
 import { Archive1763700000003 } from './0003-archive.ts';
+import { Hl71763700000004 } from './0004-hl7.ts';
 import { SubscriptionTopics1763700000005 } from './0005-subscription-topics.ts';
 import { Terminology1763700000006 } from './0006-terminology.ts';
 import { Bulk1763700000007 } from './0007-bulk.ts';
@@ -31,13 +32,13 @@ import { PageSession1763700000034 } from './0034-page-session.ts';
 import { BinaryOwner1763700000035 } from './0035-binary-owner.ts';
 import { BindingReader1763700000038 } from './0038-binding-reader.ts';
 import { StudyIdentity1763700000039 } from './0039-study-identity.ts';
-import { Hl71763700000004 } from './0004-hl7.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
   Outbox1763700000001,
   Fhir1763700000002,
   Archive1763700000003,
+  Hl71763700000004,
   SubscriptionTopics1763700000005,
   Terminology1763700000006,
   Bulk1763700000007,
@@ -68,5 +69,4 @@ export const MIGRATIONS = [
   BinaryOwner1763700000035,
   BindingReader1763700000038,
   StudyIdentity1763700000039,
-  Hl71763700000004,
 ] as const;

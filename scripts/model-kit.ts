@@ -44,7 +44,7 @@ export async function withKit<T>(work: (kit: ModelKit) => Promise<T>): Promise<T
 }
 
 /** Where the server looks for models: the project's, those taken in, and those of PRELIM_MODELS. */
-export const modelFolders = (settings: Settings) => ({
+const modelFolders = (settings: Settings) => ({
   own: [join(projectFolder(), 'models'), join(settings.PRELIM_DATA, 'models')],
   required: settings.PRELIM_MODELS,
 });

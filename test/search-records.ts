@@ -1,14 +1,13 @@
 import type { Resource } from '@medplum/fhirtypes';
-import type { Database } from '../src/database/database.ts';
 import type { AccessContext } from '../src/fhir/access-context.ts';
-import type { ResourceStore } from '../src/fhir/resource-store.ts';
+import { type StoredResources, storedResources } from './stored-resources.ts';
 
 export const made = (resourceType: string, id: string, more: object): Resource =>
   ({ resourceType, id, ...more }) as Resource;
 export const ref = (reference: string) => ({ reference });
 
 /** Anna has a report with her finding and with one that belongs to Berta; Berta's doctor works at the clinic in the house. */
-export const FIXTURES: Resource[] = [
+const FIXTURES: Resource[] = [
   made('Organization', 'house', { name: 'Great House' }),
   made('Organization', 'clinic', { name: 'Clinic', partOf: ref('Organization/house') }),
   made('Practitioner', 'doc', { name: [{ family: 'Curie' }] }),
@@ -101,25 +100,27 @@ export const finding = (at: number): Resource =>
     ...(at % 3 === 0 ? {} : { valueQuantity: { value: at % 7 } }),
   });
 
-/** So many Patients with a finding each. */
-export async function writeMany(database: Database, store: ResourceStore, count: number): Promise<void> {
-  const all = Array.from({ length: count }, (_, at) => [patient(at), finding(at)]).flat();
-  await database.transaction((tx) =>
-    store.write(
-      tx,
-      all.map((resource) => ({ kind: 'update', resource: resource as Resource & { id: string } })),
-    ),
-  );
+export interface SearchRecords extends StoredResources {
+  /** Writes so many Patients with a finding each. */
+  many(count: number): Promise<void>;
+  /** Takes away what `many` wrote. */
+  forget(): Promise<void>;
 }
 
-export async function forgetMany(database: Database, store: ResourceStore): Promise<void> {
-  const rows = await database.run<{ type: string; id: string }>({
-    text: "SELECT type, id FROM resource WHERE id LIKE 'many%' AND NOT deleted",
+/** For a spec: the records above in a store of their own. */
+export function searchRecords(): SearchRecords {
+  const stored = storedResources(FIXTURES);
+  return Object.assign(stored, {
+    async many(count: number) {
+      const all = Array.from({ length: count }, (_, at) => [patient(at), finding(at)]).flat();
+      const named = all as (Resource & { id: string })[];
+      await stored.write(...named.map((resource) => ({ kind: 'update' as const, resource })));
+    },
+    async forget() {
+      const rows = await stored.database.run<{ type: string; id: string }>({
+        text: "SELECT type, id FROM resource WHERE id LIKE 'many%' AND NOT deleted",
+      });
+      await stored.write(...rows.map(({ type, id }) => ({ kind: 'delete' as const, type, id })));
+    },
   });
-  await database.transaction((tx) =>
-    store.write(
-      tx,
-      rows.map(({ type, id }) => ({ kind: 'delete', type, id })),
-    ),
-  );
 }

@@ -116,6 +116,27 @@ describe('the house is in order', () => {
     expect(wrong.map(short)).toEqual([]);
   });
 
+  it('what is exported is used elsewhere: functions and classes', () => {
+    const wrong = files
+      .filter((file) => !file.includes('/assembly/'))
+      .flatMap((file) =>
+        exportsOf(readFileSync(file, 'utf8'))
+          .filter((name) => !isNamedOutside(name, file))
+          .map((name) => `${short(file)} exports ${name}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  it('docs/architecture.md names every folder of `src`, every step and every decision', () => {
+    const page = readFileSync(join(root, 'docs', 'architecture.md'), 'utf8');
+    const missing = [
+      ...foldersIn('src').map((name) => `─ ${name}/ `),
+      ...foldersIn('src/steps').map((name) => `─ ${name}/ `),
+      ...readdirSync(join(root, 'docs', 'decisions')).map((name) => `(decisions/${name})`),
+    ].filter((words) => !page.includes(words));
+    expect(missing).toEqual([]);
+  });
+
   it('the environment is read in config and nowhere else', () => {
     const wrong = files.filter(
       (file) =>
@@ -232,10 +253,50 @@ function functionsOf(lines: readonly string[]): { name: string; length: number }
   return found;
 }
 
+const exportsOf = (text: string): string[] =>
+  [...text.matchAll(/^export (?:abstract )?(?:async )?(?:class|function\*?|const(?= [a-z])) (\w+)/gm)].map(
+    (match) => match[1] as string,
+  );
+
+/** What has code that may import from `src`. */
+const IMPORTERS = ['src', 'test', 'scripts', 'demo', 'models', 'migrations'];
+/** A task of a worker is named by a string. */
+const NAMED = /\b(?:import|export)\b[^'"]*?\{([^}]*)\}\s*from|import\('[^']+'\)\)\.(\w+)|'(\w+)'/g;
+let filesNaming: Map<string, Set<string>> | null = null;
+
+/** Does another file import it, or call it by a string with its name? */
+function isNamedOutside(name: string, file: string): boolean {
+  filesNaming ??= namesByFile();
+  const naming = filesNaming.get(name) ?? new Set();
+  return naming.size > (naming.has(file) ? 1 : 0);
+}
+
+function namesByFile(): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  const sources = IMPORTERS.flatMap((folder) => listFiles(join(root, folder)));
+  for (const file of sources.filter((one) => /\.tsx?$/.test(one))) {
+    for (const [, ...names] of readFileSync(file, 'utf8').matchAll(NAMED)) {
+      for (const name of names.join().split(',')) {
+        const own = name
+          .trim()
+          .replace(/^type /, '')
+          .split(' as ')[0] as string;
+        found.set(own, (found.get(own) ?? new Set()).add(file));
+      }
+    }
+  }
+  return found;
+}
+
 function constructorDependencies(text: string): number {
   const body = /constructor\(([\s\S]*?)\)\s*\{/.exec(text)?.[1] ?? '';
   return (body.match(/\b(private|protected|public|readonly)\b[^,]*/g) ?? []).length;
 }
+
+const foldersIn = (folder: string): string[] =>
+  readdirSync(join(root, folder), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
 
 function listFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

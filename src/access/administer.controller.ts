@@ -79,7 +79,7 @@ export class AdministerController {
   }
 }
 
-export function demandAdministrator({ grant }: FastifyRequest): void {
+function demandAdministrator({ grant }: FastifyRequest): void {
   if (!grant || !administers(grant))
     throw new Failure(
       'auth.scope',

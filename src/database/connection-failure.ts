@@ -37,7 +37,7 @@ const NEVER_TAKEN: ReadonlySet<string> = new Set([
 ]);
 
 /** `database.unavailable` for an error of `pg` that says that the database is away; every other error as it is. */
-export function asFailure(error: unknown): unknown {
+function asFailure(error: unknown): unknown {
   if (codeOf(error) === QUERY_CANCELED)
     return new Failure(
       'database.timeout',

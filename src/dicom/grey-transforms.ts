@@ -1,5 +1,5 @@
 import type { DicomDataset } from './dicom-dataset.ts';
-import { type LookupTable, LUT_TAGS, lookUp, readLookupTable } from './lookup-table.ts';
+import { type LookupTable, LUT_TAGS, readLookupTable } from './lookup-table.ts';
 
 /** Stored values → values of the modality: Hounsfield units for CT (PS3.3 C.11.1). */
 export type ModalityTransform =
@@ -47,48 +47,6 @@ export function voiTransforms(dataset: DicomDataset): VoiTransform[] {
     return table ? [{ kind: 'lut', table }] : [];
   });
   return [...windows, ...tables];
-}
-
-/** Values of the modality as Float32. The input is not changed. */
-export function applyModality(values: ArrayLike<number>, transform: ModalityTransform): Float32Array {
-  const result = new Float32Array(values.length);
-  if (transform.kind === 'lut') {
-    for (let at = 0; at < result.length; at += 1) result[at] = lookUp(transform.table, values[at]!);
-    return result;
-  }
-  const { slope, intercept } = transform;
-  for (let at = 0; at < result.length; at += 1) result[at] = values[at]! * slope + intercept;
-  return result;
-}
-
-/**
- * What is shown, from 0 to `max`: LINEAR by C.11.2.1.2.1 (centre - 0.5, width - 1), SIGMOID by C.11.2.1.3.1, LINEAR_EXACT by C.11.2.1.3.2, a table
- * scaled from its bits. Not rounded; MONOCHROME1 is for the caller to turn.
- */
-export function applyVoi(values: ArrayLike<number>, voi: VoiTransform, max: number): Float32Array {
-  const result = new Float32Array(values.length);
-  if (voi.kind === 'lut') {
-    const factor = max / (2 ** voi.table.bits - 1);
-    for (let at = 0; at < result.length; at += 1) result[at] = lookUp(voi.table, values[at]!) * factor;
-    return result;
-  }
-  const { centre, width, shape } = voi;
-  if (shape === 'SIGMOID') {
-    for (let at = 0; at < result.length; at += 1)
-      result[at] = max / (1 + Math.exp((-4 * (values[at]! - centre)) / width));
-    return result;
-  }
-  const exact = shape === 'LINEAR_EXACT';
-  const middle = exact ? centre : centre - 0.5;
-  const span = exact ? width : width - 1;
-  for (let at = 0; at < result.length; at += 1) {
-    const value = values[at]!;
-    // With a width of 1 LINEAR is a step at the middle.
-    if (value <= middle - span / 2) result[at] = 0;
-    else if (value > middle + span / 2) result[at] = max;
-    else result[at] = ((value - middle) / span + 0.5) * max;
-  }
-  return result;
 }
 
 const RESCALE_INTERCEPT = 0x00281052;

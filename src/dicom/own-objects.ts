@@ -16,7 +16,7 @@ const TAG = { manufacturer: '00080070', model: '00081090', device: '00181002' } 
  * Did Prelim write this instance? Asked of an instance's metadata. A PACS that leaves DeviceUID out of its metadata mostly keeps
  * manufacturer and model name, so either says so.
  */
-export function isOwnObject(instance: DicomJson): boolean {
+function isOwnObject(instance: DicomJson): boolean {
   return (
     jsonString(instance, TAG.device) === PRELIM_DEVICE_UID ||
     (jsonString(instance, TAG.manufacturer) === PRELIM_MANUFACTURER &&

@@ -89,7 +89,7 @@ export function resultHeader(context: ResultContext, identity: ResultIdentity): 
   };
 }
 
-export function algorithmAttributes(algorithm: Algorithm): NaturalizedDataset {
+function algorithmAttributes(algorithm: Algorithm): NaturalizedDataset {
   return {
     Manufacturer: cutText(algorithm.manufacturer, 64),
     ManufacturerModelName: cutText(algorithm.model, 64),

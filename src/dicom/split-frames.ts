@@ -1,4 +1,4 @@
-import { jsonItems, jsonNumber, jsonNumbers, jsonStrings, jsonValues } from './json-values.ts';
+import { jsonItems, jsonNumber, jsonNumbers, jsonStrings } from './json-values.ts';
 import type { DicomJson } from './study-source.ts';
 
 /**
@@ -96,11 +96,4 @@ function placeOf(
 export function isLocalizerImage(image: DicomJson): boolean {
   const types = jsonStrings(image, IMAGE_TYPE);
   return types.includes('LOCALIZER') || types.includes('SCOUT');
-}
-
-/** Is there anything to split? */
-export function hasFrames(instance: DicomJson): boolean {
-  return (
-    (jsonNumber(instance, NUMBER_OF_FRAMES) ?? 1) > 1 || jsonValues(instance, PER_FRAME_GROUPS).length > 0
-  );
 }

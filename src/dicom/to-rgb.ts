@@ -24,7 +24,7 @@ export function toRgb(decoded: DecodedPixels, dataset: DicomDataset): DecodedPix
 export type Palette = readonly [red: LookupTable, green: LookupTable, blue: LookupTable];
 
 /** The three tables of the Palette Color Lookup Table module, plain or segmented. Throws `dicom.malformed`. */
-export function readPalette(dataset: DicomDataset, signed: boolean): Palette {
+function readPalette(dataset: DicomDataset, signed: boolean): Palette {
   const [red, green, blue] = PALETTE_TAGS.map((tags) => readLookupTable(dataset, tags, signed));
   if (!red || !green || !blue) throw new Failure('dicom.malformed', 'The palette of the image is missing.');
   if (red.bits !== green.bits || red.bits !== blue.bits)

@@ -56,7 +56,7 @@ export async function storeInstances(
 }
 
 /** Reads the Store Instances Response (PS3.18 10.5.3). Throws `dicomweb.answer` when it does not account for all that was sent. */
-export function readStowAnswer(answer: ClientAnswer, sent: number): StoreResult {
+function readStowAnswer(answer: ClientAnswer, sent: number): StoreResult {
   const body: unknown = Array.isArray(answer.body) ? answer.body[0] : answer.body;
   if (typeof body !== 'object' || body === null) {
     if (answer.status === 409) throw statusFailure(409);

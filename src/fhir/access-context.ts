@@ -94,7 +94,7 @@ export function accessOfGrant(grant: Granted): AccessContext {
 const known = new WeakMap<Granted, AccessContext>();
 
 /** Access by system scopes alone. Scopes of another context (`patient/`, `user/`) and those with a query allow nothing here. */
-export function accessOfPlainScopes(grant: Granted): AccessContext {
+function accessOfPlainScopes(grant: Granted): AccessContext {
   const rights = new Map<string, Set<AccessInteraction>>();
   for (const { context, type, permissions, query } of grant.scopes) {
     if (context !== 'system' || query !== undefined) continue;

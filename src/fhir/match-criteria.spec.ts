@@ -1,19 +1,11 @@
 import type { Group, Observation } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../test/database.ts';
-import type { Database } from '../database/database.ts';
-import { loadDefinitions } from './definitions/definitions.ts';
+import { describe, expect, it } from 'vitest';
+import { BASE, storedResources } from '../../test/stored-resources.ts';
 import { CRITERIA_PER_STATEMENT_MAX, compileCriteria, entriesOf, matchCriteria } from './match-criteria.ts';
-import { ResourceStore } from './resource-store.ts';
 import { touches } from './search/reach.ts';
 import { searchParametersOf } from './search/search-parameters.ts';
 import { indexSpans } from './span-index.ts';
 
-const BASE = 'http://127.0.0.1:8080/fhir';
-
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
 const observations: (Observation & { id: string })[] = [
   {
     resourceType: 'Observation',
@@ -33,18 +25,8 @@ const observations: (Observation & { id: string })[] = [
     category: [{ coding: [{ system: 'http://x.example', code: 'imaging' }] }],
   },
 ];
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  await database.transaction((tx) =>
-    store.write(
-      tx,
-      observations.map((resource) => ({ kind: 'update', resource }) as const),
-    ),
-  );
-});
-afterAll(() => close());
+
+const world = storedResources(observations);
 
 const CRITERIA = [
   '',
@@ -76,7 +58,7 @@ describe('the look at the entries', () => {
   it.each(CRITERIA)('never disagrees with the SQL: "%s"', async (query) => {
     const criteria = compileCriteria('Observation', query, BASE);
     const ids = observations.map(({ id }) => id);
-    const [found] = await matchCriteria(database, [{ criteria, ids }], BASE);
+    const [found] = await matchCriteria(world.database, [{ criteria, ids }], BASE);
     for (const observation of observations) {
       const entries = entriesOf(observation, BASE);
       const answer = criteria.decide(entries);
@@ -89,7 +71,7 @@ describe('the look at the entries', () => {
           need.spans.some((span) => entries.spans.get(span.key)?.some((row) => touches(row, span))),
       );
       if (bySql) expect(has).toBe(true);
-      expect(bySql).toBe(await store.matches(database, 'Observation', observation.id, query));
+      expect(bySql).toBe(await world.store.matches(world.database, 'Observation', observation.id, query));
     }
   });
 
@@ -215,19 +197,14 @@ describe('the look at numbers, quantities, dates and texts', () => {
   ];
 
   it(`says no only where the SQL does, for hundreds of criteria`, async () => {
-    const stored = await database.transaction((tx) =>
-      store.write(
-        tx,
-        values.map((resource) => ({ kind: 'update', resource }) as const),
-      ),
-    );
+    const stored = await world.write(...values.map((resource) => ({ kind: 'update', resource }) as const));
     const ids = values.map(({ id }) => id);
     const MISSING = [...searchParametersOf('Observation').keys()];
     const all = queries(MISSING).map((query) => ({
       criteria: compileCriteria('Observation', query, BASE),
       ids,
     }));
-    const found = await matchCriteria(database, all, BASE);
+    const found = await matchCriteria(world.database, all, BASE);
     const wrong: string[] = [];
     let denied = 0;
     for (const [at, { criteria }] of all.entries()) {
@@ -318,16 +295,17 @@ describe('the look at other kinds', () => {
   ];
 
   it('says no only where the SQL does', async () => {
-    const written = await database.transaction((tx) =>
-      store.write(
-        tx,
-        resources.map((resource) => ({ kind: 'update', resource }) as const),
-      ),
+    const written = await world.write(
+      ...resources.map((resource) => ({ kind: 'update', resource }) as const),
     );
     for (const [type, query] of queries) {
       const those = written.filter((one) => one.type === type);
       const criteria = compileCriteria(type, query, BASE);
-      const [found] = await matchCriteria(database, [{ criteria, ids: those.map(({ id }) => id) }], BASE);
+      const [found] = await matchCriteria(
+        world.database,
+        [{ criteria, ids: those.map(({ id }) => id) }],
+        BASE,
+      );
       for (const stored of those) {
         const answer = criteria.decide(entriesOf(stored.parse(), BASE));
         const bySql = found?.has(stored.id) ?? false;
@@ -369,7 +347,7 @@ describe('many criteria', () => {
       criteria: compileCriteria('Observation', n % 2 === 0 ? 'status=final' : 'status=preliminary', BASE),
       ids: ['o1', 'o2'],
     }));
-    const found = await matchCriteria(database, asked, BASE);
+    const found = await matchCriteria(world.database, asked, BASE);
     expect(found.map((ids) => [...ids])).toEqual(asked.map((_, n) => [n % 2 === 0 ? 'o1' : 'o2']));
   });
 

@@ -1,12 +1,9 @@
 import type { Observation, Patient } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../test/database.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { countingRows } from '../../test/rows-read.ts';
-import type { Database } from '../database/database.ts';
-import { loadDefinitions } from './definitions/definitions.ts';
+import { storedResources } from '../../test/stored-resources.ts';
 import { compileCriteria, entriesOf, matchCriteria } from './match-criteria.ts';
 import { LinkedResources } from './match-links.ts';
-import { ResourceStore } from './resource-store.ts';
 import { REFERRERS_FOR_MANY_MAX, REFERRERS_MAX, referrersMax } from './search/find-referrers.ts';
 
 const MANY = 5_000;
@@ -14,14 +11,8 @@ const COUNTS = { below: REFERRERS_MAX, above: REFERRERS_MAX + 1, many: MANY };
 /** Rows that belong to nobody of these: what a plan would read that goes through a table. */
 const OTHERS = 10_000;
 
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
-
+const world = storedResources();
 beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
   const first: Observation & { id: string } = {
     resourceType: 'Observation',
     id: 'first',
@@ -31,17 +22,14 @@ beforeAll(async () => {
     effectiveDateTime: '2026-01-01',
     valueQuantity: { value: 3, system: 'http://unitsofmeasure.org', code: 'mg' },
   };
-  await database.transaction((tx) =>
-    store.write(tx, [
-      ...['none', ...Object.keys(COUNTS)].map((id) => ({ kind: 'update' as const, resource: patient(id) })),
-      { kind: 'update', resource: first },
-    ]),
+  await world.write(
+    ...['none', ...Object.keys(COUNTS)].map((id) => ({ kind: 'update' as const, resource: patient(id) })),
+    { kind: 'update', resource: first },
   );
   for (const [id, count] of Object.entries(COUNTS)) await copies(id, count);
   await copies('other', OTHERS);
-  await database.run({ text: 'ANALYZE' });
+  await world.database.run({ text: 'ANALYZE' });
 }, 60_000);
-afterAll(() => close());
 
 const patient = (id: string): Patient & { id: string } => ({ resourceType: 'Patient', id });
 
@@ -51,17 +39,17 @@ async function copies(of: string, count: number): Promise<void> {
   const tokens = `array_replace(array_replace(tokens, 'Observation.code@http://l.example|c0', 'Observation.code@http://l.example|c' || 1 + g % ${codes}),
     'Observation.subject>Patient/nobody', 'Observation.subject>Patient/${of}' ${of === 'other' ? '|| g / 10' : ''})`;
   const content = `replace(replace(content, 'Patient/nobody', 'Patient/${of}'), '"c0"', '"c' || 1 + g % ${codes} || '"')`;
-  await database.run({
+  await world.database.run({
     text: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens, search_digest, main_date)
       SELECT type, '${of}-' || g, version, last_updated, deleted, method, ${content}, ${tokens}, search_digest, main_date
       FROM resource, generate_series(1, ${count}) g WHERE type = 'Observation' AND id = 'first'`,
   });
   for (const table of ['search_quantity', 'search_date']) {
-    const columns = await database.run<{ name: string }>({
+    const columns = await world.database.run<{ name: string }>({
       text: `SELECT attname AS name FROM pg_attribute WHERE attrelid = '${table}'::regclass AND attnum > 0 AND attname <> 'id' AND NOT attisdropped`,
     });
     const names = columns.map(({ name }) => name).join(', ');
-    await database.run({
+    await world.database.run({
       text: `INSERT INTO ${table} (id, ${names}) SELECT '${of}-' || g, ${names} FROM ${table}, generate_series(1, ${count}) g WHERE id = 'first'`,
     });
   }
@@ -78,17 +66,17 @@ describe('criteria by _has', () => {
     ['value-quantity=3|http://unitsofmeasure.org|mg', true],
     ['value-quantity=gt5|http://unitsofmeasure.org|mg', false],
   ])('(%s) have one answer on both sides of the border, and no table is gone through', async (query, met) => {
-    const criteria = compileCriteria('Patient', `_has:Observation:patient:${query}`, store.base);
+    const criteria = compileCriteria('Patient', `_has:Observation:patient:${query}`, world.store.base);
     for (const id of ['none', ...Object.keys(COUNTS)]) {
       const wanted = id !== 'none' && met;
-      const counting = countingRows(database);
-      const [found] = await matchCriteria(counting, [{ criteria, ids: [id] }], store.base);
+      const counting = countingRows(world.database);
+      const [found] = await matchCriteria(counting, [{ criteria, ids: [id] }], world.store.base);
       expect(`${id} ${found?.has(id)}`).toBe(`${id} ${wanted}`);
       // The patient, and two looks at each resource that refers to it.
       expect(counting.rows).toBeLessThanOrEqual(2 * ((COUNTS as Record<string, number>)[id] ?? 0) + 50);
-      const may = await database.transaction((tx) =>
-        new LinkedResources(tx, store.base).mayMatch([
-          { criteria, id, entries: entriesOf(patient(id), store.base) },
+      const may = await world.database.transaction((tx) =>
+        new LinkedResources(tx, world.store.base).mayMatch([
+          { criteria, id, entries: entriesOf(patient(id), world.store.base) },
         ]),
       );
       // Beyond the border memory says nothing; below it is as sure as SQL, but for what shares its span.

@@ -1,26 +1,15 @@
 import type { Observation, Patient, Resource } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../test/database.ts';
-import type { Database, Transaction } from '../database/database.ts';
-import { loadDefinitions } from './definitions/definitions.ts';
+import { describe, expect, it } from 'vitest';
+import { storedResources } from '../../test/stored-resources.ts';
+import type { Transaction } from '../database/database.ts';
 import { parseJson } from './resource-json.ts';
-import { type ResourceChange, ResourceStore, type ResourceWrite } from './resource-store.ts';
+import { type ResourceChange, ResourceStore } from './resource-store.ts';
 import { reindexPage } from './storage/reindex-page.ts';
 
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
-
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-});
-afterAll(() => close());
-
-const write = (...writes: ResourceWrite[]) => database.transaction((tx) => store.write(tx, writes));
+const world = storedResources();
+const { write } = world;
 const ids = async (type: string, query: string): Promise<string[]> =>
-  (await store.search(type, query)).matches.map((match) => match.id);
+  (await world.search(type, query)).matches.map((match) => match.id);
 
 const patient = (id: string, more: Partial<Patient> = {}): Patient & { id: string } => ({
   resourceType: 'Patient',
@@ -44,9 +33,9 @@ describe('writing', () => {
   it('keeps the superseded version and answers the new one', async () => {
     await write({ kind: 'create', resource: patient('v', { active: true }) });
     await write({ kind: 'update', resource: patient('v', { active: false }), ifVersion: '1' });
-    expect((await store.read('Patient', 'v'))?.parse<Patient>().active).toBe(false);
-    expect((await store.readVersion('Patient', 'v', 1))?.parse<Patient>().active).toBe(true);
-    const history = await store.readHistory('Patient', 'v', { count: 10, before: 1e9, since: null });
+    expect((await world.store.read('Patient', 'v'))?.parse<Patient>().active).toBe(false);
+    expect((await world.store.readVersion('Patient', 'v', 1))?.parse<Patient>().active).toBe(true);
+    const history = await world.store.readHistory('Patient', 'v', { count: 10, before: 1e9, since: null });
     expect(history.map((one) => [one.versionId, one.method])).toEqual([
       ['2', 'PUT'],
       ['1', 'POST'],
@@ -56,7 +45,7 @@ describe('writing', () => {
   it('says beside each version which one Patient it names, and re-indexing says it of rows that do not', async () => {
     const said = async () => {
       const text = `SELECT sole_patient AS sole, sole_patient_at = version AS holds FROM resource WHERE type = 'Observation' AND id = 'whose'`;
-      return (await database.run({ text }))[0];
+      return (await world.database.run({ text }))[0];
     };
     const observation = (subject: string, performer = subject): Observation & { id: string } => ({
       resourceType: 'Observation',
@@ -73,9 +62,9 @@ describe('writing', () => {
     await write({ kind: 'update', resource: observation('Patient/b', 'Device/d') });
     expect(await said()).toEqual({ sole: 'b', holds: true });
     for (const before of ['sole_patient = NULL, sole_patient_at = NULL', 'sole_patient_at = 2']) {
-      await database.run({ text: `UPDATE resource SET ${before} WHERE id = 'whose'` });
+      await world.database.run({ text: `UPDATE resource SET ${before} WHERE id = 'whose'` });
       const place = { type: 'Observation', after: 'whos', changedSince: null };
-      await reindexPage(database, place, 'http://127.0.0.1:8080/fhir', async () => undefined);
+      await reindexPage(world.database, place, 'http://127.0.0.1:8080/fhir', async () => undefined);
       expect(await said()).toEqual({ sole: 'b', holds: true });
     }
   });
@@ -137,7 +126,7 @@ describe('writing', () => {
       },
     ];
     let statements = 0;
-    await database.transaction((tx) => {
+    await world.database.transaction((tx) => {
       const counting: Transaction = {
         ...tx,
         run: (statement, values) => {
@@ -149,7 +138,7 @@ describe('writing', () => {
           tx.later?.(statement, values);
         },
       };
-      return store.write(
+      return world.store.write(
         counting,
         resources.map((resource) => ({ kind: 'create', resource })),
       );
@@ -169,7 +158,7 @@ describe('writing', () => {
       note: [{ text: note }],
     });
     const rows = () =>
-      database.run<{ at: string; lo: Date }>({
+      world.database.run<{ at: string; lo: Date }>({
         text: `SELECT ctid::text AS at, lo FROM search_date WHERE type = 'Observation' AND id = 'digest'`,
       });
     await write({ kind: 'create', resource: seen('2024-03-01', 'first') });
@@ -187,29 +176,29 @@ describe('writing', () => {
 
   it('tells listeners inside the transaction and rolls back with them', async () => {
     const heard: ResourceChange[] = [];
-    const own = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
+    const own = new ResourceStore(world.database, { baseUrl: 'http://127.0.0.1:8080' });
     own.onChange(async (tx, changes) => {
       heard.push(...changes);
       if (changes.some((change) => change.id === 'refused')) throw new Error('no');
       expect(await own.matches(tx, 'Patient', changes[0]?.id ?? '', 'active=true')).toBe(true);
       expect(await own.matches(tx, 'Patient', changes[0]?.id ?? '', 'active=false')).toBe(false);
     });
-    await database.transaction((tx) =>
+    await world.database.transaction((tx) =>
       own.write(tx, [{ kind: 'create', resource: patient('heard', { active: true }) }]),
     );
     expect(heard).toMatchObject([{ type: 'Patient', id: 'heard', versionId: '1', interaction: 'create' }]);
-    const refused = database.transaction((tx) =>
+    const refused = world.database.transaction((tx) =>
       own.write(tx, [{ kind: 'create', resource: patient('refused') }]),
     );
     await expect(refused).rejects.toThrow('no');
-    expect(await store.read('Patient', 'refused')).toBeNull();
+    expect(await world.store.read('Patient', 'refused')).toBeNull();
   });
 
   it('hides a deleted resource from searches and keeps its history', async () => {
     await write({ kind: 'create', resource: patient('gone') });
     await write({ kind: 'delete', type: 'Patient', id: 'gone' });
     expect(await ids('Patient', 'identifier=urn:mrn|mrn-gone')).toEqual([]);
-    expect((await store.read('Patient', 'gone'))?.deleted).toBe(true);
+    expect((await world.store.read('Patient', 'gone'))?.deleted).toBe(true);
     const [again] = await write({ kind: 'delete', type: 'Patient', id: 'gone' });
     expect(again?.versionId).toBe('2');
     const [back] = await write({ kind: 'update', resource: patient('gone') });
@@ -219,7 +208,7 @@ describe('writing', () => {
   it('keeps decimals as they were written, through reading and writing back', async () => {
     const text = `{"resourceType":"Observation","id":"decimal","status":"final","code":{"text":"x"},"valueQuantity":{"value":1.10}}`;
     await write({ kind: 'create', resource: parseJson(text) as Resource });
-    const stored = await store.read('Observation', 'decimal');
+    const stored = await world.store.read('Observation', 'decimal');
     expect(stored?.json).toContain('"value":1.10}');
     const changed = { ...stored?.parse<Observation>(), status: 'amended' } as Observation & { id: string };
     const [next] = await write({ kind: 'update', resource: changed });
@@ -247,7 +236,7 @@ describe('writing', () => {
     });
     await write({ kind: 'delete', type: 'Patient', id: 'many-gone' });
     const find = async (...wanted: [string, string, string][]) =>
-      (await store.findByIdentifiers(wanted.map(([type, system, value]) => ({ type, system, value }))))
+      (await world.store.findByIdentifiers(wanted.map(([type, system, value]) => ({ type, system, value }))))
         .map((one) => one.id)
         .sort();
     const all: [string, string, string][] = ['1', '2', '3', '4'].map((value) => [
@@ -266,8 +255,8 @@ describe('writing', () => {
       kind: 'create',
       resource: patient('odd', { identifier: [{ system: 'urn:odd', value: 'a,b$c"d' }] }),
     });
-    expect((await store.findByIdentifier('Patient', 'urn:odd', 'a,b$c"d')).map((one) => one.id)).toEqual([
-      'odd',
-    ]);
+    expect(
+      (await world.store.findByIdentifier('Patient', 'urn:odd', 'a,b$c"d')).map((one) => one.id),
+    ).toEqual(['odd']);
   });
 });

@@ -124,7 +124,7 @@ export class FlowRunner {
 }
 
 /** A job for every row that waits for this arrow. */
-export function requestsFor(arrow: Arrow, handoff: object): JobRequest<object>[] {
+function requestsFor(arrow: Arrow, handoff: object): JobRequest<object>[] {
   return STUDY_FLOW.filter((row) => row.waitsFor === arrow).map((row) => ({
     queue: row.queue?.(handoff as never) ?? row.step,
     payload: handoff,

@@ -150,7 +150,7 @@ export function completedTask(
 }
 
 /** The first rule is the coded reason (codings of one concept would be translations of each other); the text has a line per rule. */
-export function verdictConcept(verdicts: readonly GateVerdict[]): CodeableConcept {
+function verdictConcept(verdicts: readonly GateVerdict[]): CodeableConcept {
   const [main] = verdicts;
   return {
     ...(main ? { coding: [{ system: CODE_SYSTEMS.refusal, code: main.rule }] } : {}),

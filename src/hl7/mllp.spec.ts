@@ -1,53 +1,17 @@
 import net from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { accept, message, mllpWorld } from '../../test/hl7/mllp-world.ts';
 import { type RisPeer, sendOrder, startRis } from '../../test/peers/ris.ts';
-import { acknowledgements } from './ack.ts';
 import { MllpClient } from './mllp-client.ts';
 import { frame, MllpFrameDecoder } from './mllp-frame.ts';
-import { type MessageHandler, MllpServer, type MllpServerOptions } from './mllp-server.ts';
 
-const message = (id: string, text = '') =>
-  Buffer.from(`MSH|^~\\&|A|B|C|D|20260115||ORU^R01|${id}|P|2.5.1\rNTE|1||${text}\r`);
-const accept: MessageHandler = async (bytes) =>
-  acknowledgements(bytes, { kind: 'accept' }, { now: new Date(0), controlId: '1' });
-const open: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close();
-});
-
-async function startServer(options: Partial<MllpServerOptions> = {}) {
-  const events: string[] = [];
-  const server = new MllpServer({
-    host: '127.0.0.1',
-    port: 0,
-    onMessage: accept,
-    onEvent: (event) => events.push(event.kind),
-    ...options,
-  });
-  open.push(server);
-  return { server, events, port: await server.listen() };
-}
+const { open, startServer, dial } = mllpWorld();
 
 async function startPair(ackTimeoutMs = 2_000): Promise<{ ris: RisPeer; client: MllpClient }> {
   const ris = await startRis();
   const client = new MllpClient(ris.url, { ackTimeoutMs });
   open.push(ris, client);
   return { ris, client };
-}
-
-/** A bare connection: what it was answered, and whether it was closed. */
-function dial(port: number) {
-  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-  open.push({ close: () => socket.destroy() });
-  let received = '';
-  socket.on('data', (chunk) => {
-    received += chunk.toString('latin1');
-  });
-  socket.on('error', () => {});
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  socket.once('end', () => socket.end());
-  const acks = () => [...received.matchAll(/MSA\|(\w\w)\|(\w+)/g)].map((match) => `${match[1]} ${match[2]}`);
-  return { socket, closed, acks };
 }
 
 describe('The MLLP server', () => {

@@ -19,7 +19,7 @@ export function secureHeaders(fastify: FastifyInstance, settings: HeaderSettings
 }
 
 /** Nothing is guessed, kept, framed, run, or told to the next address: most answers are patient data, and ids stand in addresses. */
-export function headersOf({ HTTP_TLS_CERT, FRAME_ANCESTORS, baseUrl }: HeaderSettings) {
+function headersOf({ HTTP_TLS_CERT, FRAME_ANCESTORS, baseUrl }: HeaderSettings) {
   const isTls = HTTP_TLS_CERT !== '' || baseUrl.startsWith('https:');
   return {
     'x-content-type-options': 'nosniff',

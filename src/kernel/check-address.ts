@@ -8,6 +8,20 @@ export interface AddressRules {
 }
 
 /**
+ * Is it an http(s) address on a host that the operator listed, without a user in it? A name without a port stands for the port of the scheme only:
+ * other ports of a host are other services.
+ */
+export function isListedHost(url: URL, hosts: readonly string[]): boolean {
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  return (
+    ['http:', 'https:'].includes(url.protocol) &&
+    url.username === '' &&
+    url.password === '' &&
+    hosts.some((host) => host === url.host || host === `${url.hostname}:${port}`)
+  );
+}
+
+/**
  * May a connection go to this address? `named`: the endpoint itself names the address, and the operator's list of hosts has it so: then it may be
  * private, even this machine. A *name* leads only to public addresses and to the networks that the operator gave: who can change the name
  * could else reach whatever we can. Link-local addresses (clouds keep their credentials there), multicast and "any" never.

@@ -30,6 +30,12 @@ export const PROFILES = {
 /** ACR actionable category (1, 2, 3) of an Observation, as valueInteger. */
 export const ACTIONABLE_EXTENSION = `${PRELIM}/StructureDefinition/actionable-category`;
 
+/** On a Coding that means more, or less, than the finding; absent where it fits exactly. */
+export const MATCH_GRADE_EXTENSION = `${PRELIM}/StructureDefinition/match-grade`;
+
+/** On a CodeableConcept: this code system was looked through, and has no code for the finding. */
+export const NO_MATCHING_CODE_EXTENSION = `${PRELIM}/StructureDefinition/no-matching-code`;
+
 /** An earlier result of the same model for the same patient, beside the Observation of the new one. */
 export const PRIOR_RESULT_EXTENSION = `${PRELIM}/StructureDefinition/prior-result`;
 

@@ -180,7 +180,7 @@ function afterError(handler: JobHandler, job: Job, error: unknown, log: Logger):
 }
 
 /** Doubling from one second to a minute, with a third of jitter so that many do not come back at the same moment. */
-export function backOff(attempt: number): number {
+function backOff(attempt: number): number {
   const base = Math.min(RETRY_DELAY_MS * 2 ** (attempt - 1), RETRY_DELAY_MS_MAX);
   return Math.round(base * (1 + Math.random() / 3));
 }

@@ -1,80 +1,30 @@
-import type { CodeSystem, Observation, Patient, Subscription, ValueSet } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../test/database.ts';
-import type { Database } from '../database/database.ts';
+import type { Subscription } from '@medplum/fhirtypes';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  matchWorld,
+  observation,
+  patient,
+  SECRET,
+  SETTINGS,
+  subscription,
+} from '../../test/subscriptions/match-world.ts';
 import { accessOfScopes } from '../fhir/access-context.ts';
-import { loadDefinitions } from '../fhir/definitions/definitions.ts';
 import { failureToOutcome } from '../fhir/failure-to-outcome.ts';
-import { ResourceStore } from '../fhir/resource-store.ts';
 import { registerTerminology } from '../fhir/terminology-registry.ts';
-import { makeLogger } from '../kernel/log.ts';
 import { Outbox } from '../queue/outbox.ts';
-import { ActiveSubscriptions } from './active-subscriptions.ts';
 import { criteriaHandler } from './check-criteria.ts';
-import { MatchChange } from './match-change.ts';
 import type { NotifyHost } from './notify-host.ts';
-import { SubscriptionStore } from './subscription.store.ts';
 
-const SETTINGS = { baseUrl: 'http://127.0.0.1:8080', SUBSCRIPTION_HOSTS: ['ehr.example'] };
-const SECRET = 'SECRET-NAME';
-
-let database: Database;
-let close: () => Promise<void>;
-let events: SubscriptionStore;
-let active: ActiveSubscriptions;
-/** Has the matcher as listener. */
-let store: ResourceStore;
-/** Without it: as a Subscription came in before the matcher knew better. */
-let behind: ResourceStore;
-const logged: { level: string; subscription: string; err: string }[] = [];
-
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, SETTINGS);
-  behind = new ResourceStore(database, SETTINGS);
-  const sink = { write: (line: string) => void logged.push(JSON.parse(line)) };
-  events = new SubscriptionStore(database);
-  active = new ActiveSubscriptions(store, events, SETTINGS, makeLogger('info', sink), 0);
-  new MatchChange(store, events, active, new Outbox()).listen();
-});
-afterAll(() => close());
-beforeEach(async () => {
-  logged.length = 0;
-  await database.run({ text: 'TRUNCATE outbox, subscription_event, subscription_counter' });
-});
-
-const subscription = (
-  id: string,
-  criteria: string,
-  more: Partial<Subscription['channel']> = {},
-): Subscription & { id: string } => ({
-  resourceType: 'Subscription',
-  id,
-  status: 'active',
-  reason: 'test',
-  criteria,
-  channel: { type: 'rest-hook', endpoint: 'https://ehr.example/hook', ...more },
-});
-const patient = (id: string): Patient & { id: string } => ({
-  resourceType: 'Patient',
-  id,
-  name: [{ family: SECRET }],
-});
-const write = (to: ResourceStore, resource: (Subscription | Patient | Observation) & { id: string }) =>
-  database.transaction((tx) => to.write(tx, [{ kind: 'update', resource }]));
-const hooks = async () =>
-  (
-    await database.run<{ id: string }>({
-      text: 'SELECT subscription_id AS id FROM subscription_event ORDER BY 1',
-    })
-  ).map((row) => row.id);
+const world = matchWorld();
+const { write, writeBehind, logged } = world;
 
 describe('a Subscription that is written', () => {
   it('is refused when its author may not read what it would deliver', async () => {
     const resource = { ...subscription('curious', 'Patient?active=true'), status: 'requested' as const };
     const write = (scope: string) =>
-      database.transaction((tx) => store.write(tx, [{ kind: 'update', resource }], accessOfScopes(scope)));
+      world.database.transaction((tx) =>
+        world.store.write(tx, [{ kind: 'update', resource }], accessOfScopes(scope)),
+      );
     await expect(write('system/Subscription.cu')).rejects.toMatchObject({ code: 'auth.scope' });
     await expect(write('system/Subscription.cu system/Patient.r')).resolves.toHaveLength(1);
   });
@@ -90,24 +40,24 @@ describe('a Subscription that is written', () => {
   ])(
     'is refused when its criteria are Patient?%s: the outcome says what is wrong, and nothing is stored',
     async (query, text) => {
-      const refused = await write(store, subscription('refused', `Patient?${query}`)).catch(
-        (error: unknown) => failureToOutcome(error),
+      const refused = await write(subscription('refused', `Patient?${query}`)).catch((error: unknown) =>
+        failureToOutcome(error),
       );
       expect(refused).toMatchObject({
         status: 400,
         outcome: { issue: [{ expression: ['Subscription.criteria'] }] },
       });
       expect((refused as ReturnType<typeof failureToOutcome>).outcome.issue[0]?.details?.text).toMatch(text);
-      expect(await store.read('Subscription', 'refused')).toBeNull();
+      expect(await world.store.read('Subscription', 'refused')).toBeNull();
     },
   );
 
   it('is refused on an update too, and the version that works stays', async () => {
-    await write(store, subscription('kept', 'Patient?gender=male'));
-    await expect(write(store, subscription('kept', 'Patient?gendre=male'))).rejects.toMatchObject({
+    await write(subscription('kept', 'Patient?gender=male'));
+    await expect(write(subscription('kept', 'Patient?gendre=male'))).rejects.toMatchObject({
       code: 'fhir.invalid',
     });
-    expect((await store.read('Subscription', 'kept'))?.versionId).toBe('1');
+    expect((await world.store.read('Subscription', 'kept'))?.versionId).toBe('1');
   });
 });
 
@@ -121,22 +71,22 @@ describe('a Subscription in the store that cannot be understood', () => {
     ],
     ['an endpoint that is none', subscription('endpoint', 'Patient?name=x', { endpoint: '::' })],
   ])('(%s) stops no write, the others still fire, and it is logged once by id', async (_, broken) => {
-    await write(behind, broken);
-    await write(store, subscription(`good-${broken.id}`, 'Patient'));
-    for (const id of ['one', 'two']) await write(store, patient(id));
-    expect(await store.read('Patient', 'two')).not.toBeNull();
-    expect((await hooks()).filter((id) => id === `good-${broken.id}`)).toHaveLength(2);
-    expect((await hooks()).includes(broken.id)).toBe(false);
+    await writeBehind(broken);
+    await write(subscription(`good-${broken.id}`, 'Patient'));
+    for (const id of ['one', 'two']) await write(patient(id));
+    expect(await world.store.read('Patient', 'two')).not.toBeNull();
+    expect((await world.fired()).filter((id) => id === `good-${broken.id}`)).toHaveLength(2);
+    expect((await world.fired()).includes(broken.id)).toBe(false);
     const about = logged.filter(({ subscription: id }) => id === broken.id);
     expect(about).toEqual([expect.objectContaining({ level: 'warn', err: 'fhir.invalid' })]);
     expect(JSON.stringify(logged)).not.toContain(SECRET);
   });
 
   it('is logged again when a newer version of it cannot be understood either', async () => {
-    await write(behind, subscription('again', 'Patient?no-such-parameter=1'));
-    await write(store, patient('three'));
-    await write(behind, subscription('again', 'Patient?no-such-parameter=2'));
-    await write(store, patient('four'));
+    await writeBehind(subscription('again', 'Patient?no-such-parameter=1'));
+    await write(patient('three'));
+    await writeBehind(subscription('again', 'Patient?no-such-parameter=2'));
+    await write(patient('four'));
     expect(logged.filter(({ subscription: id }) => id === 'again')).toHaveLength(2);
   });
 });
@@ -151,18 +101,13 @@ describe('criteria that can be understood', () => {
     'Patient?_has:Observation:patient:value-quantity=gt99999999999999999999.999999999999999e99',
     'Patient?_sort=-birthdate&_count=1',
   ])('%s never make a write fail', async (criteria) => {
-    await write(store, subscription('odd', criteria));
-    await write(store, patient('five'));
-    expect((await store.read('Patient', 'five'))?.deleted).toBe(false);
-    await database.transaction((tx) =>
-      store.write(tx, [{ kind: 'delete', type: 'Subscription', id: 'odd' }]),
+    await write(subscription('odd', criteria));
+    await write(patient('five'));
+    expect((await world.store.read('Patient', 'five'))?.deleted).toBe(false);
+    await world.database.transaction((tx) =>
+      world.store.write(tx, [{ kind: 'delete', type: 'Subscription', id: 'odd' }]),
     );
   });
-});
-
-const observation = (id: string, more: Partial<Observation>): Observation & { id: string } => ({
-  ...{ resourceType: 'Observation', id, status: 'final', code: { text: 'x' } },
-  ...more,
 });
 
 describe('criteria that go by terminology', () => {
@@ -190,25 +135,16 @@ describe('criteria that go by terminology', () => {
   const coded = (id: string, code: string) =>
     observation(id, { code: { coding: [{ system: 'http://example.org/s', code }] } });
   const firedBy = async (code: string): Promise<string[]> => {
-    await database.run({ text: 'TRUNCATE outbox, subscription_event, subscription_counter' });
-    await database.transaction((tx) =>
-      store.write(tx, [
-        { kind: 'update', resource: coded(`t-${code}-${Math.random().toString(36).slice(2)}`, code) },
-      ]),
-    );
-    return (await hooks()).filter((id) => id.startsWith('term-'));
+    await world.forget();
+    await write(coded(`t-${code}-${Math.random().toString(36).slice(2)}`, code));
+    return (await world.fired()).filter((id) => id.startsWith('term-'));
   };
-  const terminology = (resource: (ValueSet | CodeSystem) & { id: string }) =>
-    database.transaction((tx) => store.write(tx, [{ kind: 'update', resource }]));
 
   it('are followed: in, not-in, below and above', async () => {
-    await write(store, subscription('term-in', 'Observation?code:in=http://example.org/vs'));
-    await write(
-      store,
-      subscription('term-not-in', 'Observation?code:not-in=http://example.org/vs&status=final'),
-    );
-    await write(store, subscription('term-below', 'Observation?code:below=http://example.org/s|a'));
-    await write(store, subscription('term-above', 'Observation?code:above=http://example.org/s|b'));
+    await write(subscription('term-in', 'Observation?code:in=http://example.org/vs'));
+    await write(subscription('term-not-in', 'Observation?code:not-in=http://example.org/vs&status=final'));
+    await write(subscription('term-below', 'Observation?code:below=http://example.org/s|a'));
+    await write(subscription('term-above', 'Observation?code:above=http://example.org/s|b'));
     expect(await firedBy('a')).toEqual(['term-below', 'term-in']);
     expect(await firedBy('a1')).toEqual(['term-below', 'term-not-in']);
     expect(await firedBy('top')).toEqual(['term-above', 'term-not-in']);
@@ -226,20 +162,20 @@ describe('criteria that go by terminology', () => {
       url: 'http://example.org/vs',
       status: 'active',
     } as const;
-    await terminology(set);
+    await write(set);
     expect(await firedBy('c')).toEqual(['term-in']);
     members.set('below a', ['c']);
     const system = { resourceType: 'CodeSystem', id: 's', status: 'active', content: 'complete' } as const;
-    await database.transaction((tx) => behind.write(tx, [{ kind: 'update', resource: system }]));
+    await writeBehind(system);
     expect(await firedBy('c')).toEqual(['term-below', 'term-in']);
   });
 
   it('are refused when they name what is not here, and are passed over and logged when it goes away', async () => {
     await expect(
-      write(store, subscription('term-gone', 'Observation?code:in=http://example.org/nothing')),
+      write(subscription('term-gone', 'Observation?code:in=http://example.org/nothing')),
     ).rejects.toMatchObject({ code: 'fhir.invalid' });
     members.delete('http://example.org/vs');
-    await terminology({
+    await write({
       resourceType: 'ValueSet',
       id: 'vs',
       url: 'http://example.org/vs',
@@ -252,11 +188,11 @@ describe('criteria that go by terminology', () => {
   });
 
   const status = async (id: string) => {
-    const { status, error } = (await store.read('Subscription', id))?.parse<Subscription>() ?? {};
+    const { status, error } = (await world.store.read('Subscription', id))?.parse<Subscription>() ?? {};
     return { status, error };
   };
   const due = async () => {
-    const rows = await database.run<{ queue: string }>({
+    const rows = await world.database.run<{ queue: string }>({
       text: 'SELECT DISTINCT queue FROM outbox ORDER BY 1',
     });
     return rows.map(({ queue }) => queue);
@@ -265,8 +201,14 @@ describe('criteria that go by terminology', () => {
   it('are in error with words while what they name is away, and active again when it is back', async () => {
     const host = {} as NotifyHost;
     const outbox = new Outbox();
-    const delivery = { database, resources: store, store: events, host, settings: SETTINGS as never };
-    const check = criteriaHandler(delivery, active, outbox);
+    const delivery = {
+      database: world.database,
+      resources: world.store,
+      store: world.events,
+      host,
+      settings: SETTINGS as never,
+    };
+    const check = criteriaHandler(delivery, world.active, outbox);
     const run = () => check.run({} as never);
     await run();
     expect(await status('term-in')).toEqual({
@@ -274,13 +216,13 @@ describe('criteria that go by terminology', () => {
       error: expect.stringMatching(/cannot be followed: code:in names what is not loaded here/),
     });
     expect((await status('term-below')).status).toBe('active');
-    const version = (await store.read('Subscription', 'term-in'))?.versionId;
+    const version = (await world.store.read('Subscription', 'term-in'))?.versionId;
     await run();
-    expect((await store.read('Subscription', 'term-in'))?.versionId).toBe(version);
+    expect((await world.store.read('Subscription', 'term-in'))?.versionId).toBe(version);
     // It is back: the write of the value set itself has them looked at.
     members.set('http://example.org/vs', ['c']);
-    await database.run({ text: 'TRUNCATE outbox' });
-    await terminology({ resourceType: 'ValueSet', id: 'vs', url: 'http://example.org/vs', status: 'active' });
+    await world.database.run({ text: 'TRUNCATE outbox' });
+    await write({ resourceType: 'ValueSet', id: 'vs', url: 'http://example.org/vs', status: 'active' });
     expect(await due()).toEqual(['subscription-criteria']);
     await run();
     expect(await status('term-in')).toEqual({ status: 'active' });
@@ -290,16 +232,16 @@ describe('criteria that go by terminology', () => {
 
   it('stay in error for a listener that does not answer, whatever becomes of value sets', async () => {
     const failing = subscription('deaf', 'Observation?code:in=http://example.org/vs');
-    await write(store, { ...failing, status: 'error', error: 'subscription.not-delivered: no answer' });
+    await write({ ...failing, status: 'error', error: 'subscription.not-delivered: no answer' });
     const outbox = new Outbox();
     const delivery = {
-      database,
-      resources: store,
-      store: events,
+      database: world.database,
+      resources: world.store,
+      store: world.events,
       host: {} as NotifyHost,
       settings: SETTINGS as never,
     };
-    await criteriaHandler(delivery, active, outbox).run({} as never);
+    await criteriaHandler(delivery, world.active, outbox).run({} as never);
     expect((await status('deaf')).status).toBe('error');
   });
 });

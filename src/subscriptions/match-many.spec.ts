@@ -1,76 +1,13 @@
-import type { Group, Observation, Patient, Subscription } from '@medplum/fhirtypes';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../test/database.ts';
-import type { Database, Statement, Transaction } from '../database/database.ts';
+import type { Group, Observation, Patient } from '@medplum/fhirtypes';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { matchWorld, observation, patient, subscription } from '../../test/subscriptions/match-world.ts';
+import type { Statement, Transaction } from '../database/database.ts';
 import { FULL_ACCESS } from '../fhir/access-context.ts';
-import { loadDefinitions } from '../fhir/definitions/definitions.ts';
-import { OUTDATED_SQLSTATE, ResourceStore } from '../fhir/resource-store.ts';
+import { OUTDATED_SQLSTATE } from '../fhir/resource-store.ts';
 import { REFERRERS_FOR_MANY_MAX } from '../fhir/search/find-referrers.ts';
-import { makeLogger } from '../kernel/log.ts';
-import { Outbox } from '../queue/outbox.ts';
-import { ActiveSubscriptions } from './active-subscriptions.ts';
-import { MatchChange } from './match-change.ts';
-import { SubscriptionStore } from './subscription.store.ts';
 
-const SETTINGS = { baseUrl: 'http://127.0.0.1:8080', SUBSCRIPTION_HOSTS: ['ehr.example'] };
-const SECRET = 'SECRET-NAME';
-
-let database: Database;
-let close: () => Promise<void>;
-let events: SubscriptionStore;
-let active: ActiveSubscriptions;
-/** Has the matcher as listener. */
-let store: ResourceStore;
-/** Without it: as a Subscription came in before the matcher knew better. */
-let behind: ResourceStore;
-const logged: { level: string; subscription: string; err: string }[] = [];
-
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, SETTINGS);
-  behind = new ResourceStore(database, SETTINGS);
-  const sink = { write: (line: string) => void logged.push(JSON.parse(line)) };
-  events = new SubscriptionStore(database);
-  active = new ActiveSubscriptions(store, events, SETTINGS, makeLogger('info', sink), 0);
-  new MatchChange(store, events, active, new Outbox()).listen();
-});
-afterAll(() => close());
-beforeEach(async () => {
-  logged.length = 0;
-  await database.run({ text: 'TRUNCATE outbox, subscription_event, subscription_counter' });
-});
-
-const subscription = (
-  id: string,
-  criteria: string,
-  more: Partial<Subscription['channel']> = {},
-): Subscription & { id: string } => ({
-  resourceType: 'Subscription',
-  id,
-  status: 'active',
-  reason: 'test',
-  criteria,
-  channel: { type: 'rest-hook', endpoint: 'https://ehr.example/hook', ...more },
-});
-const patient = (id: string): Patient & { id: string } => ({
-  resourceType: 'Patient',
-  id,
-  name: [{ family: SECRET }],
-});
-const write = (to: ResourceStore, resource: (Subscription | Patient | Observation) & { id: string }) =>
-  database.transaction((tx) => to.write(tx, [{ kind: 'update', resource }]));
-const hooks = async () =>
-  (
-    await database.run<{ id: string }>({
-      text: 'SELECT subscription_id AS id FROM subscription_event ORDER BY 1',
-    })
-  ).map((row) => row.id);
-
-const observation = (id: string, more: Partial<Observation>): Observation & { id: string } => ({
-  ...{ resourceType: 'Observation', id, status: 'final', code: { text: 'x' } },
-  ...more,
-});
+const world = matchWorld();
+const { write, writeBehind } = world;
 
 /** Writes, and counts what the matching asked of SQL. */
 async function asked(
@@ -78,7 +15,7 @@ async function asked(
   { guess = false } = {},
 ): Promise<{ statements: number; criteria: number; all: number }> {
   const counted = { statements: 0, criteria: 0, all: 0 };
-  await database.transaction((tx) => {
+  await world.database.transaction((tx) => {
     const run = (statement: Statement, values?: readonly unknown[]) => {
       const criteria = statement.text.match(/ AS at, r\.id FROM resource r /g)?.length ?? 0;
       if (criteria > 0) counted.statements += 1;
@@ -86,7 +23,7 @@ async function asked(
       counted.criteria += criteria;
       return tx.run(statement, values);
     };
-    return store.writeTogether(
+    return world.store.writeTogether(
       Object.assign(Object.create(tx), { run }) as Transaction,
       [{ write: { kind: 'update', resource }, access: FULL_ACCESS }],
       { guess },
@@ -115,19 +52,13 @@ describe('1,000 Subscriptions that no code tells apart', () => {
         `status:not=final&value-quantity=gt${at}`,
       ][n % 10] as string;
     });
-    await database.transaction((tx) =>
-      store.write(
-        tx,
-        criteria.map((one, n) => ({
-          kind: 'update' as const,
-          resource: subscription(`range-${n}`, `Observation?${one}`),
-        })),
-      ),
-    );
+    await write(...criteria.map((one, n) => subscription(`range-${n}`, `Observation?${one}`)));
   });
 
   afterAll(() =>
-    database.run({ text: `DELETE FROM resource WHERE type = 'Subscription' AND id ~ '^(range|same)-'` }),
+    world.database.run({
+      text: `DELETE FROM resource WHERE type = 'Subscription' AND id ~ '^(range|same)-'`,
+    }),
   );
 
   it('cost a write that meets none of them no statement', async () => {
@@ -137,7 +68,7 @@ describe('1,000 Subscriptions that no code tells apart', () => {
       component: [{ code: { text: 'x' }, ...mg(-999) }],
     };
     expect(await asked(observation('far', near))).toMatchObject({ statements: 0, criteria: 0 });
-    expect(await hooks()).toEqual([]);
+    expect(await world.fired()).toEqual([]);
   });
 
   it.each([
@@ -159,24 +90,17 @@ describe('1,000 Subscriptions that no code tells apart', () => {
       const work = await asked(observation(id, more));
       expect(work.statements).toBe(1);
       expect(work.criteria).toBeLessThanOrEqual(2);
-      expect(await hooks()).toEqual(fired);
+      expect(await world.fired()).toEqual(fired);
     },
   );
 
   it('are asked once where many say the same', async () => {
-    await database.transaction((tx) =>
-      store.write(
-        tx,
-        Array.from({ length: 50 }, (_, n) => ({
-          kind: 'update' as const,
-          resource: subscription(`same-${n}`, 'Observation?value-quantity=lt-100000'),
-        })),
-      ),
-    );
+    const same = 'Observation?value-quantity=lt-100000';
+    await write(...Array.from({ length: 50 }, (_, n) => subscription(`same-${n}`, same)));
     const work = await asked(observation('low', mg(-100_001)));
     // Of the others 100 are met by it.
     expect(work).toMatchObject({ statements: 3, criteria: 101 });
-    expect((await hooks()).filter((id) => id.startsWith('same-'))).toHaveLength(50);
+    expect((await world.fired()).filter((id) => id.startsWith('same-'))).toHaveLength(50);
   });
 });
 
@@ -194,19 +118,11 @@ describe('1,000 Subscriptions by what is seldom asked', () => {
   const all = Array.from({ length: 1_000 }, (_, n) => n);
   /** Not through the matcher, which would try each of them. */
   const many = (criteria: (n: number) => string) =>
-    database.transaction((tx) =>
-      behind.write(
-        tx,
-        all.map((n) => ({
-          kind: 'update' as const,
-          resource: subscription(`many-${n}`, criteria(n)),
-        })),
-      ),
-    );
-  const fired = async () => (await hooks()).filter((id) => id.startsWith('many-'));
+    writeBehind(...all.map((n) => subscription(`many-${n}`, criteria(n))));
+  const fired = async () => (await world.fired()).filter((id) => id.startsWith('many-'));
   afterEach(() =>
-    database.transaction((tx) =>
-      behind.write(
+    world.database.transaction((tx) =>
+      world.behind.write(
         tx,
         all.map((n) => ({ kind: 'delete' as const, type: 'Subscription', id: `many-${n}` })),
       ),
@@ -237,58 +153,45 @@ describe('1,000 Subscriptions by what is seldom asked', () => {
   it('by a chain: the patient is read once for all, and only those that may match are asked', async () => {
     await many((n) => `Observation?subject:Patient.name=nobody-${n}`);
     const subject = { reference: 'Patient/chained' };
-    await write(store, { resourceType: 'Patient', id: 'chained', name: [{ family: 'Somebody' }] });
+    await write(patient('chained', 'Somebody'));
     const alone = await asked(observation('unchained', {}));
     const none = await asked(observation('chained-1', { subject }));
     expect(none).toEqual({ statements: 0, criteria: 0, all: alone.all + 1 });
-    await write(store, { resourceType: 'Patient', id: 'chained', name: [{ family: 'Nobody-70' }] });
+    await write(patient('chained', 'Nobody-70'));
     expect(await asked(observation('chained-2', { subject }))).toMatchObject({ statements: 1, criteria: 2 });
     expect(await fired()).toEqual(['many-7', 'many-70']);
     // What the same transaction has written counts.
-    await database.transaction((tx) =>
-      store.write(tx, [
-        {
-          kind: 'update',
-          resource: { resourceType: 'Patient', id: 'chained', name: [{ family: 'nobody-8' }] },
-        },
-        { kind: 'update', resource: observation('chained-3', { subject }) },
-      ]),
-    );
+    await write(patient('chained', 'nobody-8'), observation('chained-3', { subject }));
     expect(await fired()).toEqual(['many-7', 'many-70', 'many-8']);
   });
 
   it('by a chain: a patient that is known here is not read, and one that has changed since fires all the same', async () => {
     await many((n) => `Observation?subject:Patient.name=nobody-${n}`);
     const subject = { reference: 'Patient/known' };
-    const known = (family: string): Patient & { id: string } => ({
-      resourceType: 'Patient',
-      id: 'known',
-      name: [{ family }],
-    });
     const write1 = (n: number) => asked(observation(`known-${n}`, { subject }), { guess: true });
-    await write(store, known('Somebody'));
+    await write(patient('known', 'Somebody'));
     const read = await write1(1);
     expect((await write1(2)).all).toBe(read.all - 1);
     // Written here: it is read again, and nothing fails.
-    await write(store, known('Nobody-5'));
+    await write(patient('known', 'Nobody-5'));
     expect(await write1(3)).toMatchObject({ criteria: 1 });
     expect(await fired()).toEqual(['many-5']);
     expect((await write1(4)).criteria).toBe(1);
     // Written by another process: the first try fails, the second one looks.
-    await write(behind, known('Nobody-6'));
+    await writeBehind(patient('known', 'Nobody-6'));
     await expect(write1(5)).rejects.toMatchObject({ code: OUTDATED_SQLSTATE });
-    expect(await store.read('Observation', 'known-5')).toBeNull();
+    expect(await world.store.read('Observation', 'known-5')).toBeNull();
     expect(await write1(5)).toMatchObject({ criteria: 1 });
     expect(await fired()).toEqual(['many-5', 'many-5', 'many-6']);
     // One that somebody changes is not taken for known at once again: the next change meets no guess.
-    await write(behind, known('Nobody-7'));
+    await writeBehind(patient('known', 'Nobody-7'));
     await write1(6);
     expect(await fired()).toEqual(['many-5', 'many-5', 'many-6', 'many-7']);
   });
 
   it('by _has: what refers to it is read once for all', async () => {
     await many((n) => `Patient?_has:Observation:patient:code=c${n}`);
-    await write(store, patient('referred'));
+    await write(patient('referred'));
     expect(await asked(patient('referred'))).toMatchObject({ statements: 0 });
     await asked(
       observation('referring', {
@@ -300,8 +203,8 @@ describe('1,000 Subscriptions by what is seldom asked', () => {
     expect(await fired()).toEqual(['many-3']);
     // On both sides of the border the answer is the same: by a list for so many criteria, beyond it by SQL.
     const referring = (from: number, to: number) =>
-      database.transaction((tx) =>
-        behind.write(
+      world.database.transaction((tx) =>
+        world.behind.write(
           tx,
           Array.from({ length: to - from }, (_, n) => ({
             kind: 'create' as const,

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Task } from '@medplum/fhirtypes';
+import type { DiagnosticReport, Task } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { type FlowWorld, makeWorld, order, stow, taskEnded } from './flow-world.ts';
-import type { TestStudy } from './studies.ts';
+import { type FlowWorld, makeWorld, order, read, reportIdOf, stow, taskEnded } from './flow-world.ts';
+import { type TestStudy, tinyStudy } from './studies.ts';
 import { makeTinyModel, TINY_MODEL } from './tiny-model.ts';
 
 interface TinyWorldOptions {
@@ -47,4 +47,10 @@ export async function analyse(world: FlowWorld, study: TestStudy): Promise<Task>
   expect(await order(world, study)).toBe('AA');
   expect((await stow(world.server, study.files)).status).toBe(200);
   return taskEnded(world, study, 'completed');
+}
+
+/** Analyses a study that nobody has seen before. Gives its report. */
+export async function written(world: FlowWorld): Promise<DiagnosticReport> {
+  const id = reportIdOf(await analyse(world, tinyStudy()));
+  return read<DiagnosticReport>(world, `DiagnosticReport/${id}`);
 }

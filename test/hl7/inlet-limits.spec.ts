@@ -1,54 +1,18 @@
-import net from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { acknowledgements } from '../../src/hl7/ack.ts';
 import { BUSY_PER_S, DoorLoad, REST_FACTOR, REST_MS_MAX, WINDOW_MS } from '../../src/hl7/door-load.ts';
 import { frame, MllpFrameDecoder } from '../../src/hl7/mllp-frame.ts';
 import {
   CONNECTIONS_MAX,
   CONNECTIONS_PER_ADDRESS_MAX,
-  MllpServer,
-  type MllpServerOptions,
   UNANSWERED_BYTES_MAX,
 } from '../../src/hl7/mllp-server.ts';
 import { Failure } from '../../src/kernel/errors.ts';
 import { GROUP_ITEMS_MAX, GroupCommit } from '../../src/kernel/group-commit.ts';
 import { GROUPS_IN_FLIGHT_MAX, INLET_GROUPS } from '../../src/steps/inlet/message-inlet.ts';
+import { message, mllpWorld } from './mllp-world.ts';
 
-const open: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close();
-});
-const message = (id: string, text = '') =>
-  Buffer.from(`MSH|^~\\&|A|B|C|D|20260115||ORU^R01|${id}|P|2.5.1\rNTE|1||${text}\r`);
-
-async function startServer(options: Partial<MllpServerOptions> = {}) {
-  const events: string[] = [];
-  const server = new MllpServer({
-    host: '127.0.0.1',
-    port: 0,
-    onMessage: async (bytes) =>
-      acknowledgements(bytes, { kind: 'accept' }, { now: new Date(0), controlId: '1' }),
-    onEvent: (event) => events.push(event.kind),
-    ...options,
-  });
-  open.push(server);
-  return { server, events, port: await server.listen() };
-}
-
-/** `from`: which of the machine's own addresses it comes from. */
-function dial(port: number, from = 1) {
-  const localAddress = `127.0.0.${from}`;
-  const socket = net.connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
-  open.push({ close: () => socket.destroy() });
-  let received = '';
-  socket.on('data', (chunk) => {
-    received += chunk.toString('latin1');
-  });
-  socket.on('error', () => {});
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  const acks = () => [...received.matchAll(/MSA\|(\w\w)\|(\w+)/g)].map((match) => `${match[1]} ${match[2]}`);
-  return { socket, closed, acks };
-}
+const { startServer, dial } = mllpWorld();
 
 describe('The limits of the MLLP server', () => {
   it('discards a frame that is not whole in time, however regularly its bytes come', async () => {

@@ -1,18 +1,16 @@
 import net from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { acknowledgements } from '../../src/hl7/ack.ts';
 import { MllpClient } from '../../src/hl7/mllp-client.ts';
 import { frame } from '../../src/hl7/mllp-frame.ts';
 import { type MessageHandler, MllpServer, type MllpServerOptions } from '../../src/hl7/mllp-server.ts';
+import { closing } from './mllp-world.ts';
 
 const VT = '\x0b';
 const END = '\x1c\r';
 const message = (id: string, text = '') =>
   `MSH|^~\\&|SEND|SITE|RECV|HOSP|20260115||ORU^R01^ORU_R01|${id}|T|2.5.1\rNTE|1||${text}\r`;
-const open: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close();
-});
+const open = closing();
 
 /** A real server on a real socket, and what it was handed. */
 async function startServer(options: Partial<MllpServerOptions> = {}) {

@@ -8,16 +8,12 @@ import {
   fillerOf,
   makeWorld,
   messagesFor,
-  order,
   outboxEmpty,
   read,
-  reportIdOf,
-  stow,
-  taskEnded,
   until,
 } from '../flow/flow-world.ts';
-import { tinyStudy } from '../flow/studies.ts';
 import { makeTinyModel } from '../flow/tiny-model.ts';
+import { written } from '../flow/tiny-world.ts';
 import { fieldOf, type RisPeer, startRis } from '../peers/ris.ts';
 
 const PROFILE_URL = 'https://prelim.example/fhir/StructureDefinition/ris-profile';
@@ -56,13 +52,6 @@ describe('Results to two receivers', () => {
     await model?.remove();
   });
 
-  const written = async (): Promise<DiagnosticReport> => {
-    const study = tinyStudy();
-    await order(world, study);
-    expect((await stow(world.server, study.files)).status).toBe(200);
-    const id = reportIdOf(await taskEnded(world, study, 'completed'));
-    return read<DiagnosticReport>(world, `DiagnosticReport/${id}`);
-  };
   const at = (peer: RisPeer, report: DiagnosticReport) =>
     peer.messages.filter((message) => fieldOf(message, 'OBR', 3).split('^')[0] === fillerOf(report));
   const put = (body: { resourceType: string; id?: string; status?: string }) =>
@@ -70,7 +59,7 @@ describe('Results to two receivers', () => {
 
   it('each gets its own layout, and one that is away does not keep the other waiting', async () => {
     await second.goDown();
-    const report = await written();
+    const report = await written(world);
     await until(() => messagesFor(world, fillerOf(report)).length === 1);
     expect((await put({ ...report, status: 'final' })).status).toBe(200);
     await until(() => messagesFor(world, fillerOf(report)).length === 2);
@@ -98,19 +87,19 @@ describe('Results to two receivers', () => {
     expect(
       (await put(profileBasic('legacy-text-2.3.1', { version: '2.4', preliminaryStatus: 'R' }))).status,
     ).toBe(201);
-    const report = await written();
+    const report = await written(world);
     await until(() => at(second, report).length === 1);
     const [message] = at(second, report);
     expect([fieldOf(message!, 'MSH', 12), fieldOf(message!, 'OBR', 25)]).toEqual(['2.4', 'R']);
     await world.server.ask('DELETE', '/fhir/Basic/ris-profile-legacy-text-2.3.1');
-    const next = await written();
+    const next = await written(world);
     await until(() => at(second, next).length === 1);
     expect(fieldOf(at(second, next)[0]!, 'MSH', 12)).toBe('2.3.1');
     await outboxEmpty(world);
   }, 90_000);
 
   it('a dry run shows the message and how two profiles differ, sends nothing, and needs the right to read', async () => {
-    const report = await written();
+    const report = await written(world);
     await outboxEmpty(world);
     const before = [world.ris.messages.length, second.messages.length];
     const path = `/fhir/DiagnosticReport/${report.id}/$oru`;
@@ -136,7 +125,7 @@ describe('Results to two receivers', () => {
 
   it('a held destination waits without using up tries, and goes on when it is released', async () => {
     await world.sql.query(`INSERT INTO hl7_destination (destination, held_by) VALUES ('old', 'test')`);
-    const report = await written();
+    const report = await written(world);
     await until(() => messagesFor(world, fillerOf(report)).length === 1);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect(at(second, report)).toHaveLength(0);
@@ -153,7 +142,7 @@ describe('Results to two receivers', () => {
   it("the radiologist's final stops a preliminary of ours that waits", async () => {
     await world.ris.goDown();
     await second.goDown();
-    const report = await written();
+    const report = await written(world);
     const waiting = async (state: string) =>
       (
         await world.sql.query(`SELECT 1 FROM hl7_outbound WHERE report_id = $1 AND state = $2`, [
@@ -180,7 +169,7 @@ describe('Results to two receivers', () => {
   }, 90_000);
 
   it('killed between sending and the answer, it sends the same bytes again and keeps the order', async () => {
-    const report = await written();
+    const report = await written(world);
     await outboxEmpty(world);
     world.ris.script({ do: 'silence' });
     const already = messagesFor(world, fillerOf(report)).length;
@@ -208,7 +197,7 @@ describe('Results to two receivers', () => {
 
   // The receiver that the last start has brought.
   it('what one receiver has is sent to another that is new: counted first, each report once, as it stands, in order, and never twice', async () => {
-    const latest = await written();
+    const latest = await written(world);
     await outboxEmpty(world);
     const had = third.messages.length;
     expect(at(third, latest)).toHaveLength(1);

@@ -1,20 +1,7 @@
 import type { DiagnosticReport } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type FlowWorld,
-  fillerOf,
-  makeWorld,
-  messagesFor,
-  order,
-  outboxEmpty,
-  read,
-  reportIdOf,
-  stow,
-  taskEnded,
-  until,
-} from '../flow/flow-world.ts';
-import { tinyStudy } from '../flow/studies.ts';
-import { makeTinyModel } from '../flow/tiny-model.ts';
+import { describe, expect, it } from 'vitest';
+import { fillerOf, messagesFor, outboxEmpty, until } from '../flow/flow-world.ts';
+import { tinyWorld, written } from '../flow/tiny-world.ts';
 import { fieldOf } from '../peers/ris.ts';
 
 interface Kept {
@@ -26,26 +13,7 @@ interface Kept {
 }
 
 describe('What an operator does to results on their way out, at a RIS that answers', () => {
-  let world: FlowWorld;
-  let model: Awaited<ReturnType<typeof makeTinyModel>>;
-  let destination = '';
-  beforeAll(async () => {
-    model = await makeTinyModel();
-    world = await makeWorld({ settings: { PRELIM_MODELS: model.folder, RIS_ACK_TIMEOUT_MS: '2000' } });
-    destination = world.ris.url.host;
-  });
-  afterAll(async () => {
-    await world?.close();
-    await model?.remove();
-  });
-
-  const written = async (): Promise<DiagnosticReport> => {
-    const study = tinyStudy();
-    await order(world, study);
-    expect((await stow(world.server, study.files)).status).toBe(200);
-    const id = reportIdOf(await taskEnded(world, study, 'completed'));
-    return read<DiagnosticReport>(world, `DiagnosticReport/${id}`);
-  };
+  const world = tinyWorld({ settings: { RIS_ACK_TIMEOUT_MS: '2000' } });
   const kept = async (report: DiagnosticReport): Promise<Kept[]> =>
     (
       await world.sql.query<Kept>(
@@ -69,10 +37,14 @@ describe('What an operator does to results on their way out, at a RIS that answe
   };
   const act = (id: string, action: string, status = 200) =>
     ask(`/hl7/messages/out/${id}/${action}`, { reason: 'a test' }, status);
+  /** Of the RIS: one lane, or all. */
+  const hold = (lane?: string, path = '/hl7/holds') =>
+    ask(path, { destination: world.ris.url.host, lane, reason: 'a test' });
+  const release = (lane?: string) => hold(lane, '/hl7/holds/release');
   /** Its first message is answered AR. */
   const rejected = async (): Promise<DiagnosticReport> => {
     world.ris.script({ do: 'reject' });
-    const report = await written();
+    const report = await written(world);
     await inState(report, 'rejected');
     return report;
   };
@@ -113,13 +85,13 @@ describe('What an operator does to results on their way out, at a RIS that answe
   }, 60_000);
 
   it('does not send old bytes behind a newer message that still waits, unless told so', async () => {
-    const report = await written();
+    const report = await written(world);
     const [old] = await inState(report, 'acknowledged');
-    await ask('/hl7/holds', { destination, lane: old!.lane, reason: 'a test' });
+    await hold(old!.lane);
     await finalise(report);
     await inState(report, 'acknowledged', 'waiting');
     expect((await act(old!.id, 'resend', 409)).text).toContain('ris.newer-sent');
-    await ask('/hl7/holds/release', { destination, lane: old!.lane, reason: 'a test' });
+    await release(old!.lane);
     await inState(report, 'acknowledged', 'acknowledged');
     expect(at(report)).toHaveLength(2);
   }, 60_000);
@@ -130,13 +102,13 @@ describe('What an operator does to results on their way out, at a RIS that answe
     await act(dead!.id, 'discard');
     await inState(report, 'discarded');
     expect((await act(dead!.id, 'discard', 409)).text).toContain('ris.in-flight');
-    await ask('/hl7/holds', { destination, lane: dead!.lane, reason: 'a test' });
+    await hold(dead!.lane);
     await finalise(report);
     const [, waiting] = await inState(report, 'discarded', 'waiting');
     await finalise({ ...report, conclusion: `${report.conclusion} Seen.` });
     await inState(report, 'discarded', 'waiting', 'waiting');
     await act(waiting!.id, 'discard');
-    await ask('/hl7/holds/release', { destination, lane: dead!.lane, reason: 'a test' });
+    await release(dead!.lane);
     const [, , last] = await inState(report, 'discarded', 'discarded', 'acknowledged');
     await outboxEmpty(world);
     expect(at(report).map((message) => fieldOf(message, 'MSH', 10))).toEqual([
@@ -156,7 +128,7 @@ describe('What an operator does to results on their way out, at a RIS that answe
 
   it('counts first, then resends exactly what was counted, once', async () => {
     const reports = [await rejected(), await rejected()];
-    const filter = { status: 'rejected', destination };
+    const filter = { status: 'rejected', destination: world.ris.url.host };
     const counted = (await ask('/hl7/bulk/count', { direction: 'out', action: 'resend', filter })).body;
     expect(counted).toMatchObject({ count: 2, more: false });
     expect(reports.flatMap(at)).toHaveLength(2);
@@ -176,14 +148,14 @@ describe('What an operator does to results on their way out, at a RIS that answe
   }, 60_000);
 
   it('holds a destination, then only a lane; when it is released all leaves in order, and a lane can be replayed', async () => {
-    await ask('/hl7/holds', { destination, reason: 'a test' });
-    const report = await written();
+    await hold();
+    const report = await written(world);
     const [waiting] = await inState(report, 'waiting');
-    await ask('/hl7/holds', { destination, lane: waiting!.lane, reason: 'a test' });
+    await hold(waiting!.lane);
     await finalise(report);
     await inState(report, 'waiting', 'waiting');
-    await ask('/hl7/holds/release', { destination, reason: 'a test' });
-    const other = await written();
+    await release();
+    const other = await written(world);
     await inState(other, 'acknowledged');
     expect(at(report)).toEqual([]);
     const lanes = (await world.server.ask('GET', '/hl7/lanes')).body.lanes;
@@ -195,7 +167,7 @@ describe('What an operator does to results on their way out, at a RIS that answe
       }),
     ]);
     expect(lanes[0].head).toMatchObject({ id: waiting!.id, attempts: 0 });
-    await ask('/hl7/holds/release', { destination, lane: waiting!.lane, reason: 'a test' });
+    await release(waiting!.lane);
     await inState(report, 'acknowledged', 'acknowledged');
     await outboxEmpty(world);
     expect(at(report).map((message) => fieldOf(message, 'OBR', 25))).toEqual(['P', 'F']);
@@ -203,7 +175,7 @@ describe('What an operator does to results on their way out, at a RIS that answe
     const more = { ...report, conclusion: `${report.conclusion} Seen.` };
     await finalise(more);
     await inState(report, 'acknowledged', 'acknowledged', 'acknowledged');
-    const filter = { lane: waiting!.lane, destination };
+    const filter = { lane: waiting!.lane, destination: world.ris.url.host };
     const counted = (await ask('/hl7/bulk/count', { direction: 'out', action: 'resend', filter })).body;
     // Of one report the newest says all: older bytes are passed over.
     expect((await ask('/hl7/bulk', { token: counted.token, reason: 'lost there' })).body).toEqual({

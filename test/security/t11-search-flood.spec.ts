@@ -7,7 +7,7 @@ import { PrelimServer } from '../peers/prelim-server.ts';
 
 const ROWS = 1_000_000;
 const AT_ONCE = 200;
-const FLOOD_MS = 4_000;
+const FLOOD_MS = 2_000;
 const P99_MS_MAX = 200;
 const COUNT_MS_MAX = 2_000;
 const TRIES = 3;
@@ -20,8 +20,9 @@ beforeAll(async () => {
   url = (await freshDatabaseUrl()).replace('@/', '@localhost/');
   const sql = new pg.Client({ connectionString: url });
   await sql.connect();
-  // As the server writes them, but for the indexes that this test does not ask: those are filled by the same statement.
-  await sql.query(
+  // As the server writes them, but for the tables of dates and numbers, which this test does not ask.
+  await filledWithoutIndexes(
+    sql,
     `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens)
     SELECT 'Observation', 'n' || n, 1, now() - n * interval '1 second', false, 'PUT',
       '{"resourceType":"Observation","id":"n' || n || '","meta":{"versionId":"1","lastUpdated":"2026-01-01T00:00:00.000Z"},"status":"final","code":{"text":"c"}}',
@@ -35,6 +36,22 @@ beforeAll(async () => {
   reader = await server.issue('system/Observation.rs');
 }, 300_000);
 afterAll(() => server?.close());
+
+/** An index made over all rows costs half of what it takes to make it row by row. */
+async function filledWithoutIndexes(
+  sql: pg.Client,
+  insert: string,
+  values: readonly number[],
+): Promise<void> {
+  const { rows: indexes } = await sql.query<{ name: string; definition: string }>(
+    `SELECT indexname AS name, indexdef AS definition FROM pg_indexes
+    WHERE tablename = 'resource' AND indexname NOT IN (SELECT conname FROM pg_constraint)`,
+  );
+  for (const { name } of indexes) await sql.query(`DROP INDEX ${name}`);
+  await sql.query(insert, [...values]);
+  await sql.query(`SET maintenance_work_mem = '256MB'`);
+  for (const { definition } of indexes) await sql.query(definition);
+}
 
 const FLOODS = [
   '/fhir/Observation/_history',

@@ -170,9 +170,7 @@ const relative = (reference: string, base: string): string =>
   reference.startsWith(`${base}/`) ? reference.slice(base.length + 1) : reference;
 
 /** `3-17-1`, or `3-17-1-2` for its second patient. */
-export function readAuditId(
-  id: string,
-): { segment: number; seq: number; number: number; patient: number } | null {
+function readAuditId(id: string): { segment: number; seq: number; number: number; patient: number } | null {
   const match = /^(\d{1,9})-(\d{1,15})-(\d{1,6})(?:-(\d{1,6}))?$/.exec(id);
   if (!match) return null;
   const [segment = 0, seq = 0, number = 0, patient = 0] = match.slice(1).map((part) => Number(part ?? 0));

@@ -2,7 +2,8 @@ import type { LookupAddress } from 'node:dns';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ANSWER_BYTES_MAX, FETCH_MS_MAX, fetchJson, isListedHost } from './fetch-json.ts';
+import { isListedHost } from '../../kernel/check-address.ts';
+import { ANSWER_BYTES_MAX, FETCH_MS_MAX, fetchJson } from './fetch-json.ts';
 
 let server: Server;
 let hits = 0;

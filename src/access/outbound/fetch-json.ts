@@ -2,7 +2,7 @@ import { lookup as systemLookup } from 'node:dns';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
-import { type AddressRules, checkedLookup, mayConnect } from '../../kernel/check-address.ts';
+import { type AddressRules, checkedLookup, isListedHost, mayConnect } from '../../kernel/check-address.ts';
 
 /** Key sets and discovery documents are small and near; a sign-in must not hang on them. */
 export const FETCH_MS_MAX = 3_000;
@@ -67,17 +67,6 @@ export function fetchJson(
     request.on('close', () => clearTimeout(patience));
     request.end(form);
   });
-}
-
-/** A name without a port stands for the port of the scheme only: other ports of a host are other services. */
-export function isListedHost(url: URL, hosts: readonly string[]): boolean {
-  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
-  return (
-    ['http:', 'https:'].includes(url.protocol) &&
-    url.username === '' &&
-    url.password === '' &&
-    hosts.some((host) => host === url.host || host === `${url.hostname}:${port}`)
-  );
 }
 
 async function readAnswer(response: IncomingMessage): Promise<JsonAnswer> {

@@ -9,7 +9,7 @@ interface PageOf {
 }
 
 /** A whole document. No script: the policy of these pages allows none. */
-export const page = (title: string, body: Html): string =>
+const page = (title: string, body: Html): string =>
   html`<!doctype html>
 <html lang="en">
 <head>

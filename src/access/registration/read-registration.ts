@@ -72,7 +72,7 @@ function isRedirectUri(text: string): boolean {
 const FORBIDDEN_IN_KEY = ['d', 'p', 'q', 'k', 'jku', 'x5u'];
 
 /** @throws Error for what is no set of public RSA or EC keys */
-export function readKeys(value: unknown): JWK[] {
+function readKeys(value: unknown): JWK[] {
   const keys = (value as { keys?: unknown } | null)?.keys;
   if (!Array.isArray(keys) || keys.length === 0 || keys.length > CLIENT_KEYS_MAX)
     throw new Error(`a key set must be {"keys": […]} with 1 to ${CLIENT_KEYS_MAX} keys`);

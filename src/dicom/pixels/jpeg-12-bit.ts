@@ -90,7 +90,7 @@ function quantizationOf(tables: JpegTables): Uint16Array {
   return table;
 }
 
-export function isRestart(tables: JpegTables, block: number): boolean {
+function isRestart(tables: JpegTables, block: number): boolean {
   return tables.restartInterval > 0 && block > 0 && block % tables.restartInterval === 0;
 }
 

@@ -66,7 +66,7 @@ const REASONS: Readonly<Record<number, string>> = {
 const isText = (value: unknown): boolean => value === undefined || typeof value === 'string';
 
 /** An entry of the answer, as text. Failed entries carry their OperationOutcome in `response.outcome`. */
-export function entryAnswer(answer: FhirAnswer): string {
+function entryAnswer(answer: FhirAnswer): string {
   const { location, etag, 'last-modified': modified } = answer.headers ?? {};
   const response: Record<string, string> = { status: REASONS[answer.status] ?? String(answer.status) };
   if (location) response['location'] = location;

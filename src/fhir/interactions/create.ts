@@ -41,7 +41,7 @@ function createUnless(resource: Resource, request: FhirRequest, server: FhirServ
   });
 }
 
-export function withoutId(resource: Resource): Resource {
+function withoutId(resource: Resource): Resource {
   const copy = copyWith(resource, {});
   delete copy.id;
   return copy;

@@ -52,7 +52,7 @@ export function buildRow(
  * The filter as a condition that is looked at row by row: it needs nothing beside the row `on`. Where the rows are better found from the
  * other end of a chain, `find-rows.ts` does that. Values are bound, never pasted.
  */
-export function buildFilter(filter: Filter, on: SearchedRow, build: Build): string {
+function buildFilter(filter: Filter, on: SearchedRow, build: Build): string {
   switch (filter.kind) {
     case 'value':
       return valueCondition(filter.value, on, build);

@@ -1,9 +1,6 @@
 import type { Resource } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../test/database.ts';
-import type { Database } from '../../database/database.ts';
-import { loadDefinitions } from '../definitions/definitions.ts';
-import { ResourceStore } from '../resource-store.ts';
+import { describe, expect, it } from 'vitest';
+import { BASE, storedResources } from '../../../test/stored-resources.ts';
 import { type Field, typeNode } from '../validate/type-node.ts';
 import { indexResource } from './index-resource.ts';
 import type { IndexRows } from './index-rows.ts';
@@ -14,22 +11,12 @@ const TYPES =
   'Patient Practitioner PractitionerRole Organization Location Encounter ServiceRequest ImagingStudy DiagnosticReport Observation Task Device DeviceDefinition Endpoint Provenance AuditEvent Communication CommunicationRequest PlanDefinition ActivityDefinition Subscription ConceptMap CodeSystem ValueSet StructureDefinition SearchParameter Binary DocumentReference Media Basic'.split(
     ' ',
   );
-const BASE = 'http://127.0.0.1:8080/fhir';
 /** Each has another type in each choice, and another target in each reference. */
 const VARIANTS = 14;
 /** An element deeper than this is searched by no parameter. */
 const DEPTH_MAX = 5;
 
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
-
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-});
-afterAll(() => close());
+const stored = storedResources();
 
 const PRIMITIVES: Readonly<Record<string, unknown>> = {
   ...{ boolean: true, integer: 5, positiveInt: 5, unsignedInt: 5, decimal: 5, date: '2024-02-03', id: 'i' },
@@ -114,12 +101,7 @@ describe.each(TYPES)('%s', (type) => {
       { length: VARIANTS },
       (_, n) => filled(type, n) as unknown as Resource & { id: string },
     );
-    await database.transaction((tx) =>
-      store.write(
-        tx,
-        made.map((resource) => ({ kind: 'update' as const, resource })),
-      ),
-    );
+    await stored.write(...made.map((resource) => ({ kind: 'update' as const, resource })));
     const rows = made.map((resource) => indexResource(resource, BASE));
     const [empty, wrong]: [string[], string[]] = [[], []];
     for (const parameter of searchParametersOf(type).values()) {
@@ -132,7 +114,8 @@ describe.each(TYPES)('%s', (type) => {
         empty.push(code);
         continue;
       }
-      const found = async (query: string) => (await store.search(type, `${query}&_id=v${at}`)).matches.length;
+      const found = async (query: string) =>
+        (await stored.search(type, `${query}&_id=v${at}`)).matches.length;
       const counts = [await found(queries[0]), await found(queries[1])];
       if (counts.join() !== '1,0') wrong.push(`${code} (${kind}): ${queries[0]} ${counts}`);
     }

@@ -48,7 +48,7 @@ export async function resolveTerminology(query: SearchQuery, sql: Sql): Promise<
   return { ...query, searches: await Promise.all(searches) };
 }
 
-export const resolveFilters = (filters: readonly Filter[], sql: Sql): Promise<Filter[]> =>
+const resolveFilters = (filters: readonly Filter[], sql: Sql): Promise<Filter[]> =>
   Promise.all(filters.map((filter) => resolved(filter, sql)));
 
 async function resolved(filter: Filter, sql: Sql): Promise<Filter> {

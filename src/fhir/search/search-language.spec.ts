@@ -1,40 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../test/database.ts';
-import { FIXTURES, ids } from '../../../test/search-records.ts';
-import type { Database } from '../../database/database.ts';
-import type { AccessContext } from '../access-context.ts';
-import { loadDefinitions } from '../definitions/definitions.ts';
-import { ResourceStore } from '../resource-store.ts';
+import { describe, expect, it } from 'vitest';
+import { ids, searchRecords } from '../../../test/search-records.ts';
+import { BASE } from '../../../test/stored-resources.ts';
 import { buildPage } from './build-search.ts';
 import { parseQuery, parseSystemQuery } from './parse-query.ts';
 import { runSearch } from './run-search.ts';
 
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
-
-const BASE = 'http://127.0.0.1:8080/fhir';
-
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  await database.transaction((tx) =>
-    store.write(
-      tx,
-      FIXTURES.map((resource) => ({ kind: 'create', resource })),
-    ),
-  );
-});
-afterAll(() => close());
-
-const search = (type: string, query: string, access?: AccessContext) =>
-  store.search(type, query, database, access);
+const records = searchRecords();
+const { search } = records;
 
 describe('searches of several types', () => {
   const system = (query: string, compartment?: { type: string; id: string }) =>
     runSearch(
-      database,
+      records.database,
       parseSystemQuery(query, compartment ? { compartment } : {}),
       { allows: () => true, condition: () => null },
       BASE,
@@ -64,7 +41,7 @@ describe('searches of several types', () => {
     );
     const inside = (query: string) =>
       runSearch(
-        database,
+        records.database,
         parseQuery('Observation', query, { compartment: { type: 'Patient', id: 'anna' } }),
         { allows: () => true, condition: () => null },
         BASE,
@@ -211,7 +188,7 @@ describe('a prepared search', () => {
     const access = { allows: () => true, condition: () => null };
     const built = buildPage(parseQuery('Observation', query), access, BASE, { statistics });
     expect(built.steady).toBe(true);
-    await database.transaction(async (tx) => {
+    await records.database.transaction(async (tx) => {
       const name = `planned-${query}`;
       for (let time = 0; time < 12; time++) await tx.run({ name, text: built.text }, built.values);
       const [plans] = await tx.run<{ generic: number }>({

@@ -1,40 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../test/database.ts';
-import { FIXTURES, forgetMany, ids, made, onlyOf, ref, writeMany } from '../../../test/search-records.ts';
-import type { Database } from '../../database/database.ts';
+import { describe, expect, it } from 'vitest';
+import { ids, made, onlyOf, ref, searchRecords } from '../../../test/search-records.ts';
+import { BASE } from '../../../test/stored-resources.ts';
 import type { AccessContext } from '../access-context.ts';
-import { loadDefinitions } from '../definitions/definitions.ts';
-import { ResourceStore } from '../resource-store.ts';
 import { buildPage } from './build-search.ts';
 import { CHAIN_LINKS_MAX, CHAIN_SEARCHES_MAX } from './parse-filter.ts';
 import { parseQuery, parseSystemQuery } from './parse-query.ts';
 import { INCLUDE_ROUNDS_MAX } from './run-include.ts';
 import { runSearch } from './run-search.ts';
 
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
-
-const BASE = 'http://127.0.0.1:8080/fhir';
-
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  await database.transaction((tx) =>
-    store.write(
-      tx,
-      FIXTURES.map((resource) => ({ kind: 'create', resource })),
-    ),
-  );
-});
-afterAll(() => close());
-
-const search = (type: string, query: string, access?: AccessContext) =>
-  store.search(type, query, database, access);
-
-const many = (count: number) => writeMany(database, store, count);
-const forget = () => forgetMany(database, store);
+const records = searchRecords();
+const { search, many, forget } = records;
 
 describe('chains and _has', () => {
   it.each([
@@ -78,7 +53,7 @@ describe('chains and _has', () => {
       );
       const walked = text.replaceAll(/(<=|>) (5000|20000) AND/g, '$1 3 AND');
       expect(walked).not.toBe(text);
-      const rows = await database.run<{ id: string }>({ text: walked }, values);
+      const rows = await records.database.run<{ id: string }>({ text: walked }, values);
       return rows.map(({ id }) => id);
     };
     for (const [type, query] of [
@@ -165,7 +140,7 @@ describe('what a caller may not see', () => {
         .included,
     ).toEqual([]);
     await expect(search('Patient', 'name=alpha', onlyReports)).rejects.toMatchObject({ code: 'auth.scope' });
-    const system = (query: string) => runSearch(database, parseSystemQuery(query), onlyReports, BASE);
+    const system = (query: string) => runSearch(records.database, parseSystemQuery(query), onlyReports, BASE);
     expect(ids((await system('_id=report,anna')).matches)).toBe('report');
     await expect(system('_type=Patient&_id=anna')).rejects.toMatchObject({ code: 'auth.scope' });
   });
@@ -195,8 +170,8 @@ describe('_include', () => {
     const chain = Array.from({ length: INCLUDE_ROUNDS_MAX + 3 }, (_, at) =>
       made('Organization', `deep${at}`, { name: 'deep', partOf: ref(`Organization/deep${at + 1}`) }),
     );
-    await database.transaction((tx) =>
-      store.write(
+    await records.database.transaction((tx) =>
+      records.store.write(
         tx,
         chain.map((resource) => ({ kind: 'create', resource })),
       ),

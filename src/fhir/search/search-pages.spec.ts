@@ -1,47 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../test/database.ts';
-import {
-  FIXTURES,
-  finding,
-  forgetMany,
-  made,
-  onlyOf,
-  patient,
-  writeMany,
-} from '../../../test/search-records.ts';
-import type { Database } from '../../database/database.ts';
+import { describe, expect, it } from 'vitest';
+import { finding, made, onlyOf, patient, searchRecords } from '../../../test/search-records.ts';
+import { BASE } from '../../../test/stored-resources.ts';
 import type { AccessContext } from '../access-context.ts';
-import { loadDefinitions } from '../definitions/definitions.ts';
-import { ResourceStore } from '../resource-store.ts';
 import { buildPage, TOTAL_MAX } from './build-search.ts';
 import { type EntryStatistics, readStatistics } from './entry-statistics.ts';
 import { parseQuery } from './parse-query.ts';
 import { INCLUDED_MAX } from './run-include.ts';
 
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
-
-const BASE = 'http://127.0.0.1:8080/fhir';
-
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  await database.transaction((tx) =>
-    store.write(
-      tx,
-      FIXTURES.map((resource) => ({ kind: 'create', resource })),
-    ),
-  );
-});
-afterAll(() => close());
-
-const search = (type: string, query: string, access?: AccessContext) =>
-  store.search(type, query, database, access);
-
-const many = (count: number) => writeMany(database, store, count);
-const forget = () => forgetMany(database, store);
+const records = searchRecords();
+const { search, many, forget } = records;
 
 describe('_sort and pages', () => {
   const order = async (query: string) =>
@@ -84,8 +51,8 @@ describe('_sort and pages', () => {
         if (!found.next) break;
         cursor = `&_cursor=${found.next}`;
         const last = found.matches.at(-1)?.id ?? '';
-        await database.transaction(async (tx) => {
-          await store.write(tx, [
+        await records.database.transaction(async (tx) => {
+          await records.store.write(tx, [
             { kind: 'create', resource: type === 'Patient' ? patient(fresh++) : finding(fresh++) },
             // Even the row that the cursor was made of may go.
             ...(last.startsWith('many') ? [{ kind: 'delete' as const, type, id: last }] : []),
@@ -100,8 +67,8 @@ describe('_sort and pages', () => {
 
   it('orders in the same way when PostgreSQL decides, when the rows are walked and when they are collected', async () => {
     await many(60);
-    await database.run({ text: 'ANALYZE resource' });
-    const known = await readStatistics(database);
+    await records.database.run({ text: 'ANALYZE resource' });
+    const known = await readStatistics(records.database);
     expect(known?.rowsOf('Observation')).toBeGreaterThan(60);
     const common = { rowsOf: () => 1_000_000, rowsWith: () => 900_000 };
     const rare = { rowsOf: () => 1_000_000, rowsWith: () => null };
@@ -119,7 +86,9 @@ describe('_sort and pages', () => {
           BASE,
           { statistics },
         );
-        return (await database.run<{ id: string }>({ text: built.text }, built.values)).map(({ id }) => id);
+        return (await records.database.run<{ id: string }>({ text: built.text }, built.values)).map(
+          ({ id }) => id,
+        );
       };
       const open = await rows(null);
       expect(open).toHaveLength(10);
@@ -133,7 +102,7 @@ describe('_sort and pages', () => {
     const twice = made('Patient', 'many-twice', {
       name: [{ family: 'Aa', given: ['aa', 'Zz'] }, { family: 'aa' }],
     });
-    await database.transaction((tx) => store.write(tx, [{ kind: 'create', resource: twice }]));
+    await records.write({ kind: 'create', resource: twice });
     for (const sort of ['name', '-name', 'name,_id']) {
       const seen: string[] = [];
       for (let cursor: string | null = ''; cursor !== null; ) {
@@ -145,9 +114,7 @@ describe('_sort and pages', () => {
         sort.startsWith('-') ? ['many-twice', 'berta', 'anna'] : ['many-twice', 'anna', 'berta'],
       );
     }
-    await database.transaction((tx) =>
-      store.write(tx, [{ kind: 'delete', type: 'Patient', id: 'many-twice' }]),
-    );
+    await records.write({ kind: 'delete', type: 'Patient', id: 'many-twice' });
   });
 
   it.each([
@@ -168,7 +135,7 @@ describe('_sort and pages', () => {
 
 describe('limits that an answer can meet', () => {
   it('counts and includes up to a limit, and says when there is more', async () => {
-    await database.run({
+    await records.database.run({
       text: `INSERT INTO resource (type, id, version, last_updated, deleted, method, content, tokens)
         SELECT 'Flag', 'crowd' || i, 1, now(), false, 'POST', '{}', ARRAY['Flag.subject>Patient/anna']
         FROM generate_series(1, ${TOTAL_MAX + 1}) i`,
@@ -183,7 +150,7 @@ describe('limits that an answer can meet', () => {
     expect(including.included).toHaveLength(INCLUDED_MAX);
     expect(including.notes).toHaveLength(1);
     expect((await search('Flag', 'subject=Patient/anna&_count=999999')).matches).toHaveLength(1_000);
-    await database.run({ text: "DELETE FROM resource WHERE type = 'Flag'" });
+    await records.database.run({ text: "DELETE FROM resource WHERE type = 'Flag'" });
   });
 
   it('does not walk past what the caller may not see, where an index knows what may be seen', () => {

@@ -1,11 +1,8 @@
 import type { Resource } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../test/database.ts';
-import type { Database } from '../../database/database.ts';
+import { describe, expect, it } from 'vitest';
+import { storedResources } from '../../../test/stored-resources.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { FULL_ACCESS } from '../access-context.ts';
-import { loadDefinitions } from '../definitions/definitions.ts';
-import { ResourceStore } from '../resource-store.ts';
 import { buildPage } from './build-search.ts';
 import { cutToken, TOKEN_CHARACTERS_MAX } from './index-rows.ts';
 import { STRING_CHARACTERS_MAX } from './kinds/string.ts';
@@ -18,10 +15,6 @@ import {
   QUERY_PARAMETERS_MAX,
   SORT_RULES_MAX,
 } from './parse-query.ts';
-
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
 
 const LOINC = 'http://loinc.org';
 const SCT = 'http://snomed.info/sct';
@@ -103,24 +96,8 @@ const FIXTURES: Resource[] = [
   } as Resource,
 ];
 
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  await database.transaction((tx) =>
-    store.write(
-      tx,
-      FIXTURES.map((resource) => ({ kind: 'create', resource })),
-    ),
-  );
-});
-afterAll(() => close());
-
-const ids = async (type: string, query: string): Promise<string> =>
-  (await store.search(type, query)).matches
-    .map((match) => match.id)
-    .sort()
-    .join(' ');
+const stored = storedResources(FIXTURES);
+const { search, ids } = stored;
 
 /** One line per rule: type, query, the ids that match. */
 const FINDS: readonly (readonly [string, string, string])[] = [
@@ -255,7 +232,7 @@ describe('search', () => {
   });
 
   it.each(REFUSED)('%s?%s is refused', async (type, query) => {
-    await expect((async () => store.search(type, query))()).rejects.toMatchObject({
+    await expect((async () => search(type, query))()).rejects.toMatchObject({
       code: expect.stringMatching(/^fhir\.(invalid|unsupported)$/),
     });
   });
@@ -292,19 +269,17 @@ describe('search', () => {
       identifier: [{ value: long }],
       name: [{ family: long, text: '\ufdfa'.repeat(1_000) }],
     } as Resource;
-    await database.transaction((tx) => store.write(tx, [{ kind: 'create', resource }]));
+    await stored.write({ kind: 'create', resource });
     expect(await ids('Patient', `name=${'a'.repeat(STRING_CHARACTERS_MAX)}`)).toBe('long');
     expect(cutToken(`Patient.identifier#${long}`)).toHaveLength(TOKEN_CHARACTERS_MAX);
     const quantity = observation('long', {
       valueQuantity: { value: 1, code: asked, unit: long },
     });
-    await database.transaction((tx) => store.write(tx, [{ kind: 'create', resource: quantity }]));
+    await stored.write({ kind: 'create', resource: quantity });
     expect(await ids('Observation', `value-quantity=1||${asked}`)).toBe('long');
-    await database.transaction((tx) =>
-      store.write(tx, [
-        { kind: 'delete', type: 'Patient', id: 'long' },
-        { kind: 'delete', type: 'Observation', id: 'long' },
-      ]),
+    await stored.write(
+      { kind: 'delete', type: 'Patient', id: 'long' },
+      { kind: 'delete', type: 'Observation', id: 'long' },
     );
   });
 
@@ -324,31 +299,34 @@ describe('search', () => {
 
   it('pages through everything once, in the order asked for, also when rows have no date', async () => {
     for (const sort of ['', '_sort=date&', '_sort=-date&', '_sort=-_lastUpdated,date&', '_sort=_id&']) {
-      const whole = (await store.search('Observation', `${sort}_count=50`)).matches.map((match) => match.id);
+      const whole = (await search('Observation', `${sort}_count=50`)).matches.map((match) => match.id);
       expect(whole).toHaveLength(4);
       const seen: string[] = [];
       let cursor = '';
       do {
-        const page = await store.search('Observation', `${sort}_count=1${cursor}`);
+        const page = await search('Observation', `${sort}_count=1${cursor}`);
         seen.push(...page.matches.map((match) => match.id));
         cursor = page.next ? `&_cursor=${page.next}` : '';
       } while (cursor !== '');
       expect(seen).toEqual(whole);
     }
-    const newest = (await store.search('Observation', '_sort=-date')).matches.map((match) => match.id);
+    const newest = (await search('Observation', '_sort=-date')).matches.map((match) => match.id);
     expect(newest).toEqual(['o3', 'o1', 'o2', 'o4']);
   });
 
   it('counts when asked, over all pages', async () => {
-    expect((await store.search('Observation', '_count=1')).total).toBeNull();
-    expect((await store.search('Observation', '_count=1&_total=accurate')).total).toBe(4);
-    expect(await store.search('Observation', '_summary=count')).toMatchObject({ matches: [], total: 4 });
-    expect((await store.search('Observation', '_count=0')).total).toBe(4);
+    expect((await search('Observation', '_count=1')).total).toBeNull();
+    expect((await search('Observation', '_count=1&_total=accurate')).total).toBe(4);
+    expect(await search('Observation', '_summary=count')).toMatchObject({
+      matches: [],
+      total: 4,
+    });
+    expect((await search('Observation', '_count=0')).total).toBe(4);
   });
 
   it('includes what is referred to, forwards and backwards, each once', async () => {
     const included = async (type: string, query: string) =>
-      (await store.search(type, query)).included.map((one) => `${one.type}/${one.id}`).sort();
+      (await search(type, query)).included.map((one) => `${one.type}/${one.id}`).sort();
     expect(
       await included(
         'DiagnosticReport',

@@ -40,7 +40,7 @@ const issue = (text: string): FailureIssue[] => [{ text, at: 'reference', type: 
 
 let types: { of: readonly string[]; set: ReadonlySet<string> } | null = null;
 
-export function isResourceType(name: string): boolean {
+function isResourceType(name: string): boolean {
   const { resourceTypes } = definitions();
   if (types?.of !== resourceTypes) types = { of: resourceTypes, set: new Set(resourceTypes) };
   return types.set.has(name);

@@ -124,7 +124,7 @@ const SYSTEM_TYPE = 'http://hl7.org/fhirpath/System.';
 const BASE = 'http://hl7.org/fhir/StructureDefinition/';
 
 /** Null: any type, or a profile this server does not know. */
-export function targetsOf(element: Pick<InternalSchemaElement, 'type'>): ReadonlySet<string> | null {
+function targetsOf(element: Pick<InternalSchemaElement, 'type'>): ReadonlySet<string> | null {
   const profiles = element.type.find((type) => type.code === 'Reference')?.targetProfile;
   if (!profiles) return null;
   const names = profiles.map((url) => url.slice(BASE.length));

@@ -90,7 +90,7 @@ function subgroupsOf(cases: readonly EvaluatedCase[], threshold: number): Subgro
 }
 
 /** Children, then adults in four bands; the sort of their names is their order. */
-export function ageBand(years: number | null): string {
+function ageBand(years: number | null): string {
   if (years === null) return NOT_STATED;
   if (years < 18) return '0-17';
   if (years < 40) return '18-39';

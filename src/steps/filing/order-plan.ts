@@ -97,7 +97,7 @@ async function placeRequest(
 }
 
 /** Placer and filler number name an order; accession number and study only where neither was sent. */
-export function lookupNumbers(request: Pick<ServiceRequest, 'identifier'>): Identifier[] {
+function lookupNumbers(request: Pick<ServiceRequest, 'identifier'>): Identifier[] {
   const all = request.identifier ?? [];
   const own = all.filter((one) => ['PLAC', 'FILL'].includes(one.type?.coding?.[0]?.code ?? ''));
   const study = all.filter(

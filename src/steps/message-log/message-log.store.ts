@@ -157,7 +157,7 @@ export class MessageLogStore {
 }
 
 /** Does the id have the shape of one? Anything else would be an error of the database. */
-export function isMessageId(direction: Direction, id: string): boolean {
+function isMessageId(direction: Direction, id: string): boolean {
   return direction === 'in'
     ? /^[1-9]\d{0,17}$/.test(id)
     : /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);

@@ -40,7 +40,7 @@ function tryRead(bytes: Buffer): Hl7Message | null {
 }
 
 /** May this field be seen by somebody who may not see patient data? */
-export function isShown(segment: string, field: number): boolean {
+function isShown(segment: string, field: number): boolean {
   return Object.hasOwn(SEGMENT_NAMES, segment) && SEGMENT_NAMES[segment]?.shown.includes(field) === true;
 }
 

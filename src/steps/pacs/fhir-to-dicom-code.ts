@@ -1,6 +1,6 @@
 import type { CodeableConcept, Coding, Quantity } from '@medplum/fhirtypes';
 import { type DicomCode, ownCode } from '../../dicom/dicom-code.ts';
-import { CODE_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
+import { CODE_SYSTEMS, MATCH_GRADE_EXTENSION } from '../../kernel/code-systems.ts';
 
 /** Coding scheme designators of PS3.16 8, best known by readers of SR first: the first that matches exactly names the finding. */
 const SCHEMES: readonly (readonly [system: string, scheme: string])[] = [
@@ -9,8 +9,6 @@ const SCHEMES: readonly (readonly [system: string, scheme: string])[] = [
   [CODE_SYSTEMS.radlex, 'RADLEX'],
   [CODE_SYSTEMS.loinc, 'LN'],
 ];
-
-const MATCH_GRADE = `${PRELIM}/StructureDefinition/match-grade`;
 
 /**
  * The concept of a finding as one DICOM code: of the schemes above the first that means exactly the same, else our own key; what
@@ -45,7 +43,8 @@ export function unitOf(quantity: Quantity): DicomCode {
   return { value, scheme: 'UCUM', meaning };
 }
 
-const isExact = (coding: Coding): boolean => !coding.extension?.some(({ url }) => url === MATCH_GRADE);
+const isExact = (coding: Coding): boolean =>
+  !coding.extension?.some(({ url }) => url === MATCH_GRADE_EXTENSION);
 
 function codingToCode(coding: Coding, scheme: string, concept: CodeableConcept | undefined): DicomCode {
   const value = String(coding.code);

@@ -8,7 +8,8 @@ import type {
   Resource,
   ServiceRequest,
 } from '@medplum/fhirtypes';
-import type { ResourceId, ResourceStore } from '../../fhir/resource-store.ts';
+import { referenceToId } from '../../fhir/reference-to-id.ts';
+import type { ResourceStore } from '../../fhir/resource-store.ts';
 import { type AnalysisEvidence, evidenceId, readEvidence } from '../../governance/analysis-evidence.ts';
 import { deviceId } from '../../governance/manifest-to-device.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
@@ -114,14 +115,9 @@ async function readAll(
   store: ResourceStore,
   references: readonly (Reference | undefined)[],
 ): Promise<Resource[]> {
-  const ids = references.flatMap((one) => idOf(one) ?? []);
+  const ids = references.flatMap((one) => referenceToId(one) ?? []);
   const kept = ids.length === 0 ? [] : await store.readMany(ids);
   return kept.filter((one) => !one.deleted).map((one) => one.parse<Resource>());
-}
-
-function idOf(reference: Reference | undefined): ResourceId | null {
-  const match = /(?:^|\/)([A-Z][A-Za-z]+)\/([A-Za-z0-9.-]{1,64})$/.exec(reference?.reference ?? '');
-  return match ? { type: match[1]!, id: match[2]! } : null;
 }
 
 const missing = (part: string): Failure =>

@@ -5,7 +5,8 @@ import {
   ACTIONABLE_EXTENSION,
   CODE_SYSTEMS,
   IDENTIFIER_SYSTEMS,
-  PRELIM,
+  MATCH_GRADE_EXTENSION,
+  NO_MATCHING_CODE_EXTENSION,
   PROFILES,
 } from '../../kernel/code-systems.ts';
 import type { Finding, FindingCode, Presence } from '../../kernel/handoffs.ts';
@@ -28,7 +29,7 @@ export interface ObservationContext {
   readonly priors: ReadonlyMap<string, readonly PriorResult[]>;
 }
 
-export const observationId = (studyInstanceUid: string, model: string, key: string) =>
+const observationId = (studyInstanceUid: string, model: string, key: string) =>
   stableId('observation', studyInstanceUid, model, key);
 
 /**
@@ -80,8 +81,6 @@ function extensionsOf(
   return extension.length > 0 ? { extension } : {};
 }
 
-const MATCH_GRADE = `${PRELIM}/StructureDefinition/match-grade`;
-
 /**
  * Our own code first, then SNOMED CT and RadLex. A system known to have no such concept is named in an extension rather than
  * left out: absence is a statement.
@@ -93,7 +92,7 @@ function findingConcept(finding: Finding): CodeableConcept {
     ...(none.length > 0
       ? {
           extension: none.map((code) => ({
-            url: `${PRELIM}/StructureDefinition/no-matching-code`,
+            url: NO_MATCHING_CODE_EXTENSION,
             valueUri: code.system,
           })),
         }
@@ -105,7 +104,7 @@ function findingConcept(finding: Finding): CodeableConcept {
 
 function codeToCoding(code: FindingCode): Coding {
   return {
-    ...(code.match === 'exact' ? {} : { extension: [{ url: MATCH_GRADE, valueCode: code.match }] }),
+    ...(code.match === 'exact' ? {} : { extension: [{ url: MATCH_GRADE_EXTENSION, valueCode: code.match }] }),
     system: code.system,
     code: String(code.code),
     ...(code.display ? { display: code.display } : {}),

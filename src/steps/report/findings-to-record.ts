@@ -92,7 +92,7 @@ export const analysisValue = (coded: FindingsCoded) =>
   `${coded.studyInstanceUid}|${coded.model}|${coded.inputsDigest}`;
 
 /** Our own filler number (OBR-3), never the radiologist's: short, and the same for every version of this report. */
-export const fillerNumber = (coded: FindingsCoded) =>
+const fillerNumber = (coded: FindingsCoded) =>
   `AI${stableId('filler', coded.studyInstanceUid, coded.model).replaceAll('-', '').slice(0, 14).toUpperCase()}`;
 
 function contextOf(

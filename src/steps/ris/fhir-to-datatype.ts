@@ -2,7 +2,7 @@ import type { CodeableConcept, Coding, Identifier } from '@medplum/fhirtypes';
 import { authorityOfSystem } from '../../hl7/assigning-authority.ts';
 import { nameOfSystem } from '../../hl7/code-system-names.ts';
 import type { Component, Repetition } from '../../hl7/codec.ts';
-import { CODE_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
+import { CODE_SYSTEMS, MATCH_GRADE_EXTENSION } from '../../kernel/code-systems.ts';
 import type { RisProfile } from './profile-settings.ts';
 
 /** FHIR R4 data types as HL7 v2 data types, for what a result message holds. */
@@ -52,11 +52,9 @@ export function decimalText(value: number): string {
   return text.includes('e') ? value.toFixed(10).replace(/\.?0+$/, '') : text;
 }
 
-const MATCH_GRADE = `${PRELIM}/StructureDefinition/match-grade`;
-
 /** A coding without a grade means what its concept means; of a graded one only `exact` does, whatever words may yet come. */
 const isExact = (coding: Coding): boolean =>
-  coding.extension?.every((one) => one.url !== MATCH_GRADE || one.valueCode === 'exact') ?? true;
+  coding.extension?.every((one) => one.url !== MATCH_GRADE_EXTENSION || one.valueCode === 'exact') ?? true;
 
 const nameOf = (coding: Coding, profile: RisProfile) =>
   coding.system === CODE_SYSTEMS.radlex ? profile.radlexName : nameOfSystem(coding.system);

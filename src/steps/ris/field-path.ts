@@ -106,7 +106,7 @@ export function putAt(row: EditRow, path: FieldPath, value: Cell[][][]): void {
 export const isEmpty = (value: Cell[][][]): boolean =>
   value.every((one) => one.every((two) => two.every((cell) => textOf(cell) === '')));
 
-export const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.formatted);
+const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.formatted);
 
 const PATH =
   /^([A-Z][A-Z0-9]{2})(?:\((\d{1,3})\))?(?:-(\d{1,3})(?:\((\d{1,3})\))?(?:\.(\d{1,2})(?:\.(\d{1,2}))?)?)?$/;

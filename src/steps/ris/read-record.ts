@@ -10,7 +10,8 @@ import type {
   ServiceRequest,
 } from '@medplum/fhirtypes';
 import { type AccessContext, FULL_ACCESS } from '../../fhir/access-context.ts';
-import type { ResourceId, ResourceStore } from '../../fhir/resource-store.ts';
+import { referenceToId } from '../../fhir/reference-to-id.ts';
+import type { ResourceStore } from '../../fhir/resource-store.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { OruInput } from './oru-input.ts';
 
@@ -78,13 +79,13 @@ export async function wasMergedInto(store: ResourceStore, from: string, into: st
 
 /** Id of the patient that a report is about. */
 export const patientIdOf = (report: DiagnosticReport): string | undefined => {
-  const reference = idOf(report.subject);
+  const reference = referenceToId(report.subject);
   return reference?.type === 'Patient' ? reference.id : undefined;
 };
 
 const survivorOf = (patient: Patient | undefined): string | undefined => {
   const link = patient?.link?.find((one) => one.type === 'replaced-by');
-  return idOf(link?.other)?.id;
+  return referenceToId(link?.other)?.id;
 };
 
 async function readAll<T extends Resource>(
@@ -92,15 +93,10 @@ async function readAll<T extends Resource>(
   references: readonly (Reference | undefined)[],
   access: AccessContext,
 ): Promise<T[]> {
-  const ids = references.flatMap((one) => idOf(one) ?? []);
+  const ids = references.flatMap((one) => referenceToId(one) ?? []);
   return ids.length === 0
     ? []
     : (await store.readMany(ids, undefined, access)).map((stored) => stored.parse<T>());
-}
-
-function idOf(reference: Reference | undefined): ResourceId | null {
-  const match = /(?:^|\/)([A-Z][A-Za-z]+)\/([A-Za-z0-9.-]{1,64})$/.exec(reference?.reference ?? '');
-  return match ? { type: match[1]!, id: match[2]! } : null;
 }
 
 function incomplete(part: string, at: string): Failure {

@@ -14,7 +14,7 @@ export const RIS_PROFILE_CODE = {
 /** Holds the profile as JSON text. */
 export const RIS_PROFILE_EXTENSION = `${PRELIM}/StructureDefinition/ris-profile`;
 /** `ris-profile-<name>` is the id: so there is one of each name, and it is read without a search. */
-export const profileResourceId = (name: string): string => `ris-profile-${name}`;
+const profileResourceId = (name: string): string => `ris-profile-${name}`;
 
 type Given = { readonly profile: unknown; readonly base: Readonly<Record<string, unknown>> };
 

@@ -66,7 +66,7 @@ export function dicomDateTime(
 }
 
 /** IS → unsignedInt; null for what is none. */
-export function wholeNumber(instance: DicomJson, tag: string): number | null {
+function wholeNumber(instance: DicomJson, tag: string): number | null {
   const number = jsonNumber(instance, tag);
   return number !== null && Number.isInteger(number) && number >= 0 && number <= 2_147_483_647
     ? number

@@ -1,73 +1,22 @@
 import type { ImagingStudy, Patient, Resource, ServiceRequest } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ArchiveServer, startArchive } from '../../../test/peers/archive-server.ts';
-import { dicomFile } from '../../../test/peers/dicom-file.ts';
-import { ArchiveSource } from '../../archive/archive-source.ts';
+import { describe, expect, it } from 'vitest';
+import { LOOK_INTERVAL_MS, QUIET_MS, studyWorld } from '../../../test/study-world.ts';
 import type { StudySource } from '../../dicom/study-source.ts';
-import { dicomwebConnection } from '../../dicomweb/dicomweb-connection.ts';
-import { storeInstances } from '../../dicomweb/stow.ts';
-import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
-import { ResourceStore } from '../../fhir/resource-store.ts';
 import { validateResource } from '../../fhir/validate/validate-resource.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { imagingStudyId } from './metadata-to-imaging-study.ts';
-import { StudyStep } from './study.step.ts';
-import { StudyWatchStore } from './study-watch.store.ts';
 
 const HOSP = 'https://prelim.example/fhir/NamingSystem/hl7v2/patient/HOSP';
 const ACCESSION = {
   type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'ACSN' }] },
   system: 'https://prelim.example/fhir/NamingSystem/accession',
 };
-const TIMES = { quietMs: 30_000, lookIntervalMs: 10_000 };
 
-let server: ArchiveServer;
-let store: ResourceStore;
-let watches: StudyWatchStore;
-let now = Date.parse('2026-01-31T10:00:00Z');
-const clock = { now: () => new Date(now) };
-
-beforeAll(async () => {
-  await loadDefinitions();
-  server = await startArchive();
-  store = new ResourceStore(server.database, { baseUrl: 'http://127.0.0.1:8080' });
-  watches = new StudyWatchStore(server.database);
-});
-afterAll(() => server?.stop());
-
-const step = (source: StudySource = server.get(ArchiveSource)) =>
-  new StudyStep(source, store, watches, { ...TIMES, timeZone: null, clock });
-
-/** Stores instances 1 to n of a study. */
-async function send(study: string, count: number, elements: [string, string, string][] = [], series = '1') {
-  const files = Array.from({ length: count }, (_, at) =>
-    dicomFile({
-      study,
-      series: `${study}.${series}`,
-      sop: `${study}.${series}.${at + 1}`,
-      elements: [['00080060', 'CS', 'CT'], ['00200011', 'IS', series], ...elements],
-    }),
-  );
-  await storeInstances(dicomwebConnection(new URL(server.root)), files);
-}
-
-/** Runs the step until it does not ask for another look; the clock moves as it asks. */
-async function runToEnd(study: string, source?: StudySource) {
-  for (let looks = 1; ; looks++) {
-    const result = await step(source).run({ studyInstanceUid: study });
-    if (result.kind === 'later') {
-      now += result.afterMs;
-      if (looks > 20) throw new Error('the step never comes to an end');
-      continue;
-    }
-    if ('write' in result && result.write)
-      await server.database.transaction(async (tx) => void (await result.write?.(tx)));
-    return result;
-  }
-}
+const world = studyWorld();
+const { step, send, runToEnd } = world;
 
 async function read<T extends Resource>(type: string, id: string): Promise<T> {
-  const stored = await store.read(type, id);
+  const stored = await world.store.read(type, id);
   if (stored === null) throw new Error(`no ${type}`);
   validateResource(stored.parse());
   return stored.parse<T>();
@@ -76,8 +25,8 @@ async function read<T extends Resource>(type: string, id: string): Promise<T> {
 const studyOf = (uid: string) => read<ImagingStudy>('ImagingStudy', imagingStudyId(uid));
 const tagsOf = (study: ImagingStudy) => study.meta?.tag?.map((tag) => tag.code) ?? [];
 const put = (...resources: (Resource & { id: string })[]) =>
-  server.database.transaction((tx) =>
-    store.write(
+  world.database.transaction((tx) =>
+    world.store.write(
       tx,
       resources.map((resource) => ({ kind: 'update', resource })),
     ),
@@ -108,12 +57,12 @@ describe('study step', () => {
   it('waits until the count stood still over two looks and the quiet time, then hands on', async () => {
     await send('2.1', 2);
     const first = await step().run({ studyInstanceUid: '2.1' });
-    expect(first).toMatchObject({ kind: 'later', afterMs: 10_000 });
-    now += 10_000;
+    expect(first).toMatchObject({ kind: 'later', afterMs: LOOK_INTERVAL_MS });
+    world.now += LOOK_INTERVAL_MS;
     await send('2.1', 3);
-    const grown = now;
+    const grown = world.now;
     const result = await runToEnd('2.1');
-    expect(now - grown).toBe(TIMES.quietMs);
+    expect(world.now - grown).toBe(QUIET_MS);
     expect(result).toMatchObject({
       kind: 'done',
       next: { imagingStudyId: imagingStudyId('2.1'), studyInstanceUid: '2.1' },
@@ -130,11 +79,11 @@ describe('study step', () => {
   it('waits as long as its instances are still being sent, however long the count stands still', async () => {
     await send('2.31', 2);
     let growing = true;
-    const archive = server.get(ArchiveSource);
+    const archive = world.source;
     const slow = Object.assign(Object.create(archive) as StudySource, { isGrowing: () => growing });
     for (let looks = 0; looks < 4; looks += 1) {
       expect(await step(slow).run({ studyInstanceUid: '2.31' })).toMatchObject({ kind: 'later' });
-      now += TIMES.quietMs;
+      world.now += QUIET_MS;
     }
     growing = false;
     expect(await runToEnd('2.31', slow)).toMatchObject({ kind: 'done' });
@@ -155,14 +104,14 @@ describe('study step', () => {
   it('writes nothing new when it runs twice for the same study', async () => {
     await send('2.2', 1);
     await step().run({ studyInstanceUid: '2.2' });
-    now += 30_000;
+    world.now += QUIET_MS;
     const [a, b] = [
       await step().run({ studyInstanceUid: '2.2' }),
       await step().run({ studyInstanceUid: '2.2' }),
     ];
     for (const result of [a, b]) {
       if (result.kind !== 'done') throw new Error(`ended as ${result.kind}`);
-      await server.database.transaction(async (tx) => void (await result.write?.(tx)));
+      await world.database.transaction(async (tx) => void (await result.write?.(tx)));
     }
     expect((await studyOf('2.2')).meta?.versionId).toBe('1');
   });
@@ -386,11 +335,11 @@ describe('study step', () => {
     await send('2.25', 1, [['00100020', 'LO', 'ONE']]);
     await send('2.25', 1, [['00100020', 'LO', 'TWO']], '2');
     expect(await runToEnd('2.25')).toMatchObject({ kind: 'given-up' });
-    expect(await store.read('ImagingStudy', imagingStudyId('2.25'))).toBeNull();
+    expect(await world.store.read('ImagingStudy', imagingStudyId('2.25'))).toBeNull();
   });
 
   it('looks again when the PACS is away, and fails when it hides instances', async () => {
-    const own = server.get(ArchiveSource);
+    const own = world.source;
     const away: StudySource = {
       ...own,
       endpoint: own.endpoint,

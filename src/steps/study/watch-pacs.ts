@@ -133,7 +133,7 @@ export class PacsWatch {
 }
 
 /** The job of the study step; one per study is kept at a time. */
-export function studySeenJob({ studyInstanceUid, identity }: StudySeen): JobRequest<StudySeen> {
+function studySeenJob({ studyInstanceUid, identity }: StudySeen): JobRequest<StudySeen> {
   const payload = { studyInstanceUid, ...(identity === undefined ? {} : { identity }) };
   return { queue: 'study', payload, key: studyInstanceUid };
 }

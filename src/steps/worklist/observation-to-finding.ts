@@ -1,6 +1,11 @@
 import type { CodeableConcept, Observation, Quantity } from '@medplum/fhirtypes';
 import { type PriorResult, recordedPriors } from '../../governance/prior-result.ts';
-import { ACTIONABLE_EXTENSION, CODE_SYSTEMS, PRELIM } from '../../kernel/code-systems.ts';
+import {
+  ACTIONABLE_EXTENSION,
+  CODE_SYSTEMS,
+  MATCH_GRADE_EXTENSION,
+  NO_MATCHING_CODE_EXTENSION,
+} from '../../kernel/code-systems.ts';
 import { shorten } from './shorten.ts';
 import type { RowCode, RowFinding, RowPrior } from './worklist-row.ts';
 
@@ -93,15 +98,12 @@ function codesOf(concept: CodeableConcept | undefined): RowCode[] {
 function codeIn(concept: CodeableConcept | undefined, system: RowCode['system'], url: string): RowCode {
   const coding = concept?.coding?.find((one) => one.system === url && one.code);
   if (coding === undefined) {
-    const none = concept?.extension?.some((one) => one.url === NO_MATCHING_CODE && one.valueUri === url);
+    const none = concept?.extension?.some(
+      (one) => one.url === NO_MATCHING_CODE_EXTENSION && one.valueUri === url,
+    );
     return { system, code: null, display: null, match: none ? 'none' : 'not mapped' };
   }
-  const grade = coding.extension?.find((one) => one.url === MATCH_GRADE)?.valueCode;
+  const grade = coding.extension?.find((one) => one.url === MATCH_GRADE_EXTENSION)?.valueCode;
   const match = grade === 'narrower' || grade === 'broader' ? grade : 'exact';
   return { system, code: shorten(coding.code), display: shorten(coding.display), match };
 }
-
-/** Says of a code system that it is known to have no code for the concept. */
-const NO_MATCHING_CODE = `${PRELIM}/StructureDefinition/no-matching-code`;
-/** Says of a code that it means more, or less, than the finding. */
-const MATCH_GRADE = `${PRELIM}/StructureDefinition/match-grade`;

@@ -1,4 +1,5 @@
 import type { Extension, Subscription } from '@medplum/fhirtypes';
+import { isListedHost } from '../../kernel/check-address.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { BACKPORT, besides, isTopicBased, type PayloadContent } from '../backport.ts';
 
@@ -173,23 +174,12 @@ function targetOf(
     );
   const url = URL.canParse(endpoint, `${baseUrl}/fhir/`) ? new URL(endpoint, `${baseUrl}/fhir/`) : null;
   if (url?.href.startsWith(`${baseUrl}/fhir/`)) return ownTarget(url, type, baseUrl);
-  if (url === null || !isListed(url, hosts))
+  if (url === null || !isListedHost(url, hosts))
     throw invalid(
       'The endpoint must be an http(s) address on a host that the setting SUBSCRIPTION_HOSTS names.',
       'channel.endpoint',
     );
   return { kind: 'rest-hook', endpoint: url };
-}
-
-/** A name without a port stands for the port of the scheme only: other ports of a host are other services. */
-export function isListed(url: URL, hosts: readonly string[]): boolean {
-  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
-  return (
-    ['http:', 'https:'].includes(url.protocol) &&
-    url.username === '' &&
-    url.password === '' &&
-    hosts.some((host) => host === url.host || host === `${url.hostname}:${port}`)
-  );
 }
 
 /** A call of ourselves: only the operation that starts a model on the study that matched. */

@@ -2,8 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mayConnect } from '../../kernel/check-address.ts';
-import { isListed } from '../channel/read-channel.ts';
+import { isListedHost, mayConnect } from '../../kernel/check-address.ts';
 import { type Outgoing, sendToHost } from './send-to-host.ts';
 import { secretFor, signBody } from './sign-body.ts';
 
@@ -66,13 +65,13 @@ describe('endpoints that may be stored', () => {
     'https://ehr.example.evil.example/',
     'https://ⓔhr.example.evil/',
   ])('%s is none of them when ehr.example is listed', (url) => {
-    expect(URL.canParse(url) && isListed(new URL(url), ['ehr.example'])).toBe(false);
+    expect(URL.canParse(url) && isListedHost(new URL(url), ['ehr.example'])).toBe(false);
   });
 
   it('a name stands for the port of the scheme, name:port for that port', () => {
-    expect(isListed(new URL('https://ehr.example/hook'), ['ehr.example'])).toBe(true);
-    expect(isListed(new URL('https://ehr.example/hook'), ['ehr.example:443'])).toBe(true);
-    expect(isListed(new URL('http://ehr.example:8443/hook'), ['ehr.example:8443'])).toBe(true);
+    expect(isListedHost(new URL('https://ehr.example/hook'), ['ehr.example'])).toBe(true);
+    expect(isListedHost(new URL('https://ehr.example/hook'), ['ehr.example:443'])).toBe(true);
+    expect(isListedHost(new URL('http://ehr.example:8443/hook'), ['ehr.example:8443'])).toBe(true);
   });
 });
 

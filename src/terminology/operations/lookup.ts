@@ -63,7 +63,7 @@ async function relativesOf(
   return [...named('parent', parents), ...named('child', children)];
 }
 
-export function toDesignation({ language, use, value }: Designation): ParametersParameter {
+function toDesignation({ language, use, value }: Designation): ParametersParameter {
   return {
     name: 'designation',
     part: [

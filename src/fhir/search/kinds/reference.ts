@@ -1,5 +1,4 @@
 import type { Reference } from '@medplum/fhirtypes';
-import { Failure } from '../../../kernel/errors.ts';
 import { definitions } from '../../definitions/definitions.ts';
 import { cutToken } from '../index-rows.ts';
 import type { SearchKind, ValueFilter } from '../search-kind.ts';
@@ -57,7 +56,7 @@ export function referenceForms(value: unknown, base: string): string[] {
 }
 
 /** `http://own/fhir/Patient/1/_history/2` → `Patient/1`; a canonical `url|version` is found by url too. */
-export function searchedForms(reference: string, base: string): string[] {
+function searchedForms(reference: string, base: string): string[] {
   const relative = reference.startsWith(`${base}/`) ? reference.slice(base.length + 1) : reference;
   const plain = relative.replace(/\/_history\/[^/]+$/, '');
   const bar = plain.indexOf('|');
@@ -81,10 +80,3 @@ export function askedTargets(
 
 const typeModifier = (modifier: ValueFilter['modifier']): string | null =>
   modifier !== null && /^[A-Z]/.test(modifier) ? modifier : null;
-
-/** `Patient/1` in two; throws `fhir.invalid` for anything else. */
-export function splitReference(reference: string): { type: string; id: string } {
-  const match = /^([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})$/.exec(reference);
-  if (!match?.[1] || !match[2]) throw new Failure('fhir.invalid', 'A reference must look like Type/id.');
-  return { type: match[1], id: match[2] };
-}

@@ -23,8 +23,6 @@ export function setSiteParameters(parameters: readonly SiteParameter[]): void {
   stamps = new Map([...stamps, ...types.map((type) => [type, changes] as const)]);
 }
 
-export const siteParameters = (): readonly SiteParameter[] => known;
-
 export const siteParametersOf = (
   type: string,
 ): { code: string; definition: SiteParameter['definition']; active: boolean }[] =>

@@ -10,7 +10,7 @@ import { cropVolume, padVolume } from './volume-window.ts';
 import { zScoreInto } from './z-score.ts';
 
 /** Does an operation need the whole volume? Those before the first such are done slice by slice, as the files are read. */
-export function needsVolume(op: PixelOp): boolean {
+function needsVolume(op: PixelOp): boolean {
   switch (op.op) {
     case 'reorient':
       return true;

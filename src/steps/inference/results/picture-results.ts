@@ -226,7 +226,7 @@ function heat(
   return { regions, numbers: null, mask: null };
 }
 
-export const spacingMissing = (): Failure =>
+const spacingMissing = (): Failure =>
   new Failure(
     'inference.spacing-missing',
     'The model measures a region, and the files lack the distances of pixels or slices.',

@@ -9,9 +9,6 @@ export interface LabelGrid {
   readonly grids: readonly Uint8Array[];
 }
 
-/** Labels that fit a byte beside the outside. */
-export const LABELS_MAX = 255;
-
 /**
  * Labels per voxel from a segmentation's numbers: [(1,) channels, (slices,) rows, columns], or a map of label numbers without channels. Of equal
  * channels the first wins. Throws `inference.output-invalid` when the shape is not the one that the manifest says.

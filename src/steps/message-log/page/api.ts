@@ -5,7 +5,7 @@ import type { Alert, LanesView, ShownAction, ShownDeadGroup, ShownMessage, Shown
 export type { Alert, LanesView, ShownAction, ShownMessage, ShownWhole };
 
 /** The server said no, and why. */
-export class Refused extends Error {}
+class Refused extends Error {}
 
 export interface DeadGroups {
   readonly groups: readonly ShownDeadGroup[];

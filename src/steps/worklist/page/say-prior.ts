@@ -7,7 +7,7 @@ import { sayNumber } from './say-row.ts';
 export const dayOf = (taken: string): string => taken.slice(0, 10);
 
 /** The nearest result that may be compared; null where there is none. */
-export const comparable = (finding: RowFinding): RowPrior | null =>
+const comparable = (finding: RowFinding): RowPrior | null =>
   finding.priors.find(({ caution }) => caution === null) ?? null;
 
 /** `+1.4 percentage points since 2026-01-03`, `was absent on 2026-01-03`; null without a result to compare with. */

@@ -117,7 +117,7 @@ function LineChange({ finding }: { finding: RowFinding }) {
   return change === null ? null : <span class="line-change">{change}</span>;
 }
 
-export function Refusals({ verdicts }: { verdicts: readonly RowVerdict[] }) {
+function Refusals({ verdicts }: { verdicts: readonly RowVerdict[] }) {
   if (verdicts.length === 0) return <p class="line line-stop">Refused without a reason in the record</p>;
   return (
     <>
