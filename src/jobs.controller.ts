@@ -2,6 +2,7 @@ import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
 import { Database } from './database/database.ts';
 import { Failure } from './kernel/errors.ts';
 import type { OruStored } from './kernel/handoffs.ts';
+import { OutboundActionsHost } from './queue/outbound-actions.ts';
 import { type DeadLetter, Outbox } from './queue/outbox.ts';
 import { OutboundMessageStore } from './steps/ris/outbound-message.store.ts';
 
@@ -17,6 +18,7 @@ export class JobsController {
     private readonly database: Database,
     private readonly outbox: Outbox,
     private readonly messages: OutboundMessageStore,
+    private readonly outbound: OutboundActionsHost,
   ) {}
 
   @Get('dead')
@@ -37,8 +39,12 @@ export class JobsController {
           throw new Failure('job.not-dead', 'The job is no dead letter: it waits or runs.');
         throw unknownJob();
       }
-      if (job.queue.startsWith('ris-send'))
-        await this.messages.replayed(tx, (job.payload as unknown as OruStored).messageId);
+      if (job.queue.startsWith('ris-send')) {
+        const { messageId } = job.payload as unknown as OruStored;
+        // Looked at anew: since it became a dead letter something newer may have been sent, or the radiologist's report have come.
+        await this.outbound.actions.mayFollow(tx, messageId);
+        await this.messages.replayed(tx, messageId);
+      }
       return job.queue;
     });
     return { id, queue };

@@ -1,6 +1,6 @@
 import { Failure } from '../kernel/errors.ts';
 import { canonicalText, readDelimiters } from './codec/canonical.ts';
-import { decode, encode, type WrittenCharset } from './codec/charset.ts';
+import { charsetOf, decode, encode, type WrittenCharset } from './codec/charset.ts';
 import { escapeText, unescapeText } from './codec/escapes.ts';
 import { parseCanonical, printSegments, type RawSegment } from './codec/standard.ts';
 import { readHeader } from './message-header.ts';
@@ -25,7 +25,7 @@ export function readMessage(bytes: Buffer, options: ReadOptions = {}): Hl7Messag
     });
   }
   const delimiters = readDelimiters(header.fieldSeparator, header.encodingCharacters);
-  const declaredCharset = header.component(18, 1);
+  const declaredCharset = charsetOf(header.repetitions(18), bytes);
   const siteDefault = options.defaultCharset ?? 'UNICODE UTF-8';
   const text = decode(bytes.subarray(header.start), declaredCharset, siteDefault);
   const toText = (escaped: string) => unescapeText(escaped, declaredCharset, siteDefault);

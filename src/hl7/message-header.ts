@@ -13,6 +13,8 @@ export interface MessageHeader {
   field(n: number): string;
   /** One component of the first repetition of MSH-n, as received. */
   component(n: number, component: number): string;
+  /** The first component of each repetition of MSH-n, as received. */
+  repetitions(n: number): readonly string[];
 }
 
 /** Reads the header; null when the bytes do not start with an MSH segment. Never throws. */
@@ -26,13 +28,14 @@ export function readHeader(bytes: Buffer): MessageHeader | null {
   const componentSeparator = encodingCharacters[0] ?? '^';
   const repetitionSeparator = encodingCharacters[1] ?? '~';
   const field = (n: number) => (n === 1 ? separator : (fields[n - 1] ?? ''));
+  const repetitions = (n: number) => field(n).split(repetitionSeparator);
   return {
     start,
     fieldSeparator: separator,
     encodingCharacters,
     field,
-    component: (n, component) =>
-      (field(n).split(repetitionSeparator)[0] ?? '').split(componentSeparator)[component - 1] ?? '',
+    component: (n, component) => (repetitions(n)[0] ?? '').split(componentSeparator)[component - 1] ?? '',
+    repetitions: (n) => repetitions(n).map((one) => one.split(componentSeparator)[0] ?? ''),
   };
 }
 

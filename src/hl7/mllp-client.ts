@@ -8,7 +8,7 @@ import { frame, MllpFrameDecoder } from './mllp-frame.ts';
 export interface MllpClientOptions {
   /** TCP connect and TLS handshake together. */
   readonly connectTimeoutMs?: number;
-  /** From the last byte written to the whole ACK. */
+  /** From the last byte written to the whole ACK. A receiver that takes no byte for so long has had its time too. */
   readonly ackTimeoutMs?: number;
   /** Some receivers need a pause between two messages. */
   readonly minGapMs?: number;
@@ -70,7 +70,10 @@ export class MllpClient {
     if (wait > 0 && !this.closed) await new Promise((resolve) => setTimeout(resolve, wait));
     try {
       if (this.closed) throw connectionFailure('was closed here');
+      if (this.socket?.destroyed) this.socket = null;
       this.socket ??= await this.connect();
+      // It may have been closed while the connection opened: nothing leaves any more.
+      if (this.closed) throw connectionFailure('was closed here');
       const acknowledgement = check(await this.answerTo(this.socket, framed), controlId);
       this.commit(acknowledgement);
       this.failures = 0;
@@ -133,10 +136,13 @@ export class MllpClient {
     return new Promise((resolve, reject) => {
       const decoder = new MllpFrameDecoder({ bytesMax: ACK_BYTES_MAX });
       let ended = false;
+      let written = 0;
       const end = (settle: () => void) => {
         ended = true;
         clearTimeout(timer);
         socket.off('data', onData).off('close', onClose);
+        // Who answers half a message has refused it, and the rest would be taken for noise before the next one.
+        if (written < framed.length) socket.destroy();
         settle();
       };
       const onData = (chunk: Buffer) => {
@@ -161,9 +167,18 @@ export class MllpClient {
         );
       };
       const timer = setTimeout(onTimeout, this.options.ackTimeoutMs ?? ACK_TIMEOUT_MS);
+      // Piece by piece: over a slow line a large report takes longer than an answer may, and would never arrive.
+      const write = (): void => {
+        if (ended) return;
+        timer.refresh();
+        if (written === framed.length) return;
+        const piece = framed.subarray(written, written + WRITE_BYTES);
+        written += piece.length;
+        socket.write(piece, write);
+      };
       socket.on('data', onData).on('close', onClose);
       if (socket.destroyed) onClose();
-      else socket.write(framed, () => ended || timer.refresh());
+      else write();
     });
   }
 
@@ -193,6 +208,8 @@ export class MllpClient {
 }
 
 const KEEP_ALIVE_MS = 30_000;
+/** A usual message is one write. In the usual time for an answer a line of 70 kbit/s takes this much. */
+const WRITE_BYTES = 256 * 1024;
 /** An ACK is a few hundred bytes; one with many ERR segments still fits. */
 const ACK_BYTES_MAX = 256 * 1024;
 

@@ -127,6 +127,16 @@ describe('The MLLP server', () => {
     await expect.poll(acks).toEqual(['AA 1']);
   });
 
+  it('closes a connection whose sender never reads its answers', async () => {
+    const large = Buffer.alloc(8_000_000, 'x');
+    const { port, events, server } = await startServer({ idleMs: 100, onMessage: async () => large });
+    const { socket } = dial(port);
+    socket.pause();
+    socket.write(frame(message('1')));
+    await expect.poll(() => events).toEqual(['idle']);
+    await expect.poll(() => server.connectionCount).toBe(0);
+  });
+
   it('does without complaint when a health check connects and says nothing', async () => {
     const { port, events, server } = await startServer();
     const { socket, closed } = dial(port);
@@ -215,6 +225,76 @@ describe('The MLLP client', () => {
     const started = performance.now();
     await client.send(message('2'), '2');
     expect(performance.now() - started).toBeGreaterThanOrEqual(115);
+  });
+
+  it('gives a receiver that reads slowly all the time that it needs, as long as it goes on reading', async () => {
+    const peer = net.createServer((socket) => {
+      const decoder = new MllpFrameDecoder({ bytesMax: 30_000_000 });
+      let slow = 60;
+      socket.on('error', () => undefined);
+      socket.on('data', (chunk) => {
+        slow -= 1;
+        if (slow > 0) socket.pause();
+        if (slow > 0) setTimeout(() => socket.resume(), 20);
+        for (const body of decoder.push(chunk))
+          void accept(body, '').then(([ack]) => socket.write(frame(ack as Buffer)));
+      });
+    });
+    await new Promise<void>((resolve) => peer.listen(0, '127.0.0.1', resolve));
+    const client = new MllpClient(new URL(`mllp://127.0.0.1:${(peer.address() as net.AddressInfo).port}`), {
+      ackTimeoutMs: 700,
+    });
+    open.push(peer, client);
+    const started = performance.now();
+    // More than the system keeps for the two ends.
+    expect((await client.send(message('1', 'x'.repeat(24_000_000)), '1')).code).toBe('AA');
+    expect(performance.now() - started).toBeGreaterThan(1_000);
+    client.close();
+  });
+
+  it('gives up a receiver that stops reading in the middle of a message', async () => {
+    const peer = net.createServer((socket) => socket.on('error', () => undefined).pause());
+    await new Promise<void>((resolve) => peer.listen(0, '127.0.0.1', resolve));
+    const client = new MllpClient(new URL(`mllp://127.0.0.1:${(peer.address() as net.AddressInfo).port}`), {
+      ackTimeoutMs: 150,
+    });
+    open.push(peer, client);
+    await expect(client.send(message('1', 'x'.repeat(12_000_000)), '1')).rejects.toMatchObject({
+      code: 'hl7.ack-timeout',
+    });
+    client.close();
+  });
+
+  it('does not go on over a connection whose receiver answered before it had the whole message', async () => {
+    const refusal = 'MSH|^~\\&|C|D|A|B|2026||ACK^R01|K1|P|2.5.1\rMSA|AR|1\r';
+    let connections = 0;
+    const peer = net.createServer((socket) => {
+      connections += 1;
+      const first = connections === 1;
+      socket.on('error', () => undefined);
+      socket.once('data', () => {
+        if (first) socket.pause();
+        socket.write(frame(Buffer.from(first ? refusal : refusal.replace('AR|1', 'AA|2'))));
+      });
+    });
+    await new Promise<void>((resolve) => peer.listen(0, '127.0.0.1', resolve));
+    const client = new MllpClient(new URL(`mllp://127.0.0.1:${(peer.address() as net.AddressInfo).port}`));
+    open.push(peer, client);
+    expect((await client.send(message('1', 'x'.repeat(12_000_000)), '1')).code).toBe('AR');
+    expect((await client.send(message('2'), '2')).code).toBe('AA');
+    expect(connections).toBe(2);
+    client.close();
+  });
+
+  it('sends nothing when it is closed while its connection opens', async () => {
+    const { ris, client } = await startPair();
+    const sent = client.send(message('1'), '1');
+    const failed = expect(sent).rejects.toMatchObject({ code: 'hl7.connection' });
+    await new Promise((resolve) => process.nextTick(resolve));
+    client.close();
+    await failed;
+    await expect.poll(() => ris.connections).toBe(1);
+    expect(ris.messages).toEqual([]);
   });
 
   it('refuses to send what cannot be framed', () => {

@@ -1,6 +1,6 @@
 import { Failure } from '../kernel/errors.ts';
 import { canonicalText, readDelimiters } from './codec/canonical.ts';
-import { decode } from './codec/charset.ts';
+import { charsetOf, decode } from './codec/charset.ts';
 import { unescapeText } from './codec/escapes.ts';
 import type { ReadOptions } from './codec.ts';
 import { type MessageHeader, readHeader } from './message-header.ts';
@@ -22,7 +22,7 @@ export function scanMessage(
     });
   }
   const delimiters = readDelimiters(header.fieldSeparator, header.encodingCharacters);
-  const charset = header.component(18, 1);
+  const charset = charsetOf(header.repetitions(18), bytes);
   const siteDefault = options.defaultCharset ?? 'UNICODE UTF-8';
   const text = decode(bytes.subarray(header.start), charset, siteDefault);
   return new ScannedMessage(canonicalText(text, delimiters), (escaped) =>

@@ -147,6 +147,7 @@ export const FAILURES = {
   'ris.in-flight': { kind: 'conflict', retry: false },
   'ris.same-destination': { kind: 'conflict', retry: false },
   'ris.newer-sent': { kind: 'conflict', retry: false },
+  'ris.bytes-dropped': { kind: 'conflict', retry: false },
   'ris.final-seen': { kind: 'conflict', retry: false },
 
   'pacs.not-describable': { kind: 'invalid', retry: false },

@@ -17,11 +17,14 @@ export interface OutboundDestination {
 export interface OutboundActions {
   /**
    * The same bytes with the same MSH-10 again, as the next of its lane. Throws `ris.unknown-message`; `ris.in-flight` when it waits already;
-   * `ris.newer-sent` when a newer version of the report was sent, or waits to be, and `overNewer` does not say that this is known; `ris.not-sendable`
-   * when no message could be made of the record.
+   * `ris.newer-sent` when a newer version of the report was sent, or waits to be, `ris.final-seen` when it is a preliminary result after somebody's final
+   * report, and `overNewer` does not say that this is known; `ris.not-sendable`
+   * when no message could be made of the record; `ris.bytes-dropped` when retention has dropped its bytes.
    */
   resend(tx: Transaction, messageId: string, options?: { readonly overNewer?: boolean }): Promise<void>;
-  /** A new message, with a new MSH-10, of what the record says now. It is made by a job. Throws `ris.unknown-message`. */
+  /** Throws `ris.newer-sent` or `ris.final-seen` when the bytes of a message must not be sent again without somebody saying that he knows; `ris.unknown-message`. */
+  mayFollow(tx: Transaction, messageId: string): Promise<void>;
+  /** A new message, with a new MSH-10, of what the record says now. It is made by a job. Throws `ris.unknown-message`, `ris.unknown-destination`. */
   rebuild(tx: Transaction, messageId: string): Promise<void>;
   /**
    * What the record says now of the same report, as a message to another destination in its own profile; made by a job, in the lane of the patient. A destination

@@ -13,8 +13,9 @@ export class Sweep {
 
   async run(): Promise<void> {
     await releaseOrphans(this.database);
-    if (Date.now() < this.lookAt) return;
-    this.lookAt = Date.now() + FORSAKEN_LOOK_MS;
+    // The clock of the day may be set back: then it would not look for as long.
+    if (performance.now() < this.lookAt) return;
+    this.lookAt = performance.now() + FORSAKEN_LOOK_MS;
     await promoteForsaken(this.database);
   }
 }

@@ -328,6 +328,37 @@ describe('MSH-18', () => {
     expect(scanMessage(message).get('PID', 5)).toBe(text);
   });
 
+  /** 山田 by the escapes of ISO 2022: its bytes in between are those of ";3ED". */
+  const YAMADA = [0x1b, 0x24, 0x42, 0x3b, 0x33, 0x45, 0x44, 0x1b, 0x28, 0x42];
+
+  it.each([
+    ['ASCII~ISO IR87', YAMADA, '山田'],
+    ['~ISO IR87', YAMADA, '山田'],
+    ['ISO IR14~ISO IR87', YAMADA, '山田'],
+    ['~ISO IR87~ISO IR159', YAMADA, '山田'],
+    // Nothing switches: the first one holds.
+    ['8859/1~ISO IR87', [0xdc], 'Ü'],
+    ['UNICODE UTF-8~8859/1', [0xc3, 0x9c], 'Ü'],
+  ] as const)('%s: the message begins in the first and switches to the others', (charset, letters, text) => {
+    const message = Buffer.concat([
+      Buffer.from(`${MSH}||||||${charset}\rPID|||7||`),
+      Buffer.from(letters),
+      Buffer.from('^X'),
+    ]);
+    expect(readMessage(message).get('PID', 1, 5)).toBe(text);
+    expect(scanMessage(message).get('PID', 5)).toBe(text);
+  });
+
+  it('a message that switches to a character set that is not read is refused, not filed with other letters', () => {
+    // KS X 1001 by ISO 2022: ESC $ ) C, then SO and SI.
+    const message = Buffer.concat([
+      Buffer.from(`${MSH}||||||ASCII~ISO IR149\rPID|||7||`),
+      Buffer.from([0x1b, 0x24, 0x29, 0x43, 0x0e, 0x31, 0x68, 0x0f]),
+    ]);
+    expect(code(() => readMessage(message))).toBe('hl7.charset');
+    expect(code(() => scanMessage(message))).toBe('hl7.charset');
+  });
+
   it('a letter whose second byte looks like a delimiter does not cut its field', () => {
     // 0xA5 0x7C is one letter in BIG-5; 0x7C alone is the field separator.
     const message = Buffer.concat([

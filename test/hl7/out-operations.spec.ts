@@ -1,6 +1,6 @@
-import type { DiagnosticReport } from '@medplum/fhirtypes';
+import type { DiagnosticReport, ImagingStudy } from '@medplum/fhirtypes';
 import { describe, expect, it } from 'vitest';
-import { fillerOf, messagesFor, outboxEmpty, until } from '../flow/flow-world.ts';
+import { fillerOf, messagesFor, outboxEmpty, read, until } from '../flow/flow-world.ts';
 import { tinyWorld, written } from '../flow/tiny-world.ts';
 import { fieldOf } from '../peers/ris.ts';
 
@@ -185,5 +185,64 @@ describe('What an operator does to results on their way out, at a RIS that answe
     await until(() => at(report).length === 4);
     await outboxEmpty(world);
     expect(at(report)[3]!.equals(at(report)[2]!)).toBe(true);
+  }, 60_000);
+
+  it('a dead letter that is preliminary does not follow a final report of somebody else, unless told so', async () => {
+    const report = await rejected();
+    const [dead] = await kept(report);
+    const study = await read<ImagingStudy>(world, String(report.imagingStudy?.[0]?.reference));
+    const final = {
+      resourceType: 'DiagnosticReport',
+      status: 'final',
+      code: { text: 'CT chest' },
+      subject: report.subject,
+      identifier: study.identifier,
+    };
+    expect((await world.server.ask('POST', '/fhir/DiagnosticReport', final)).status).toBe(201);
+    expect((await act(dead!.id, 'resend', 409)).text).toContain('ris.final-seen');
+    const job = (
+      await world.sql.query(`SELECT id FROM outbox WHERE state = 'dead' AND payload ->> 'messageId' = $1`, [
+        dead!.id,
+      ])
+    ).rows[0].id;
+    const replay = await world.server.ask('POST', `/jobs/${job}/replay`);
+    expect([replay.status, replay.text]).toEqual([409, expect.stringContaining('ris.final-seen')]);
+    expect(at(report)).toHaveLength(1);
+    await ask(`/hl7/messages/out/${dead!.id}/resend`, { reason: 'they asked for it', overNewer: true });
+    await inState(report, 'acknowledged');
+    expect(at(report)).toHaveLength(2);
+  }, 60_000);
+
+  /** The log refuses to be changed: only a replica's session may. */
+  const setMessage = (id: string, change: string) =>
+    world.sql.query(`SET session_replication_role = replica; UPDATE hl7_outbound SET ${change} WHERE id = '${id}';
+      SET session_replication_role = DEFAULT`);
+
+  it('of a message whose bytes retention has dropped nothing is sent, and a person is asked to take it back', async () => {
+    const report = await written(world);
+    const [large] = await inState(report, 'acknowledged');
+    await setMessage(large!.id, `raw = '', raw_dropped_at = now()`);
+    expect((await act(large!.id, 'resend', 409)).text).toContain('ris.bytes-dropped');
+    expect((await world.server.ask('DELETE', `/fhir/DiagnosticReport/${report.id}`)).status).toBe(204);
+    const [, unmade] = await inState(report, 'acknowledged', 'unmade');
+    await outboxEmpty(world);
+    expect(at(report)).toHaveLength(1);
+    expect((await world.server.ask('GET', '/hl7/dead')).body.groups).toEqual([
+      expect.objectContaining({ reason: 'ris.bytes-dropped', messages: 1 }),
+    ]);
+    await act(unmade!.id, 'discard');
+  }, 60_000);
+
+  it('rebuilds a message that was made for an earlier address of the RIS for the one of today', async () => {
+    const report = await rejected();
+    const [dead] = await kept(report);
+    await setMessage(
+      dead!.id,
+      `destination = 'moved.example:2575', message_time = message_time - interval '1 minute'`,
+    );
+    await act(dead!.id, 'rebuild');
+    const [, rebuilt] = await inState(report, 'superseded', 'acknowledged');
+    expect(at(report)).toHaveLength(2);
+    expect(fieldOf(at(report)[1]!, 'MSH', 10)).toBe(rebuilt!.control_id);
   }, 60_000);
 });

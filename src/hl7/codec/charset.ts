@@ -5,7 +5,20 @@ import { Failure } from '../../kernel/errors.ts';
 export type WrittenCharset = 'UNICODE UTF-8' | '8859/1' | 'ASCII';
 
 /**
- * Decodes a message body. `declared` is MSH-18 (first repetition); empty or ASCII means the site's own default,
+ * The character set of a message by the repetitions of MSH-18: the first one is what the message begins in, further ones are those that it switches to by escapes of
+ * ISO 2022 (chapter 2.15.9.18). Of these Japanese is read; a message that switches to another one has a name that no table has, and is refused: its letters would be
+ * taken for others.
+ */
+export function charsetOf(repetitions: readonly string[], bytes: Buffer): string {
+  const [first = ''] = repetitions;
+  if (repetitions.length < 2 || !bytes.includes(ESC)) return first;
+  return repetitions.find((one) => one.trim().toUpperCase() === 'ISO IR87') ?? repetitions.join('~');
+}
+
+const ESC = 0x1b;
+
+/**
+ * Decodes a message body. `declared` is MSH-18 (see `charsetOf`); empty or ASCII means the site's own default,
  * because senders that leave it empty send whatever their machine speaks. A byte that the character set does not
  * have refuses the message: a guessed letter would be a wrong name.
  */

@@ -56,6 +56,8 @@ export class MllpConnection {
   /** Bytes of the messages that wait or are being answered. */
   private unanswered = 0;
   private busy = false;
+  /** An answer waits for the sender to read. */
+  private unread = false;
   private ended = false;
   /** The budget is used up. */
   private blocked = false;
@@ -128,6 +130,10 @@ export class MllpConnection {
 
   /** No traffic for the time `watch` set. What it means depends on where the frame stands. */
   private onSilence(): void {
+    if (this.unread) {
+      this.tell('idle', 0);
+      this.socket.destroy();
+    }
     if (this.busy || this.blocked) return;
     const body = this.decoder.endSilently();
     if (body !== null) {
@@ -207,8 +213,10 @@ export class MllpConnection {
 
   private write(bytes: Buffer): Promise<void> | void {
     if (this.socket.destroyed || this.socket.write(bytes)) return;
+    this.unread = true;
     return new Promise((resolve) => {
       const go = () => {
+        this.unread = false;
         this.socket.off('drain', go).off('close', go);
         resolve();
       };

@@ -37,7 +37,7 @@ export class DoorEvents {
     this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
   }
 
-  hear({ kind, peer, bytes }: ConnectionEvent, now = Date.now()): void {
+  hear({ kind, peer, bytes }: ConnectionEvent, now = performance.now()): void {
     this.events.set(kind, (this.events.get(kind) ?? 0) + 1);
     this.log.warn({ event: kind, peer, bytes }, 'MLLP');
     if (!REFUSALS.has(kind)) return;

@@ -86,9 +86,10 @@ export class AlertWatch implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** What is wrong now and the two ages that are watched, a few seconds old at most. */
   state(): Promise<AlertState> {
-    if (this.looked !== null && Date.now() - this.looked.at < ALERTS_FRESH_MS) return this.looked.state;
+    if (this.looked !== null && performance.now() - this.looked.at < ALERTS_FRESH_MS)
+      return this.looked.state;
     const state = this.look();
-    this.looked = { at: Date.now(), state };
+    this.looked = { at: performance.now(), state };
     state.catch(() => {
       this.looked = null;
     });
@@ -144,14 +145,14 @@ export class AlertWatch implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** They count all messages of a quarter of an hour, and change slowly: counted once in half a minute, whoever asks. */
   private errorShares(): Promise<ErrorShares> {
-    if (this.shares !== null && Date.now() - this.shares.at < WATCH_MS) return this.shares.counted;
+    if (this.shares !== null && performance.now() - this.shares.at < WATCH_MS) return this.shares.counted;
     const counted = Promise.all([this.store.inbound(), this.store.outbound()]).then(
       ([inbound, outbound]) => ({
         inbound,
         outbound,
       }),
     );
-    this.shares = { at: Date.now(), counted };
+    this.shares = { at: performance.now(), counted };
     counted.catch(() => {
       this.shares = null;
     });

@@ -126,18 +126,21 @@ function takenBack(
 ): NewMessage {
   const { lane, reportVersion, patientId, lineIds, mrn, accession, placer } = told;
   const { controlId, now: messageTime, result } = how;
+  // Retention has dropped the bytes: an empty frame would tell nobody anything, so a person must.
+  const isDropped = told.raw.length === 0;
   return {
     ...about,
     ...{ reportVersion, patientId, lineIds, mrn, accession, placer, lane, controlId, messageTime, versionOf },
     id: randomUUID(),
-    raw: takeBack(told.raw, how),
+    raw: isDropped ? told.raw : takeBack(told.raw, how),
     unmapped: 0,
     result,
     profile: profile.name,
     profileVersion: profile.version,
     revision: told.revision + 1,
-    state: 'waiting',
-    error: null,
+    ...(isDropped
+      ? { state: 'unmade', error: 'ris.bytes-dropped' }
+      : ({ state: 'waiting', error: null } as const)),
   };
 }
 

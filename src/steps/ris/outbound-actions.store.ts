@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Sql, Transaction } from '../../database/database.ts';
+import { ResourceStore } from '../../fhir/resource-store.ts';
 import { Failure } from '../../kernel/errors.ts';
 import {
   type OruStored,
@@ -14,7 +15,9 @@ import {
 } from '../../queue/outbound-actions.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { dropDeadJobs } from './dead-letters.store.ts';
+import { isTooLate } from './is-too-late.ts';
 import { type MessageState, OutboundMessageStore } from './outbound-message.store.ts';
+import type { RisDestination } from './ris-destination.ts';
 import { RisDestinations } from './ris-destinations.ts';
 
 /** What operators do to messages; see `OutboundActions`. */
@@ -25,6 +28,7 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     private readonly outbox: Outbox,
     private readonly messages: OutboundMessageStore,
     private readonly receivers: RisDestinations,
+    private readonly store: ResourceStore,
   ) {}
 
   onModuleInit(): void {
@@ -38,12 +42,13 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
   ): Promise<void> {
     const message = await this.find(tx, messageId);
     if (message.state === 'unmade') throw notSendable();
-    if (message.state === 'waiting') throw inFlight('It waits to be sent already.');
-    if (message.newerSent && !overNewer)
+    if (message.dropped)
       throw new Failure(
-        'ris.newer-sent',
-        'A newer message about this report was sent: the older bytes would overwrite it. Rebuild instead, or confirm.',
+        'ris.bytes-dropped',
+        'The bytes of this message were dropped when their time was over. Rebuild it from the record.',
       );
+    if (message.state === 'waiting') throw inFlight('It waits to be sent already.');
+    if (!overNewer) await this.refuseLate(tx, message);
     const [dead] = await tx.run<{ id: string }>(DEAD_LETTER, [messageId]);
     // A dead letter goes back to its own place, before the newer; these bytes would go behind it.
     if (message.newerWaits && !dead && !overNewer)
@@ -65,13 +70,17 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     await this.outbox.add(tx, [{ queue: risSendQueue(destination), payload, lane: message.lane }]);
   }
 
+  async mayFollow(tx: Transaction, messageId: string): Promise<void> {
+    await this.refuseLate(tx, await this.find(tx, messageId));
+  }
+
   async rebuild(tx: Transaction, messageId: string): Promise<void> {
     const message = await this.find(tx, messageId);
     const payload: ReportWritten = {
       diagnosticReportId: message.reportId,
       versionId: message.reportVersion,
       patientId: message.patientId,
-      destination: message.destination,
+      destination: this.receiverOf(message.destination).name,
       rebuildOf: messageId,
     };
     await this.outbox.add(tx, [{ queue: RIS_MESSAGE_QUEUE, payload, lane: `oru:${message.patientId}` }]);
@@ -128,6 +137,22 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     return this.messages.isHeld(destination, sql);
   }
 
+  private async refuseLate(tx: Transaction, message: Found): Promise<void> {
+    if (message.newerSent)
+      throw new Failure(
+        'ris.newer-sent',
+        'A newer message about this report was sent: the older bytes would overwrite it. Rebuild instead, or confirm.',
+      );
+    const { store, messages } = this;
+    if (!(await isTooLate(tx, { store, messages }, message))) return;
+    const profile = await this.receiverOf(message.destination).profile();
+    if (!profile.preliminaryAfterFinal)
+      throw new Failure(
+        'ris.final-seen',
+        'A final report of this exam is there: these bytes are a preliminary result, and would follow it. Discard the message, or confirm.',
+      );
+  }
+
   private async find(tx: Transaction, messageId: string): Promise<Found> {
     const [message] = UUID.test(messageId) ? await tx.run<Found>(FIND, [messageId]) : [];
     if (message === undefined)
@@ -135,16 +160,21 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     return message;
   }
 
-  /** A message for an earlier address of `RIS_URL` goes to the one of today; one for a named destination that is not set any more goes to nobody else. */
   private handoffDestination(name: string): { destination?: string } {
-    const found = this.receivers.all.find((one) => one.name === name);
-    if (found?.isNamed === true) return { destination: name };
-    if (found === undefined && !name.includes(':'))
+    const receiver = this.receiverOf(name);
+    return receiver.isNamed ? { destination: receiver.name } : {};
+  }
+
+  /** A message for an earlier address of `RIS_URL` goes to the one of today; one for a named destination that is not set any more goes to nobody else. */
+  private receiverOf(name: string): RisDestination {
+    const { all, simple } = this.receivers;
+    const found = all.find((one) => one.name === name) ?? (name.includes(':') ? simple : null);
+    if (found === null)
       throw new Failure(
         'ris.unknown-destination',
         'The destination of this message is not configured any more: name it again, or discard the message.',
       );
-    return {};
+    return found;
   }
 }
 
@@ -155,10 +185,14 @@ interface Found {
   readonly reportId: string;
   readonly reportVersion: number;
   readonly patientId: string;
+  /** OBR-25. */
+  readonly result: string;
   /** A later message about the report was sent to the same receiver. */
   readonly newerSent: boolean;
   /** One waits to be. */
   readonly newerWaits: boolean;
+  /** Retention has dropped its bytes. */
+  readonly dropped: boolean;
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -170,7 +204,7 @@ const notSendable = () =>
 const FIND = {
   name: 'hl7-action-find',
   text: `SELECT m.state, lane, destination, report_id AS "reportId", report_version AS "reportVersion", patient_id AS "patientId",
-      newer.sent AS "newerSent", newer.waits AS "newerWaits"
+      result_status AS result, newer.sent AS "newerSent", newer.waits AS "newerWaits", m.raw_dropped_at IS NOT NULL AS dropped
     FROM hl7_outbound m, LATERAL (SELECT coalesce(bool_or(n.attempts > 0), false) AS sent, coalesce(bool_or(n.state = 'waiting'), false) AS waits
       FROM hl7_outbound n WHERE n.destination = m.destination AND n.report_id = m.report_id AND n.message_time > m.message_time) newer
     WHERE m.id = $1 FOR UPDATE OF m`,

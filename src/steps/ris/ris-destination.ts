@@ -105,7 +105,9 @@ export class RisDestination {
     const options = `${profile.minGapMs} ${profile.ackMode} ${profile.commitIsSuccess} ${this.tlsEdition}`;
     for (;;) {
       const free = this.free.pop();
-      if (free !== undefined && this.clients.get(free) === options) return free;
+      // The profile may allow fewer than there are: those too many go, one with each message that ends.
+      const isTooMany = this.clients.size > profile.connectionsMax;
+      if (free !== undefined && !isTooMany && this.clients.get(free) === options) return free;
       if (free !== undefined) {
         free.close();
         this.clients.delete(free);

@@ -137,7 +137,7 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     const named = destination.isNamed ? { destination: destination.name } : {};
     return done<OruStored>(null, {
       write: async (tx) =>
-        (await this.messages.add(tx, message))
+        (await this.messages.add(tx, message)) && message.state === 'waiting'
           ? { messageId: message.id, lane: message.lane, ...named }
           : undefined,
     });
@@ -153,7 +153,7 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     const named = destination.isNamed ? { destination: destination.name } : {};
     const handoff = (one: typeof message): OruStored => ({ messageId: one.id, lane: one.lane, ...named });
     const { preliminaryAfterFinal } = await destination.profile();
-    if (takeBack !== null && (await this.messages.add(tx, takeBack))) {
+    if (takeBack !== null && (await this.messages.add(tx, takeBack)) && takeBack.state === 'waiting') {
       const queue = risSendQueue(named.destination);
       await this.outbox.add(tx, [{ queue, payload: handoff(takeBack), lane: takeBack.lane }]);
     }

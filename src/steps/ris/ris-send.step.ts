@@ -59,6 +59,9 @@ export class RisSendStep implements Step<OruStored, OruStored>, BeforeApplicatio
       return skipped(`the message is ${message.state}`);
     }
     if (destination === null) return later(RETRY_MAX_MS, 'no RIS configured');
+    // Made for an earlier address of RIS_URL: a hold of today's is one of this message too.
+    if (message.destination !== destination.name && (await this.messages.isHeld(destination.name)))
+      return this.waitWhileHeld(handoff, 'waiting');
     const startedAt = new Date();
     const profile = await destination.profile();
     try {
@@ -75,7 +78,7 @@ export class RisSendStep implements Step<OruStored, OruStored>, BeforeApplicatio
   /** It looks from here, not from the queue: thousands of messages that are taken up and put back would cost more than they are worth. */
   private async waitWhileHeld(handoff: OruStored, state: string): Promise<StepResult<OruStored>> {
     if (state !== 'waiting') return skipped(`the message is ${state}`);
-    for (const end = Date.now() + HELD_WAIT_MS; Date.now() < end && !this.stopping; ) {
+    for (const end = performance.now() + HELD_WAIT_MS; performance.now() < end && !this.stopping; ) {
       await sleep(HELD_LOOK_MS, undefined, { ref: false });
       const name = handoff.destination ?? this.destinations.simple?.name ?? '';
       if (!(await this.messages.isHeld(name))) break;

@@ -256,6 +256,31 @@ describe('Sending a stored message', () => {
     expect(await rowOf(failing)).toMatchObject({ state: 'given-up', last_error: 'AE' });
   });
 
+  it('keeps to the hold of the address of today for a message that was made for an earlier one', async () => {
+    const next = await stored();
+    const [earlier, today] = ['moved.example:2575', destination.simple!.name];
+    await database.transaction(async (tx) => {
+      await tx.run({ text: 'SET LOCAL session_replication_role = replica' });
+      await tx.run({ text: 'UPDATE hl7_outbound SET destination = $2 WHERE id = $1' }, [
+        next.messageId,
+        earlier,
+      ]);
+      await tx.run(
+        { text: `INSERT INTO hl7_destination (destination, held_by, reason) VALUES ($1, 'a', 'b')` },
+        [today],
+      );
+    });
+    const step = new RisSendStep(messages, destination);
+    // It does not wait for a release then.
+    step.beforeApplicationShutdown();
+    const before = ris.messages.length;
+    expect(await step.run(next)).toMatchObject({ kind: 'later' });
+    expect(ris.messages).toHaveLength(before);
+    await database.run({ text: 'DELETE FROM hl7_destination' });
+    await settle(await deliver(next));
+    expect(await rowOf(next)).toMatchObject({ state: 'acknowledged' });
+  });
+
   it('shares one connection among messages sent at once', async () => {
     const nexts = [await stored(), await stored(), await stored()];
     const results = await Promise.all(nexts.map(deliver));

@@ -155,6 +155,14 @@ function newerOf({ id, versions }: ShownWhole): ShownWhole['versions'][number] |
 
 const NOT_SENT: ReadonlySet<string> = new Set(['stopped', 'unmade']);
 
+/** What somebody must say that he knows before old bytes are sent. */
+function checkFor(message: ShownWhole): Pick<Deed, 'check'> {
+  if (newerOf(message) !== null)
+    return { check: 'A newer version of the report was sent. I know that these bytes may overwrite it.' };
+  if (message.status !== 'stopped') return {};
+  return { check: 'A final report is there. I know that this preliminary result will follow it.' };
+}
+
 /** What makes sense for a message in its state; the server has the last word. */
 function deedsFor(message: ShownWhole, api: Api): Deed[] {
   const { direction, id } = message;
@@ -187,9 +195,7 @@ function deedsFor(message: ShownWhole, api: Api): Deed[] {
     explain:
       'The same message with the same control ID goes out again, as the next of its lane. For a receiver that lost it.',
     confirm: 'Resend same bytes',
-    ...(newerOf(message) === null
-      ? {}
-      : { check: 'A newer version of the report was sent. I know that these bytes may overwrite it.' }),
+    ...checkFor(message),
     act: act('resend', 'The same bytes wait to be sent again.'),
   };
   const rebuild: Deed = {

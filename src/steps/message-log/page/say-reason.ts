@@ -48,6 +48,7 @@ const OWN: Readonly<Record<string, string>> = {
   'hl7.unsupported-event': 'event not taken here',
   'ris.not-sendable': 'the record makes no message; missing there, or of no use',
   'ris.final-seen': 'the radiologist was faster: nothing to do',
+  'ris.bytes-dropped': 'what is to be taken back is kept no more: tell the receiver yourself',
   'fhir.multiple-matches': 'its numbers fit more than one record',
   'order.other-patient': 'the number is of another patient',
   internal: 'a fault of this server: see its log',
