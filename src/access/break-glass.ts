@@ -30,6 +30,7 @@ export function breakGlassOperation(
     name: '$break-glass',
     level: 'instance',
     type: 'Patient',
+    parameters: ['reason'],
     run: async (request) => {
       const grant = mayBreak(request, roles);
       const reason = reasonIn(request);
