@@ -32,6 +32,7 @@ import { PageSession1763700000034 } from './0034-page-session.ts';
 import { BinaryOwner1763700000035 } from './0035-binary-owner.ts';
 import { BindingReader1763700000038 } from './0038-binding-reader.ts';
 import { StudyIdentity1763700000039 } from './0039-study-identity.ts';
+import { LateQuestions1763700000040 } from './0040-late-questions.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -69,4 +70,5 @@ export const MIGRATIONS = [
   BinaryOwner1763700000035,
   BindingReader1763700000038,
   StudyIdentity1763700000039,
+  LateQuestions1763700000040,
 ] as const;

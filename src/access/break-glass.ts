@@ -31,6 +31,7 @@ export function breakGlassOperation(
     name: '$break-glass',
     level: 'instance',
     type: 'Patient',
+    parameters: ['reason'],
     run: async (request) => {
       const grant = mayBreak(request, roles);
       const reason = reasonIn(request);

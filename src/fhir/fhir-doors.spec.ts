@@ -43,8 +43,14 @@ describe('other doors', () => {
   it('lists the operations and what other folders say of a type', async () => {
     const registry = new OperationRegistry();
     const nothing = async () => ({ status: 200, resource: null });
-    registry.register({ name: '$look', level: 'instance', type: 'ImagingStudy', run: nothing });
-    registry.register({ name: '$whole', level: 'system', run: nothing });
+    registry.register({
+      name: '$look',
+      level: 'instance',
+      type: 'ImagingStudy',
+      parameters: [],
+      run: nothing,
+    });
+    registry.register({ name: '$whole', level: 'system', parameters: [], run: nothing });
     registry.describe('Subscription', 'Channels: rest-hook');
     const server = {
       store: app.get(ResourceStore),
@@ -127,6 +133,7 @@ describe('other doors', () => {
       name: '$echo',
       level: 'instance',
       type: 'Patient',
+      parameters: ['word'],
       run: async ({ id, query }) => ({
         status: 202,
         resource: { resourceType: 'Basic', id: id ?? '', code: { text: query.get('word') ?? '' } },
@@ -140,6 +147,23 @@ describe('other doors', () => {
       'x',
     ]);
     expect((await send('GET', 'Patient/p1/$echo')).status).toBe(405);
+    // Nobody is to believe that what the operation does not have did something.
+    const body = {
+      resourceType: 'Parameters',
+      parameter: [{ name: 'word' }, { name: 'loud', valueBoolean: true }],
+    };
+    const refused = await send('POST', 'Patient/p1/$echo?word=hello&twice=1', body);
+    expect([
+      refused.status,
+      refused.json.issue.map((one: { expression: string[] }) => one.expression[0]),
+    ]).toEqual([400, ['http.twice', 'Parameters.parameter[1]']]);
+    const lenient = { prefer: 'handling=lenient' };
+    const heard = await send('POST', 'Patient/p1/$echo?word=hello&twice=1&_format=json', body, lenient);
+    expect([heard.status, heard.json.code.text, heard.headers['preference-applied']]).toEqual([
+      202,
+      'hello',
+      'handling=lenient',
+    ]);
     expect((await send('POST', 'Patient/$nothing', { resourceType: 'Parameters' })).status).toBe(404);
   });
 
@@ -147,6 +171,7 @@ describe('other doors', () => {
     app.get(OperationRegistry).register({
       name: '$fail',
       level: 'system',
+      parameters: [],
       run: () => Promise.reject(new Error('select secret from patient')),
     });
     const answer = await send('POST', '$fail', { resourceType: 'Parameters' });

@@ -45,5 +45,5 @@ export function preferReturn(request: FhirRequest): PreferReturn {
   return (wish?.[1] as PreferReturn | undefined) ?? 'representation';
 }
 
-export const preferLenient = (request: FhirRequest): boolean =>
+export const preferLenient = (request: Pick<FhirRequest, 'headers'>): boolean =>
   /(?:^|[,;\s])handling=lenient\b/.test(request.headers['prefer'] ?? '');

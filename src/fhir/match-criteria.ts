@@ -31,6 +31,11 @@ export interface Criteria {
   readonly decidable: boolean;
   /** Per chain and `_has`: at the other end of one of its links is something that meets it. */
   readonly links: readonly (readonly Link[])[];
+  /**
+   * Its SQL may go through everything that refers to a resource, and no limit of ours says how much that is: to the one written (`written`), or to one behind
+   * a chain, of which nothing is known beforehand (`linked`). Null: it goes by an index.
+   */
+  readonly unbounded: 'written' | 'linked' | null;
   /** What is in memory tells: match, no match, or (null) that SQL must be asked. */
   decide(entries: Entries): boolean | null;
 }
@@ -50,6 +55,7 @@ export function compileCriteria(
   const filters = sets.resolve(parseQuery(type, query).searches.flatMap((search) => search.filters));
   const judges = filters.map((filter) => judge(filter, type, base));
   const decides = judges.map(({ decide }) => decide);
+  const links = filters.flatMap((filter) => linksOf(filter, type, base) ?? []);
   // Values that mean nothing (a date that is none) are found by building the SQL once.
   buildRow({ type, alias: 'r', base }, filters, newBuild(base));
   return {
@@ -58,10 +64,33 @@ export function compileCriteria(
     filters,
     needs: judges.flatMap(({ needs }) => (needs ? [needs] : [])),
     decidable: judges.every((one) => one.decidable),
-    links: filters.flatMap((filter) => linksOf(filter, type, base) ?? []),
+    links,
+    unbounded: filters.some((filter) => isUnboundedBehindChain(filter, base))
+      ? 'linked'
+      : links.flat().some(goesByReferrers)
+        ? 'written'
+        : null,
     decide: (entries) => all(decides, entries),
   };
 }
+
+/** By a code or a reference an index has the few that are meant; a range, or another link, is looked at for each that refers here. */
+const goesByReferrers = ({ kind, needs }: Link): boolean =>
+  kind === 'referred' && (!needs || needs.spans.length > 0);
+
+const isUnboundedBehindChain = (filter: Filter, base: string): boolean =>
+  filter.kind === 'chain' &&
+  filter.links.some(
+    (link) =>
+      isUnboundedBehindChain(link.filter, base) ||
+      linksOf(link.filter, link.type, base)?.flat().some(goesByReferrers) === true,
+  );
+
+/** What of such criteria is the same for every version of the resource: who refers to it. Whether the rest was met is known from memory, but for what shares a span. */
+export const aboutReferrers = (criteria: Criteria): Criteria => ({
+  ...criteria,
+  filters: criteria.filters.filter(({ kind }) => kind === 'has'),
+});
 
 /** The entries of a resource, as the search index has them. Nothing is worked out again for one that was just written. */
 export function entriesOf(resource: Resource, base: string): Entries {
@@ -105,19 +134,14 @@ export async function matchCriteria(
       return `SELECT ${number} AS at, r.id FROM resource r WHERE r.id = ANY(${those}) AND ${where}`;
     });
     const text = parts.join(' UNION ALL ');
-    const statement = part.some(goesByReferrers) ? { text } : named(text);
+    // Which of two ways is right, from those that refer to the resource or from those that have the number, depends on the number: a plan for all
+    // numbers would go through 100,000 Observations of one patient one by one (1.4 s, where the other way takes a millisecond).
+    const statement = part.some(({ criteria }) => criteria.unbounded !== null) ? { text } : named(text);
     const rows = await sql.run<{ at: number; id: string }>(statement, build.parameters.values);
     for (const { at, id } of rows) found[at]?.add(id);
   }
   return found;
 }
-
-/**
- * Which of two ways is right, from those that refer to the resource or from those that have the number, depends on the number: a plan for all
- * numbers would go through 100,000 Observations of one patient one by one (1.4 s, where the other way takes a millisecond).
- */
-const goesByReferrers = ({ criteria }: MatchAsked): boolean =>
-  criteria.links.flat().some(({ kind, needs }) => kind === 'referred' && (!needs || needs.spans.length > 0));
 
 /** Plans of this many texts are kept by each connection; the same few criteria are asked again and again. */
 export const NAMED_TEXTS_MAX = 200;

@@ -33,6 +33,12 @@ export class LinkedResources {
     private readonly kept: LinkedEntries | null = null,
   ) {}
 
+  /** These have been written since: what was read of them, and of who refers to whom, is over. */
+  forget(changed: readonly ResourceId[]): void {
+    for (const { type, id } of changed) this.named.delete(`${type}/${id}`);
+    this.naming.clear();
+  }
+
   /** Reads what the resources refer to by the heads. */
   async load(
     of: readonly { entries: Entries; heads: readonly { head: string; type: string }[] }[],
@@ -98,6 +104,16 @@ export class LinkedResources {
     return asked.map(({ criteria, id, entries }) =>
       criteria.links.every((ways) => ways.some((way) => this.meets(way, id, entries))),
     );
+  }
+
+  /** After `mayMatch`: more refers to the resource than is read, so how long SQL takes for criteria that go by that is not known. */
+  isTooMuch({ links, unbounded }: Criteria, id: string): boolean {
+    if (unbounded !== 'written') return unbounded === 'linked';
+    return links
+      .flat()
+      .some(
+        ({ kind, heads }) => kind === 'referred' && heads.some((head) => this.naming.get(head + id) === null),
+      );
   }
 
   private meets(link: Link, id: string, entries: Entries): boolean {

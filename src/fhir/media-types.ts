@@ -1,4 +1,5 @@
 import { Failure } from '../kernel/errors.ts';
+import { atParameter } from './at-parameter.ts';
 import type { FhirRequest } from './fhir-request.ts';
 
 /**
@@ -7,23 +8,35 @@ import type { FhirRequest } from './fhir-request.ts';
  */
 export function checkMediaTypes(request: FhirRequest): void {
   if (!wantedTypes(request).some(speaksJson) && !mayBeNative(request)) {
-    throw new Failure('fhir.not-acceptable', 'This server answers application/fhir+json, FHIR version 4.0.');
+    const asked = request.query.get('_format') ? '_format' : 'Accept';
+    throw refused(
+      'fhir.not-acceptable',
+      'This server answers application/fhir+json, FHIR version 4.0.',
+      asked,
+    );
   }
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    throw new Failure('fhir.media-type', 'Send the body without Content-Encoding.');
+    throw refused('fhir.media-type', 'Send the body without Content-Encoding.', 'Content-Encoding');
   }
   const sent = request.headers['content-type'];
   if (sent === undefined || !request.body || request.body.length === 0) return;
   // Only PATCH reads JSON Patch, and says so itself of everything else it is sent.
   const isPatch = request.method === 'PATCH' && parts(sent).name === 'application/json-patch+json';
   if (!isPatch && !readsType(sent))
-    throw new Failure('fhir.media-type', 'Send application/fhir+json, FHIR version 4.0.');
+    throw refused('fhir.media-type', 'Send application/fhir+json, FHIR version 4.0.', 'Content-Type');
   const { charset } = parts(sent);
   // RFC 8259 8.1: read as UTF-8, letters of another charset would be other letters.
   if (charset !== undefined && !UTF8.test(charset))
-    throw new Failure('fhir.media-type', 'Send JSON in UTF-8, and say so: "charset=utf-8", or no charset.');
+    throw refused(
+      'fhir.media-type',
+      'Send JSON in UTF-8, and say so: "charset=utf-8", or no charset.',
+      'Content-Type',
+    );
 }
+
+const refused = (code: 'fhir.not-acceptable' | 'fhir.media-type', text: string, name: string): unknown =>
+  atParameter(new Failure(code, text), name);
 
 /** Is FHIR JSON asked for by name? */
 export const asksForFhirJson = (request: FhirRequest): boolean =>
@@ -33,7 +46,7 @@ function wantedTypes(request: FhirRequest): string[] {
   // Empty ones ask for nothing special.
   const wanted = request.query.get('_format') || request.headers['accept'] || '*/*';
   // A `+` in a query string arrives as a blank.
-  return wanted.split(',').map((type) => type.trim().replace(' json', '+json'));
+  return wanted.split(',').map((type) => type.trim().replace(/^([^\s;]+) ([^\s;]+)/, '$1+$2'));
 }
 
 /** R4 binary.html#rest: a Binary can be had in its own type, which is only known once it is read. Never as FHIR XML. */

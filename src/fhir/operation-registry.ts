@@ -10,6 +10,8 @@ export interface Operation {
   readonly level: 'instance' | 'type' | 'system';
   /** The type it is for; needed unless the level is `system`. */
   readonly type?: string;
+  /** What it may be called with, in the URL or in Parameters; anything else is refused before it runs (`Prefer: handling=lenient`: left out). */
+  readonly parameters: readonly string[];
   /** May it be called by GET? Only when it changes nothing (operations.html#executing-operation-synchronously). */
   readonly get?: boolean;
   /** Canonical URL of its OperationDefinition, when that is not one of ours. */

@@ -89,22 +89,124 @@ const CASES: Readonly<Record<string, Refused>> = {
     at: 'http.If-Match',
     says: /in quotes/,
   },
+  'several ETags': {
+    to: ['PUT', 'Patient/p', patient({ id: 'p' }), { 'if-match': 'W/"1", W/"2"' }],
+    status: 400,
+    at: 'http.If-Match',
+    says: /one version/,
+  },
+  'If-Match: * of what is not there': {
+    to: ['PUT', 'Patient/none', patient({ id: 'none' }), { 'if-match': '*' }],
+    status: 412,
+    at: undefined,
+    says: /is not there/,
+  },
+  'If-None-Match: * of what is there': {
+    to: ['PUT', 'Patient/p', patient({ id: 'p' }), { 'if-none-match': '*' }],
+    status: 412,
+    at: undefined,
+    says: /already/,
+  },
+  'an Accept that this server does not speak': {
+    to: ['GET', 'Patient/p', undefined, { accept: 'application/fhir+xml' }],
+    status: 406,
+    at: 'http.Accept',
+    says: /application\/fhir\+json/,
+  },
+  'a _format in the form of a search': {
+    to: ['POST', 'Patient/_search', '_format=xml', { 'content-type': 'application/x-www-form-urlencoded' }],
+    status: 406,
+    at: 'http._format',
+    says: /application\/fhir\+json/,
+  },
+  'a JSON Patch that says it is FHIR': {
+    to: ['PATCH', 'Patient/p', '[{"op":"remove","path":"/name"}]', { 'content-type': 'application/json' }],
+    status: 415,
+    at: 'http.Content-Type',
+    says: /application\/json-patch\+json/,
+  },
+  'a token without code and system': {
+    to: ['GET', 'Patient?identifier=%7C'],
+    status: 400,
+    at: 'http.identifier',
+    says: /a code, a system, or both/,
+  },
+  'criteria out of an empty template': {
+    to: ['DELETE', 'Patient?identifier=%7C'],
+    status: 400,
+    at: 'http.identifier',
+    says: /needs its value/,
+  },
+  'an identifier without its value in a condition': {
+    to: ['POST', 'Patient', patient(), { 'if-none-exist': 'identifier=http://x.example/mrn|' }],
+    status: 400,
+    at: 'http.identifier',
+    says: /needs its value/,
+  },
+  'a deletion of some of what matches': {
+    to: ['DELETE', 'Patient?name=Quarz&_count=1'],
+    status: 400,
+    at: 'http._count',
+    says: /all that match, or none/,
+  },
+  'a modifier of _sort': {
+    to: ['GET', 'Patient?_sort:desc=birthdate'],
+    status: 400,
+    at: 'http._sort',
+    says: /_sort=-date/,
+  },
+  'elements that are none': {
+    to: ['GET', 'Patient?_elements=nonsense'],
+    status: 400,
+    at: 'http._elements',
+    says: /first level/,
+  },
+  'types that are none': {
+    to: ['GET', '?_type=Nonsense'],
+    status: 400,
+    at: 'http._type',
+    says: /resource types/,
+  },
+  'the time of a history': {
+    to: ['GET', 'Patient/p/_history?_since=yesterday'],
+    status: 400,
+    at: 'http._since',
+    says: /a date or an instant/,
+  },
+  'a page size of $everything': {
+    to: ['GET', 'Patient/p/$everything?_count=0'],
+    status: 400,
+    at: 'http._count',
+    says: /from 1/,
+  },
+  'a parameter that the operation does not have': {
+    to: ['GET', 'Patient/p/$everything?_sort=date'],
+    status: 400,
+    at: 'http._sort',
+    says: /\$everything takes the parameters start, end/,
+  },
+  'a resource of another type than the URL': {
+    to: ['POST', 'Patient', observation()],
+    status: 400,
+    at: 'resourceType',
+    says: /another type/,
+  },
   'an empty If-None-Exist': {
     to: ['POST', 'Patient', patient(), { 'if-none-exist': '' }],
     status: 400,
-    at: undefined,
+    at: 'http.If-None-Exist',
     says: /at least one search parameter/,
   },
   'If-None-Exist of another server': {
     to: ['POST', 'Patient', patient(), { 'if-none-exist': 'http://x.example/Patient?identifier=a|b' }],
     status: 400,
-    at: undefined,
+    at: 'http.If-None-Exist',
     says: /behind the question mark/,
   },
   'If-None-Exist of another type': {
     to: ['POST', 'Patient', patient(), { 'if-none-exist': 'Observation?identifier=a|b' }],
     status: 400,
-    at: undefined,
+    at: 'http.If-None-Exist',
     says: /its own type/,
   },
   'JSON that breaks off': {
@@ -122,7 +224,7 @@ const CASES: Readonly<Record<string, Refused>> = {
   'JSON in another charset': {
     to: ['POST', 'Patient', patient(), { 'content-type': 'application/json; charset=latin1' }],
     status: 415,
-    at: undefined,
+    at: 'http.Content-Type',
     says: /UTF-8/,
   },
   'an element of no name that is known': {
@@ -194,6 +296,21 @@ describe('a refusal says where and what to do', () => {
     expect(answer.text).not.toContain('Quarz');
   });
 
+  it('names the methods of /metadata, which is no type', async () => {
+    const answer = await server.send('POST', 'metadata', {});
+    expect([answer.status, answer.headers['allow']]).toEqual([405, 'GET, HEAD, OPTIONS']);
+  });
+
+  it('a Bundle may search the whole server', async () => {
+    const search = { request: { method: 'GET', url: '?_type=Patient&_id=p' } };
+    for (const type of ['batch', 'transaction']) {
+      const { json } = await server.send('POST', '', bundle(type, search));
+      expect(json.entry[0].resource, type).toMatchObject({ type: 'searchset', total: 1 });
+    }
+    const post = { resource: patient(), request: { method: 'POST', url: '?_type=Patient' } };
+    expect((await server.send('POST', '', bundle('transaction', post))).status).toBe(400);
+  });
+
   it('a question mark in an identifier of a condition belongs to it', async () => {
     const identifier = [{ system: 'http://x.example/id?kind=1', value: '7' }];
     const create = () =>
@@ -202,6 +319,28 @@ describe('a refusal says where and what to do', () => {
       });
     expect((await create()).status).toBe(201);
     expect((await create()).status).toBe(200);
+  });
+
+  it('takes the media types that clients write, in the header and, with + as a blank, in the URL', async () => {
+    for (const type of ['application/json+fhir', 'application/fhir+json;fhirVersion=4.0', 'text/json']) {
+      expect((await server.send('GET', `Patient/p?_format=${type}`)).status, type).toBe(200);
+      expect((await server.send('GET', 'Patient/p', undefined, { accept: `${type};q=0.9` })).status).toBe(
+        200,
+      );
+    }
+  });
+
+  it('a parameter that stands twice counts twice: _sort and _elements go on', async () => {
+    for (const [id, family, birthDate] of [
+      ['s1', 'Sort', '1980'],
+      ['s2', 'Sort', '1970'],
+      ['s3', 'Alpha', '1990'],
+    ])
+      await server.send('PUT', `Patient/${id}`, { ...patient({ id, birthDate }), name: [{ family }] });
+    const path = 'Patient?_id=s1,s2,s3&_sort=family&_sort=-birthdate&_elements=name&_elements=birthDate';
+    const { entry } = (await server.send('GET', path)).json;
+    expect(entry.map((one: { resource: { id: string } }) => one.resource.id)).toEqual(['s3', 's1', 's2']);
+    expect(Object.keys(entry[0].resource)).toEqual(['resourceType', 'id', 'meta', 'name', 'birthDate']);
   });
 
   it('an empty Accept or _format asks for nothing special, and If-None-Match: * is met by any version', async () => {

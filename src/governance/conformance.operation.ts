@@ -36,6 +36,7 @@ export class ConformanceOperation implements OnModuleInit {
       name: '$evaluate-measure',
       level: 'instance',
       type: 'Measure',
+      parameters: [...KNOWN, ...GENERAL],
       get: true,
       definition: 'http://hl7.org/fhir/OperationDefinition/Measure-evaluate-measure',
       run: (request) => this.evaluate(request),

@@ -95,6 +95,12 @@ export class ActiveSubscriptions {
     return known.index;
   }
 
+  /** One that is told of changes; null: it is over, or cannot be followed. */
+  async find(tx: Transaction, id: string): Promise<ReadSubscription | null> {
+    await this.look(tx, false);
+    return this.known.subscriptions.get(id)?.subscription ?? null;
+  }
+
   /** Reads one that is just written, with the topics as they stand in its transaction. Throws what its author should know. */
   async read(tx: Transaction, subscription: Subscription): Promise<ReadSubscription> {
     const topics = await knownTopics(this.store, tx);

@@ -16,6 +16,8 @@ import { ANALYSIS_QUEUE, type AnalysisRequested } from '../kernel/handoffs.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { ActiveSubscriptions } from './active-subscriptions.ts';
 import { DELIVERY_QUEUE, type DeliveryDue } from './delivery-due.ts';
+import type { LateQuestion } from './late-question.store.ts';
+import { type Answering, keepLate, type Late } from './late-questions.ts';
 import { NEVER_MATCHED, type ReadSubscription } from './read-subscription.ts';
 import { authorOf, checkReach, checkStatus, readableTypes } from './subscriber-access.ts';
 import { type EventDue, SubscriptionStore } from './subscription.store.ts';
@@ -23,10 +25,16 @@ import { isTopic } from './topics/basic-to-topic.ts';
 import { queueCriteriaCheck } from './unfollowed.ts';
 import type { Candidate, Linked, WatchIndex } from './watch-index.ts';
 
-/** A Subscription that fires, and the change it fires for. */
+/** A Subscription, and a change that it may be told of. */
 interface Fired {
   readonly subscription: ReadSubscription;
   readonly change: ResourceChange;
+}
+
+/** Those that fire, and those of which it is not known within this write. */
+interface Found {
+  readonly fired: readonly Fired[];
+  readonly open: readonly Late[];
 }
 
 /** Who may fire for a change, and what the new version must meet for it; null where nothing is left to be asked. */
@@ -43,6 +51,8 @@ interface MayFire extends Fired {
 @Injectable()
 export class MatchChange {
   private readonly linked = new LinkedEntries();
+  /** What a transaction has read for chains; it writes up to three times, mostly about the same patient. */
+  private readonly readFor = new WeakMap<Transaction, LinkedResources>();
 
   constructor(
     private readonly resources: ResourceStore,
@@ -62,6 +72,7 @@ export class MatchChange {
     guess: boolean,
   ): Promise<void> {
     for (const { type, id } of changes) this.linked.drop(`${type}/${id}`);
+    this.readFor.get(tx)?.forget(changes);
     const touched = await this.checkWritten(tx, changes, access);
     const others = changes.filter((change) => !NEVER_MATCHED.has(change.type));
     if (others.length === 0) return;
@@ -69,9 +80,16 @@ export class MatchChange {
     if (this.active.takeDoubt()) await queueCriteriaCheck(this.outbox, tx);
     const watched = others.filter((change) => index.has(change.type));
     if (watched.length === 0) return;
-    const fired = await this.fired(tx, watched, index, guess);
-    if (fired.length > 0) await this.write(tx, fired);
+    const { fired, open } = await this.find(tx, watched, index, guess);
+    const events = fired.map((one) => ({ ...one, due: dueOf(one, null) }));
+    const places = new Map(watched.map(({ type, id }, at) => [`${type}/${id}`, at]));
+    const placeOf = ({ type, id }: LateQuestion) => places.get(`${type}/${id}`) ?? 0;
+    const now = await keepLate(tx, this.outbox, { asked: open, events, placeOf });
+    if (now.length > 0) await this.write(tx, now);
   }
+
+  /** How an answer that came late becomes an event. */
+  readonly tell: Answering['tell'] = (tx, subscription, due) => this.write(tx, [{ subscription, due }]);
 
   /** Subscriptions and topics that could never work are refused while their author is still there to read why. True: there are such. */
   private async checkWritten(
@@ -119,25 +137,30 @@ export class MatchChange {
     await matchCriteria(tx, asked, this.resources.base);
   }
 
-  private async fired(
+  private async find(
     tx: Transaction,
     changes: readonly ResourceChange[],
     index: WatchIndex,
     guess: boolean,
-  ): Promise<Fired[]> {
+  ): Promise<Found> {
     const fired: Fired[] = [];
+    const late: Late[] = [];
     // What many ask in the same words is asked once.
     const asked = new Map<string, { criteria: Criteria; ids: Set<string>; may: Fired[] }>();
-    const linked = new LinkedResources(tx, this.resources.base, guess ? this.linked : null);
+    const linked = this.linkedFor(tx, guess);
     await linked.load(this.namedBy(changes, index));
     const candidates = changes.flatMap((change) => this.candidates(change, index, linked.linked));
-    const open = candidates.flatMap(({ criteria, change, entries }) =>
+    const asking = candidates.flatMap(({ criteria, change, entries }) =>
       criteria ? { criteria, entries, id: change.id } : [],
     );
-    const may = (await linked.mayMatch(open)).values();
+    const may = (await linked.mayMatch(asking)).values();
     for (const { subscription, criteria, change } of candidates) {
       if (criteria === null) fired.push({ subscription, change });
       else if (may.next().value === true) {
+        if (linked.isTooMuch(criteria, change.id)) {
+          late.push({ subscription, due: dueOf({ subscription, change }, criteria.query) });
+          continue;
+        }
         const words = `${criteria.type}?${criteria.query}`;
         const of = asked.get(words) ?? { criteria, ids: new Set(), may: [] };
         of.ids.add(change.id);
@@ -150,7 +173,18 @@ export class MatchChange {
     const answers = questions.length > 0 ? await matchCriteria(tx, questions, this.resources.base) : [];
     for (const [at, { may }] of all.entries())
       fired.push(...may.filter(({ change }) => answers[at]?.has(change.id)));
-    return inOrder(fired, changes);
+    const told = new Set(
+      fired.map(({ subscription, change }) => `${subscription.id} ${change.type}/${change.id}`),
+    );
+    const open = late.filter(({ due }) => !told.has(`${due.subscriptionId} ${due.type}/${due.id}`));
+    return { fired: inOrder(fired, changes), open };
+  }
+
+  private linkedFor(tx: Transaction, guess: boolean): LinkedResources {
+    const read =
+      this.readFor.get(tx) ?? new LinkedResources(tx, this.resources.base, guess ? this.linked : null);
+    this.readFor.set(tx, read);
+    return read;
   }
 
   /** What the changed resources refer to by chains that many Subscriptions go by. */
@@ -193,18 +227,14 @@ export class MatchChange {
       });
   }
 
-  private async write(tx: Transaction, fired: readonly Fired[]): Promise<void> {
+  private async write(tx: Transaction, fired: readonly Told[]): Promise<void> {
     const events: EventDue[] = [];
-    for (const { subscription, change } of fired) {
+    for (const { subscription, due } of fired) {
       const { target } = subscription.channel;
       if (target.kind === 'analyze') {
-        const payload: AnalysisRequested = { imagingStudyId: change.id, model: target.model };
+        const payload: AnalysisRequested = { imagingStudyId: due.id, model: target.model };
         await this.outbox.add(tx, [{ queue: ANALYSIS_QUEUE, payload }]);
-      } else {
-        const { type, id, interaction } = change;
-        const version = Number(change.versionId);
-        events.push({ subscriptionId: subscription.id, type, id, version, interaction });
-      }
+      } else events.push(due);
     }
     if (events.length === 0) return;
     // In one order for all, so that two writes that concern the same Subscriptions do not wait for each other.
@@ -219,13 +249,24 @@ export class MatchChange {
   }
 }
 
+/** A Subscription, and what it is told of. */
+interface Told {
+  readonly subscription: ReadSubscription;
+  readonly due: LateQuestion;
+}
+
+function dueOf({ subscription, change }: Fired, query: string | null): LateQuestion {
+  const { type, id, interaction } = change;
+  return { subscriptionId: subscription.id, type, id, version: Number(change.versionId), interaction, query };
+}
+
 const NO_ENTRIES: Entries = { tokens: new Set(), spans: new Map() };
 
 /** Nobody is told of what they may not see: not that it is, not that it changed. */
 const mayLearn = ({ access }: ReadSubscription, { type, id }: ResourceChange, entries: ReadonlySet<string>) =>
   !access || (access.allows(type, 'read') && access.shows?.(type, id, entries) !== false);
 
-const idsOf = (fired: readonly Fired[], kind: 'rest-hook' | 'websocket'): string[] => {
+const idsOf = (fired: readonly Told[], kind: 'rest-hook' | 'websocket'): string[] => {
   const those = fired.filter(({ subscription }) => subscription.channel.target.kind === kind);
   return [...new Set(those.map(({ subscription }) => subscription.id))].sort();
 };

@@ -165,6 +165,30 @@ describe('1,000 Subscriptions by what is seldom asked', () => {
     expect(await fired()).toEqual(['many-7', 'many-70', 'many-8']);
   });
 
+  it('by a chain: the writes of one transaction read the patient once, and again when it has been written', async () => {
+    await many((n) => `Observation?subject:Patient.name=nobody-${n}`);
+    const subject = { reference: 'Patient/once' };
+    const family = (name: string): Patient & { id: string } => ({
+      ...{ resourceType: 'Patient', id: 'once', name: [{ family: name }] },
+    });
+    await write(store, family('Somebody'));
+    let reads = 0;
+    await database.transaction(async (tx) => {
+      const run = (statement: Statement, values?: readonly unknown[]) => {
+        if (values?.some((value) => Array.isArray(value) && value.includes('once'))) reads += 1;
+        return tx.run(statement, values);
+      };
+      const counted: Transaction = Object.assign(Object.create(tx), { run });
+      const one = (resource: (Patient | Observation) & { id: string }) =>
+        store.write(counted, [{ kind: 'update', resource }]);
+      for (const id of ['o-1', 'o-2', 'o-3']) await one(observation(id, { subject }));
+      expect(reads).toBe(1);
+      await one(family('Nobody-9'));
+      await one(observation('o-4', { subject }));
+    });
+    expect(await fired()).toEqual(['many-9']);
+  });
+
   it('by a chain: a patient that is known here is not read, and one that has changed since fires all the same', async () => {
     await many((n) => `Observation?subject:Patient.name=nobody-${n}`);
     const subject = { reference: 'Patient/known' };

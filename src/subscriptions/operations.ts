@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Bundle, BundleEntry, Parameters, Subscription } from '@medplum/fhirtypes';
 import { type AccessContext, demandAccess } from '../fhir/access-context.ts';
+import { badParameter } from '../fhir/at-parameter.ts';
 import type { Operation, OperationAnswer, OperationRequest } from '../fhir/operation-registry.ts';
 import type { ResourceStore } from '../fhir/resource-store.ts';
 import type { StoredResource } from '../fhir/stored-resource.ts';
@@ -30,6 +31,7 @@ export function subscriptionOperations(served: Served): Operation[] {
     name,
     level,
     type: 'Subscription',
+    parameters: PARAMETERS[name] ?? [],
     get,
     definition: DEFINITIONS[name] ?? '',
     run,
@@ -42,6 +44,12 @@ export function subscriptionOperations(served: Served): Operation[] {
     on('type', '$get-ws-binding-token', true, (request) => bindingToken(served, request)),
   ];
 }
+
+const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
+  $status: ['ids', 'id', 'status'],
+  $events: ['eventsSinceNumber', 'eventsUntilNumber', 'content'],
+  '$get-ws-binding-token': ['ids', 'id'],
+};
 
 const DEFINITIONS: Readonly<Record<string, string>> = {
   $status: BACKPORT.statusOperation,
@@ -126,13 +134,13 @@ async function eventsOf(served: Served, request: OperationRequest): Promise<Oper
 function contentOf(request: OperationRequest): PayloadContent {
   const [content = 'id-only'] = valuesOf(request, 'content');
   if (content === 'empty' || content === 'id-only' || content === 'full-resource') return content;
-  throw new Failure('fhir.invalid', 'content must be empty, id-only or full-resource.');
+  throw badParameter('content', 'content must be empty, id-only or full-resource.');
 }
 
 function numberOf(request: OperationRequest, name: string): number | null {
   const [text] = valuesOf(request, name);
   if (text === undefined) return null;
-  if (!/^\d{1,15}$/.test(text)) throw new Failure('fhir.invalid', `${name} must be a whole number.`);
+  if (!/^\d{1,15}$/.test(text)) throw badParameter(name, `${name} must be a whole number.`);
   return Number(text);
 }
 
@@ -146,8 +154,8 @@ async function bindingToken(served: Served, request: OperationRequest): Promise<
     .filter((stored) => stored.parse<Subscription>().channel.type === 'websocket')
     .map(({ id }) => id);
   if (ids.length === 0)
-    throw new Failure(
-      'fhir.invalid',
+    throw badParameter(
+      'ids',
       'Name Subscriptions with a channel of type websocket: by URL or with the parameter ids.',
     );
   const token = randomBytes(32).toString('base64url');
@@ -174,7 +182,7 @@ async function asked({ resources }: Served, request: OperationRequest): Promise<
   demandAccess(access, 'Subscription', 'read');
   const ids = request.id ? [request.id] : idsOf(request);
   if (ids.length > SUBSCRIPTIONS_PER_CALL_MAX)
-    throw new Failure('fhir.invalid', `Ask for ${SUBSCRIPTIONS_PER_CALL_MAX} Subscriptions at once at most.`);
+    throw badParameter('ids', `Ask for ${SUBSCRIPTIONS_PER_CALL_MAX} Subscriptions at once at most.`);
   const refs = ids.map((id) => ({ type: 'Subscription', id }));
   const found =
     ids.length > 0 ? await resources.readMany(refs, undefined, access) : await everyOne(resources, access);

@@ -288,7 +288,8 @@ const FORGET = {
   name: 'subscription-forget',
   text: `WITH e AS (DELETE FROM subscription_event WHERE subscription_id = $1),
       d AS (DELETE FROM subscription_delivery WHERE id = $1),
-      b AS (DELETE FROM subscription_binding WHERE $1 = ANY(subscription_ids))
+      b AS (DELETE FROM subscription_binding WHERE $1 = ANY(subscription_ids)),
+      q AS (DELETE FROM subscription_question WHERE subscription_id = $1)
     DELETE FROM subscription_counter WHERE id = $1`,
 };
 

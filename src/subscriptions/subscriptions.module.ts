@@ -22,6 +22,7 @@ import { ActiveSubscriptions } from './active-subscriptions.ts';
 import { criteriaHandler } from './check-criteria.ts';
 import { type Delivery, deliveryHandler } from './deliver-events.ts';
 import { heartbeatHandler } from './heartbeat.ts';
+import { questionHandler } from './late-questions.ts';
 import { ListenForEvents } from './listen-for-events.ts';
 import { MatchChange } from './match-change.ts';
 import { NotifyHost } from './notify-host.ts';
@@ -57,7 +58,15 @@ export const SUBSCRIPTION_HANDLERS = Symbol('SubscriptionHandlers');
     },
     {
       provide: SUBSCRIPTION_HANDLERS,
-      inject: [Database, ResourceStore, SubscriptionStore, Outbox, SETTINGS, ActiveSubscriptions],
+      inject: [
+        Database,
+        ResourceStore,
+        SubscriptionStore,
+        Outbox,
+        SETTINGS,
+        ActiveSubscriptions,
+        MatchChange,
+      ],
       useFactory: handlers,
     },
   ],
@@ -103,6 +112,7 @@ function handlers(
   outbox: Outbox,
   settings: Settings,
   active: ActiveSubscriptions,
+  match: MatchChange,
 ): JobHandler<never>[] {
   const host = new NotifyHost(resources, settings, systemClock);
   const delivery: Delivery = { database, resources, store, host, settings };
@@ -112,5 +122,6 @@ function handlers(
     heartbeatHandler(delivery),
     endHandler(delivery),
     criteriaHandler(delivery, active, outbox),
+    questionHandler({ database, resources, active, tell: match.tell }),
   ] as JobHandler<never>[];
 }

@@ -10,6 +10,8 @@ export interface Watch {
   readonly interactions: ReadonlySet<TopicInteraction>;
   /** What every new version that fires meets: found by its entries, before anything else is looked at. */
   readonly always: Criteria;
+  /** All that `asks` may give. */
+  readonly asked: readonly Criteria[];
   /** What this new version must meet; null: it does not fire. `previous` gives the entries of the version before, null for a create. */
   asks(previous: () => Entries | null): Criteria | null;
   /** Does the deletion of a resource with these entries fire? */
@@ -28,6 +30,7 @@ export function plainWatch(subscription: Subscription, base: string, sets: CodeS
     type: match[1],
     interactions: new Set(['create', 'update']),
     always: criteria,
+    asked: [criteria],
     asks: () => criteria,
     firesOnDelete: () => false,
   };
@@ -95,6 +98,7 @@ function triggerWatch(trigger: ResourceTrigger, filter: string, from: From): Wat
     type,
     interactions,
     always: either ? filterOnly : both,
+    asked: [filterOnly, both],
     asks: (entries) => {
       if (previous === null) return both;
       const before = entries();

@@ -4,11 +4,11 @@ import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
 import { demandAccess } from '../fhir/access-context.ts';
 import { OperationRegistry, type OperationRequest } from '../fhir/operation-registry.ts';
-import { expand } from './operations/expand.ts';
-import { lookup } from './operations/lookup.ts';
-import { subsumes } from './operations/subsumes.ts';
-import { translate } from './operations/translate.ts';
-import { validateCodeInSet, validateCodeInSystem } from './operations/validate-code.ts';
+import { KNOWN as EXPAND, expand } from './operations/expand.ts';
+import { KNOWN as LOOKUP, lookup } from './operations/lookup.ts';
+import { KNOWN as SUBSUMES, subsumes } from './operations/subsumes.ts';
+import { KNOWN as TRANSLATE, translate } from './operations/translate.ts';
+import { OF_SET, OF_SYSTEM, validateCodeInSet, validateCodeInSystem } from './operations/validate-code.ts';
 import { LICENSED_MAP } from './shipped-terminology.ts';
 import { TerminologySources } from './terminology-sources.ts';
 
@@ -27,20 +27,29 @@ export class TerminologyOperations implements OnModuleInit {
   onModuleInit(): void {
     const { sources } = this;
     const counts = (map: ConceptMap) => this.settings.SNOMED_LICENSED === 'yes' || map.id !== LICENSED_MAP;
-    this.add('CodeSystem', '$lookup', ['type'], (request) => lookup(request, sources));
-    this.add('CodeSystem', '$subsumes', BOTH, (request) => subsumes(request, sources));
-    this.add('CodeSystem', '$validate-code', BOTH, (request) => validateCodeInSystem(request, sources));
-    this.add('ValueSet', '$validate-code', BOTH, (request) => validateCodeInSet(request, sources));
-    this.add('ValueSet', '$expand', BOTH, (request) => expand(request, sources, () => new Date()));
-    this.add('ConceptMap', '$translate', BOTH, (request) => translate(request, sources, counts));
+    this.add('CodeSystem', '$lookup', ['type'], LOOKUP, (request) => lookup(request, sources));
+    this.add('CodeSystem', '$subsumes', BOTH, SUBSUMES, (request) => subsumes(request, sources));
+    this.add('CodeSystem', '$validate-code', BOTH, OF_SYSTEM, (request) =>
+      validateCodeInSystem(request, sources),
+    );
+    this.add('ValueSet', '$validate-code', BOTH, OF_SET, (request) => validateCodeInSet(request, sources));
+    this.add('ValueSet', '$expand', BOTH, EXPAND, (request) => expand(request, sources, () => new Date()));
+    this.add('ConceptMap', '$translate', BOTH, TRANSLATE, (request) => translate(request, sources, counts));
   }
 
-  private add(type: string, name: string, levels: readonly Level[], run: Run): void {
+  private add(
+    type: string,
+    name: string,
+    levels: readonly Level[],
+    known: readonly string[],
+    run: Run,
+  ): void {
     for (const level of levels)
       this.registry.register({
         name,
         level,
         type,
+        parameters: [...known, ...WITHOUT_EFFECT],
         get: true,
         run: async (request) => {
           demandAccess(request.access, type, 'read');
@@ -49,5 +58,8 @@ export class TerminologyOperations implements OnModuleInit {
       });
   }
 }
+
+/** Of reads and searches; clients send them with everything. */
+const WITHOUT_EFFECT = ['_summary', '_elements'];
 
 const BOTH = ['type', 'instance'] as const;

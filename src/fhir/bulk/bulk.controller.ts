@@ -5,8 +5,9 @@ import { Controller, Delete, Get, Inject, Param, Post, Req, Res } from '@nestjs/
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Failure } from '../../kernel/errors.ts';
 import { accessOfGrant, type GrantedScope } from '../access-context.ts';
-import type { Caller } from '../fhir-request.ts';
-import type { OperationAnswer } from '../operation-registry.ts';
+import { type Caller, preferLenient } from '../fhir-request.ts';
+import { withKnownParameters } from '../interactions/known-parameters.ts';
+import type { Operation, OperationAnswer } from '../operation-registry.ts';
 import { parseResource } from '../validate/parse-resource.ts';
 import type { BulkJob } from './bulk-job.ts';
 import { endJob } from './end-job.ts';
@@ -134,11 +135,12 @@ export class BulkController {
 
   private ofFolder(request: FastifyRequest, caller: Caller): Promise<OperationAnswer> {
     const body = parseResource(Buffer.isBuffer(request.body) ? request.body : undefined);
-    const operation = bulkOperations(this.parts).find((one) => one.name === '$import');
+    const operation = bulkOperations(this.parts).find((one) => one.name === '$import') as Operation;
     const headers = request.headers as Record<string, string | undefined>;
     const access = accessOfGrant(caller);
-    const asked = { id: null, type: null, query: new URLSearchParams(), body, headers, access, caller };
-    return (operation as NonNullable<typeof operation>).run(asked);
+    const query = new URLSearchParams(request.url.replace(/^[^?]*\??/, ''));
+    const asked = { id: null, type: null, query, body, headers, access, caller };
+    return operation.run(withKnownParameters(operation, asked, preferLenient({ headers })).request);
   }
 
   /** Throws `fhir.not-found` for what is not the caller's. */

@@ -1,5 +1,6 @@
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, demandAccess } from '../access-context.ts';
+import { badParameter } from '../at-parameter.ts';
 import { definitions } from '../definitions/definitions.ts';
 import { subsetOf } from '../interactions/subset.ts';
 import type { OperationRequest } from '../operation-registry.ts';
@@ -11,7 +12,14 @@ import type { ExportRequest } from './bulk-job.ts';
 /** A kick-off with more searches than this is several exports. */
 export const TYPE_FILTERS_MAX = 50;
 
-const NAMES = ['_outputFormat', '_since', '_type', '_typeFilter', '_elements', 'includeAssociatedData'];
+export const EXPORT_PARAMETERS = [
+  '_outputFormat',
+  '_since',
+  '_type',
+  '_typeFilter',
+  '_elements',
+  'includeAssociatedData',
+];
 
 /**
  * The kick-off of an export (Bulk Data Access IG 2.0, export.html#bulk-data-kick-off-request). Throws `fhir.invalid`, `fhir.unsupported`, `auth.scope`. Types that are
@@ -23,17 +31,18 @@ export function readExportRequest(
   base: string,
 ): ExportRequest {
   const patients = patientsAsked(level, request);
-  const values = readParameters({ ...request, body: withoutPatients(request.body) }, NAMES);
+  const values = readParameters({ ...request, body: withoutPatients(request.body) }, EXPORT_PARAMETERS);
   const one = (name: string): string | null => values.get(name)?.[0] ?? null;
   const lenient = /(?:^|[,;\s])handling=lenient\b/.test(request.headers['prefer'] ?? '');
   if (!/(?:^|[,;\s])respond-async\b/.test(request.headers['prefer'] ?? ''))
-    throw invalid('An export needs the header "Prefer: respond-async".');
+    throw badParameter('Prefer', 'An export needs the header "Prefer: respond-async".');
   if (!FORMATS.has(one('_outputFormat')?.replace(' ', '+') ?? 'application/fhir+ndjson'))
-    throw new Failure('fhir.unsupported', '_outputFormat may be application/fhir+ndjson.');
+    throw badParameter('_outputFormat', '_outputFormat may be application/fhir+ndjson.', 'fhir.unsupported');
   if (values.has('includeAssociatedData') && !lenient)
-    throw new Failure(
-      'fhir.unsupported',
+    throw badParameter(
+      'includeAssociatedData',
       'includeAssociatedData is not supported; leave it out, or send Prefer: handling=lenient.',
+      'fhir.unsupported',
     );
   const types = typesOf(level, values.get('_type'), request.access, lenient);
   const elements = one('_elements');
@@ -50,8 +59,6 @@ export function readExportRequest(
     url: request.query.size > 0 ? `${base}/${path}?${request.query}` : `${base}/${path}`,
   };
 }
-
-const invalid = (text: string): Failure => new Failure('fhir.invalid', text);
 
 const FORMATS: ReadonlySet<string> = new Set(['application/fhir+ndjson', 'application/ndjson', 'ndjson']);
 
@@ -70,14 +77,15 @@ function typesOf(
   }
   const named = [...new Set(asked.flatMap((list) => list.split(',')).map((type) => type.trim()))];
   if (named.some((type) => !known.includes(type)))
-    throw invalid('_type must name resource types of FHIR R4.');
+    throw badParameter('_type', '_type must name resource types of FHIR R4.');
   const types = named.filter((type) => possible.includes(type)).sort();
   if (types.length < named.length && !lenient)
-    throw new Failure(
-      'fhir.unsupported',
+    throw badParameter(
+      '_type',
       'A type in _type is in no patient compartment; export it at [base]/$export.',
+      'fhir.unsupported',
     );
-  if (types.length === 0) throw invalid('_type leaves nothing to export.');
+  if (types.length === 0) throw badParameter('_type', '_type leaves nothing to export.');
   for (const type of types) demandAccess(access, type, 'search');
   return types;
 }
@@ -92,10 +100,11 @@ function patientsAsked(level: ExportRequest['level'], request: OperationRequest)
   if (level === 'system')
     throw new Failure('fhir.unsupported', 'patient goes with Patient/$export or Group/[id]/$export.');
   if (named.length > EXPORT_PATIENTS_MAX)
-    throw invalid(`patient may be given ${EXPORT_PATIENTS_MAX} times; use a Group for more.`);
+    throw badParameter('patient', `patient may be given ${EXPORT_PATIENTS_MAX} times; use a Group for more.`);
   const ids = named.map(({ valueReference }) => {
     const id = /^Patient\/([A-Za-z0-9\-.]{1,64})$/.exec(valueReference?.reference ?? '')?.[1];
-    if (!id) throw invalid('patient must be a valueReference to Patient/[id] on this server.');
+    if (!id)
+      throw badParameter('patient', 'patient must be a valueReference to Patient/[id] on this server.');
     return id;
   });
   return [...new Set(ids)].sort();
@@ -110,12 +119,15 @@ function withoutPatients(body: OperationRequest['body']): OperationRequest['body
 function typeFiltersOf(given: readonly string[], types: readonly string[], lenient: boolean): string[] {
   const all = given.flatMap((list) => splitFilters(list));
   if (all.length > TYPE_FILTERS_MAX)
-    throw invalid(`_typeFilter may hold ${TYPE_FILTERS_MAX} searches at most.`);
+    throw badParameter('_typeFilter', `_typeFilter may hold ${TYPE_FILTERS_MAX} searches at most.`);
   return all.filter((filter) => {
     const { type, search } = splitTypeFilter(filter);
     if (!types.includes(type)) {
       if (lenient) return false;
-      throw invalid('A search in _typeFilter must be for one of the types that are exported.');
+      throw badParameter(
+        '_typeFilter',
+        'A search in _typeFilter must be for one of the types that are exported.',
+      );
     }
     parseQuery(type, new URLSearchParams(search));
     return true;
@@ -128,7 +140,7 @@ const splitFilters = (list: string): string[] => list.split(/,(?=[A-Z][A-Za-z]*\
 /** `Observation?status=final` in two. Throws `fhir.invalid`. */
 export function splitTypeFilter(filter: string): { type: string; search: string } {
   const match = /^([A-Z][A-Za-z]{1,63})\?(.+)$/s.exec(filter);
-  if (!match?.[1] || !match[2]) throw invalid('_typeFilter must be Type?search.');
+  if (!match?.[1] || !match[2]) throw badParameter('_typeFilter', '_typeFilter must be Type?search.');
   return { type: match[1], search: match[2] };
 }
 
@@ -136,6 +148,6 @@ function sinceOf(text: string | null): string | null {
   if (text === null) return null;
   const at = new Date(text.replace(' ', '+'));
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(text) || Number.isNaN(at.getTime()))
-    throw invalid('_since must be an instant, such as 2026-01-31T08:00:00Z.');
+    throw badParameter('_since', '_since must be an instant, such as 2026-01-31T08:00:00Z.');
   return at.toISOString();
 }

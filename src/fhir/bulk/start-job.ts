@@ -17,7 +17,7 @@ import {
 } from './bulk-job.ts';
 import type { BulkParts } from './bulk-parts.ts';
 import { membersOf } from './export-units.ts';
-import { readExportRequest } from './read-export-request.ts';
+import { EXPORT_PARAMETERS, readExportRequest } from './read-export-request.ts';
 
 /** Exports and imports of one client that are not at their end: each holds disk and a worker. */
 export const BULK_JOBS_MAX_PER_CLIENT = 5;
@@ -30,11 +30,37 @@ export type StartParts = BulkParts & { readonly importFolder: string };
 export function bulkOperations(parts: StartParts): Operation[] {
   const startExport = (level: ExportRequest['level']) => (request: OperationRequest) =>
     kickOff(level, request, parts);
+  const ofPatients = [...EXPORT_PARAMETERS, 'patient'];
   return [
-    { name: '$export', level: 'system', get: true, run: startExport('system') },
-    { name: '$export', level: 'type', type: 'Patient', get: true, run: startExport('patient') },
-    { name: '$export', level: 'instance', type: 'Group', get: true, run: startExport('group') },
-    { name: '$import', level: 'system', run: (request) => importFolder(request, parts) },
+    {
+      name: '$export',
+      level: 'system',
+      parameters: EXPORT_PARAMETERS,
+      get: true,
+      run: startExport('system'),
+    },
+    {
+      name: '$export',
+      level: 'type',
+      type: 'Patient',
+      parameters: ofPatients,
+      get: true,
+      run: startExport('patient'),
+    },
+    {
+      name: '$export',
+      level: 'instance',
+      type: 'Group',
+      parameters: ofPatients,
+      get: true,
+      run: startExport('group'),
+    },
+    {
+      name: '$import',
+      level: 'system',
+      parameters: ['input'],
+      run: (request) => importFolder(request, parts),
+    },
   ];
 }
 

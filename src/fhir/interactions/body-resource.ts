@@ -8,7 +8,9 @@ import { checkMetaElements } from './client-meta.ts';
 export function resourceOf(request: FhirRequest, type: string): Resource {
   const resource = request.resource ?? parseResource(request.body);
   if (resource.resourceType !== type)
-    throw new Failure('fhir.invalid', 'The resource is of another type than the URL.');
+    throw new Failure('fhir.invalid', 'The resource is of another type than the URL.', {
+      issues: [{ text: 'The resource is of another type than the URL.', at: 'resourceType', type: 'value' }],
+    });
   checkMetaElements(resource);
   return resource;
 }

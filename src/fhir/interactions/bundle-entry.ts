@@ -23,7 +23,9 @@ export function entryRequest(entry: BundleEntry, outer: FhirRequest): FhirReques
   const segments = path.split('/').filter((segment) => segment !== '');
   const safe =
     !/^[a-z][a-z0-9+.-]*:|^\/|\\|%/i.test(path) && !segments.some((one) => one === '.' || one === '..');
-  if (!safe || segments.length === 0) {
+  // Without a path it is a search of the whole server: `?_type=Patient,Observation`.
+  const isSearch = url.startsWith('?') && (method === 'GET' || method === 'HEAD');
+  if (!safe || (segments.length === 0 && !isSearch)) {
     throw new Failure('fhir.invalid', 'request.url of an entry must be a relative URL such as Patient/1.');
   }
   return {

@@ -2,7 +2,7 @@ import { demandAccess } from '../access-context.ts';
 import { deleteWrite } from './delete.ts';
 import { ifMatch } from './if-match.ts';
 import { type Interaction, typeOf } from './interaction.ts';
-import { matchSome } from './match-existing.ts';
+import { matchSome, refuseCount } from './match-existing.ts';
 import { writeOnce } from './write-once.ts';
 
 /** One request deletes no more than somebody could have meant; above it nothing is deleted and the answer is 412. */
@@ -14,6 +14,7 @@ export const conditionalDelete: Interaction = async (request, server) => {
   demandAccess(request.access, type, 'delete');
   const { access, query } = request;
   const { store } = server;
+  refuseCount(String(query));
   await writeOnce(server, async (tx) => {
     const asked = { type, criteria: String(query), access, most: CONDITIONAL_DELETE_MAX };
     const matches = await matchSome(store, tx, asked);

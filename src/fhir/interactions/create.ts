@@ -1,5 +1,6 @@
 import type { Resource } from '@medplum/fhirtypes';
 import { demandAccess } from '../access-context.ts';
+import { atParameter } from '../at-parameter.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 import { copyWith } from '../resource-json.ts';
 import type { StoredResource } from '../stored-resource.ts';
@@ -30,7 +31,7 @@ function createUnless(resource: Resource, request: FhirRequest, server: FhirServ
   const write = { kind: 'create', resource } as const;
   const criteria = headers['if-none-exist'];
   if (criteria === undefined) return server.writes.add({ write, access });
-  const unless = identifierCriteria(resource.resourceType, criteria, access);
+  const unless = atHeader(() => identifierCriteria(resource.resourceType, criteria, access));
   if (unless) return server.writes.add({ write, access, unless });
   const { store } = server;
   return writeOnce(server, async (tx) => {
@@ -39,6 +40,15 @@ function createUnless(resource: Resource, request: FhirRequest, server: FhirServ
     const [stored] = await store.write(tx, [write], access);
     return { stored: stored as StoredResource, created: true };
   });
+}
+
+/** What is wrong with the criteria as such stands in the header; a parameter in them says itself which. */
+function atHeader<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw atParameter(error, 'If-None-Exist');
+  }
 }
 
 function withoutId(resource: Resource): Resource {

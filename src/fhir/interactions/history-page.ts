@@ -1,4 +1,4 @@
-import { Failure } from '../../kernel/errors.ts';
+import { badParameter } from '../at-parameter.ts';
 import { type FhirRequest, preferLenient } from '../fhir-request.ts';
 import { instants } from '../search/kinds/date.ts';
 import { PAGE_ENTRIES, PAGE_ENTRIES_MAX } from '../search/parse-query.ts';
@@ -22,13 +22,17 @@ export function historyRequestOf(request: FhirRequest, types: readonly string[])
   const lenient = preferLenient(request);
   for (const name of query.keys()) {
     if (!KNOWN.has(name) && !lenient)
-      throw new Failure(
-        'fhir.invalid',
+      throw badParameter(
+        /^[\w-]{1,40}$/.test(name) ? name : '',
         'A history takes _count, _since, _at, _summary, _elements and _format only.',
       );
   }
   if (query.get('_summary') === 'count')
-    throw new Failure('fhir.unsupported', 'Versions are not counted; read the pages of the history.');
+    throw badParameter(
+      '_summary',
+      'Versions are not counted; read the pages of the history.',
+      'fhir.unsupported',
+    );
   const subset = subsetOf(query, types, { lenient });
   const since = query.get('_since');
   const at = query.get('_at');
@@ -54,7 +58,7 @@ const KNOWN: ReadonlySet<string> = new Set([
 
 function countOf(text: string | null): number {
   if (text === null) return PAGE_ENTRIES;
-  if (!/^\d{1,9}$/.test(text)) throw new Failure('fhir.invalid', '_count must be a whole number.');
+  if (!/^\d{1,9}$/.test(text)) throw badParameter('_count', '_count must be a whole number.');
   return Math.min(Number(text), PAGE_ENTRIES_MAX);
 }
 
@@ -62,7 +66,7 @@ function countOf(text: string | null): number {
 function interval(text: string, name: string): { lo: Date; hi: Date } {
   const found = instants(text.replace(' ', '+'));
   if (!found || !/^\d/.test(found.lo) || !/^\d/.test(found.hi))
-    throw new Failure('fhir.invalid', `${name} must be a date or an instant.`);
+    throw badParameter(name, `${name} must be a date or an instant.`);
   return { lo: new Date(found.lo), hi: new Date(found.hi) };
 }
 
@@ -126,7 +130,7 @@ function placeOf(text: string | null): HistoryPlace | null {
   } catch {
     // falls through to the refusal
   }
-  throw new Failure('fhir.invalid', 'The page link is damaged; start the history again.');
+  throw badParameter('_cursor', 'The page link is damaged; start the history again.');
 }
 
 /** Up to the year 9999, in milliseconds. */

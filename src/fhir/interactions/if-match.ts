@@ -2,13 +2,16 @@ import { Failure } from '../../kernel/errors.ts';
 import { atParameter } from '../at-parameter.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 
-/** R4 http.html#concurrency: the version in `If-Match: W/"3"`. A tag of another form matches no version; what is no tag (`3`) is refused. */
+/**
+ * R4 http.html#concurrency: the version in `If-Match: W/"3"`; `*`: any, but there must be one (RFC 9110 13.1.1). A tag of another form matches no version; what is
+ * no tag (`3`), or several, is refused.
+ */
 export function ifMatch(request: Pick<FhirRequest, 'headers'>): string | undefined {
   const tag = request.headers['if-match'];
-  if (tag === undefined || tag.trim() === '*') return undefined;
-  if (!/^(?:W\/)?"[^"]*"/.test(tag.trim()))
+  if (tag === undefined || tag.trim() === '*') return tag?.trim();
+  if (!/^(?:W\/)?"[^"]*"$/.test(tag.trim()))
     throw atParameter(
-      new Failure('fhir.invalid', 'If-Match wants the ETag of a version in quotes, as in W/"3".'),
+      new Failure('fhir.invalid', 'If-Match wants the ETag of one version in quotes, as in W/"3".'),
       'If-Match',
     );
   return /^(?:W\/)?"(\d{1,9})"$/.exec(tag.trim())?.[1] ?? 'none';

@@ -2,8 +2,10 @@ import type { Identifier, Resource } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, accessCondition, demandAccess } from '../access-context.ts';
+import { atParameter, badParameter } from '../at-parameter.ts';
 import type { ResourceStore, TypedIdentifier } from '../resource-store.ts';
 import { searchParametersOf } from '../search/search-parameters.ts';
+import { splitValue } from '../search/split-value.ts';
 import { SqlParameters } from '../sql-parameters.ts';
 import type { StoredResource } from '../stored-resource.ts';
 import { lockWords } from './lock-words.ts';
@@ -41,11 +43,19 @@ export async function matchSome(
   const query = criteriaFor(type, criteria);
   await lockWords(tx, `${type}?${query}`);
   const identifier = plainIdentifier(type, query, access);
+  if (!identifier) demandValue(query);
   query.set('_count', String(most + 1));
   const matches = identifier
     ? await store.findByIdentifiers([identifier], tx)
     : (await store.search(type, query, tx, access)).matches;
   return atMost(matches, most);
+}
+
+/** `identifier=system|` comes from a template whose number is empty: it would find some other patient, where there is only one. Throws `fhir.invalid`. */
+function demandValue(query: URLSearchParams): void {
+  const values = query.getAll('identifier').flatMap((value) => splitValue(value, ','));
+  if (values.some((value) => value.endsWith('|') && !value.endsWith('\\|')))
+    throw badParameter('identifier', 'An identifier in a condition needs its value: system|value.');
 }
 
 /** Criteria that many can ask for in one statement. */
@@ -153,6 +163,16 @@ export function criteriaOf(criteria: string): URLSearchParams {
   }
   query.sort();
   return query;
+}
+
+/** Who writes it means "delete one of them": leaving it out would delete all. Throws `fhir.invalid`. */
+export function refuseCount(criteria: string): void {
+  const names = new URLSearchParams(criteria.replace(BEFORE, ''));
+  if (names.has('_count'))
+    throw atParameter(
+      new Failure('fhir.invalid', 'A deletion by criteria takes all that match, or none; leave _count out.'),
+      '_count',
+    );
 }
 
 /** How an answer would look is no part of a condition. */

@@ -1,10 +1,12 @@
+import type { OperationOutcomeIssue } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
 import { failureToOutcome } from '../failure-to-outcome.ts';
-import type { FhirAnswer } from '../fhir-request.ts';
-import type { Operation } from '../operation-registry.ts';
+import { type FhirAnswer, preferLenient } from '../fhir-request.ts';
+import type { Operation, OperationAnswer } from '../operation-registry.ts';
 import { printJson } from '../resource-json.ts';
 import { parseResource } from '../validate/parse-resource.ts';
 import { type Interaction, typeAndIdOf, typeOf } from './interaction.ts';
+import { withKnownParameters } from './known-parameters.ts';
 
 /** R4 operations.html: `[base]/$name`, `[base]/[type]/$name`, `[base]/[type]/[id]/$name`. The operation decides on access itself. */
 export const operation: Interaction = async (request, { operations }) => {
@@ -21,13 +23,30 @@ export const operation: Interaction = async (request, { operations }) => {
   const body =
     request.resource ?? (request.body && request.body.length > 0 ? parseResource(request.body) : null);
   const { query, headers, access, caller } = request;
-  const answer = await found.run({ id, type, query, body, headers, access, ...(caller ? { caller } : {}) });
+  const asked = { id, type, query, body, headers, access, ...(caller ? { caller } : {}) };
+  const known = withKnownParameters(found, asked, preferLenient(request));
+  const answer = warning(await found.run(known.request), known.ignored);
   return {
     status: answer.status,
     body: answer.json ?? (answer.resource ? printJson(answer.resource) : null),
     ...(answer.headers ? { headers: answer.headers } : {}),
   };
 };
+
+/** An outcome says it as an issue of its own; any other answer in its header (RFC 7240 3). */
+function warning(answer: OperationAnswer, ignored: readonly string[]): OperationAnswer {
+  if (ignored.length === 0) return answer;
+  const headers = { ...answer.headers, 'preference-applied': 'handling=lenient' };
+  if (answer.resource?.resourceType !== 'OperationOutcome') return { ...answer, headers };
+  const issue: OperationOutcomeIssue = {
+    severity: 'warning',
+    code: 'not-supported',
+    details: { text: 'The operation has no parameters of these names; they were left out.' },
+    expression: [...ignored],
+  };
+  const resource = { ...answer.resource, issue: [issue, ...(answer.resource.issue ?? [])] };
+  return { ...answer, headers, resource };
+}
 
 const BY_POST: FhirAnswer = {
   status: 405,

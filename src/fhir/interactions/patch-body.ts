@@ -1,5 +1,6 @@
 import type { Binary, Parameters, Resource } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
+import { atParameter } from '../at-parameter.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 import { parseResource, parseUntyped } from '../validate/parse-resource.ts';
 import { applyFhirpathPatch } from './patching/apply-fhirpath-patch.ts';
@@ -18,15 +19,26 @@ export const PATCH_FORMATS = ['application/json-patch+json', 'application/fhir+j
 export function patchOf(request: FhirRequest): Patch {
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
   if (!request.resource && type === PATCH_FORMATS[0]) return jsonPatch(request.body);
-  const sent = request.resource ?? parseResource(request.body);
+  const sent = request.resource ?? (isList(request.body) ? null : parseResource(request.body));
+  if (sent === null) throw wrongType();
   if (sent.resourceType === 'Parameters')
     return (resource) => applyFhirpathPatch(resource, sent as Parameters);
   if (request.resource && sent.resourceType === 'Binary') return jsonPatch(bytesOf(sent));
-  throw new Failure(
-    'fhir.media-type',
-    'PATCH takes a JSON Patch as application/json-patch+json, or a FHIRPath Patch as a Parameters resource.',
-  );
+  throw wrongType();
 }
+
+/** A JSON Patch that says it is something else. */
+const isList = (body: Buffer | undefined): boolean =>
+  body !== undefined && /^\s*\[/.test(body.toString('utf8', 0, 64));
+
+const wrongType = (): unknown =>
+  atParameter(
+    new Failure(
+      'fhir.media-type',
+      'PATCH takes a JSON Patch as application/json-patch+json, or a FHIRPath Patch as a Parameters resource.',
+    ),
+    'Content-Type',
+  );
 
 function jsonPatch(body: Buffer | undefined): Patch {
   const patch = parseUntyped(body);

@@ -51,7 +51,7 @@ export async function patchedWrite(
   if (!current) throw new Failure('fhir.not-found', 'There is no resource with this id.');
   if (current.deleted) throw new Failure('fhir.deleted', 'The resource was deleted.');
   const ifVersion = ifMatch(request);
-  if (ifVersion !== undefined && ifVersion !== current.versionId)
+  if (ifVersion !== undefined && ifVersion !== '*' && ifVersion !== current.versionId)
     throw new Failure(
       'fhir.version-conflict',
       'The resource has another version now; read it and try again.',

@@ -108,6 +108,8 @@ const pathFits = (segments: readonly string[], path: readonly string[]): boolean
 
 function segmentFits(segment: string, given: string): boolean {
   if (segment === '$') return given.startsWith('$');
+  // No type has this name: what is not GET is not taken there, rather than looked for.
+  if (segment === ':type' && given === 'metadata') return false;
   if (segment.startsWith(':')) return given !== '' && !given.startsWith('$') && !given.startsWith('_');
   return segment === given;
 }

@@ -13,7 +13,7 @@ import { conditionalWrite } from './conditional-update.ts';
 import { deleteWrite } from './delete.ts';
 import { ifMatch } from './if-match.ts';
 import type { FhirServer } from './interaction.ts';
-import { criteriaOf, matchOne, matchSome } from './match-existing.ts';
+import { criteriaOf, matchOne, matchSome, refuseCount } from './match-existing.ts';
 import { patchedWrite } from './patch.ts';
 import { linksOf, replaceReferences } from './replace-references.ts';
 import { resolvedLinks } from './resolved-links.ts';
@@ -86,6 +86,7 @@ async function decideOne(step: Step, run: Running): Promise<Decided> {
   const made = (...writes: ResourceWrite[]): Decided => ({ step, writes, existing: null });
   if (kind === 'delete') {
     if (id !== null) return made(deleteWrite(type, id, ifMatch(request)));
+    refuseCount(criteria ?? '');
     const asked = { type, criteria: criteria ?? '', access, most: CONDITIONAL_DELETE_MAX };
     const matches = await matchSome(store, tx, asked);
     return made(...matches.map((match) => deleteWrite(type, match.id, ifMatch(request))));

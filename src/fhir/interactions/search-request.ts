@@ -1,5 +1,7 @@
 import { Failure } from '../../kernel/errors.ts';
+import { atParameter } from '../at-parameter.ts';
 import { type FhirRequest, preferLenient } from '../fhir-request.ts';
+import { checkMediaTypes } from '../media-types.ts';
 import type { SearchQuery } from '../search/search-query.ts';
 import type { FhirServer } from './interaction.ts';
 import { searchset } from './searchset.ts';
@@ -13,12 +15,15 @@ export function searchParametersIn(request: FhirRequest): URLSearchParams {
   if (request.method !== 'POST') return request.query;
   const type = request.headers['content-type'] ?? '';
   if (request.body && request.body.length > 0 && !type.startsWith('application/x-www-form-urlencoded')) {
-    throw new Failure('fhir.media-type', 'POST _search takes application/x-www-form-urlencoded.');
+    throw atParameter(
+      new Failure('fhir.media-type', 'POST _search takes application/x-www-form-urlencoded.'),
+      'Content-Type',
+    );
   }
-  return new URLSearchParams([
-    ...request.query,
-    ...new URLSearchParams(request.body?.toString('utf8') ?? ''),
-  ]);
+  const form = new URLSearchParams(request.body?.toString('utf8') ?? '');
+  // The door has seen the URL only.
+  if (form.get('_format')) checkMediaTypes({ ...request, query: form, body: undefined });
+  return new URLSearchParams([...request.query, ...form]);
 }
 
 /** Runs a search as parsed and answers with its Bundle. `path`: the address of the search below the base, for the links. */

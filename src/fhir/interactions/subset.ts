@@ -1,7 +1,7 @@
 import { getDataType, type InternalTypeSchema } from '@medplum/core';
 import type { Coding, Resource } from '@medplum/fhirtypes';
 import { noteShown } from '../../kernel/acting.ts';
-import { Failure } from '../../kernel/errors.ts';
+import { badParameter } from '../at-parameter.ts';
 import { pickFrom, printJson } from '../resource-json.ts';
 import type { StoredResource } from '../stored-resource.ts';
 
@@ -23,14 +23,14 @@ export function subsetOf(
 ): Subset | null {
   if (query.size === 0) return null;
   const summary = query.get('_summary') || 'false';
-  const elements = query.get('_elements');
+  const elements = query.getAll('_elements').filter(Boolean).join(',');
   const kind = SUMMARIES[summary as keyof typeof SUMMARIES];
   if (!Object.hasOwn(SUMMARIES, summary) || kind === undefined) {
-    throw new Failure('fhir.invalid', '_summary must be true, text, data, count or false.');
+    throw badParameter('_summary', '_summary must be true, text, data, count or false.');
   }
   if (!elements) return kind === null ? null : { kind };
   if (kind !== null)
-    throw new Failure('fhir.invalid', 'Ask for _summary or for _elements, not for both at once.');
+    throw badParameter('_elements', 'Ask for _summary or for _elements, not for both at once.');
   return elementsSubset(elements, types, options.lenient === true);
 }
 
@@ -41,8 +41,8 @@ function elementsSubset(list: string, types: readonly string[], lenient: boolean
   const known = (name: string) =>
     /^[a-zA-Z]{1,64}$/.test(name) && types.some((type) => keysOf(type).has(name));
   if (!lenient && !names.every(known)) {
-    throw new Failure(
-      'fhir.invalid',
+    throw badParameter(
+      '_elements',
       '_elements must list elements of the first level of the type, such as status,subject.',
     );
   }

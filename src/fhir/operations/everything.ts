@@ -1,5 +1,6 @@
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, demandAccess } from '../access-context.ts';
+import { badParameter } from '../at-parameter.ts';
 import { definitions } from '../definitions/definitions.ts';
 import type { Operation, OperationAnswer, OperationRequest } from '../operation-registry.ts';
 import type { ResourceStore } from '../resource-store.ts';
@@ -38,6 +39,7 @@ export function everythingOperation(
     name: '$everything',
     level: 'instance',
     type: compartment,
+    parameters: NAMES[compartment],
     get: true,
     run: (request) => everything(compartment, request, store, sql),
   };
@@ -89,13 +91,13 @@ function readAsked(compartment: CompartmentCode, request: OperationRequest): Ask
   const values = readParameters(request, NAMES[compartment]);
   const one = (name: string): string | null => values.get(name)?.[0] ?? null;
   const count = one('_count') ?? String(EVERYTHING_ENTRIES);
-  if (!/^[1-9]\d{0,5}$/.test(count)) throw invalid('_count must be a whole number from 1.');
+  if (!/^[1-9]\d{0,5}$/.test(count)) throw badParameter('_count', '_count must be a whole number from 1.');
   const types = values.get('_type')?.flatMap((list) => list.split(',')) ?? null;
   if (types?.some((type) => !definitions().resourceTypes.includes(type)))
-    throw invalid('_type must name resource types of FHIR R4.');
+    throw badParameter('_type', '_type must name resource types of FHIR R4.');
   for (const name of ['start', 'end', '_since'])
     if (one(name) !== null && !DATE.test(one(name) ?? ''))
-      throw invalid(`${name} must be a date or an instant.`);
+      throw badParameter(name, `${name} must be a date or an instant.`);
   return {
     query: new URLSearchParams(
       [...values].flatMap(([name, all]) => all.map((value): [string, string] => [name, value])),
@@ -108,8 +110,6 @@ function readAsked(compartment: CompartmentCode, request: OperationRequest): Ask
     end: plain(one('end')),
   };
 }
-
-const invalid = (text: string): Failure => new Failure('fhir.invalid', text);
 
 /** Looked at again by the search parameter; here only that nothing else, such as a prefix or a comma, comes in. */
 const DATE = /^\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+ -]\d\d:\d\d))?)?)?$/;
@@ -203,5 +203,5 @@ function readCursor(text: string | null): EverythingCursor | null {
   } catch {
     // falls through to the refusal
   }
-  throw invalid('The page link is damaged; start again.');
+  throw badParameter('_cursor', 'The page link is damaged; start again.');
 }

@@ -4,6 +4,7 @@ import type { Database } from '../../database/database.ts';
 import { type Clock, systemClock } from '../../kernel/clock.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { demandAccess, FULL_ACCESS } from '../access-context.ts';
+import { badParameter } from '../at-parameter.ts';
 import type { Operation, OperationAnswer, OperationRequest } from '../operation-registry.ts';
 import type { ResourceStore } from '../resource-store.ts';
 import { EXPUNGE_VERSIONS_MAX, removeDeleted, removeVersions } from './expunge.store.ts';
@@ -28,6 +29,7 @@ export function expungeOperation(
     name: '$expunge',
     level: 'instance',
     type,
+    parameters: NAMES,
     run: (request) => expunge(request, store, database, settings, clock),
   };
 }
@@ -70,6 +72,8 @@ async function expunge(
   return answer(count, count >= asked.limit && !gone);
 }
 
+const NAMES = ['limit', 'expungePreviousVersions', 'expungeDeletedResources'];
+
 interface Asked {
   readonly limit: number;
   readonly versions: boolean;
@@ -77,16 +81,14 @@ interface Asked {
 }
 
 function readAsked(request: OperationRequest): Asked {
-  const values = readParameters(request, ['limit', 'expungePreviousVersions', 'expungeDeletedResources']);
+  const values = readParameters(request, NAMES);
   const flag = (name: string): boolean => {
     const value = values.get(name)?.[0] ?? 'false';
-    if (value !== 'true' && value !== 'false')
-      throw new Failure('fhir.invalid', `${name} must be true or false.`);
+    if (value !== 'true' && value !== 'false') throw badParameter(name, `${name} must be true or false.`);
     return value === 'true';
   };
   const limit = values.get('limit')?.[0] ?? String(EXPUNGE_VERSIONS_MAX);
-  if (!/^[1-9]\d{0,8}$/.test(limit))
-    throw new Failure('fhir.invalid', 'limit must be a whole number from 1.');
+  if (!/^[1-9]\d{0,8}$/.test(limit)) throw badParameter('limit', 'limit must be a whole number from 1.');
   const asked = { versions: flag('expungePreviousVersions'), deleted: flag('expungeDeletedResources') };
   if (!asked.versions && !asked.deleted)
     throw new Failure(

@@ -13,15 +13,29 @@ import { parametersOf } from './read-parameters.ts';
 /** R4 resource-operation-meta.html, -meta-add.html, -meta-delete.html for one type (`$meta` for the whole system with type null). */
 export function metaOperations(type: string | null, store: ResourceStore, database: Database): Operation[] {
   const inUse = (request: OperationRequest) => metaInUse(type, request, store, database);
-  if (type === null) return [{ name: '$meta', level: 'system', get: true, run: inUse }];
+  if (type === null) return [{ name: '$meta', level: 'system', parameters: [], get: true, run: inUse }];
   return [
-    { name: '$meta', level: 'type', type, get: true, run: inUse },
-    { name: '$meta', level: 'instance', type, get: true, run: (request) => metaOf(request, store) },
-    { name: '$meta-add', level: 'instance', type, run: (request) => change(request, store, database, added) },
+    { name: '$meta', level: 'type', type, parameters: [], get: true, run: inUse },
+    {
+      name: '$meta',
+      level: 'instance',
+      type,
+      parameters: [],
+      get: true,
+      run: (request) => metaOf(request, store),
+    },
+    {
+      name: '$meta-add',
+      level: 'instance',
+      type,
+      parameters: ['meta'],
+      run: (request) => change(request, store, database, added),
+    },
     {
       name: '$meta-delete',
       level: 'instance',
       type,
+      parameters: ['meta'],
       run: (request) => {
         // A label guards a resource: whoever takes it off must also be allowed to remove the resource itself.
         if (labelsIn(request).security.length > 0) demandRelabel(request.access, type);

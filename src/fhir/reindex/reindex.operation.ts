@@ -27,11 +27,17 @@ export interface ReindexOperationParts {
 export function reindexOperations(parts: ReindexOperationParts): Operation[] {
   const start = (request: OperationRequest): Promise<OperationAnswer> => startRun(request, parts);
   return [
-    { name: '$reindex', level: 'system', run: start },
+    { name: '$reindex', level: 'system', parameters: [], run: start },
     ...definitions().resourceTypes.map(
-      (type): Operation => ({ name: '$reindex', level: 'type', type, run: start }),
+      (type): Operation => ({ name: '$reindex', level: 'type', type, parameters: [], run: start }),
     ),
-    { name: '$reindex-status', level: 'system', get: true, run: (request) => status(request, parts) },
+    {
+      name: '$reindex-status',
+      level: 'system',
+      parameters: ['run'],
+      get: true,
+      run: (request) => status(request, parts),
+    },
   ];
 }
 

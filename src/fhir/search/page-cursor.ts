@@ -1,4 +1,4 @@
-import { Failure } from '../../kernel/errors.ts';
+import { badParameter } from '../at-parameter.ts';
 import type { PagePosition, SortRule } from './search-query.ts';
 
 /** Sort values are cut in the index; a cursor beyond this was not printed here. */
@@ -24,7 +24,7 @@ export function readCursor(text: string, sort: readonly SortRule[]): PagePositio
     /^[A-Za-z0-9\-.]{1,64}$/.test(id) &&
     keys.length === sort.length &&
     keys.every(isKey);
-  if (!fits) throw new Failure('fhir.invalid', 'The page link is damaged; start the search again.');
+  if (!fits) throw badParameter('_cursor', 'The page link is damaged; start the search again.');
   return { keys: keys as (string | null)[], type, id };
 }
 

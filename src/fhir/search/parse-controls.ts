@@ -31,6 +31,7 @@ export const newControls = (): Draft => ({
 
 /** Reads one of them into `draft`; false: the name is none of them. Throws `fhir.invalid`, `fhir.unsupported`. */
 export function readControl(draft: Draft, name: string, value: string, types: readonly string[]): boolean {
+  if (/^_sort:/.test(name)) throw invalid('_sort takes no modifier; for descending order write _sort=-date.');
   const bare = name.replace(/^(_include|_revinclude):.*$/s, '$1');
   if (!Object.hasOwn(CONTROLS, bare)) return false;
   CONTROLS[bare as keyof typeof CONTROLS](draft, value, types, name);
@@ -67,6 +68,7 @@ const CONTROLS = {
   },
   _sort(draft: Draft, value: string, types: readonly string[]): void {
     const rules = value.split(',').map((rule) => sortRule(types, rule));
+    rules.unshift(...draft.sort);
     if (rules.length > SORT_RULES_MAX) throw invalid(`_sort may have ${SORT_RULES_MAX} parts at most.`);
     draft.sort = rules;
   },

@@ -1,5 +1,5 @@
 import { Failure } from '../../kernel/errors.ts';
-import { atParameter } from '../at-parameter.ts';
+import { atParameter, badParameter } from '../at-parameter.ts';
 import { definitions } from '../definitions/definitions.ts';
 import { readCursor } from './page-cursor.ts';
 import { type Compartment, compartmentFilter, typesInCompartment } from './parse-compartment.ts';
@@ -42,7 +42,7 @@ export function parseSystemQuery(query: string | URLSearchParams, options: Parse
   const all = given(query);
   const named = all.filter(([name]) => name === '_type').flatMap(([, value]) => value.split(','));
   if (named.some((type) => !definitions().resourceTypes.includes(type)))
-    throw invalid('_type must be a list of resource types of FHIR R4.');
+    throw badParameter('_type', '_type must be a list of resource types of FHIR R4.');
   const inside = options.compartment
     ? typesInCompartment(options.compartment.type)
     : definitions().resourceTypes;

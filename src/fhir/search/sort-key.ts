@@ -1,4 +1,4 @@
-import { Failure } from '../../kernel/errors.ts';
+import { badParameter } from '../at-parameter.ts';
 import type { Build } from './build-filter.ts';
 import type { SearchTable } from './exists-in.ts';
 import { isMainDate } from './main-date.ts';
@@ -125,7 +125,7 @@ export function checkKey(value: string, cast: KeyCast): string {
     (cast === 'numeric'
       ? /^(-?Infinity|-?\d{1,100}(\.\d{1,100})?)$/.test(value)
       : /^-?infinity$/.test(value) || isInstant(value));
-  if (!fits) throw new Failure('fhir.invalid', 'The page link is damaged; start the search again.');
+  if (!fits) throw badParameter('_cursor', 'The page link is damaged; start the search again.');
   return value;
 }
 

@@ -13,7 +13,7 @@ export type ResourceWrite =
   | {
       readonly kind: 'update';
       readonly resource: Resource & { id: string };
-      /** Refused with `fhir.version-conflict` unless this is the current version; null: unless there is none. */
+      /** Refused with `fhir.version-conflict` unless this is the current version; `*`: unless there is one; null: unless there is none. */
       readonly ifVersion?: string | null;
       /** `skip`: writes nothing when the content is the same, so that a repeated step makes no new version. */
       readonly unchanged?: 'skip';
@@ -112,10 +112,16 @@ function checkVersion(write: ResourceWrite, current: StoredResource | null): voi
   if (
     write.kind === 'create' ||
     write.ifVersion === undefined ||
-    (write.ifVersion ?? undefined) === current?.versionId
+    (write.ifVersion ?? undefined) === current?.versionId ||
+    (write.ifVersion === '*' && current?.deleted === false)
   )
     return;
-  throw new Failure('fhir.version-conflict', 'The resource has another version now; read it and try again.');
+  throw new Failure(
+    'fhir.version-conflict',
+    write.ifVersion === null
+      ? 'There is a resource under this id already.'
+      : 'The resource has another version now, or is not there; read it and try again.',
+  );
 }
 
 function planDelete(type: string, id: string, current: StoredResource | null, now: Date): Planned {

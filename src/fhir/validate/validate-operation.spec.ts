@@ -53,6 +53,26 @@ describe('$validate', () => {
     ).toMatchObject([{ severity: 'error', code: 'not-found' }]);
   });
 
+  it('refuses a parameter that it does not have, or warns of it where the sender is lenient', async () => {
+    const sent = parameters(
+      { name: 'profil', valueUri: 'http://nobody.example/p' },
+      { name: 'resource', resource: { resourceType: 'Patient' } },
+    );
+    const refused = await outcome('Patient/$validate', sent);
+    expect(refused).toMatchObject({ status: 400, issues: [{ expression: ['Parameters.parameter[0]'] }] });
+    const lenient = await outcome('Patient/$validate?x=1', sent, { prefer: 'handling=lenient' });
+    expect(lenient.issues).toEqual([
+      expect.objectContaining({ severity: 'warning', expression: ['http.x', 'Parameters.parameter[0]'] }),
+      ...FINE,
+    ]);
+    // Here the Parameters are what is asked about.
+    const { status } = await outcome(
+      'Parameters/$validate',
+      parameters({ name: 'profil', valueString: 'x' }),
+    );
+    expect(status).toBe(200);
+  });
+
   it('validates the stored resource when none is sent, and knows the modes', async () => {
     const { json } = await server.send('POST', 'Patient', { resourceType: 'Patient', active: true });
     const at = `Patient/${json.id}/$validate`;

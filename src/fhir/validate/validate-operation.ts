@@ -28,9 +28,10 @@ export function validateOperations(
 ): Operation[] {
   const run = (request: OperationRequest) => validate(type, request, store, sql, options);
   const definition = 'http://hl7.org/fhir/OperationDefinition/Resource-validate';
+  const parameters = ['resource', 'mode', 'profile'];
   return [
-    { name: '$validate', level: 'type', type, definition, run },
-    { name: '$validate', level: 'instance', type, get: true, definition, run },
+    { name: '$validate', level: 'type', type, parameters, definition, run },
+    { name: '$validate', level: 'instance', type, parameters, get: true, definition, run },
   ];
 }
 

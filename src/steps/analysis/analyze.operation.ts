@@ -1,6 +1,7 @@
 import type { DiagnosticReport, ImagingStudy, OperationOutcome, Task } from '@medplum/fhirtypes';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { type AccessContext, demandAccess } from '../../fhir/access-context.ts';
+import { badParameter } from '../../fhir/at-parameter.ts';
 import {
   type OperationAnswer,
   OperationRegistry,
@@ -36,12 +37,14 @@ export class AnalyzeOperation implements OnModuleInit {
       name: '$analyze',
       level: 'instance',
       type: 'ImagingStudy',
+      parameters: ['model'],
       run: (request) => this.analyze(request),
     });
     this.operations.register({
       name: '$result',
       level: 'instance',
       type: 'Task',
+      parameters: [],
       get: true,
       run: (request) => this.result(request),
     });
@@ -59,10 +62,7 @@ export class AnalyzeOperation implements OnModuleInit {
           .list()
           .map((model) => model.ref)
           .join(', ') || 'none';
-      throw new Failure(
-        'fhir.invalid',
-        `Name a loaded model: ?model=<id> or <id>@<version>. Loaded: ${names}.`,
-      );
+      throw badParameter('model', `Name a loaded model: ?model=<id> or <id>@<version>. Loaded: ${names}.`);
     }
     const study = await this.store.read('ImagingStudy', request.id ?? '', undefined, request.access);
     if (!study || study.deleted) throw new Failure('fhir.not-found', 'There is no such ImagingStudy.');

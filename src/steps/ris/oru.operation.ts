@@ -39,6 +39,7 @@ export class OruOperation implements OnModuleInit {
       name: '$oru',
       level: 'instance',
       type: 'DiagnosticReport',
+      parameters: ['destination', 'profile', 'against'],
       get: true,
       run: (request) => this.show(request),
     });

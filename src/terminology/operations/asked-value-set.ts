@@ -1,4 +1,5 @@
 import type { ValueSet } from '@medplum/fhirtypes';
+import { badParameter } from '../../fhir/at-parameter.ts';
 import type { OperationRequest } from '../../fhir/operation-registry.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { TerminologySources } from '../terminology-sources.ts';
@@ -13,8 +14,7 @@ export async function askedValueSet(
   const inline = parameters.resource<ValueSet>('valueSet', 'ValueSet');
   if (inline) return inline;
   const [url, version] = [parameters.text('url'), parameters.text('valueSetVersion')];
-  if (!id && url === undefined)
-    throw new Failure('fhir.invalid', 'Give the url of the value set, or the valueSet.');
+  if (!id && url === undefined) throw badParameter('url', 'Give the url of the value set, or the valueSet.');
   const found = id
     ? await sources.valueSetById(id, access)
     : await sources.valueSet(version ? `${url}|${version}` : (url ?? ''), access);

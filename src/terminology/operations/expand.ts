@@ -10,7 +10,7 @@ import { askedValueSet } from './asked-value-set.ts';
 import { displayIn } from './displays.ts';
 import { OperationParameters } from './operation-parameters.ts';
 
-const KNOWN = [
+export const KNOWN = [
   'url',
   'valueSet',
   'valueSetVersion',

@@ -1,4 +1,5 @@
 import type { Parameters, ParametersParameter } from '@medplum/fhirtypes';
+import { badParameter } from '../../fhir/at-parameter.ts';
 import type { OperationRequest } from '../../fhir/operation-registry.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { CodeSystemView, Concept, ConceptProperty, Designation } from '../systems/code-system-view.ts';
@@ -7,7 +8,7 @@ import { askedCodings } from './asked-codings.ts';
 import { displayIn } from './displays.ts';
 import { OperationParameters, parametersOf } from './operation-parameters.ts';
 
-const KNOWN = ['code', 'system', 'version', 'coding', 'date', 'displayLanguage', 'property'] as const;
+export const KNOWN = ['code', 'system', 'version', 'coding', 'date', 'displayLanguage', 'property'] as const;
 /** Children of one concept that are listed. */
 export const CHILDREN_MAX = 1_000;
 
@@ -15,7 +16,7 @@ export const CHILDREN_MAX = 1_000;
 export async function lookup(request: OperationRequest, sources: TerminologySources): Promise<Parameters> {
   const parameters = new OperationParameters(request, KNOWN);
   const [coding] = askedCodings(parameters);
-  if (!coding?.system) throw new Failure('fhir.invalid', 'Give the system of the code.');
+  if (!coding?.system) throw badParameter('system', 'Give the system of the code.');
   const version = coding.version ?? parameters.text('version');
   const view = await sources.codeSystem(
     version ? `${coding.system}|${version}` : coding.system,

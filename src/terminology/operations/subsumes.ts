@@ -1,11 +1,12 @@
 import type { Coding, Parameters } from '@medplum/fhirtypes';
+import { badParameter } from '../../fhir/at-parameter.ts';
 import type { OperationRequest } from '../../fhir/operation-registry.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { CodeSystemView } from '../systems/code-system-view.ts';
 import type { TerminologySources } from '../terminology-sources.ts';
 import { OperationParameters, parametersOf } from './operation-parameters.ts';
 
-const KNOWN = ['codeA', 'codeB', 'system', 'version', 'codingA', 'codingB'] as const;
+export const KNOWN = ['codeA', 'codeB', 'system', 'version', 'codingA', 'codingB'] as const;
 
 export type Subsumption = 'equivalent' | 'subsumes' | 'subsumed-by' | 'not-subsumed';
 
@@ -27,7 +28,7 @@ export async function subsumes(request: OperationRequest, sources: TerminologySo
     : system
       ? await sources.codeSystem(version ? `${system}|${version}` : system, request.access)
       : null;
-  if (!request.id && !system) throw new Failure('fhir.invalid', 'Give the system of the codes.');
+  if (!request.id && !system) throw badParameter('system', 'Give the system of the codes.');
   if (!view)
     throw new Failure('terminology.unknown', 'The code system is not here, or has no concepts here.');
   const outcome = await relationOf(view, a.code ?? '', b.code ?? '');

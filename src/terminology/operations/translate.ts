@@ -1,4 +1,5 @@
 import type { Coding, ConceptMap, Parameters, ParametersParameter } from '@medplum/fhirtypes';
+import { badParameter } from '../../fhir/at-parameter.ts';
 import type { OperationRequest } from '../../fhir/operation-registry.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { TerminologySources } from '../terminology-sources.ts';
@@ -6,7 +7,7 @@ import { askedCodings } from './asked-codings.ts';
 import { matchesIn, type TranslationMatch } from './match-in-map.ts';
 import { OperationParameters, parametersOf } from './operation-parameters.ts';
 
-const KNOWN = [
+export const KNOWN = [
   'url',
   'conceptMap',
   'conceptMapVersion',
@@ -38,8 +39,7 @@ export async function translate(
 ): Promise<Parameters> {
   const parameters = new OperationParameters(request, KNOWN);
   const codings = askedCodings(parameters);
-  if (codings.some(({ system }) => !system))
-    throw new Failure('fhir.invalid', 'Give the system of the code.');
+  if (codings.some(({ system }) => !system)) throw badParameter('system', 'Give the system of the code.');
   const reverse = parameters.flag('reverse') ?? false;
   const limits = { targetSystem: parameters.text('targetsystem'), reverse };
   const matches: TranslationMatch[] = [];

@@ -1,4 +1,5 @@
 import type { CodeSystem, Coding, Parameters } from '@medplum/fhirtypes';
+import { badParameter } from '../../fhir/at-parameter.ts';
 import type { OperationRequest } from '../../fhir/operation-registry.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type Selection, ValueSetComposer } from '../sets/compose-value-set.ts';
@@ -9,7 +10,7 @@ import { askedValueSet } from './asked-value-set.ts';
 import { displayFits, displayIn } from './displays.ts';
 import { OperationParameters, parametersOf } from './operation-parameters.ts';
 
-const OF_SYSTEM = [
+export const OF_SYSTEM = [
   'url',
   'codeSystem',
   'code',
@@ -21,7 +22,7 @@ const OF_SYSTEM = [
   'abstract',
   'displayLanguage',
 ] as const;
-const OF_SET = [
+export const OF_SET = [
   'url',
   'valueSet',
   'valueSetVersion',
@@ -59,7 +60,7 @@ export async function validateCodeInSystem(
   if (request.id && !own) throw unknownSystem();
   const url = parameters.text('url') ?? own?.url;
   if (!own && url === undefined && codings.every(({ system }) => !system))
-    throw new Failure('fhir.invalid', 'Give the url of the code system.');
+    throw badParameter('url', 'Give the url of the code system.');
   const verdict = await firstGood(codings, async (coding) => {
     const system = coding.system ?? url ?? '';
     if (url !== undefined && system !== url)

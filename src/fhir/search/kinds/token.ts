@@ -1,6 +1,7 @@
 import type { TypedValue } from '@medplum/core';
 import type { Coding } from '@medplum/fhirtypes';
 import { Failure } from '../../../kernel/errors.ts';
+import { badParameter } from '../../at-parameter.ts';
 import type { SqlParameters } from '../../sql-parameters.ts';
 import { cutToken, type IndexRows } from '../index-rows.ts';
 import type { SearchedRow, SearchKind, ValueFilter } from '../search-kind.ts';
@@ -46,6 +47,9 @@ export function tokenCondition(
   const entries: string[] = [];
   const anyOf: string[] = [];
   for (const value of filter.values) {
+    // An empty number out of a template: it would find everything that has no system.
+    if (value === '|')
+      throw badParameter(name.split('.')[1] ?? '', 'A token needs a code, a system, or both: system|code.');
     const { entry, whole } = askedToken(value);
     (whole ? entries : anyOf).push(cutToken(`${name}${entry}`));
   }
