@@ -30,6 +30,7 @@ import { PacsRejects1763700000032 } from './0032-pacs-rejects.ts';
 import { RateUse1763700000033 } from './0033-rate-use.ts';
 import { PageSession1763700000034 } from './0034-page-session.ts';
 import { BinaryOwner1763700000035 } from './0035-binary-owner.ts';
+import { PatientCodes1763700000036 } from './0036-patient-codes.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -65,4 +66,5 @@ export const MIGRATIONS = [
   RateUse1763700000033,
   PageSession1763700000034,
   BinaryOwner1763700000035,
+  PatientCodes1763700000036,
 ] as const;
