@@ -30,9 +30,10 @@ import { PacsRejects1763700000032 } from './0032-pacs-rejects.ts';
 import { RateUse1763700000033 } from './0033-rate-use.ts';
 import { PageSession1763700000034 } from './0034-page-session.ts';
 import { BinaryOwner1763700000035 } from './0035-binary-owner.ts';
-import { BindingReader1763700000038 } from './0038-binding-reader.ts';
-import { StudyIdentity1763700000039 } from './0039-study-identity.ts';
-import { LateQuestions1763700000040 } from './0040-late-questions.ts';
+import { PatientCodes1763700000036 } from './0036-patient-codes.ts';
+import { BindingReader1763700000037 } from './0037-binding-reader.ts';
+import { StudyIdentity1763700000038 } from './0038-study-identity.ts';
+import { LateQuestions1763700000039 } from './0039-late-questions.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -68,7 +69,8 @@ export const MIGRATIONS = [
   RateUse1763700000033,
   PageSession1763700000034,
   BinaryOwner1763700000035,
-  BindingReader1763700000038,
-  StudyIdentity1763700000039,
-  LateQuestions1763700000040,
+  PatientCodes1763700000036,
+  BindingReader1763700000037,
+  StudyIdentity1763700000038,
+  LateQuestions1763700000039,
 ] as const;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FhirApp, fhirApp } from '../../test/fhir-app.ts';
-import { GROUP_LOCK_MS_MAX } from './interactions/grouped-writes.ts';
+import { FULL_ACCESS } from './access-context.ts';
+import { GROUP_LOCK_MS_MAX, GroupedWrites } from './interactions/grouped-writes.ts';
 import { ResourceStore } from './resource-store.ts';
 
 let fhir: FhirApp;
@@ -64,6 +65,26 @@ describe('writes that come together', () => {
     expect(same.map(({ status }) => status).toSorted()).toEqual([...Array(29).fill(200), 201]);
     expect(new Set(same.map(({ json }) => json.id)).size).toBe(1);
     expect(all.filter((_, n) => n % 2 === 1).map(({ status }) => status)).toEqual(Array(30).fill(201));
+  });
+
+  it('on conditions of which nothing is expected look with the write, and where one is met all together once more', async () => {
+    const writes = new GroupedWrites(
+      fhir.database,
+      new ResourceStore(fhir.database, { baseUrl: 'http://own.example' }),
+    );
+    const add = (value: string) => {
+      const identifier = { type: 'Patient', system: 'urn:mrn', value };
+      const resource = { ...patient(value), resourceType: 'Patient' as const };
+      const write = { kind: 'create' as const, resource };
+      return writes.add({ write, access: FULL_ACCESS, unless: { words: `Patient?${value}`, identifier } });
+    };
+    const known = await add('expected-known');
+    const before = await transactions();
+    const values = [...Array.from({ length: 20 }, (_, n) => `expected-${n}`), 'expected-known'];
+    const made = await Promise.all(values.map(add));
+    expect(made.map(({ created }) => created)).toEqual([...Array(20).fill(true), false]);
+    expect(made.at(-1)?.stored.id).toBe(known.stored.id);
+    expect((await transactions()) - before).toBeLessThan(10);
   });
 
   it('on a condition that several meet are refused alone', async () => {

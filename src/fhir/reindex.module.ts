@@ -1,4 +1,10 @@
-import { Inject, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
 import { Database } from '../database/database.ts';
 import { JobEngines } from '../queue/job-engines.ts';
 import { Outbox } from '../queue/outbox.ts';
@@ -11,8 +17,9 @@ import { ReindexRunsStore } from './reindex/reindex-runs.store.ts';
 import { SiteParameterStore } from './reindex/site-parameter.store.ts';
 import { SiteParameterWatch } from './reindex/site-parameter-watch.ts';
 import { ResourceStore } from './resource-store.ts';
+import { keepPatientCodes } from './storage/keep-patient-codes.ts';
 
-/** Search parameters of the site's own, and `$reindex`. Needs the queue, unlike the rest of the FHIR server. */
+/** Search parameters of the site's own, `$reindex`, and an index that is made beside the work. Needs the queue, unlike the rest of the FHIR server. */
 @Module({
   imports: [FhirModule],
   providers: [
@@ -25,7 +32,7 @@ import { ResourceStore } from './resource-store.ts';
     },
   ],
 })
-export class ReindexModule implements OnModuleInit, OnApplicationShutdown {
+export class ReindexModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     @Inject(ResourceStore) private readonly store: ResourceStore,
     @Inject(OperationRegistry) private readonly operations: OperationRegistry,
@@ -44,6 +51,11 @@ export class ReindexModule implements OnModuleInit, OnApplicationShutdown {
     for (const operation of reindexOperations({ database, runs, outbox, base: store.base }))
       this.operations.register(operation);
     this.engines.alsoRun([reindexHandler({ database, runs, parameters, watch, base: store.base })]);
+  }
+
+  /** Not waited for. Cut off by the end of the process, or without a database, it is begun anew at the next start. */
+  onApplicationBootstrap(): void {
+    void keepPatientCodes(this.database).catch(() => undefined);
   }
 
   onApplicationShutdown(): void {

@@ -14,6 +14,8 @@ import type { SearchQuery } from './search/search-query.ts';
 import { type HistoryAsked, readVersions } from './storage/read-history.ts';
 import {
   type HistoryPage,
+  identifierEntries,
+  NO_IDENTIFIERS,
   type ResourceId,
   readByIdentifiers,
   readHistory,
@@ -183,6 +185,11 @@ export class ResourceStore {
     sql: Sql = this.database,
   ): Promise<StoredResource[]> {
     return readByIdentifiers(sql, identifiers);
+  }
+
+  /** That nothing has any of the identifiers goes with the next statement of the transaction, or its commit, which fails with `GUESS_FAILED_SQLSTATE` when something has. */
+  guessNoIdentifiers(identifiers: readonly TypedIdentifier[], tx: Transaction): void {
+    tx.later?.(NO_IDENTIFIERS, [identifierEntries(identifiers)]);
   }
 
   /** Does the resource, as it stands in this transaction, meet the criteria (`status=available&modality=CT`)? Same SQL as a search. */

@@ -171,16 +171,16 @@ describe('1,000 Subscriptions by what is seldom asked', () => {
     const family = (name: string): Patient & { id: string } => ({
       ...{ resourceType: 'Patient', id: 'once', name: [{ family: name }] },
     });
-    await write(store, family('Somebody'));
+    await write(family('Somebody'));
     let reads = 0;
-    await database.transaction(async (tx) => {
+    await world.database.transaction(async (tx) => {
       const run = (statement: Statement, values?: readonly unknown[]) => {
         if (values?.some((value) => Array.isArray(value) && value.includes('once'))) reads += 1;
         return tx.run(statement, values);
       };
       const counted: Transaction = Object.assign(Object.create(tx), { run });
       const one = (resource: (Patient | Observation) & { id: string }) =>
-        store.write(counted, [{ kind: 'update', resource }]);
+        world.store.write(counted, [{ kind: 'update', resource }]);
       for (const id of ['o-1', 'o-2', 'o-3']) await one(observation(id, { subject }));
       expect(reads).toBe(1);
       await one(family('Nobody-9'));

@@ -10,7 +10,7 @@ import { makeLogger } from '../../src/kernel/log.ts';
 import { startServer } from '../../src/start-server.ts';
 import type { FromServer, ToServer } from './messages.ts';
 
-/** The server as it is, in a process of its own, telling its parent when steps end. */
+/** The server as it is, in a process of its own and from the same few files (`vite.server.config.ts`), telling its parent when steps end. */
 const settings = readSettings();
 const server = await startServer(settings, makeLogger(settings.LOG_LEVEL));
 // A parent that is gone needs nothing any more; what is still under way ends in order.

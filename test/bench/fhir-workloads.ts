@@ -85,7 +85,7 @@ export const WORKLOADS = [
 export type Workload = (typeof WORKLOADS)[number];
 
 /** Numbers of what is written: never the same twice, in no run on the same data. */
-let serial = Math.floor(Date.now() / 1_000);
+let serial = Date.now();
 
 export function stepOf(workload: Workload, target: FhirTarget, seeded: Seeded, connections: number): Step {
   const { patients, studies, observations } = seeded;

@@ -20,7 +20,7 @@ export class BenchServer {
   /** `startedMs`: from the start of the process to the first 200 of its readiness check. */
   static async start(env: Record<string, string>): Promise<BenchServer> {
     const before = performance.now();
-    const child = fork(join(import.meta.dirname, 'bench-server.js'), {
+    const child = fork(join(import.meta.dirname, '../../server/bench-server.js'), {
       // As `npm start` does: few arenas of malloc, and room for short-lived objects, so that a study is over before they are looked through.
       env: { ...process.env, MALLOC_ARENA_MAX: '2', ...env },
       execArgv: ['--min-semi-space-size=16', '--max-semi-space-size=16'],

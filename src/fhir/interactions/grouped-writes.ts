@@ -1,11 +1,16 @@
 import { mayHaveHappened } from '../../database/connection-failure.ts';
-import type { Database, Statement, Transaction } from '../../database/database.ts';
+import {
+  type Database,
+  GUESS_FAILED_SQLSTATE,
+  type Statement,
+  type Transaction,
+} from '../../database/database.ts';
 import { actAsServer, actingNow } from '../../kernel/acting.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { GroupCommit } from '../../kernel/group-commit.ts';
 import type { AskedWrite, ResourceStore } from '../resource-store.ts';
 import type { StoredResource } from '../stored-resource.ts';
-import { type IdentifierCriteria, matchTogether } from './match-existing.ts';
+import { guessNoMatch, type IdentifierCriteria, matchTogether } from './match-existing.ts';
 import { writeOnce } from './write-once.ts';
 
 /** One change of one request. */
@@ -35,6 +40,11 @@ const GATHER_MS = 1;
  * itself, and the next group begins. Longer than an ordinary commit, shorter than anybody notices.
  */
 export const GROUP_LOCK_MS_MAX = 50;
+/**
+ * After a condition that found something so many are looked up in earnest before the next is taken to find nothing: senders that repeat themselves repeat much, and a
+ * guess that is wrong costs its group another try.
+ */
+export const LOOKS_AFTER_MATCH = 500;
 
 /**
  * Creates, updates and deletes of single resources that come at the same time share one transaction: one statement for many rows, one commit, one
@@ -51,6 +61,9 @@ export class GroupedWrites {
     },
   );
 
+  /** Conditions to look up in earnest, see `LOOKS_AFTER_MATCH`. */
+  private looksLeft = 0;
+
   constructor(
     private readonly database: Database,
     private readonly store: ResourceStore,
@@ -64,20 +77,29 @@ export class GroupedWrites {
     return outcome;
   }
 
-  private commit(items: readonly SingleWrite[]): Promise<(Written | Failure)[]> {
+  private async commit(items: readonly SingleWrite[]): Promise<(Written | Failure)[]> {
     if (items.length === 1) return writeOnce({ database: this.database }, (tx) => this.write(tx, items));
     const work = (tx: Transaction) => {
       if (items.some(waits)) tx.later?.(IMPATIENT);
       return this.write(tx, items);
     };
-    // Whatever a group fails of, each of its writes is tried again by itself.
-    return this.database.transaction(work, { guessing: true });
+    const guesses = this.looksLeft === 0 && items.some(({ unless }) => unless);
+    // Whatever a group fails of, each of its writes is tried again by itself; where a condition may have found something, all together once more.
+    try {
+      return await this.database.transaction(work, { guessing: true });
+    } catch (error) {
+      if (!guesses || !isWrongGuess(error)) throw error;
+      this.looksLeft = Math.max(this.looksLeft, items.length);
+      return this.database.transaction(work, { guessing: true });
+    }
   }
 
   private async write(tx: Transaction, items: readonly SingleWrite[]): Promise<(Written | Failure)[]> {
     const asked = items.filter((item) => item.unless);
-    const criteria = asked.flatMap(({ unless }) => unless ?? []);
-    const found = await matchTogether(this.store, tx, criteria);
+    const found = await this.match(
+      tx,
+      asked.flatMap(({ unless }) => unless ?? []),
+    );
     const matches = new Map(asked.map((item, at) => [item, found[at] ?? null]));
     const fresh = items.filter((item) => !matches.get(item));
     const stored = await this.store.writeTogether(tx, fresh, { guess: true });
@@ -89,7 +111,25 @@ export class GroupedWrites {
       return { stored: written.get(item) as StoredResource, created: true };
     });
   }
+
+  /** What each of the conditions finds. Where nothing is expected, that they find nothing goes with the write, which saves a round trip. */
+  private async match(
+    tx: Transaction,
+    criteria: readonly IdentifierCriteria[],
+  ): Promise<readonly (StoredResource | Failure | null)[]> {
+    if (criteria.length === 0) return [];
+    if (tx.guessing && this.looksLeft === 0 && (await guessNoMatch(this.store, tx, criteria)))
+      return criteria.map(() => null);
+    const found = await matchTogether(this.store, tx, criteria);
+    this.looksLeft = found.some((one) => one !== null)
+      ? LOOKS_AFTER_MATCH
+      : Math.max(0, this.looksLeft - criteria.length);
+    return found;
+  }
 }
+
+const isWrongGuess = (error: unknown): boolean =>
+  (error as { code?: unknown } | null)?.code === GUESS_FAILED_SQLSTATE;
 
 const waits = ({ write, unless }: SingleWrite): boolean => unless !== undefined || write.kind !== 'create';
 

@@ -100,6 +100,24 @@ export async function matchTogether(
   });
 }
 
+/**
+ * The same where nothing is expected: the look goes with the next statement or the commit, which fails with `GUESS_FAILED_SQLSTATE` when any is met. Only in a transaction
+ * that is then tried again. False: this transaction has no such way.
+ */
+export async function guessNoMatch(
+  store: ResourceStore,
+  tx: Transaction,
+  asked: readonly IdentifierCriteria[],
+): Promise<boolean> {
+  if (!tx.later) return false;
+  await lockWords(tx, ...asked.map(({ words }) => words));
+  store.guessNoIdentifiers(
+    asked.map(({ identifier }) => identifier),
+    tx,
+  );
+  return true;
+}
+
 type Identified = Resource & { readonly identifier?: Identifier | Identifier[] };
 
 function atMost(matches: readonly StoredResource[], most: number): readonly StoredResource[] {

@@ -10,6 +10,8 @@ export interface EntryStatistics {
   rowsOf(type: string): number;
   /** Rows that have any of the entries, roughly; null when they are too rare to be known. */
   rowsWith(entries: readonly string[]): number | null;
+  /** There is an index of patients and codes together (`patient-codes.ts`). Left out: there is not. */
+  readonly patientCodes?: boolean;
 }
 
 /** The counts move slowly, and PostgreSQL gathers them anew every some minutes itself. */
@@ -81,6 +83,7 @@ export async function readStatistics(sql: Sql): Promise<EntryStatistics | null> 
   const types = new Map((row.types ?? []).map((type, at) => [type, (row.type_shares?.[at] ?? 0) * all]));
   const entries = new Map(row.entries.map((entry, at) => [entry, (row.entry_shares?.[at] ?? 0) * all]));
   return {
+    patientCodes: row.patient_codes,
     rowsOf: (type) => types.get(type) ?? 0,
     rowsWith: (asked) => {
       const known = asked.flatMap((entry) => entries.get(entry) ?? []);
@@ -96,13 +99,15 @@ interface StatisticsRow {
   readonly entries: readonly string[] | null;
   /** One per entry, then the least, the greatest and that of NULL. */
   readonly entry_shares: readonly number[] | null;
+  readonly patient_codes: boolean;
 }
 
 const STATISTICS: Statement = {
   name: 'fhir-entry-statistics',
   text: `SELECT c.reltuples::float8 AS rows,
       t.most_common_vals::text::text[] AS types, t.most_common_freqs::float8[] AS type_shares,
-      e.most_common_elems::text::text[] AS entries, e.most_common_elem_freqs::float8[] AS entry_shares
+      e.most_common_elems::text::text[] AS entries, e.most_common_elem_freqs::float8[] AS entry_shares,
+      EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass('resource_patient_codes') AND i.indisvalid) AS patient_codes
     FROM pg_class c
     LEFT JOIN pg_stats t ON t.schemaname = c.relnamespace::regnamespace::text AND t.tablename = c.relname AND t.attname = 'type'
     LEFT JOIN pg_stats e ON e.schemaname = c.relnamespace::regnamespace::text AND e.tablename = c.relname AND e.attname = 'tokens'

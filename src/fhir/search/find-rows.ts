@@ -4,6 +4,7 @@ import { SqlParameters } from '../sql-parameters.ts';
 import { type Build, buildRow, nested } from './build-filter.ts';
 import type { EntryStatistics } from './entry-statistics.ts';
 import { KINDS } from './kinds/all.ts';
+import { patientCodeKeys } from './patient-codes.ts';
 import type { SearchedRow, ValueFilter } from './search-kind.ts';
 import type { Filter } from './search-query.ts';
 
@@ -55,6 +56,8 @@ export function findRows(on: SearchedRow, asked: RowsAsked, build: Build, sets: 
   if (!end) {
     const byType = how !== 'collect' || filters.some(namesIds);
     const byAccess = extent.size === 'few' || !filters.some(isSelective);
+    const keys = how === 'collect' && asked.statistics?.patientCodes ? keysOf(on, filters) : null;
+    if (keys) return [byKeys(on, filters, keys, build)];
     const where = buildRow(on, filters, build, byType, byAccess);
     return [{ gate: 'TRUE', where: how === 'open' ? where : unseen(where), how }];
   }
@@ -74,6 +77,20 @@ export function findRows(on: SearchedRow, asked: RowsAsked, build: Build, sets: 
     },
     { gate: `${held} > ${most}`, where: buildRow(on, filters, build), how: walk },
   ];
+}
+
+/** Patient and code together, where both are asked for and no id is. */
+function keysOf(on: SearchedRow, filters: readonly Filter[]): readonly string[] | null {
+  if (filters.some(namesIds)) return null;
+  return patientCodeKeys(on.type, filters, (filter) => entriesOf(filter, on)?.[0] ?? null);
+}
+
+/** The keys alone find the rows; all the rest is asked of what they find. `(type) IS TRUE` is what the index has of the type, and no other index can take it. */
+function byKeys(on: SearchedRow, filters: readonly Filter[], keys: readonly string[], build: Build): Way {
+  const sought = new RegExp(`\\b${on.alias}\\.tokens && \\(SELECT \\$\\d+::text\\[\\]\\)`, 'g');
+  const rest = unseen(buildRow(on, filters, build, false, false)).replace(sought, '($&) IS TRUE');
+  const found = `observation_patient_codes(${on.alias}.tokens) && (SELECT ${build.parameters.add(keys, 'text[]')})`;
+  return { gate: 'TRUE', where: `${found} AND ${rest}`, how: 'collect' };
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** Whose study it is and by which number, as the PACS listed it last (a digest): a correction made in the PACS changes no count. */
-export class StudyIdentity1763700000039 implements MigrationInterface {
-  name = 'StudyIdentity1763700000039';
+export class StudyIdentity1763700000038 implements MigrationInterface {
+  name = 'StudyIdentity1763700000038';
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query('ALTER TABLE study_watch ADD COLUMN listed_identity text');

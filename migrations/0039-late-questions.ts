@@ -4,8 +4,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * Changes of which it is not known yet whether a Subscription is told of them, since the answer may take longer than a write may, and those that come behind
  * them: they are told in this order.
  */
-export class LateQuestions1763700000040 implements MigrationInterface {
-  name = 'LateQuestions1763700000040';
+export class LateQuestions1763700000039 implements MigrationInterface {
+  name = 'LateQuestions1763700000039';
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
