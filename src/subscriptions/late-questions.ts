@@ -36,7 +36,7 @@ export interface Late {
 }
 
 /** Can it have questions that are open? Only then it costs a look. */
-export const mayBeLate = ({ watches }: Pick<ReadSubscription, 'watches'>): boolean =>
+const mayBeLate = ({ watches }: Pick<ReadSubscription, 'watches'>): boolean =>
   watches.some(({ always }) => always.unbounded !== null);
 
 export interface LateAndDue<Event extends Late> {
