@@ -34,6 +34,8 @@ export class BullEngine implements JobEngine {
   /** What waited at the last sweep, by its id in Redis. */
   private offered: ReadonlySet<string> = new Set();
   private freeing = false;
+  /** Jobs that run here. */
+  private readonly running = new Set<Promise<void>>();
   /** Offers that Redis has not answered. */
   private unanswered = 0;
   private sweeper: NodeJS.Timeout | null = null;
@@ -73,7 +75,9 @@ export class BullEngine implements JobEngine {
   async stop(): Promise<void> {
     this.stopping = true;
     if (this.sweeper) clearInterval(this.sweeper);
-    await Promise.allSettled([...this.queues.values()].map((queue) => queue.close()));
+    // Bull would wait for them too, but with a promise that nobody looks at meanwhile: where Redis is silent it would end the process.
+    await Promise.allSettled(this.running);
+    await Promise.allSettled([...this.queues.values()].map((queue) => queue.close(true)));
     await this.presence.stop();
   }
 
@@ -121,15 +125,23 @@ export class BullEngine implements JobEngine {
         drainDelay: 1,
       },
     });
-    queue.on('error', (error) => this.log.warn({ queue: name, err: error.name }, 'Redis does not answer'));
+    queue.on('error', (error) => {
+      // What Bull had begun when its connections were closed.
+      if (!this.stopping) this.log.warn({ queue: name, err: error.name }, 'Redis does not answer');
+    });
     return queue;
   }
 
   private work(handler: JobHandler): void {
     void this.queues
       .get(handler.queue)
-      ?.process(handler.concurrency, ({ data }) => this.runOne(handler, data.id))
+      ?.process(handler.concurrency, ({ data }) => this.kept(this.runOne(handler, data.id)))
       .catch(() => undefined);
+  }
+
+  private async kept(run: Promise<void>): Promise<void> {
+    this.running.add(run);
+    await run.finally(() => this.running.delete(run));
   }
 
   /** `id` is missing in a job that Redis forgot while it was taken: its row is offered again (`freeTakenIds`). */

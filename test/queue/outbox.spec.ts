@@ -143,6 +143,37 @@ describe.skipIf(!hasRedis)(`Bull on a real Redis${hasRedis ? '' : ' (skipped: no
     await close();
   });
 
+  it('a Redis that falls silent while the server stops ends no job before its time', async () => {
+    const { database, close } = await freshDatabase();
+    const outbox = new Outbox();
+    const begun: string[] = [];
+    const ended: string[] = [];
+    const handler: JobHandler = {
+      queue: 'stopping',
+      concurrency: 1,
+      attemptsMax: 3,
+      run: async (job) => {
+        begun.push(job.id);
+        // Longer than the silence that Redis is given up after.
+        await sleep(3_000);
+        return { kind: 'done', write: async () => void ended.push(job.id) };
+      },
+    };
+    const proxy = await startProxy(placeOf(redis.url));
+    const place = { host: '127.0.0.1', port: proxy.port, db: 0, socketTimeout: 1_000 };
+    const prefix = `t${randomBytes(4).toString('hex')}`;
+    const engine = new BullEngine(database, outbox, [handler], place, log, prefix);
+    await engine.start({ work: true });
+    await database.transaction((tx) => outbox.add(tx, [{ queue: 'stopping', payload: {} }]));
+    await until(() => begun.length === 1);
+    proxy.freeze();
+    // A promise that nobody looks at fails the run.
+    await engine.stop();
+    expect(ended).toEqual(begun);
+    proxy.close();
+    await close();
+  });
+
   it('while Redis is away at most UNANSWERED_OFFERS_MAX offers wait for it', async () => {
     const { database, close } = await freshDatabase();
     const own = await startRedis();
