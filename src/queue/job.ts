@@ -12,7 +12,7 @@ export interface JobRequest<P extends object = JobPayload> {
   readonly payload: P;
   /** Jobs of one lane run one after the other, in the order they were written; a waiting head holds the lane. */
   readonly lane?: string;
-  /** A second job with the same queue and key is not written while one is kept. */
+  /** A second job with the same queue and key is not written while one is kept: the members of its payload go into that one, which then runs with them. */
   readonly key?: string;
   /** Lower runs first; 100 when left out. */
   readonly priority?: number;

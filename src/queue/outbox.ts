@@ -155,7 +155,7 @@ function sameJobIsKept(error: unknown): never {
 }
 
 /**
- * A row with the same key is not written twice. One that is running now may have looked before this cause happened, so it is
+ * A row with the same key is not written twice; it learns what this cause knows. One that is running now may have looked before this cause happened, so it is
  * marked to run again.
  */
 const INSERT = {
@@ -169,7 +169,7 @@ const INSERT = {
     FROM (SELECT EXISTS (SELECT 1 FROM outbox e WHERE e.lane = $3 AND e.state IN ('waiting', 'running'))
       OR EXISTS (SELECT 1 FROM outbox e WHERE e.lane = $3 AND e.state = 'held') AS behind) AS l
     ON CONFLICT (queue, key) WHERE key IS NOT NULL AND state <> 'dead'
-      DO UPDATE SET again = outbox.state = 'running'
+      DO UPDATE SET again = outbox.state = 'running', payload = outbox.payload || EXCLUDED.payload
     RETURNING id, created_at, state`,
 };
 

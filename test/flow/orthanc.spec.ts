@@ -107,6 +107,8 @@ describeWithPeer('a real Orthanc as the PACS', orthancMissing(), () => {
     // The first order names the study too: a number alone does not decide whose it is.
     await order(world, { ...right, exam: { ...right.exam, studyInstanceUid: `${studyInstanceUid}.9` } });
     await until(() => told(before).length === 1);
+    // An object of ours that is stored after the deletion would bring the study of the wrong patient back.
+    await outboxEmpty(world);
     // The looks that are under way have listed it as it was.
     await until(async () => {
       const { rows } = await world.sql.query(

@@ -120,6 +120,16 @@ describe('study step', () => {
     expect(await runToEnd('2.404')).toMatchObject({ kind: 'skipped' });
   });
 
+  it('knows of a study that is gone whose it was, so that another patient in its place is a correction', async () => {
+    await send('2.90', 1);
+    await runToEnd('2.90');
+    await world.watches.keepIdentities([['2.90', 'one']]);
+    const empty = Object.assign(Object.create(world.source), { countInstances: async () => 0 });
+    expect(await runToEnd('2.90', empty)).toMatchObject({ kind: 'skipped' });
+    expect((await studyOf('2.90')).status).toBe('registered');
+    expect(await world.watches.read('2.90')).toMatchObject({ completedCount: 0, listedIdentity: 'one' });
+  });
+
   it('links the order with the accession number, when the patient is the same', async () => {
     await order('o1', 'ACC1', 'MRN1');
     await send('2.3', 1, [

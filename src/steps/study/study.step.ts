@@ -87,7 +87,8 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
         const resource = { ...kept, status: 'registered' } as const;
         await this.store.write(tx, [{ kind: 'update', resource, ifVersion: stored.versionId }]);
       }
-      await this.watches.complete(tx, { ...watch, listedIdentity: null }, null, this.options.clock.now());
+      // Whose it was stays known: when it comes back as another patient's, that is a correction.
+      await this.watches.complete(tx, watch, null, this.options.clock.now());
     });
   }
 
