@@ -146,11 +146,8 @@ export async function expectExactlyOnce(world: FlowWorld, study: TestStudy): Pro
   expect(report).toEqual([{ type: 'DiagnosticReport', version: 1 }]);
   const filler = fillerOf(await read<DiagnosticReport>(world, `DiagnosticReport/${id}`));
   await until(async () => {
-    const { rows: open } = await world.sql.query(
-      `SELECT 1 FROM hl7_outbound WHERE report_id = $1 AND state <> 'acknowledged'`,
-      [id],
-    );
-    return open.length === 0 && messagesFor(world, filler).length > 0;
+    const { rows: told } = await world.sql.query('SELECT state FROM hl7_outbound WHERE report_id = $1', [id]);
+    return told.length > 0 && told.every(({ state }) => state === 'acknowledged');
   }).catch(async (late: Error) => {
     throw new Error(`${late.message}: ${JSON.stringify(await whatWaits(world, id))}`);
   });
