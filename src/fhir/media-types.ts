@@ -1,5 +1,4 @@
-import { Failure } from '../kernel/errors.ts';
-import { atParameter } from './at-parameter.ts';
+import { badParameter } from './at-parameter.ts';
 import type { FhirRequest } from './fhir-request.ts';
 
 /**
@@ -9,34 +8,31 @@ import type { FhirRequest } from './fhir-request.ts';
 export function checkMediaTypes(request: FhirRequest): void {
   if (!wantedTypes(request).some(speaksJson) && !mayBeNative(request)) {
     const asked = request.query.get('_format') ? '_format' : 'Accept';
-    throw refused(
-      'fhir.not-acceptable',
-      'This server answers application/fhir+json, FHIR version 4.0.',
+    throw badParameter(
       asked,
+      'This server answers application/fhir+json, FHIR version 4.0.',
+      'fhir.not-acceptable',
     );
   }
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    throw refused('fhir.media-type', 'Send the body without Content-Encoding.', 'Content-Encoding');
+    throw badParameter('Content-Encoding', 'Send the body without Content-Encoding.', 'fhir.media-type');
   }
   const sent = request.headers['content-type'];
   if (sent === undefined || !request.body || request.body.length === 0) return;
   // Only PATCH reads JSON Patch, and says so itself of everything else it is sent.
   const isPatch = request.method === 'PATCH' && parts(sent).name === 'application/json-patch+json';
   if (!isPatch && !readsType(sent))
-    throw refused('fhir.media-type', 'Send application/fhir+json, FHIR version 4.0.', 'Content-Type');
+    throw badParameter('Content-Type', 'Send application/fhir+json, FHIR version 4.0.', 'fhir.media-type');
   const { charset } = parts(sent);
   // RFC 8259 8.1: read as UTF-8, letters of another charset would be other letters.
   if (charset !== undefined && !UTF8.test(charset))
-    throw refused(
-      'fhir.media-type',
-      'Send JSON in UTF-8, and say so: "charset=utf-8", or no charset.',
+    throw badParameter(
       'Content-Type',
+      'Send JSON in UTF-8, and say so: "charset=utf-8", or no charset.',
+      'fhir.media-type',
     );
 }
-
-const refused = (code: 'fhir.not-acceptable' | 'fhir.media-type', text: string, name: string): unknown =>
-  atParameter(new Failure(code, text), name);
 
 /** Is FHIR JSON asked for by name? */
 export const asksForFhirJson = (request: FhirRequest): boolean =>

@@ -2,6 +2,7 @@ import type { CodeableConcept, DiagnosticReport, ImagingStudy, Reference, Task }
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PRELIM } from '../kernel/code-systems.ts';
 import type { AnalysisAccepted, GateVerdict } from '../kernel/handoffs.ts';
 import { stableId } from '../kernel/stable-id.ts';
+import { isWithdrawn } from './standing.ts';
 
 /** The Task is the visible thread of one analysis: one per study and model version, whatever asked for it and how often. */
 export const ANALYSIS_CODE = {
@@ -15,6 +16,10 @@ export type AnalysisTask = Task & { id: string };
 
 export const analysisTaskId = (studyInstanceUid: string, model: string) =>
   stableId('task', studyInstanceUid, model);
+
+/** One report per study and model version, whatever number of versions it gets. */
+export const reportId = (studyInstanceUid: string, model: string) =>
+  stableId('report', studyInstanceUid, model);
 
 export interface TaskSubject {
   readonly study: ImagingStudy;
@@ -61,6 +66,16 @@ export function studyVersionOf(task: Task): string | undefined {
  */
 export const isOutdated = (task: Task, { studyVersion }: Pick<AnalysisAccepted, 'studyVersion'>): boolean =>
   studyVersion !== undefined && studyVersionOf(task) !== studyVersion;
+
+/** Why an analysis goes no further, whatever it came to: its Task is gone, renewed or given up. Null when it goes on. */
+export function whyEnded(
+  task: AnalysisTask | null,
+  handoff: Pick<AnalysisAccepted, 'studyVersion'>,
+): string | null {
+  if (task === null) return 'the task is gone';
+  if (isOutdated(task, handoff)) return 'a newer version of the study is analysed';
+  return isWithdrawn(task) ? `the task is ${task.status}` : null;
+}
 
 /** The gate let it pass: `in-progress`, its warnings as notes. */
 export function passedTask(task: AnalysisTask, warnings: readonly GateVerdict[], now: Date): AnalysisTask {

@@ -2,6 +2,7 @@ import type { DiagnosticReport, Identifier, ImagingStudy, Patient, ServiceReques
 import type { Sql } from '../database/database.ts';
 import type { ResourceStore, TypedIdentifier } from '../fhir/resource-store.ts';
 import { IDENTIFIER_SYSTEMS } from '../kernel/code-systems.ts';
+import { isSigned } from './standing.ts';
 
 /** The exam that a result of ours is about, as its record has it. */
 export interface ReportedExam {
@@ -20,7 +21,7 @@ export async function hasFinalReport(store: ResourceStore, exam: ReportedExam, s
   const found = await store.findByIdentifiers(numbers, sql);
   const finals = found
     .map((stored) => stored.parse<DiagnosticReport>())
-    .filter((report) => FINAL.has(report.status) && !isOurs(report));
+    .filter((report) => isSigned(report) && !isOurs(report));
   for (const report of finals) {
     const shared = numbers.filter((one) => hasNumber(report, one));
     if (shared.some(({ system }) => system === IDENTIFIER_SYSTEMS.dicomUid)) return true;
@@ -28,8 +29,6 @@ export async function hasFinalReport(store: ResourceStore, exam: ReportedExam, s
   }
   return false;
 }
-
-const FINAL: ReadonlySet<string> = new Set(['final', 'amended', 'corrected', 'appended']);
 
 /** Ours have our own filler number, whoever signed them. */
 const isOurs = (report: DiagnosticReport) =>

@@ -1,14 +1,11 @@
 import type { Coding, DiagnosticReport, Observation } from '@medplum/fhirtypes';
 import type { Transaction } from '../database/database.ts';
+import { ifStill } from '../fhir/if-still.ts';
 import type { ResourceStore, ResourceWrite } from '../fhir/resource-store.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS } from '../kernel/code-systems.ts';
 import type { AnalysisAccepted, GateVerdict } from '../kernel/handoffs.ts';
-import { stableId } from '../kernel/stable-id.ts';
-import { type AnalysisTask, isOutdated, rejectedTask, verdictText } from './analysis-task.ts';
-
-/** One report per study and model version, whatever number of versions it gets. */
-export const reportId = (studyInstanceUid: string, model: string) =>
-  stableId('report', studyInstanceUid, model);
+import { type AnalysisTask, isOutdated, rejectedTask, reportId, verdictText } from './analysis-task.ts';
+import { isUnsigned, isWithdrawn } from './standing.ts';
 
 /** What is written beside the refusal itself: the Device of the scanner, mostly. */
 export type Adapt = (task: AnalysisTask) => AnalysisTask;
@@ -33,7 +30,7 @@ export async function refuseAnalysis(
   if (isOutdated(task, handoff)) return;
   const earlier = await earlierReport(store, tx, task);
   const isSaid = refusals.every(({ rule }) => rule !== NOT_LOADED);
-  const withdrawn = earlier && isSaid && UNSIGNED.has(earlier.status);
+  const withdrawn = earlier && isSaid && isUnsigned(earlier);
   const rejected = rejectedTask(adapt(task), refusals, now, earlier && isSaid ? notedOf(earlier) : null);
   const writes: ResourceWrite[] = [
     { kind: 'update', resource: rejected, unchanged: 'skip', ifVersion: kept.versionId },
@@ -44,12 +41,12 @@ export async function refuseAnalysis(
 
 /** A report that was withdrawn here and by nobody else since: what passes the gate later takes its place again. */
 export const isWithdrawnByGate = (report: DiagnosticReport): boolean =>
-  WITHDRAWN.has(report.status) && report.meta?.tag?.some(isOurTag) === true;
+  isWithdrawn(report) && report.meta?.tag?.some(isOurTag) === true;
 
 /** Which report a rejected Task has to tell of: one that was or had been withdrawn by the gate, or one that a person has decided. */
 function notedOf(report: DiagnosticReport) {
   const reference = { reference: `DiagnosticReport/${report.id}` };
-  const isGone = UNSIGNED.has(report.status) || WITHDRAWN.has(report.status);
+  const isGone = isUnsigned(report) || isWithdrawn(report);
   return { reference, text: isGone ? EARLIER_WITHDRAWN : EARLIER_STANDS };
 }
 
@@ -96,7 +93,7 @@ export async function withdrawWithStudy(
   const open = OPEN.has(task.status);
   await store.write(tx, [
     ...(open ? [{ kind: 'update', resource: endedWithStudy(task, status, now) } as const] : []),
-    ...(earlier && UNSIGNED.has(earlier.status)
+    ...(earlier && isUnsigned(earlier)
       ? await withdrawal(store, tx, earlier, { status, text, tags: [] }, now)
       : []),
   ]);
@@ -135,16 +132,13 @@ async function withdrawal(
     conclusion: text,
   };
   return [
-    { kind: 'update', resource: withdrawn, ...versionOf(report) },
+    { kind: 'update', resource: withdrawn, ...ifStill(report) },
     ...findings.map((one) => {
       const finding = one.parse<Observation & { id: string }>();
-      return { kind: 'update', resource: { ...finding, status }, ...versionOf(finding) } as const;
+      return { kind: 'update', resource: { ...finding, status }, ...ifStill(finding) } as const;
     }),
   ];
 }
-
-const versionOf = ({ meta }: DiagnosticReport | Observation) =>
-  meta?.versionId ? { ifVersion: meta.versionId } : {};
 
 const TAG = {
   system: CODE_SYSTEMS.subscriptionTag,
@@ -154,9 +148,6 @@ const TAG = {
 const isOurTag = (tag: { system?: string; code?: string }) =>
   tag.system === TAG.system && tag.code === TAG.code;
 
-/** Nobody has signed it. */
-const UNSIGNED: ReadonlySet<string> = new Set(['registered', 'partial', 'preliminary']);
-const WITHDRAWN: ReadonlySet<string> = new Set(['cancelled', 'entered-in-error']);
 /** Says that the model is gone: nothing of the study, so nothing of an earlier result. */
 const NOT_LOADED = 'model';
 /** The images name another person than the record: the result should never have been there. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { migrate, openDataSource } from '../../src/database/data-source.ts';
 import { Database } from '../../src/database/database.ts';
 import { loadDefinitions } from '../../src/fhir/definitions/definitions.ts';
@@ -96,17 +96,19 @@ describeWithPeer(
     it('a dump taken while others write is of one point in time', async () => {
       const { database, store } = await open('before');
       let writing = true;
+      let written = 0;
       const writer = (async () => {
-        for (let at = 0; writing; at += 1) {
+        for (; writing; written += 1) {
           // Two in one transaction: a restore has both or neither.
           await database.transaction((tx) =>
             store.write(tx, [
-              { kind: 'create', resource: { resourceType: 'Organization', id: `a${at}` } },
-              { kind: 'create', resource: { resourceType: 'Location', id: `a${at}` } },
+              { kind: 'create', resource: { resourceType: 'Organization', id: `a${written}` } },
+              { kind: 'create', resource: { resourceType: 'Location', id: `a${written}` } },
             ]),
           );
         }
       })();
+      await vi.waitUntil(() => written > 0);
       const file = join(folder, 'busy.dump');
       await postgres.tool('pg_dump', ['--format=custom', `--file=${file}`, 'before']);
       writing = false;

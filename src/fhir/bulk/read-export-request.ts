@@ -2,6 +2,7 @@ import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, demandAccess } from '../access-context.ts';
 import { badParameter } from '../at-parameter.ts';
 import { definitions } from '../definitions/definitions.ts';
+import { preferLenient } from '../fhir-request.ts';
 import { subsetOf } from '../interactions/subset.ts';
 import type { OperationRequest } from '../operation-registry.ts';
 import { parametersOf, readParameters } from '../operations/read-parameters.ts';
@@ -31,9 +32,9 @@ export function readExportRequest(
   base: string,
 ): ExportRequest {
   const patients = patientsAsked(level, request);
-  const values = readParameters({ ...request, body: withoutPatients(request.body) }, EXPORT_PARAMETERS);
+  const values = readParameters({ ...request, body: withoutPatients(request.body) });
   const one = (name: string): string | null => values.get(name)?.[0] ?? null;
-  const lenient = /(?:^|[,;\s])handling=lenient\b/.test(request.headers['prefer'] ?? '');
+  const lenient = preferLenient(request);
   if (!/(?:^|[,;\s])respond-async\b/.test(request.headers['prefer'] ?? ''))
     throw badParameter('Prefer', 'An export needs the header "Prefer: respond-async".');
   if (!FORMATS.has(one('_outputFormat')?.replace(' ', '+') ?? 'application/fhir+ndjson'))

@@ -1,5 +1,4 @@
-import { Failure } from '../../kernel/errors.ts';
-import { atParameter } from '../at-parameter.ts';
+import { badParameter } from '../at-parameter.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 
 /**
@@ -10,9 +9,6 @@ export function ifMatch(request: Pick<FhirRequest, 'headers'>): string | undefin
   const tag = request.headers['if-match'];
   if (tag === undefined || tag.trim() === '*') return tag?.trim();
   if (!/^(?:W\/)?"[^"]*"$/.test(tag.trim()))
-    throw atParameter(
-      new Failure('fhir.invalid', 'If-Match wants the ETag of one version in quotes, as in W/"3".'),
-      'If-Match',
-    );
+    throw badParameter('If-Match', 'If-Match wants the ETag of one version in quotes, as in W/"3".');
   return /^(?:W\/)?"(\d{1,9})"$/.exec(tag.trim())?.[1] ?? 'none';
 }

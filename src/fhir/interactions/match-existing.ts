@@ -2,7 +2,7 @@ import type { Identifier, Resource } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, accessCondition, demandAccess } from '../access-context.ts';
-import { atParameter, badParameter } from '../at-parameter.ts';
+import { badParameter } from '../at-parameter.ts';
 import type { ResourceStore, TypedIdentifier } from '../resource-store.ts';
 import { searchParametersOf } from '../search/search-parameters.ts';
 import { splitValue } from '../search/split-value.ts';
@@ -187,10 +187,7 @@ export function criteriaOf(criteria: string): URLSearchParams {
 export function refuseCount(criteria: string): void {
   const names = new URLSearchParams(criteria.replace(BEFORE, ''));
   if (names.has('_count'))
-    throw atParameter(
-      new Failure('fhir.invalid', 'A deletion by criteria takes all that match, or none; leave _count out.'),
-      '_count',
-    );
+    throw badParameter('_count', 'A deletion by criteria takes all that match, or none; leave _count out.');
 }
 
 /** How an answer would look is no part of a condition. */

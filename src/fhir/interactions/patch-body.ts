@@ -1,6 +1,6 @@
 import type { Binary, Parameters, Resource } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
-import { atParameter } from '../at-parameter.ts';
+import { badParameter } from '../at-parameter.ts';
 import type { FhirRequest } from '../fhir-request.ts';
 import { parseResource, parseUntyped } from '../validate/parse-resource.ts';
 import { applyFhirpathPatch } from './patching/apply-fhirpath-patch.ts';
@@ -31,13 +31,11 @@ export function patchOf(request: FhirRequest): Patch {
 const isList = (body: Buffer | undefined): boolean =>
   body !== undefined && /^\s*\[/.test(body.toString('utf8', 0, 64));
 
-const wrongType = (): unknown =>
-  atParameter(
-    new Failure(
-      'fhir.media-type',
-      'PATCH takes a JSON Patch as application/json-patch+json, or a FHIRPath Patch as a Parameters resource.',
-    ),
+const wrongType = (): Failure =>
+  badParameter(
     'Content-Type',
+    'PATCH takes a JSON Patch as application/json-patch+json, or a FHIRPath Patch as a Parameters resource.',
+    'fhir.media-type',
   );
 
 function jsonPatch(body: Buffer | undefined): Patch {

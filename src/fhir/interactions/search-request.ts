@@ -1,5 +1,4 @@
-import { Failure } from '../../kernel/errors.ts';
-import { atParameter } from '../at-parameter.ts';
+import { badParameter } from '../at-parameter.ts';
 import { type FhirRequest, preferLenient } from '../fhir-request.ts';
 import { checkMediaTypes } from '../media-types.ts';
 import type { SearchQuery } from '../search/search-query.ts';
@@ -15,9 +14,10 @@ export function searchParametersIn(request: FhirRequest): URLSearchParams {
   if (request.method !== 'POST') return request.query;
   const type = request.headers['content-type'] ?? '';
   if (request.body && request.body.length > 0 && !type.startsWith('application/x-www-form-urlencoded')) {
-    throw atParameter(
-      new Failure('fhir.media-type', 'POST _search takes application/x-www-form-urlencoded.'),
+    throw badParameter(
       'Content-Type',
+      'POST _search takes application/x-www-form-urlencoded.',
+      'fhir.media-type',
     );
   }
   const form = new URLSearchParams(request.body?.toString('utf8') ?? '');

@@ -53,7 +53,7 @@ async function everything(
 ): Promise<OperationAnswer> {
   const { access, id = '' } = request;
   demandAccess(access, compartment, 'read');
-  const asked = readAsked(compartment, request);
+  const asked = readAsked(request);
   const anchor = await store.read(compartment, id ?? '', undefined, access);
   if (!anchor) throw new Failure('fhir.not-found', 'There is no resource with this id.');
   if (anchor.deleted) throw new Failure('fhir.deleted', 'The resource was deleted.');
@@ -87,8 +87,8 @@ const NAMES: Readonly<Record<CompartmentCode, readonly string[]>> = {
   Encounter: ['_since', '_type', '_count', '_cursor'],
 };
 
-function readAsked(compartment: CompartmentCode, request: OperationRequest): Asked {
-  const values = readParameters(request, NAMES[compartment]);
+function readAsked(request: OperationRequest): Asked {
+  const values = readParameters(request);
   const one = (name: string): string | null => values.get(name)?.[0] ?? null;
   const count = one('_count') ?? String(EVERYTHING_ENTRIES);
   if (!/^[1-9]\d{0,5}$/.test(count)) throw badParameter('_count', '_count must be a whole number from 1.');

@@ -81,7 +81,7 @@ interface Asked {
 }
 
 function readAsked(request: OperationRequest): Asked {
-  const values = readParameters(request, NAMES);
+  const values = readParameters(request);
   const flag = (name: string): boolean => {
     const value = values.get(name)?.[0] ?? 'false';
     if (value !== 'true' && value !== 'false') throw badParameter(name, `${name} must be true or false.`);

@@ -4,26 +4,20 @@ import type { OperationRequest } from '../operation-registry.ts';
 
 /**
  * Simple parameters of an operation by name, from the query and from the `value[x]` of a Parameters body (R4 operations.html#request). Throws
- * `fhir.invalid` for a name that is not in `known`, or a body that is no Parameters.
+ * `fhir.invalid` for a body that is no Parameters. Names that the operation does not have were refused before (`interactions/known-parameters.ts`).
  */
-export function readParameters(
-  request: Pick<OperationRequest, 'query' | 'body'>,
-  known: readonly string[],
-): Map<string, string[]> {
+export function readParameters({
+  query,
+  body,
+}: Pick<OperationRequest, 'query' | 'body'>): Map<string, string[]> {
   const found = new Map<string, string[]>();
   const add = (name: string, value: string): void => {
-    if (NOT_OURS.has(name)) return;
-    if (!known.includes(name))
-      throw new Failure('fhir.invalid', `The operation takes the parameters ${known.join(', ')}.`);
     found.set(name, [...(found.get(name) ?? []), value]);
   };
-  for (const [name, value] of request.query) add(name, value);
-  for (const parameter of parametersOf(request.body)) add(parameter.name, simpleValue(parameter));
+  for (const [name, value] of query) add(name, value);
+  for (const parameter of parametersOf(body)) add(parameter.name, simpleValue(parameter));
   return found;
 }
-
-/** How the answer is to look: read at the door. */
-const NOT_OURS: ReadonlySet<string> = new Set(['_format', '_pretty']);
 
 export function parametersOf(body: OperationRequest['body']): ParametersParameter[] {
   if (body === null) return [];

@@ -1,5 +1,5 @@
 import type { ResourceStore } from '../../fhir/resource-store.ts';
-import { type AnalysisTask, isOutdated } from '../../governance/analysis-task.ts';
+import { type AnalysisTask, whyEnded } from '../../governance/analysis-task.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { GatePassed, GateVerdict } from '../../kernel/handoffs.ts';
 
@@ -9,10 +9,7 @@ export async function whyNotRun(
   handoff: Pick<GatePassed, 'taskId' | 'studyVersion'>,
 ): Promise<string | null> {
   const kept = await store.read('Task', handoff.taskId);
-  if (kept === null || kept.deleted) return 'the task is gone';
-  const task = kept.parse<AnalysisTask>();
-  if (isOutdated(task, handoff)) return 'a newer version of the study is analysed';
-  return GIVEN_UP.has(task.status) ? `the task is ${task.status}` : null;
+  return whyEnded(kept === null || kept.deleted ? null : kept.parse<AnalysisTask>(), handoff);
 }
 
 /**
@@ -49,5 +46,3 @@ const LACKS_ATTRIBUTE: ReadonlySet<string> = new Set([
   'inference.window-missing',
   'inference.spacing-missing',
 ]);
-
-const GIVEN_UP: ReadonlySet<string | undefined> = new Set(['cancelled', 'entered-in-error']);

@@ -12,6 +12,7 @@ import { referenceToId } from '../../fhir/reference-to-id.ts';
 import type { ResourceStore } from '../../fhir/resource-store.ts';
 import { type AnalysisEvidence, evidenceId, readEvidence } from '../../governance/analysis-evidence.ts';
 import { deviceId } from '../../governance/manifest-to-device.ts';
+import { isWithdrawn } from '../../governance/standing.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 
@@ -80,7 +81,7 @@ export async function readResultRecord(
   return {
     key,
     report,
-    observations: observations.filter((one) => !WITHDRAWN.has(one.status)),
+    observations: observations.filter((one) => !isWithdrawn(one)),
     study,
     device,
     order: all<ServiceRequest>(found, 'ServiceRequest')[0] ?? null,
@@ -94,8 +95,6 @@ export function deviceIdOf(model: string): string {
   const [id = '', version = ''] = model.split('@');
   return deviceId({ id, version });
 }
-
-const WITHDRAWN: ReadonlySet<string> = new Set(['entered-in-error', 'cancelled']);
 
 const drawnOn = (media: Media): string | null =>
   media.identifier

@@ -12,6 +12,7 @@ import { stableUid } from '../../dicom/stable-uid.ts';
 import type { DicomJson } from '../../dicom/study-source.ts';
 import type { RejectionNote } from '../../dicom/write-rejection-note.ts';
 import { referenceOf } from '../../dicom/write-segmentation.ts';
+import { isUnsigned } from '../../governance/standing.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { dicomMoment } from './dicom-moment.ts';
@@ -162,7 +163,7 @@ function reportOf(
       segment: segmentation?.segmentOf(observation) ?? null,
     }),
   );
-  const preliminary = PRELIMINARY.has(report.status);
+  const preliminary = isUnsigned(report);
   const { reportVersion, earlier } = options;
   return {
     context,
@@ -187,8 +188,6 @@ function reportOf(
   };
 }
 
-export const PRELIMINARY: ReadonlySet<string> = new Set(['registered', 'partial', 'preliminary']);
-
 /** All versions of a report are one series; each is an instance of its own. */
 const reportUids = ({ id = '' }: DiagnosticReport, version: number, earlier: PlanOptions['earlier']) => ({
   seriesInstanceUid: stableUid('sr series', id),
@@ -204,9 +203,7 @@ function captureOf(
   if (!picture) return null;
   const { studyInstanceUid, model } = key;
   const drawnOn = images.find((one) => jsonString(one, '00080018') === picture.sopInstanceUid);
-  const status = PRELIMINARY.has(report.status)
-    ? 'Preliminary AI result. Not reviewed by a radiologist.'
-    : 'AI result.';
+  const status = isUnsigned(report) ? 'Preliminary AI result. Not reviewed by a radiologist.' : 'AI result.';
   const lines = captionLines(observations);
   return {
     context,

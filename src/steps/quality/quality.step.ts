@@ -3,12 +3,14 @@ import type { Transaction } from '../../database/database.ts';
 import { jsonString } from '../../dicom/json-values.ts';
 import { withoutOwnObjects } from '../../dicom/own-objects.ts';
 import { type DicomJson, STUDY_SOURCE, type StudySource } from '../../dicom/study-source.ts';
+import { ifStill } from '../../fhir/if-still.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import {
   type AnalysisTask,
   isOutdated,
   passedTask,
   verdictText,
+  whyEnded,
   withScanner,
 } from '../../governance/analysis-task.ts';
 import { Conformance, type JudgedStudy } from '../../governance/conformance.ts';
@@ -46,9 +48,8 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
       this.source.metadata(handoff.studyInstanceUid).then(withoutOwnObjects),
       this.contexts.readPatient(handoff.imagingStudyId),
     ]);
-    if (task === null) return skipped('the task is gone');
-    if (isOutdated(task, handoff)) return skipped('a newer version of the study is analysed');
-    if (GIVEN_UP.has(task.status)) return skipped(`the task is ${task.status}`);
+    const ended = whyEnded(task, handoff);
+    if (ended) return skipped(ended);
     const model = this.models.get(handoff.model);
     if (model === null) return this.refuse(handoff, [NOT_LOADED], null, null);
     const judged = await this.conformance.judge(handoff.studyInstanceUid, metadata);
@@ -104,9 +105,7 @@ export class QualityStep implements Step<AnalysisAccepted, GatePassed> {
     if (task === null || isOutdated(task, handoff)) return;
     const passed = passedTask(task, warnings, now);
     const resource = known === null ? passed : withScanner(passed, known);
-    const ifVersion = task.meta?.versionId;
-    const version = ifVersion === undefined ? {} : { ifVersion };
-    await this.store.write(tx, [{ kind: 'update', resource, unchanged: 'skip', ...version }]);
+    await this.store.write(tx, [{ kind: 'update', resource, unchanged: 'skip', ...ifStill(task) }]);
   }
 
   /** Counts what was judged, by scanner. Gives the Device of the scanner. */
@@ -134,8 +133,6 @@ function contextOf(
     protocolDeviation: (images) => judged.deviationOf(images),
   };
 }
-
-const GIVEN_UP: ReadonlySet<string | undefined> = new Set(['cancelled', 'entered-in-error']);
 
 /** `YYYY-MM-DD`; a year alone says no age at a day. */
 const DAY_CHARACTERS = 10;

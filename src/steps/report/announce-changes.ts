@@ -2,8 +2,8 @@ import type { DiagnosticReport, Observation, Reference } from '@medplum/fhirtype
 import type { Transaction } from '../../database/database.ts';
 import { FULL_ACCESS } from '../../fhir/access-context.ts';
 import type { ResourceChange, ResourceStore } from '../../fhir/resource-store.ts';
+import { reportId } from '../../governance/analysis-task.ts';
 import type { ModelStates } from '../../governance/model-states.ts';
-import { reportId } from '../../governance/refuse-analysis.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { PACS_OBJECTS_QUEUE, type ReportWritten, RIS_MESSAGE_QUEUE } from '../../kernel/handoffs.ts';

@@ -7,9 +7,9 @@ import type {
   Reference,
   Resource,
 } from '@medplum/fhirtypes';
+import { reportId } from '../../governance/analysis-task.ts';
 import type { RegisteredModel } from '../../governance/check-model.ts';
 import { deviceId } from '../../governance/manifest-to-device.ts';
-import { reportId } from '../../governance/refuse-analysis.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS, PROFILES, RADIOLOGY_CATEGORY } from '../../kernel/code-systems.ts';
 import type { FindingsCoded } from '../../kernel/handoffs.ts';
 import { stableId } from '../../kernel/stable-id.ts';

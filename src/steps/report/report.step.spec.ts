@@ -4,17 +4,12 @@ import { freshDatabase } from '../../../test/database.ts';
 import type { Database } from '../../database/database.ts';
 import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
-import { analysisTaskId, requestedTask } from '../../governance/analysis-task.ts';
+import { analysisTaskId, reportId, requestedTask } from '../../governance/analysis-task.ts';
 import type { Manifest } from '../../governance/manifest.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import { ModelReleaseStore } from '../../governance/model-release.store.ts';
 import { ModelStates } from '../../governance/model-states.ts';
-import {
-  EARLIER_STANDS,
-  EARLIER_WITHDRAWN,
-  refuseAnalysis,
-  reportId,
-} from '../../governance/refuse-analysis.ts';
+import { EARLIER_STANDS, EARLIER_WITHDRAWN, refuseAnalysis } from '../../governance/refuse-analysis.ts';
 import { StudyContextStore } from '../../governance/study-context.store.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import type { FindingsCoded, GateVerdict } from '../../kernel/handoffs.ts';

@@ -1,11 +1,13 @@
 import type { DiagnosticReport, ImagingStudy, Observation, Resource } from '@medplum/fhirtypes';
 import { Injectable } from '@nestjs/common';
+import { ifStill } from '../../fhir/if-still.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
-import { type AnalysisTask, completedTask, isOutdated } from '../../governance/analysis-task.ts';
+import { type AnalysisTask, completedTask, reportId, whyEnded } from '../../governance/analysis-task.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
 import { ModelStates } from '../../governance/model-states.ts';
 import { reasonForExam } from '../../governance/reason-for-exam.ts';
-import { isWithdrawnByGate, reportId } from '../../governance/refuse-analysis.ts';
+import { isWithdrawnByGate } from '../../governance/refuse-analysis.ts';
+import { isSigned, isUnsigned, isWithdrawn } from '../../governance/standing.ts';
 import { type StudyContext, StudyContextStore } from '../../governance/study-context.store.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
@@ -36,8 +38,8 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       this.contexts.read(coded.imagingStudyId, keys),
     ]);
     if (!study || !task) return skipped('the study or its Task is gone');
-    if (WITHDRAWN.has(task.status)) return skipped(`the task is ${task.status}`);
-    if (isOutdated(task, coded)) return skipped('a newer version of the study is analysed');
+    const ended = whyEnded(task, coded);
+    if (ended) return skipped(ended);
     const model = this.models.get(coded.model);
     if (!model)
       throw new Failure(
@@ -46,6 +48,7 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       );
     const reference = { reference: `DiagnosticReport/${reportId(coded.studyInstanceUid, coded.model)}` };
     const finished = (now: Date) =>
+      // Whoever signs the report, or renews the Task, while the new version is made is not written over: the job runs again and sees it.
       ({
         kind: 'update',
         resource: noted(completedTask(task, reference, now, coded.warnings), study, earlier),
@@ -123,7 +126,7 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
     );
     const standing = new Set(
       reports
-        .filter((stored) => !stored.deleted && !WITHDRAWN.has(stored.parse<DiagnosticReport>().status))
+        .filter((stored) => !stored.deleted && !isWithdrawn(stored.parse<DiagnosticReport>()))
         .map(({ id }) => id),
     );
     const observations = context.observations.filter((one) => standing.has(reportIdOf(one) ?? ''));
@@ -147,8 +150,6 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
   }
 }
 
-const WITHDRAWN: ReadonlySet<string> = new Set(['cancelled', 'entered-in-error']);
-
 /** The report a finding of ours belongs to: both ids follow from study and model. */
 function reportIdOf(observation: Observation): string | null {
   const value = observation.identifier?.find(({ system }) => system === IDENTIFIER_SYSTEMS.analysis)?.value;
@@ -167,24 +168,16 @@ export const SIGNED_FOR_OTHERS =
   'The study was given another patient or order after its report was signed. The signed report still names those of before: correct it.';
 
 function noted(task: AnalysisTask, study: ImagingStudy, report: DiagnosticReport | null): AnalysisTask {
-  const stays = report !== null && SIGNED.has(report.status) && !isFor(study, report);
+  const stays = report !== null && isSigned(report) && !isFor(study, report);
   return stays ? { ...task, note: [...(task.note ?? []), { text: SIGNED_FOR_OTHERS }] } : task;
 }
-
-const SIGNED: ReadonlySet<string> = new Set(['final', 'amended', 'corrected', 'appended']);
-
-/** Whoever signs the report, or renews the Task, while the new version is made is not written over: the job runs again and sees it. */
-const ifStill = (before: DiagnosticReport | AnalysisTask | null): { ifVersion: string | null } => ({
-  ifVersion: before?.meta?.versionId ?? null,
-});
 
 /** Why the report that is there stays as it is: null when a new version is due. */
 function whyUnchanged(earlier: DiagnosticReport, coded: FindingsCoded, study: ImagingStudy): string | null {
   // No person took it back: the study did not fit for a while.
   if (isWithdrawnByGate(earlier)) return null;
   // A person has decided: a machine's later look never takes that back.
-  if (!['registered', 'partial', 'preliminary'].includes(earlier.status))
-    return `the report is ${earlier.status}`;
+  if (!isUnsigned(earlier)) return `the report is ${earlier.status}`;
   const value = earlier.identifier?.find(
     (identifier) => identifier.system === IDENTIFIER_SYSTEMS.analysis,
   )?.value;

@@ -5,7 +5,7 @@ import { hasFinalReport } from '../../governance/final-reports.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { OutboundMessageStore } from './outbound-message.store.ts';
 import { readRecord } from './read-record.ts';
-import { isUnsigned } from './report-status.ts';
+import { saysUnsigned } from './report-status.ts';
 
 /** A message that somebody wants to be sent after all. */
 export interface AskedAgain {
@@ -24,7 +24,7 @@ export async function isTooLate(
   { store, messages }: { readonly store: ResourceStore; readonly messages: OutboundMessageStore },
   { result, reportId, patientId }: AskedAgain,
 ): Promise<boolean> {
-  if (!isUnsigned(result)) return false;
+  if (!saysUnsigned(result)) return false;
   await messages.lockFinals(tx, patientId);
   const kept = await store.read('DiagnosticReport', reportId, tx);
   if (!kept || kept.deleted) return false;

@@ -47,11 +47,7 @@ export function reportStatus(
 export type Correction = 'after-final' | 'before-final' | null;
 
 /** OBR-25 of a result that a person has not signed. */
-export const isUnsigned = (result: string): boolean => ['P', 'R', 'A', 'M'].includes(result);
-
-/** The report says that its result is none. */
-export const isWithdrawn = ({ status }: Pick<DiagnosticReport, 'status'>): boolean =>
-  status === 'cancelled' || status === 'entered-in-error';
+export const saysUnsigned = (result: string): boolean => ['P', 'R', 'A', 'M'].includes(result);
 
 /** What the first line of a message that takes a result back from the wrong patient says. */
 export const WRONG_PATIENT = 'AI RESULT ENTERED IN ERROR: WRONG PATIENT. DISREGARD EARLIER VERSIONS.';

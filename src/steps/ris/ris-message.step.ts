@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { hasFinalReport } from '../../governance/final-reports.ts';
+import { isWithdrawn } from '../../governance/standing.ts';
 import { Failure } from '../../kernel/errors.ts';
 import {
   type OruStored,
@@ -18,7 +19,7 @@ import { type MadeMessage, makeMessage, messageOfDeleted } from './make-message.
 import { isSameContent } from './mark-changes.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
 import { patientIdOf, readRecord, wasMergedInto } from './read-record.ts';
-import { isUnsigned, isWithdrawn } from './report-status.ts';
+import { saysUnsigned } from './report-status.ts';
 import type { RisDestination } from './ris-destination.ts';
 import { RisDestinations } from './ris-destinations.ts';
 
@@ -157,7 +158,7 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       const queue = risSendQueue(named.destination);
       await this.outbox.add(tx, [{ queue, payload: handoff(takeBack), lane: takeBack.lane }]);
     }
-    if (isUnsigned(message.result) && !preliminaryAfterFinal) {
+    if (saysUnsigned(message.result) && !preliminaryAfterFinal) {
       await this.messages.lockFinals(tx, message.patientId);
       if (await hasFinalReport(this.store, record, tx)) {
         await this.messages.add(tx, { ...message, state: 'stopped', error: 'ris.final-seen' });

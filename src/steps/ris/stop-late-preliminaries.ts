@@ -3,6 +3,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Transaction } from '../../database/database.ts';
 import { type ResourceChange, ResourceStore } from '../../fhir/resource-store.ts';
 import { hasFinalReport } from '../../governance/final-reports.ts';
+import { isSigned } from '../../governance/standing.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
@@ -46,13 +47,11 @@ export class StopLatePreliminaries implements OnModuleInit {
   }
 }
 
-const FINAL: ReadonlySet<string> = new Set(['final', 'amended', 'corrected', 'appended']);
-
 function foreignFinal({ type, resource }: ResourceChange): DiagnosticReport | null {
   if (type !== 'DiagnosticReport' || !resource) return null;
   const report = resource as DiagnosticReport;
   const isOurs = report.identifier?.some(({ system }) => system === IDENTIFIER_SYSTEMS.filler) === true;
-  return FINAL.has(report.status) && !isOurs ? report : null;
+  return isSigned(report) && !isOurs ? report : null;
 }
 
 function notSendable(error: unknown): null {

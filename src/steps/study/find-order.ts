@@ -16,7 +16,7 @@ export async function findOrder(store: ResourceStore, study: StudyKeys): Promise
   const candidates: OrderCandidate[] = [];
   for (const stored of found.matches) {
     const order = stored.parse<ServiceRequest>();
-    candidates.push({ order, patient: await patientOf(store, order) });
+    candidates.push({ order, patient: await currentPatient(store, order) });
   }
   return matchOrder(study, candidates);
 }
@@ -42,16 +42,12 @@ export async function recordedKeys(
   };
 }
 
-/** The order's patient; after a merge (link `replaced-by`) the one who took over. */
-async function patientOf(store: ResourceStore, order: ServiceRequest): Promise<Patient | null> {
-  const patient = await readPatient(store, order.subject?.reference);
-  const survivor = patient?.link?.find((link) => link.type === 'replaced-by')?.other.reference;
-  return survivor ? await readPatient(store, survivor) : patient;
-}
-
-/** Whose record it is now: after a merge that of the one who took over. */
-export async function patientOfStudy(store: ResourceStore, study: ImagingStudy): Promise<Patient | null> {
-  const patient = await readPatient(store, study.subject.reference);
+/** Whose record it is now: after a merge (link `replaced-by`) that of the one who took over. */
+export async function currentPatient(
+  store: ResourceStore,
+  { subject }: Pick<ImagingStudy | ServiceRequest, 'subject'>,
+): Promise<Patient | null> {
+  const patient = await readPatient(store, subject?.reference);
   const survivor = patient?.link?.find((link) => link.type === 'replaced-by')?.other.reference;
   return survivor ? await readPatient(store, survivor) : patient;
 }

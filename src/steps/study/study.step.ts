@@ -2,6 +2,7 @@ import type { Endpoint, ImagingStudy } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
 import { withoutOwnObjects } from '../../dicom/own-objects.ts';
 import type { DicomJson, StudySource } from '../../dicom/study-source.ts';
+import { ifStill } from '../../fhir/if-still.ts';
 import type { ResourceStore, ResourceWrite } from '../../fhir/resource-store.ts';
 import type { StoredResource } from '../../fhir/stored-resource.ts';
 import type { Clock } from '../../kernel/clock.ts';
@@ -10,7 +11,7 @@ import type { StudyAvailable, StudySeen } from '../../kernel/handoffs.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 import { done, givenUp, later, type Step, type StepResult, skipped } from '../step.ts';
 import { decideCompleteness, type QuietTimes, type StudyWatch } from './decide-completeness.ts';
-import { findOrder, patientOfStudy, recordedKeys } from './find-order.ts';
+import { currentPatient, findOrder, recordedKeys } from './find-order.ts';
 import { isOfPatient, type OrderMatch, type StudyKeys } from './match-order.ts';
 import { accessionIdentifier, imagingStudyId, metadataToImagingStudy } from './metadata-to-imaging-study.ts';
 import { metadataToPatient } from './metadata-to-patient.ts';
@@ -137,7 +138,7 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     watch: StudyWatch,
     metadata: readonly DicomJson[],
     match: OrderMatch,
-    { kept, versionId }: KeptStudy,
+    kept: ImagingStudy | null,
   ): Promise<StepResult<StudyAvailable>> {
     const { studyInstanceUid } = watch;
     const id = imagingStudyId(studyInstanceUid);
@@ -160,7 +161,7 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
         kind: 'update',
         resource: study,
         unchanged: 'skip',
-        ...(kept ? { ifVersion: versionId } : {}),
+        ...(kept ? ifStill(kept) : {}),
       },
     ];
     const reason = study.basedOn === undefined && match.kind === 'unmatched' ? match.reason : null;
@@ -172,20 +173,19 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     });
   }
 
-  /** What is there of it, as far as it still holds. */
+  /** What is there of it, as far as it still holds. Null: it is new. */
   private async kept(
     stored: StoredResource | null,
     first: DicomJson,
     corrected: boolean,
-  ): Promise<KeptStudy> {
-    if (stored === null || stored.deleted) return { kept: null, versionId: '' };
-    const { versionId } = stored;
+  ): Promise<ImagingStudy | null> {
+    if (stored === null || stored.deleted) return null;
     const kept = stored.parse<ImagingStudy>();
-    if (!corrected) return { kept, versionId };
-    const patient = await patientOfStudy(this.store, kept);
+    if (!corrected) return kept;
+    const patient = await currentPatient(this.store, kept);
     const { identifier = [], birthDate = null, gender = null } = metadataToPatient(first);
     const keys = { studyInstanceUid: '', accession: null, patientIds: identifier, birthDate, gender };
-    return { kept: withoutLink(kept, patient !== null && isOfPatient(patient, keys)), versionId };
+    return withoutLink(kept, patient !== null && isOfPatient(patient, keys));
   }
 
   private async write(
@@ -197,12 +197,6 @@ export class StudyStep implements Step<StudySeen, StudyAvailable> {
     await this.store.write(tx, writes);
     await this.watches.complete(tx, watch, reason, this.options.clock.now());
   }
-}
-
-interface KeptStudy {
-  /** Null: it is new. */
-  readonly kept: ImagingStudy | null;
-  readonly versionId: string;
 }
 
 const AWAY: ReadonlySet<string> = new Set([

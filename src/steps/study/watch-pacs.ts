@@ -71,7 +71,7 @@ export class PacsWatch {
       ),
     );
     const changed = seen.filter((study) => study.numberOfInstances > 0 && differs(study, completed));
-    const due = [...changed, ...(await this.gone(seen, now))].filter((study) => this.isDue(study, now));
+    const due = [...changed.filter((study) => this.isDue(study, now)), ...(await this.gone(seen, now))];
     const kept = new Set([...seen, ...due].map((study) => study.studyInstanceUid));
     for (const [uid, { count }] of this.announced)
       if (!kept.has(uid) && count > 0) this.announced.delete(uid);

@@ -11,6 +11,7 @@ import type {
 } from '@medplum/fhirtypes';
 import { recordedPriorStudies } from '../../governance/prior-studies.ts';
 import { reasonForExam, reasonsOf } from '../../governance/reason-for-exam.ts';
+import { isSigned, isWithdrawn } from '../../governance/standing.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { ageAt } from './age-at.ts';
 import { observationToFinding } from './observation-to-finding.ts';
@@ -39,7 +40,7 @@ export function taskToRow(record: AnalysisRecord): WorklistRow {
   const { task, report } = record;
   const status = statusOf(task, report);
   const findings = record.observations
-    .filter((observation) => observation.status !== 'entered-in-error' && observation.status !== 'cancelled')
+    .filter((observation) => !isWithdrawn(observation))
     .map(observationToFinding);
   const order = orderOf(record);
   return {
@@ -75,15 +76,10 @@ export function idOf(type: string, reference: string | undefined): string | null
   return match?.[1] === type ? (match[2] ?? null) : null;
 }
 
-/** DiagnosticReport.status after a radiologist looked at it. */
-const REVIEWED = new Set(['final', 'amended', 'corrected', 'appended']);
-
-const WITHDRAWN = new Set(['entered-in-error', 'cancelled']);
-
 function statusOf(task: Task, report: DiagnosticReport | null): RowStatus {
   // The newest word is the gate's: no result now, and why. That there was one stands beside it.
-  if (report && WITHDRAWN.has(report.status)) return task.status === 'rejected' ? 'refused' : 'retracted';
-  if (report && REVIEWED.has(report.status)) return 'reviewed';
+  if (report && isWithdrawn(report)) return task.status === 'rejected' ? 'refused' : 'retracted';
+  if (report && isSigned(report)) return 'reviewed';
   switch (task.status) {
     case 'rejected':
       return 'refused';

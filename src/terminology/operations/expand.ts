@@ -40,7 +40,7 @@ export async function expand(
   sources: TerminologySources,
   now: () => Date,
 ): Promise<ValueSet> {
-  const parameters = new OperationParameters(request, KNOWN);
+  const parameters = new OperationParameters(request);
   const valueSet = await askedValueSet(parameters, request, sources);
   const versions = new Map(parameters.texts('system-version').map(splitCanonical));
   const composer = new ValueSetComposer({

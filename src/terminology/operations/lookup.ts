@@ -14,7 +14,7 @@ export const CHILDREN_MAX = 1_000;
 
 /** R4 codesystem-operation-lookup.html. Without `property` everything that is known is given. */
 export async function lookup(request: OperationRequest, sources: TerminologySources): Promise<Parameters> {
-  const parameters = new OperationParameters(request, KNOWN);
+  const parameters = new OperationParameters(request);
   const [coding] = askedCodings(parameters);
   if (!coding?.system) throw badParameter('system', 'Give the system of the code.');
   const version = coding.version ?? parameters.text('version');

@@ -2,37 +2,27 @@ import type { CodeableConcept, Coding, Parameters, ParametersParameter, Resource
 import type { OperationRequest } from '../../fhir/operation-registry.ts';
 import { Failure } from '../../kernel/errors.ts';
 
-/** Parameters of every request, not of an operation. */
-const GENERAL: ReadonlySet<string> = new Set(['_format', '_pretty', '_summary', '_elements']);
-
 /** A text longer than this is no code, URL or search text. */
 export const PARAMETER_CHARACTERS_MAX = 2_000;
 
 /**
  * What an operation was called with: primitives in the URL, or anything in a Parameters resource (R4 operations.html#request). A body wins over the
- * URL. Names outside `known` are refused: an ignored one would change the answer without a word.
+ * URL. Names that the operation does not have were refused before it (`fhir/interactions/known-parameters.ts`).
  */
 export class OperationParameters {
   private readonly byName = new Map<string, ParametersParameter[]>();
 
-  constructor({ query, body }: Pick<OperationRequest, 'query' | 'body'>, known: readonly string[]) {
+  constructor({ query, body }: Pick<OperationRequest, 'query' | 'body'>) {
     if (body && body.resourceType !== 'Parameters')
       throw new Failure('fhir.invalid', 'The body of an operation must be a Parameters resource.');
     const fromUrl = [...query].map(([name, value]) => ({ name, valueString: value }));
-    for (const one of (body as Parameters | null)?.parameter ?? []) this.add(one, known);
+    for (const one of (body as Parameters | null)?.parameter ?? []) this.add(one);
     const inBody = new Set(this.byName.keys());
-    for (const one of fromUrl) if (!inBody.has(one.name)) this.add(one, known);
+    for (const one of fromUrl) if (!inBody.has(one.name)) this.add(one);
   }
 
-  private add(parameter: ParametersParameter, known: readonly string[]): void {
+  private add(parameter: ParametersParameter): void {
     const name = parameter.name ?? '';
-    if (GENERAL.has(name)) return;
-    if (!known.includes(name))
-      throw new Failure('fhir.unsupported', 'The operation has a parameter that is not answered here.', {
-        issues: [
-          { text: `A parameter is not answered here. Known: ${known.join(', ')}.`, type: 'not-supported' },
-        ],
-      });
     this.byName.set(name, [...(this.byName.get(name) ?? []), parameter]);
   }
 

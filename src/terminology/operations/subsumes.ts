@@ -12,7 +12,7 @@ export type Subsumption = 'equivalent' | 'subsumes' | 'subsumed-by' | 'not-subsu
 
 /** R4 codesystem-operation-subsumes.html, on the type (with a system) and on a CodeSystem. */
 export async function subsumes(request: OperationRequest, sources: TerminologySources): Promise<Parameters> {
-  const parameters = new OperationParameters(request, KNOWN);
+  const parameters = new OperationParameters(request);
   const codeOf = (which: 'A' | 'B'): Coding => {
     const coding = parameters.coding(`coding${which}`) ?? { code: parameters.text(`code${which}`) ?? '' };
     if (!coding.code) throw new Failure('fhir.invalid', 'Give codeA and codeB, or codingA and codingB.');

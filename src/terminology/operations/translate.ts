@@ -37,7 +37,7 @@ export async function translate(
   sources: TerminologySources,
   counts: (map: ConceptMap) => boolean,
 ): Promise<Parameters> {
-  const parameters = new OperationParameters(request, KNOWN);
+  const parameters = new OperationParameters(request);
   const codings = askedCodings(parameters);
   if (codings.some(({ system }) => !system)) throw badParameter('system', 'Give the system of the code.');
   const reverse = parameters.flag('reverse') ?? false;

@@ -52,7 +52,7 @@ export async function validateCodeInSystem(
   request: OperationRequest,
   sources: TerminologySources,
 ): Promise<Parameters> {
-  const parameters = new OperationParameters(request, OF_SYSTEM);
+  const parameters = new OperationParameters(request);
   const codings = askedCodings(parameters, { system: 'url' });
   const inline = parameters.resource<CodeSystem>('codeSystem', 'CodeSystem');
   const instance = request.id ? await sources.codeSystemById(request.id, request.access) : null;
@@ -84,7 +84,7 @@ export async function validateCodeInSet(
   request: OperationRequest,
   sources: TerminologySources,
 ): Promise<Parameters> {
-  const parameters = new OperationParameters(request, OF_SET);
+  const parameters = new OperationParameters(request);
   const codings = askedCodings(parameters, { version: 'systemVersion' });
   const valueSet = await askedValueSet(parameters, request, sources);
   const composer = new ValueSetComposer({
