@@ -126,6 +126,8 @@ class OutWorld {
   private constructor(
     private readonly folder: string,
     private readonly ris: ChildProcess,
+    /** As the server calls the receiver of `RIS_URL`. */
+    private readonly destination: string,
     readonly server: BenchServer,
     private readonly sql: pg.Client,
     private readonly postmaster: number,
@@ -138,13 +140,14 @@ class OutWorld {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const { port } = await heard<{ port: number }>(ris, 'listening');
+    const destination = `127.0.0.1:${port}`;
     const profile = join(folder, 'profile.json');
     writeFileSync(profile, JSON.stringify({ connectionsMax: LANES }));
     const server = await BenchServer.start({
       PRELIM_DATA: join(folder, 'data'),
       PORT: String(await freePort()),
       HL7_PORT: String(await freePort()),
-      RIS_URL: `mllp://127.0.0.1:${port}`,
+      RIS_URL: `mllp://${destination}`,
       RIS_PROFILE: profile,
       LOG_LEVEL: 'error',
       BENCH_STEPS: 'untold',
@@ -156,7 +159,7 @@ class OutWorld {
     );
     const { rows } = await sql.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const status = readFileSync(`/proc/${rows[0]?.pid}/status`, 'utf8');
-    return new OutWorld(folder, ris, server, sql, Number(/\nPPid:\s+(\d+)/.exec(status)?.[1]));
+    return new OutWorld(folder, ris, destination, server, sql, Number(/\nPPid:\s+(\d+)/.exec(status)?.[1]));
   }
 
   /** Milliseconds of processor time for each message of the last drain. */
@@ -175,7 +178,7 @@ class OutWorld {
   /** Messages as the step that makes them leaves them: stored, with a job each. */
   async queue(name: string, lanes: number, count: number): Promise<void> {
     await this.sql.query('BEGIN');
-    await this.sql.query(QUEUE_MESSAGES, [name, lanes, count]);
+    await this.sql.query(QUEUE_MESSAGES, [name, lanes, count, this.destination]);
     await this.sql.query(QUEUE_JOBS, [name]);
     await this.sql.query('COMMIT');
     await this.sql.query(`SELECT pg_notify('outbox', 'ris-send')`);
@@ -254,7 +257,7 @@ function heard<T>(child: ChildProcess, kind: string): Promise<T> {
 
 const QUEUE_MESSAGES = `INSERT INTO hl7_outbound
     (id, destination, lane, control_id, raw, report_id, report_version, message_time, patient_id, mrn, accession, result_status)
-  SELECT gen_random_uuid(), 'bench', 'ris:bench:' || $1 || lane, $1 || lane || '-' || number,
+  SELECT gen_random_uuid(), $4, 'ris:' || $4 || ':' || $1 || lane, $1 || lane || '-' || number,
     convert_to(rpad(E'MSH|^~\\\\&|PRELIM|RADIOLOGY|RIS|HOSPITAL|20260115101522+0000||ORU^R01^ORU_R01|' || $1 || lane || '-' || number
       || E'|P|2.5.1\\rPID|1||' || lane || E'\\rOBX|1|TX|19005-8^Impression^LN|1|', ${MESSAGE_CHARACTERS}, 'Nothing abnormal. '), 'UTF8'),
     $1 || n, 1, now(), $1 || lane, 'M' || lane, 'A' || $1 || n, 'P'

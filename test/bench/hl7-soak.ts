@@ -249,7 +249,7 @@ class Soak {
   private async queueUpTo(count: number): Promise<void> {
     if (count <= this.queued) return;
     await this.sql.query('BEGIN');
-    await this.sql.query(QUEUE_MESSAGES, [OUT_LANES, this.queued, count - 1]);
+    await this.sql.query(QUEUE_MESSAGES, [OUT_LANES, this.queued, count - 1, `127.0.0.1:${this.ris.port}`]);
     // As a step does it: nobody ends the head of a lane while a row behind it is written.
     await this.sql.query(LOCK_LANES, [OUT_LANES]);
     await this.sql.query(QUEUE_JOBS, [OUT_LANES, this.queued, count - 1]);
@@ -298,7 +298,7 @@ function reportOf({ controlId, lane, bytes }: DayMessage): DayMessage | null {
 const LANE = (n: string) => `'ris:soak:S' || ${n} % $1::int`;
 const QUEUE_MESSAGES = `INSERT INTO hl7_outbound
     (id, destination, lane, control_id, raw, report_id, report_version, message_time, patient_id, mrn, accession, result_status)
-  SELECT gen_random_uuid(), 'soak', ${LANE('n')}, 'S' || n % $1::int || '-' || n / $1::int + 1,
+  SELECT gen_random_uuid(), $4, ${LANE('n')}, 'S' || n % $1::int || '-' || n / $1::int + 1,
     convert_to(rpad(E'MSH|^~\\\\&|PRELIM|RADIOLOGY|RIS|HOSPITAL|20260115101522+0000||ORU^R01^ORU_R01|S' || n % $1::int || '-' || n / $1::int + 1
       || E'|P|2.5.1\\rPID|1||' || n || E'\\rOBX|1|TX|19005-8^Impression^LN|1|', 2085, 'Nothing abnormal. '), 'UTF8'),
     'S' || n, 1, now(), 'S' || n % $1::int, 'M' || n, 'A' || n, 'P'
