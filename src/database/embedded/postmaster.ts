@@ -89,10 +89,10 @@ const SETTINGS = [
 
 /** PostgreSQL's own default, enough for a small site. */
 const SHARED_BUFFERS_MB_MIN = 128;
-/** The hot indexes of some million resources; what does not fit lies in the cache of the system. */
-const SHARED_BUFFERS_MB_MAX = 1_024;
+/** Ten million resources have 50 GB: beyond this a checkpoint has more to look through than a larger cache is worth. */
+const SHARED_BUFFERS_MB_MAX = 8_192;
 /** PostgreSQL's manual begins at a quarter on a machine of its own; here the models, the volumes and the server live too. */
-const SHARED_BUFFERS_SHARE = 1 / 16;
+const SHARED_BUFFERS_SHARE = 1 / 8;
 
 /** PostgreSQL's own cache in MB, for a machine of so many bytes. It takes the memory when it fills it, not before. */
 export function sharedBuffersMb(machineBytes: number): number {
