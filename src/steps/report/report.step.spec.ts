@@ -4,6 +4,7 @@ import { freshDatabase } from '../../../test/database.ts';
 import type { Database } from '../../database/database.ts';
 import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
+import { PAGE_ENTRIES } from '../../fhir/search/parse-query.ts';
 import { analysisTaskId, reportId, requestedTask } from '../../governance/analysis-task.ts';
 import type { Manifest } from '../../governance/manifest.ts';
 import { ModelRegister } from '../../governance/model-register.ts';
@@ -214,6 +215,23 @@ describe('the step report, when the study changes meanwhile', () => {
     await sign('1.11');
     await renew('1.11', '2', { status: 'entered-in-error' });
     expect((await reportOf('1.11')).status).toBe('final');
+  });
+
+  it('a study that is taken back ends every analysis of it, however many models have looked', async () => {
+    withdrawResultsWithStudy(store);
+    await renew('1.12', '1');
+    const task = await taskOf('1.12');
+    const more = Array.from({ length: PAGE_ENTRIES + 1 }, (_, at) => ({ ...task, id: `more-${at}` }));
+    await database.transaction((tx) =>
+      store.write(
+        tx,
+        more.map((resource) => ({ kind: 'update', resource }) as const),
+      ),
+    );
+    await renew('1.12', '2', { status: 'entered-in-error' });
+    const ofStudy = 'focus=ImagingStudy/1-12&_summary=count&status=';
+    expect((await store.search('Task', `${ofStudy}requested`)).total).toBe(0);
+    expect((await store.search('Task', `${ofStudy}entered-in-error`)).total).toBe(more.length + 1);
   });
 
   it('a model that is gone says nothing of what it found earlier', async () => {

@@ -4,9 +4,6 @@ import type { ResourceChange, ResourceStore } from '../../fhir/resource-store.ts
 import { ANALYSIS_CODE } from '../../governance/analysis-task.ts';
 import { withdrawWithStudy } from '../../governance/refuse-analysis.ts';
 
-/** Analyses of one study: one per model version that ever looked at it. */
-const TASKS_MAX = 200;
-
 /**
  * A person says that a study is void (ImagingStudy `cancelled`, or `entered-in-error`): its results that nobody has signed go with it, in the transaction that says
  * so, and RIS and PACS are told. What is signed stays: who signed it takes it back.
@@ -33,9 +30,13 @@ async function withdraw(store: ResourceStore, tx: Transaction, studyId: string, 
   const query = new URLSearchParams({
     focus: `ImagingStudy/${studyId}`,
     code: `${ANALYSIS_CODE.system}|${ANALYSIS_CODE.code}`,
-    _count: String(TASKS_MAX),
   });
-  const { matches } = await store.search('Task', query, tx);
-  for (const stored of matches)
-    await withdrawWithStudy(store, tx, stored.parse<Task & { id: string }>(), status);
+  // One for each model version that ever looked at the study: a page as a rule.
+  for (let next: string | null = ''; next !== null; ) {
+    if (next !== '') query.set('_cursor', next);
+    const page = await store.search('Task', query, tx);
+    for (const stored of page.matches)
+      await withdrawWithStudy(store, tx, stored.parse<Task & { id: string }>(), status);
+    next = page.next;
+  }
 }

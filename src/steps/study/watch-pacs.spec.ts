@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { studyWorld } from '../../../test/study-world.ts';
 import type { StudySource } from '../../dicom/study-source.ts';
+import type { Clock } from '../../kernel/clock.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { StudySeen } from '../../kernel/handoffs.ts';
 import type { JobRequest } from '../../queue/job.ts';
-import { ANNOUNCE_AGAIN_MS, PacsWatch, UNMATCHED_LOOK_MS } from './watch-pacs.ts';
+import { ANNOUNCE_AGAIN_MS, GONE_AT_ONCE_MAX, PacsWatch, UNMATCHED_LOOK_MS } from './watch-pacs.ts';
 
 const world = studyWorld();
 
@@ -66,6 +67,19 @@ describe('the watch on a PACS', () => {
     await pacs.look();
     expect(announced).toContain('study 3.1 3.1');
   });
+
+  it('a PACS that lists nothing any more is asked for some of the known studies at a time', async () => {
+    world.now += 10 * 86_400_000;
+    for (let at = 0; at < GONE_AT_ONCE_MAX + 3; at += 1) await completeWithOrder(`3.9.${at}`, 1);
+    const { watch: emptied } = watchOn(
+      async () => [],
+      async () => undefined,
+      world.clock,
+    );
+    expect(await emptied.look()).toBe(GONE_AT_ONCE_MAX);
+    expect(await emptied.look()).toBe(3);
+    expect(await emptied.look()).toBe(0);
+  });
 });
 
 describe('a watch whose looks fail', () => {
@@ -124,7 +138,14 @@ describe('a watch whose looks fail', () => {
   });
 });
 
-function watchOn(recentStudies: () => Promise<unknown>, announce: (uids: string[]) => Promise<void>) {
+// Days later: the studies of the tests before are out of its window.
+const LATER: Clock = { now: () => new Date(Date.now() + 20 * 86_400_000) };
+
+function watchOn(
+  recentStudies: () => Promise<unknown>,
+  announce: (uids: string[]) => Promise<void>,
+  clock = LATER,
+) {
   const told: string[] = [];
   const watch = new PacsWatch(
     { recentStudies } as unknown as StudySource,
@@ -133,8 +154,7 @@ function watchOn(recentStudies: () => Promise<unknown>, announce: (uids: string[
     {
       lookIntervalMs: 5,
       lookBackHours: 1,
-      // Days later: the studies of the tests before are out of its window.
-      clock: { now: () => new Date(Date.now() + 5 * 86_400_000) },
+      clock,
       onFailure: (code) => told.push(code),
       onRecovery: () => told.push('well'),
     },

@@ -12,7 +12,7 @@ export const ANNOUNCE_AGAIN_MS = 3_600_000;
 export const UNMATCHED_LOOK_MS = 60_000;
 
 /** Each is a query of its own: a PACS that lists nothing at all, because its index is being rebuilt, is not asked for a day's studies at once. */
-const GONE_AT_ONCE_MAX = 100;
+export const GONE_AT_ONCE_MAX = 100;
 
 export interface WatchOptions {
   /** STUDY_LOOK_INTERVAL_MS */
