@@ -1,6 +1,6 @@
 import { Failure } from '../kernel/errors.ts';
 import { canonicalText, readDelimiters } from './codec/canonical.ts';
-import { charsetOf, decode, encode, type WrittenCharset } from './codec/charset.ts';
+import { charsetOf, decode, encode, isWritable, type WrittenCharset } from './codec/charset.ts';
 import { escapeText, unescapeText } from './codec/escapes.ts';
 import { parseCanonical, printSegments, type RawSegment } from './codec/standard.ts';
 import { readHeader } from './message-header.ts';
@@ -164,6 +164,22 @@ export function buildMessage(rows: readonly Row[], options: BuildOptions = {}): 
   return { bytes: encode(text, charset), unmapped };
 }
 
+/**
+ * A message that `buildMessage` built, in another character set: letters that this one lacks are escaped or replaced as there. MSH-18 stays: the bytes are for comparing and for
+ * taking lines out of, not for sending.
+ */
+export function inCharset(bytes: Buffer, charset: WrittenCharset, replacement: string | null): Buffer {
+  const [header = ''] = bytes.toString('latin1').split('\r', 1);
+  // MSH-1 is the separator itself: field n stands at n - 1.
+  const own = header.split('|')[17] ?? '';
+  if (own === charset || bytes.length === 0) return bytes;
+  const text = bytes.toString(own === 'UNICODE UTF-8' ? 'utf8' : 'latin1');
+  const written = text.replace(/[\u0080-\u{10ffff}]/gu, (letter) =>
+    isWritable(letter.codePointAt(0) ?? 0, charset) ? letter : escapeText(letter, charset, replacement).text,
+  );
+  return encode(written, charset);
+}
+
 /** Field strings from MSH-2, or from field 1, up to the last one given. */
 function fieldsOf(row: Row, charset: WrittenCharset, cell: (text: string) => string): string[] {
   if (!/^[A-Z][A-Z0-9]{2}$/.test(row.segment)) {
@@ -180,7 +196,7 @@ function fieldsOf(row: Row, charset: WrittenCharset, cell: (text: string) => str
 }
 
 /** The longest segment of the standard (v2.9) has fewer than 100 fields; a number beyond is a slip. */
-const FIELDS_MAX = 200;
+export const FIELDS_MAX = 200;
 
 function fieldText(field: Field, cell: (text: string) => string): string {
   const repetitions = typeof field === 'object' && 'repetitions' in field ? field.repetitions : [field];
@@ -201,10 +217,10 @@ function componentText(component: Component, cell: (text: string) => string): st
   return component.subcomponents.map(cell).join('&').replace(/&+$/, '');
 }
 
-/** Escapes everything but the formatting commands `\.xx\`, `\H\` and `\N\`. */
+/** Escapes everything but the formatting commands `\.xx\`, `\H\` and `\N\`, and `\E\`, by which a backslash of the text is told from theirs. */
 function formattedText(text: string, cell: (text: string) => string): string {
   return text
-    .split(/(\\(?:\.[a-z]{2}[+-]?\d*|H|N)\\)/)
+    .split(/(\\(?:\.[a-z]{2}[+-]?\d*|[HNE])\\)/)
     .map((part, at) => (at % 2 === 1 ? part : cell(part)))
     .join('');
 }

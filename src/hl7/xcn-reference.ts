@@ -1,4 +1,4 @@
-import type { HumanName, Reference } from '@medplum/fhirtypes';
+import type { HumanName, Practitioner, Reference } from '@medplum/fhirtypes';
 import { PRELIM } from '../kernel/code-systems.ts';
 import { authorityOfSystem, systemOfAuthority } from './assigning-authority.ts';
 import type { Hl7Repetition, Repetition } from './codec.ts';
@@ -38,6 +38,20 @@ export function referenceToXcn(reference: Reference | undefined): Repetition {
   const subcomponents = [authority.namespace, authority.universalId, authority.universalIdType];
   const names = [name.family ?? '', given, further.join(' '), name.suffix?.[0] ?? '', name.prefix?.[0] ?? ''];
   return [identifier?.value ?? '', ...names, '', '', { subcomponents }];
+}
+
+/** The reference with the number and the name of the person it leads to. */
+export function namedReference<R extends Reference>(reference: R, person: Practitioner): R {
+  const name = person.name?.find(({ use }) => use === 'official') ?? person.name?.[0];
+  const identifier = person.identifier?.find((one) => one.value !== undefined && one.use !== 'old');
+  const display = reference.display ?? name?.text ?? (name ? displayOf(name) : undefined);
+  const isParted = name?.family !== undefined || name?.given !== undefined;
+  return {
+    ...reference,
+    ...(isParted ? { extension: [{ url: PERSON_NAME, valueHumanName: name }] } : {}),
+    ...(identifier ? { identifier } : {}),
+    ...(display ? { display } : {}),
+  };
 }
 
 /** HumanName: the parts of a person's name, beside the one text of `Reference.display`. */

@@ -41,7 +41,7 @@ const FULL: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   },
   PV1: {
     2: 'I',
-    3: 'W3^12^A^HOSP',
+    3: 'W3^12^A^HOSP&1.2.3&ISO^^N^B2^4',
     4: 'E^Emergency^HL70007',
     5: 'PRE1',
     6: 'ED^1',
@@ -350,7 +350,7 @@ const CHECKS: readonly Check[] = [
   [
     'PV1-3',
     (all) => [...place(all, 0), all.encounter.location?.[0]?.location.identifier?.value],
-    ['W3 12 A HOSP', 'active', 'W3^12^A^HOSP'],
+    ['W3 12 A HOSP', 'active', 'W3^12^A^HOSP&1.2.3&ISO^^N^B2^4'],
   ],
   ['PV1-4', ({ encounter }) => encounter.type?.[0]?.text, 'Emergency'],
   ['PV1-5', ({ encounter }) => encounter.hospitalization?.preAdmissionIdentifier?.value, 'PRE1'],

@@ -112,6 +112,8 @@ describe('Results to two receivers', () => {
       .filter(({ name }) => name === 'difference')
       .map(({ part }) => part?.find(({ name }) => name === 'at')?.valueString);
     expect(places).toContain('MSH-12');
+    // Both are of one moment and of one site.
+    for (const same of ['MSH-3', 'MSH-10']) expect(places).not.toContain(same);
     expect((await world.server.ask('GET', `${path}?destination=old`)).status).toBe(200);
     expect((await world.server.ask('GET', path)).status).toBe(404);
     expect((await world.server.ask('GET', `${path}?profile=none`)).status).toBe(404);

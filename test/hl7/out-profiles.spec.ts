@@ -80,6 +80,57 @@ describe('Field overrides', () => {
     expect(faultsOf({ overrides: [{ at: 'OBX(1)-11(1).1', constant: 'F' }] })).toHaveLength(1);
   });
 
+  it('are refused where they would never do anything, or would stop every message', () => {
+    const faults = faultsOf({
+      overrides: [
+        { at: 'ZDS-1', constant: 'x' },
+        { at: 'PID-201', constant: 'x' },
+        { at: 'PID-2', copy: 'PV2-3' },
+        { at: 'OBR-13', set: '{acession}' },
+        { at: 'OBX-8', drop: true, where: { field: 'OBR-4', equals: 'x' } },
+        { at: 'OBX-8', drop: true, where: { field: 'OBX', equals: 'x' } },
+        { at: 'OBX-1', constant: '7' },
+        { at: 'OBX-5', lookup: 'constructor' },
+      ],
+    });
+    expect(faults.map((fault) => fault.split(' ')[0])).toEqual(
+      ['0/at', '1/at', '2/copy', '3/set', '4/where/field', '5/where/field', '6/at', '7/lookup'].map(
+        (at) => `overrides/${at}`,
+      ),
+    );
+    for (const replacement of ['|', '^', '~', '&', '\\'])
+      expect(faultsOf({ replacement })).toEqual([
+        expect.stringMatching(/^replacement must be .* no delimiter/),
+      ]);
+    expect(faultsOf({ replacement: '?' })).toEqual([]);
+    expect(faultsOf({ viewerUrl: 'https://v.example/{mrn}' })).toEqual([expect.stringMatching(/^viewerUrl/)]);
+  });
+
+  it('take a repetition out whole, write no blank of unknown numbers, and look up only what a table has', () => {
+    const { encounter: _none, ...rest } = RECORD;
+    const { bytes } = reportToOru({
+      ...rest,
+      patient: { ...RECORD.patient, name: [{ family: 'constructor' }] },
+      profile: readRisProfile({
+        tables: { names: { A: 'B' } },
+        overrides: [
+          { at: 'PID-3(1)', drop: true },
+          { at: 'OBR-13', set: '{visit} {visit}' },
+          { at: 'PID-5.1', lookup: 'names', otherwise: 'OTHER' },
+        ],
+      }),
+      controlId: '1',
+      now: new Date(0),
+    });
+    const fields = bytes
+      .toString()
+      .split('\r')
+      .map((line) => line.split('|'));
+    expect(fields[1]?.[3]).toBe('77^^^CLINIC&1.2.3&ISO^PI');
+    expect(fields[1]?.[5]).toBe('OTHER^^^^^^L');
+    expect(fields[4]?.[13]).toBe('');
+  });
+
   it('are refused with every fault at once, and no value is repeated', () => {
     const faults = faultsOf({
       charset: 'SECRET-VALUE',
@@ -112,7 +163,9 @@ describe('What a receiver takes', () => {
     const none = make({ edCharactersMax: 100 }, large);
     expect(none.bytes.toString()).toContain('is not in this message');
     expect(none.leftOut).toHaveLength(1);
-    expect(faultsOf({ reportUrl: 'https://r.example/?id=1&x=2' })).toHaveLength(1);
+    expect(faultsOf({ reportUrl: 'https://r.example/?id=1&x=2' })).toEqual([
+      expect.stringMatching(/^reportUrl must be empty, or begin with .* and have no query/),
+    ]);
   });
 
   it('versions before 2.5 have CE, and 2.3.1 no third component in MSH-9', () => {
@@ -141,6 +194,13 @@ describe('A profile', () => {
     });
   });
 
+  it('writes times in the zone of the site where they do not say theirs', () => {
+    const base = { timeZone: 'Europe/Vienna' };
+    expect(readRisProfile({ extends: 'legacy-text-2.3.1' }, base).timeZone).toBe('Europe/Vienna');
+    expect(readRisProfile({}, base).timeZone).toBe('UTC');
+    expect(readRisProfile({ timeZone: 'Asia/Tokyo', zoneOffset: false }, base).timeZone).toBe('Asia/Tokyo');
+  });
+
   it('is told from another field by field', () => {
     const text = (profile: unknown) => make(profile).bytes.toString('utf8');
     const found = compareMessages(text({}), text({ accession: 'OBR-20', receivingFacility: 'OTHER' }));
@@ -150,6 +210,10 @@ describe('A profile', () => {
       { at: 'OBR-20', one: 'SPS0001', other: 'ACC0012345' },
     ]);
     expect(compareMessages(text({}), text({}))).toEqual([]);
+    // A line more moves those after it, and is one difference.
+    const without = compareMessages(text({}), text({ studyUid: 'none', criticalFlags: true }));
+    expect(without.map(({ at }) => at)).toEqual(['OBX(1)', 'OBX(4)-8']);
+    expect(compareMessages(text({ studyUid: 'none' }), text({})).map(({ at }) => at)).toEqual(['OBX(1)']);
   });
 });
 

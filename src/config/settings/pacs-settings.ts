@@ -39,6 +39,6 @@ export const PACS_SETTINGS = {
     kind: kinds.timeZone,
     default: '',
     means:
-      'Time zone of DICOM and HL7 times that carry none, as IANA name (Europe/Vienna). Empty: of such times only the date is kept.',
+      'Time zone of DICOM and HL7 times that carry none, as IANA name (Europe/Vienna). Empty: of such times only the date is kept. Results to a receiver whose profile leaves the offset out are written in it, else in UTC.',
   },
 } as const satisfies Record<string, SettingDefinition>;

@@ -140,7 +140,9 @@ export function xtnToContact(xtn: Hl7Repetition, use: ContactPoint['use'] | unde
 /** PL as it came (`ED^12^A^HOSP`), which the message back must repeat, and readable. */
 export function plToLocation(pl: Hl7Repetition | undefined): Reference | null {
   const parts = [1, 2, 3, 4].map((at) => plain(pl?.get(at)));
-  const value = parts.join('^').replace(/\^+$/, '');
+  // Type, building and floor, and the authority of the facility (an HD), are for who gets it back.
+  const more = [5, 6, 7, 8].map((at) => plain(pl?.get(at)));
+  const value = [...parts.slice(0, 3), plain(pl?.text(4)), ...more].join('^').replace(/\^+$/, '');
   if (value === '') return null;
   return { identifier: { value }, display: parts.filter((part) => part !== '').join(' ') };
 }

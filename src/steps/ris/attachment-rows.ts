@@ -15,22 +15,30 @@ export function attachmentRows(
 ): { rows: Row[]; leftOut: readonly string[] } {
   const { profile, report } = input;
   const leftOut: string[] = [];
-  const add = (type: string, code: Field, value: Field): Row =>
-    obx({ type, code, value, status: status.observation }, input);
+  const counts = new Map<Repetition, number>();
+  const add = (type: string, code: Repetition, value: Field): Row => {
+    const count = (counts.get(code) ?? 0) + 1;
+    counts.set(code, count);
+    // Receivers that keep one OBX for each OBX-3 and OBX-4 would keep the last only.
+    const sub = count > 1 ? { sub: `1.${count}` } : {};
+    return obx({ type, code, value, status: status.observation, ...sub }, input);
+  };
   const attached = (report.presentedForm ?? []).flatMap((form): Row[] => {
-    const spelling = spellingOf(form, input);
-    const isPicture = form.contentType?.startsWith('image/') === true;
+    const mediaType = mediaTypeOf(form);
+    // Written in lines, as MIME does, it would be torn by escapes.
+    const data = form.data?.replace(/\s+/g, '');
+    const spelling = spellingOf(mediaType, input);
+    const isPicture = mediaType.startsWith('image/');
     const code = isPicture ? PICTURE : REPORT;
-    const isTaken = form.data !== undefined && spelling !== null;
-    if (form.data !== undefined && spelling !== null) {
-      const value = [profile.sendingApplication, ...spelling, 'Base64', form.data];
+    const isTaken = data !== undefined && spelling !== null;
+    if (data !== undefined && spelling !== null) {
+      const value = [profile.sendingApplication, ...spelling, 'Base64', data];
       if (value.join('^').length <= profile.edCharactersMax) return [add('ED', code, value)];
     }
-    if (form.data === undefined && form.url === undefined) return [];
-    if (/^text\/plain\b/.test(form.contentType ?? '')) return [];
-    const link = linkOf(form.url ?? (isPicture ? '' : fill(profile.reportUrl, input)));
-    if (profile.links === 'RP' && link !== null)
-      return [add('RP', code, pointer(link, form.contentType, input))];
+    if (data === undefined && form.url === undefined) return [];
+    if (mediaType === 'text/plain') return [];
+    const link = linkOf(form.url ?? '') ?? (isPicture ? null : linkOf(fill(profile.reportUrl, input)));
+    if (profile.links === 'RP' && link !== null) return [add('RP', code, pointer(link, mediaType, input))];
     const what = isPicture ? 'A picture' : 'A document';
     leftOut.push(`${what} of the report is not in this message.`);
     // A receiver whose profile takes none is not told of it in each message.
@@ -43,29 +51,39 @@ export function attachmentRows(
   return { rows: attached, leftOut };
 }
 
+/** Without parameters, in the case that tables are in. */
+const mediaTypeOf = ({ contentType = '' }: Attachment): string =>
+  (contentType.split(';')[0] ?? '').trim().toLowerCase();
+
 const REPORT: Repetition = ['11528-7', 'Radiology Report', 'LN'];
 const PICTURE: Repetition = ['key-image', 'Key image', '99PRELIM'];
 const VIEWER: Repetition = ['viewer', 'Images and overlay', '99PRELIM'];
 
 /** ED-2 and ED-3 as the profile spells them; null where the receiver takes no such thing. */
-function spellingOf({ contentType = '' }: Attachment, { profile }: OruInput): string[] | null {
-  if (contentType === 'application/pdf') return profile.pdf === 'none' ? null : profile.pdf.split('^');
-  if (!contentType.startsWith('image/') || profile.pictures === 'none') return null;
-  return [profile.pictures, contentType.slice('image/'.length).toUpperCase()];
+function spellingOf(mediaType: string, { profile }: OruInput): string[] | null {
+  if (mediaType === 'application/pdf') return profile.pdf === 'none' ? null : profile.pdf.split('^');
+  if (!mediaType.startsWith('image/') || profile.pictures === 'none') return null;
+  return [profile.pictures, mediaType.slice('image/'.length).toUpperCase()];
 }
 
 /** A link that every receiver reads as it is: a `&` would have to be escaped, and many do not take that back. */
 const linkOf = (url: string): string | null => (/^https?:\/\/[^?&#\s|^~\\]+$/.test(url) ? url : null);
 
+/** '' too where a number that the link is made with is not known: it would lead somewhere else. */
 function fill(template: string, input: OruInput): string {
-  if (template === '') return '';
   const { accession, studyUid } = studyNumbers(input);
-  const values: Record<string, string> = { accession, studyUid, reportId: input.report.id ?? '' };
-  return template.replace(/\{(\w+)\}/g, (_all, name: string) => encodeURIComponent(values[name] ?? ''));
+  const values = new Map(Object.entries({ accession, studyUid, reportId: input.report.id ?? '' }));
+  const names = [...template.matchAll(PLACEHOLDER)].map(([, name = '']) => name);
+  if (names.some((name) => !values.get(name))) return '';
+  return template.replace(PLACEHOLDER, (_all, name: string) => encodeURIComponent(values.get(name) ?? ''));
 }
 
+const PLACEHOLDER = /\{(\w+)\}/g;
+
 /** RP: pointer, application, type and subtype of what lies there. */
-function pointer(url: string, contentType: string | undefined, { profile }: OruInput): Field {
-  const [type = 'application', subtype = 'octet-stream'] = (contentType ?? '').split('/');
-  return [url, profile.sendingApplication, type, subtype.toUpperCase() === 'PDF' ? 'PDF' : subtype];
+function pointer(url: string, mediaType: string, { profile }: OruInput): Field {
+  const [type = '', subtype = ''] = mediaType.includes('/')
+    ? mediaType.split('/')
+    : ['application', 'octet-stream'];
+  return [url, profile.sendingApplication, type, subtype === 'pdf' ? 'PDF' : subtype];
 }

@@ -46,11 +46,27 @@ export function conceptToCwe(concept: CodeableConcept | undefined, profile: RisP
   return codingsToCwe(concept?.coding ?? [], concept?.text, profile);
 }
 
-/** Plain decimal, never with an exponent: NM has none (chapter 2A). */
+/** Plain decimal, never with an exponent: NM has none, and 16 characters at most (chapter 2A). What a calculation left behind the last of them is rounded away. */
 export function decimalText(value: number): string {
-  const text = String(value);
-  return text.includes('e') ? value.toFixed(10).replace(/\.?0+$/, '') : text;
+  const [mantissa = '', power = '0'] = String(value).split('e');
+  const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.');
+  const digits = whole + fraction;
+  const point = whole.length + Number(power);
+  const sign = value < 0 ? '-' : '';
+  const left = point <= 0 ? '0' : digits.slice(0, point).padEnd(point, '0');
+  const right = point <= 0 ? '0'.repeat(-point) + digits : digits.slice(point);
+  if (right === '') return sign + left;
+  const room = NM_CHARACTERS_MAX - sign.length - left.length - 1;
+  if (right.length <= room) return `${sign}${left}.${right}`;
+  const rounded = room > 0 ? value.toFixed(room).replace(/\.?0+$/, '') : String(Math.round(value));
+  // A value that is too small for so few places is written longer: it must not become another.
+  const lost = Math.abs(Number(rounded) - value) > Math.abs(value) * LOST_MAX;
+  return lost ? `${sign}${left}.${right}` : rounded;
 }
+
+const NM_CHARACTERS_MAX = 16;
+/** Of a value; what a float of 32 bits cannot tell apart is ten times more. */
+const LOST_MAX = 1e-8;
 
 /** A coding without a grade means what its concept means; of a graded one only `exact` does, whatever words may yet come. */
 const isExact = (coding: Coding): boolean =>

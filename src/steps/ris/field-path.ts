@@ -103,6 +103,16 @@ export function putAt(row: EditRow, path: FieldPath, value: Cell[][][]): void {
   row.fields.set(n, field);
 }
 
+/** Empties a place; a repetition is taken out, so that none that is empty stays between two others. */
+export function dropAt(row: EditRow, path: FieldPath): void {
+  if (path.repetition === null || path.component !== null) {
+    putAt(row, path, []);
+    return;
+  }
+  const left = (row.fields.get(path.field ?? 0) ?? []).filter((_one, at) => at + 1 !== path.repetition);
+  row.fields.set(path.field ?? 0, left);
+}
+
 export const isEmpty = (value: Cell[][][]): boolean =>
   value.every((one) => one.every((two) => two.every((cell) => textOf(cell) === '')));
 

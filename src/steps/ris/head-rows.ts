@@ -1,6 +1,6 @@
-import type { Encounter, Identifier, Reference } from '@medplum/fhirtypes';
+import type { Encounter, HumanName, Identifier, Patient, Reference } from '@medplum/fhirtypes';
 import { STUDY_NUMBER_SYSTEMS } from '../../hl7/assigning-authority.ts';
-import type { Repetition, Row } from '../../hl7/codec.ts';
+import type { Component, Repetition, Row } from '../../hl7/codec.ts';
 import { dateTimeToTimestamp } from '../../hl7/timestamp.ts';
 import { referenceToXcn } from '../../hl7/xcn-reference.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
@@ -33,7 +33,7 @@ export interface StudyNumbers {
 export function studyNumbers(input: OruInput): StudyNumbers {
   const firstOf = (one: Repetition) => (typeof one === 'string' ? one : String(one[0] ?? ''));
   const { patient, imagingStudy } = input;
-  const numbers = patient.identifier?.filter((one) => one.use !== 'old') ?? [];
+  const numbers = numbersOf(patient);
   const uid = imagingStudy.identifier?.find((one) => one.system === IDENTIFIER_SYSTEMS.dicomUid)?.value;
   return {
     mrn: (numbers.find((one) => typeOf(one) === 'MR') ?? numbers[0])?.value ?? '',
@@ -64,9 +64,11 @@ function headerRow({ profile, controlId, now }: OruInput): Row {
 }
 
 /** PID-3 is the list the order came with, without numbers that belong elsewhere (social security) or were given up. */
+const numbersOf = ({ identifier = [] }: Patient): Identifier[] =>
+  identifier.filter((one) => Boolean(one.value) && one.use !== 'old' && !NOT_IN_PID_3.has(typeOf(one)));
+
 function patientRow({ patient, encounter, profile }: OruInput): Row {
-  const numbers =
-    patient.identifier?.filter((one) => one.use !== 'old' && !NOT_IN_PID_3.has(typeOf(one))) ?? [];
+  const numbers = numbersOf(patient);
   if (numbers.length === 0) {
     throw new Failure(
       'ris.not-sendable',
@@ -74,25 +76,13 @@ function patientRow({ patient, encounter, profile }: OruInput): Row {
       { issues: [{ at: 'Patient.identifier', text: 'is missing' }] },
     );
   }
-  const name = patient.name?.find((one) => one.use === 'official') ?? patient.name?.[0];
-  const [given = '', ...middle] = name?.given ?? [];
   const account = encounter?.identifier?.find((one) => typeOf(one) === 'AN');
   return {
     segment: 'PID',
     fields: {
       1: '1',
       3: { repetitions: numbers.map(identifierToCx) },
-      5: name
-        ? [
-            name.family ?? '',
-            given,
-            middle.join(' '),
-            name.suffix?.[0] ?? '',
-            name.prefix?.[0] ?? '',
-            '',
-            'L',
-          ]
-        : '',
+      5: nameOf(patient),
       7: dateTimeToTimestamp(patient.birthDate, profile),
       8:
         ({ female: 'F', male: 'M', other: 'O', unknown: 'U' } as Record<string, string>)[
@@ -101,6 +91,24 @@ function patientRow({ patient, encounter, profile }: OruInput): Row {
       18: account ? identifierToCx(account) : '',
     },
   };
+}
+
+/** The official name, else the first that is still his. One that is one text stands whole in the family name: where it parts nobody knows. */
+function nameOf({ name: names = [] }: Patient): Repetition {
+  const current = names.filter(({ use }) => use !== 'old' && use !== 'maiden');
+  const name: HumanName | undefined = current.find(({ use }) => use === 'official') ?? current[0] ?? names[0];
+  if (name === undefined) return '';
+  const [given = '', ...middle] = name.given ?? [];
+  const family = name.family ?? (given === '' ? name.text : undefined) ?? '';
+  return [
+    family,
+    given,
+    middle.join(' '),
+    name.suffix?.join(' ') ?? '',
+    name.prefix?.join(' ') ?? '',
+    '',
+    'L',
+  ];
 }
 
 /** Receivers that read PV1 need the class, so it is always there. */
@@ -112,11 +120,15 @@ function visitRow({ encounter }: OruInput): Row {
     fields: {
       1: '1',
       2: classOf(encounter),
-      3: place?.split('^') ?? '',
+      3: place?.split('^').map(partOf) ?? '',
       19: visit ? identifierToCx(visit) : '',
     },
   };
 }
+
+/** PL-4, the facility, is an HD; the other parts are plain text. */
+const partOf = (text: string, at: number): Component =>
+  at === 3 && text.includes('&') ? { subcomponents: text.split('&') } : text;
 
 function orderRow(input: OruInput, status: ReportStatus): Row {
   const accession = input.profile.accession === 'ORC-3' ? studyNumbers(input).accession : '';
@@ -139,7 +151,7 @@ function requestRow(input: OruInput, status: ReportStatus): Row {
       3: fillerOf(input),
       4: serviceCode(input),
       7: dateTimeToTimestamp(imagingStudy.started ?? report.effectiveDateTime ?? report.issued, profile),
-      16: referenceToXcn(serviceRequest?.requester),
+      16: isPerson(serviceRequest?.requester) ? referenceToXcn(serviceRequest?.requester) : '',
       18: profile.accession === 'OBR-18' ? accession : '',
       19: valueOfSystem(input, STUDY_NUMBER_SYSTEMS.requestedProcedure),
       20:
@@ -183,6 +195,12 @@ function fillerOf(input: OruInput): Repetition {
     });
   return [own, profile.sendingApplication];
 }
+
+/** OBR-16 has a person: the institution that asked would be taken for the family name of one. */
+const isPerson = (reference: Reference | undefined): boolean =>
+  !NO_PERSON.test(reference?.type ?? '') && !NO_PERSON.test(reference?.reference ?? '');
+
+const NO_PERSON = /(?:^|\/)(?:Organization|Device)(?:\/|$)/;
 
 /** CNN in NDL-1: number, family, given. A name that is one text stands whole in the family name. */
 function personOf(reference: Reference): string[] {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { dateTimeToTimestamp, type TimestampStyle } from '../../hl7/timestamp.ts';
 import type { PreviousMessage } from './oru-input.ts';
 import type { LatestMessage, NewMessage, ToldMessage } from './outbound-message.store.ts';
 import type { ReadProfile } from './profile-settings.ts';
@@ -35,7 +36,7 @@ export interface MadeMessage {
 export function makeMessage(asked: MessageAsked): MadeMessage {
   const { about, latest, told, profile, controlId, record, takeBackId } = asked;
   const lane = latest?.openLane ?? `ris:${about.destination}:${about.patientId}`;
-  const first = laterThan(latest, asked.now);
+  const first = laterThan(latest, asked.now, profile.profile);
   const base = {
     ...about,
     profile: profile.name,
@@ -44,25 +45,10 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
     state: 'waiting',
     error: null,
   } as const;
-  const revision = latest !== null && latest.reportVersion === about.reportVersion ? latest.revision + 1 : 1;
-  if (record === null) {
-    return {
-      message: {
-        ...base,
-        ...NOT_MADE,
-        error: whyNot(asked.missing),
-        id: randomUUID(),
-        lane,
-        controlId,
-        messageTime: first,
-        revision,
-      },
-      takeBack: null,
-    };
-  }
+  const next = latest !== null && latest.reportVersion === about.reportVersion ? latest.revision + 1 : 1;
   const taken =
     takeBackId !== null && told !== null
-      ? takenBack(asked, told, {
+      ? takenBack(asked, told, next, {
           controlId: takeBackId,
           now: first,
           profile: profile.profile,
@@ -71,6 +57,13 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
         })
       : null;
   const messageTime = taken === null ? first : new Date(first.getTime() + SECOND_MS);
+  const revision = taken === null ? next : next + 1;
+  if (record === null) {
+    const error = whyNot(asked.missing);
+    const unmade = { ...base, ...NOT_MADE, error, id: randomUUID(), lane, controlId, messageTime, revision };
+    // What stands under the wrong patient is taken back, whatever the record of the right one lacks.
+    return { message: unmade, takeBack: taken };
+  }
   const previous: PreviousMessage | null = taken === null ? told : null;
   const made = reportToOru({
     ...record,
@@ -110,34 +103,36 @@ export function messageOfDeleted(
   told: ToldMessage,
 ): NewMessage {
   const { controlId, profile, latest } = asked;
-  const now = laterThan(latest, asked.now);
+  const now = laterThan(latest, asked.now, profile.profile);
   const how = { controlId, now, profile: profile.profile, words: DELETED, result: 'X' };
-  const { reportVersion } = asked.about;
-  // Under the version that the deletion is: one of the told message may have been used up by one that was rejected.
-  const revision = latest?.reportVersion === reportVersion ? latest.revision + 1 : 1;
-  return { ...takenBack(asked, told, how), reportVersion, revision };
+  const revision = latest?.reportVersion === asked.about.reportVersion ? latest.revision + 1 : 1;
+  return takenBack(asked, told, revision, how);
 }
 
-/** In the lane of the message it takes back, and under its version of the report: what follows in that lane comes after it. */
+/**
+ * In the lane of the message it takes back: what follows in that lane comes after it. Under the version of the report that asks for it: the next revision of the told
+ * version may have been used up by a message that was rejected, and this one would not be stored.
+ */
 function takenBack(
   { about, profile, versionOf }: Pick<MessageAsked, 'about' | 'profile' | 'versionOf'>,
   told: ToldMessage,
+  revision: number,
   how: TakeBackHow,
 ): NewMessage {
-  const { lane, reportVersion, patientId, lineIds, mrn, accession, placer } = told;
+  const { lane, patientId, lineIds, mrn, accession, placer } = told;
   const { controlId, now: messageTime, result } = how;
   // Retention has dropped the bytes: an empty frame would tell nobody anything, so a person must.
   const isDropped = told.raw.length === 0;
   return {
     ...about,
-    ...{ reportVersion, patientId, lineIds, mrn, accession, placer, lane, controlId, messageTime, versionOf },
+    ...{ patientId, lineIds, mrn, accession, placer, lane, controlId, messageTime, versionOf },
     id: randomUUID(),
     raw: isDropped ? told.raw : takeBack(told.raw, how),
     unmapped: 0,
     result,
     profile: profile.name,
     profileVersion: profile.version,
-    revision: told.revision + 1,
+    revision,
     ...(isDropped
       ? { state: 'unmade', error: 'ris.bytes-dropped' }
       : ({ state: 'waiting', error: null } as const)),
@@ -145,7 +140,14 @@ function takenBack(
 }
 
 /** Receivers compare OBR-22 to the second, and drop a version that is not later: a second is added where needed. */
-function laterThan(latest: LatestMessage | null, clock: Date): Date {
+function laterThan(latest: LatestMessage | null, clock: Date, style: TimestampStyle): Date {
   const now = Math.floor(clock.getTime() / SECOND_MS) * SECOND_MS;
-  return new Date(latest === null ? now : Math.max(now, latest.messageTime.getTime() + SECOND_MS));
+  if (latest === null) return new Date(now);
+  const later = new Date(Math.max(now, latest.messageTime.getTime() + SECOND_MS));
+  const stamp = (time: Date) => dateTimeToTimestamp(time.toISOString(), style);
+  // A local time without its offset comes twice in the night that summer time ends.
+  const isRepeated = !style.zoneOffset && stamp(later) <= stamp(latest.messageTime);
+  return isRepeated ? new Date(later.getTime() + HOUR_MS) : later;
 }
+
+const HOUR_MS = 3_600_000;

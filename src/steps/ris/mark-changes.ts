@@ -1,3 +1,5 @@
+import { FIRST_LINES } from './report-status.ts';
+
 /**
  * What changed since the message before, in letters (table 0085). Works on the text of two messages that were both written here, so with our own delimiters:
  * fields are compared as the receiver sees them, after every override. Lines with the same OBX-3 and OBX-4 are one result: text in several lines is
@@ -16,12 +18,11 @@ export interface MarkOptions {
 /** The message with OBX-11 and OBX-1 as they must be, and with lines for what was withdrawn. */
 export function markChanges(bytes: Buffer, previous: Buffer | null, options: MarkOptions): Buffer {
   const lines = segmentsOf(bytes);
-  const comparable = previous !== null && charsetOf(previous) === charsetOf(bytes);
-  const before = comparable ? resultsOf(segmentsOf(previous)) : new Map<string, Line[]>();
+  const before = resultsOf(previous === null ? [] : segmentsOf(previous));
   const now = resultsOf(lines);
   if (options.correction) {
     for (const [key, group] of now) {
-      const changed = contentOf(group) !== contentOf(before.get(key) ?? []);
+      const changed = saidOf(group) !== saidOf(before.get(key) ?? []);
       const letter = options.allLines || changed ? 'C' : 'F';
       for (const line of group) if (line[11] === 'C') line[11] = letter;
     }
@@ -48,6 +49,12 @@ export function isSameContent(bytes: Buffer, previous: Buffer): boolean {
   );
 }
 
+/** Is there nothing left to take back: does every result of the message say already that it is none? */
+export function isTakenBack(raw: Buffer): boolean {
+  const groups = [...resultsOf(segmentsOf(raw)).values()].flat();
+  return groups.length > 0 && groups.every((line) => isGone(line) || line[11] === 'X');
+}
+
 /** The fields of one segment; 0 is its name. */
 type Line = string[];
 
@@ -63,33 +70,50 @@ function resultsOf(lines: readonly Line[]): Map<string, Line[]> {
   const groups = new Map<string, Line[]>();
   for (const line of lines) {
     if (line[0] !== 'OBX' || line[11] === 'O') continue;
-    const key = `${line[3] ?? ''}|${line[4] ?? ''}`;
-    groups.set(key, [...(groups.get(key) ?? []), line]);
+    const key = keyOf(line);
+    const group = groups.get(key);
+    // Text of many lines is one group: no list is made anew for each of them.
+    if (group) group.push(line);
+    else groups.set(key, [line]);
   }
   return groups;
 }
 
-/** Value type, value, units, range, flag. */
-const CONTENT = [2, 5, 6, 7, 8] as const;
+/**
+ * What a receiver knows a line by: the code and coding system of OBX-3 (its words where it has no code), and OBX-4. The same code in other words is the same line:
+ * said to be withdrawn under the old words, it would take the new ones with it.
+ */
+function keyOf(line: Line): string {
+  const [code = '', words = '', system = ''] = (line[3] ?? '').split('^');
+  return `${code === '' ? words : `${code}^${system}`}|${line[4] ?? ''}`;
+}
+
+/** Value type, code with its words, value, units, range, flag. */
+const CONTENT = [2, 3, 5, 6, 7, 8] as const;
 
 const contentOf = (group: readonly Line[]): string =>
   group.map((line) => CONTENT.map((n) => line[n] ?? '').join('|')).join('\r');
 
-/** Without the words of the first line of text, which change with the status. A line that was taken back says something else than it did. */
+/** A line that was taken back says something else than it did. */
+const saidOf = (group: readonly Line[]): string =>
+  [contentOf(group), ...group.map((line) => (isGone(line) || line[11] === 'X' ? 'gone' : ''))].join('\r');
+
+/** Without the words of the first line of text, which change with the status. */
 const bodyOf = (group: readonly Line[]): string =>
-  [
-    contentOf(group.map((line) => line.map((field, n) => (n === 5 ? field.replace(BANNER, '') : field)))),
-    ...group.map((line) => (isGone(line) || line[11] === 'X' ? 'gone' : '')),
-  ].join('\r');
+  saidOf(group.map((line) => line.map((field, n) => (n === 5 ? withoutFirstLine(field) : field))));
 
 /** Text that a profile writes as NTE. */
 const notesOf = (bytes: Buffer): string =>
   segmentsOf(bytes)
     .filter((line) => line[0] === 'NTE')
-    .map((line) => (line[3] ?? '').replace(BANNER, ''))
+    .map((line) => withoutFirstLine(line[3] ?? ''))
     .join('\r');
 
-const BANNER = /^(PRELIMINARY|CORRECTED)? ?AI RESULT[^~]*?\.(?=~|\\\.br\\|$)/;
+/** Only the very words: a report may begin a line of its own with `AI RESULT`. */
+function withoutFirstLine(text: string): string {
+  const first = FIRST_LINES.find((one) => text.startsWith(one));
+  return first === undefined ? text : text.slice(first.length);
+}
 
 const isGone = (line: Line): boolean => line[11] === 'D' || line[11] === 'W';
 
@@ -102,9 +126,6 @@ const withdrawn = (
   [...before]
     .filter(([key]) => !now.has(key))
     .flatMap(([, group]) => group.map((line) => line.map((field, n) => (n === 11 ? letter : field))));
-
-/** MSH-18: MSH-1 is the separator itself, so that field n stands at n - 1. */
-const charsetOf = (bytes: Buffer): string => segmentsOf(bytes)[0]?.[17] ?? '';
 
 function printed(lines: readonly Line[], like: Buffer, trailingSeparator: boolean): Buffer {
   const ended = lines.map((line) => line.join('|').replace(/\|+$/, '') + (trailingSeparator ? '|' : ''));

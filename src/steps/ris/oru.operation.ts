@@ -9,12 +9,15 @@ import {
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { compareMessages } from './compare-messages.ts';
-import { OutboundMessageStore } from './outbound-message.store.ts';
+import { isTakenBack } from './mark-changes.ts';
+import { OutboundMessageStore, type ToldMessage } from './outbound-message.store.ts';
 import type { ReadProfile } from './profile-settings.ts';
-import { type ReportRecord, readRecord } from './read-record.ts';
+import { patientIdOf, type ReportRecord, readRecord, wasMergedInto } from './read-record.ts';
+import { WRONG_PATIENT } from './report-status.ts';
 import { type OruMessage, reportToOru } from './report-to-oru.ts';
 import { RisDestinations } from './ris-destinations.ts';
 import { RisProfiles } from './ris-profiles.ts';
+import { takeBack } from './take-back.ts';
 
 /** MSH-10 of a message that is only shown: no receiver ever sees it. */
 const DRY_RUN_CONTROL_ID = 'DRYRUN';
@@ -22,7 +25,8 @@ const DRY_RUN_CONTROL_ID = 'DRYRUN';
 /**
  * `GET DiagnosticReport/{id}/$oru`: the message that a report would give now, which is not sent and not stored. `destination` names a receiver (then what
  * changed since its last message is told as it would be), `profile` a profile; without either it is the only receiver there is. `against` names another
- * profile, and the answer says field by field how the two messages differ.
+ * profile, and the answer says field by field how the two messages differ. Where the report is another patient's since, the message that takes the last one back
+ * from the first is shown as `takeBack`.
  */
 @Injectable()
 export class OruOperation implements OnModuleInit {
@@ -52,18 +56,23 @@ export class OruOperation implements OnModuleInit {
     const asked = (name: string) => request.query.get(name) ?? parameterOf(request.body, name) ?? '';
     const kept = await this.store.read('DiagnosticReport', request.id ?? '', undefined, request.access);
     if (!kept || kept.deleted) throw new Failure('fhir.not-found', 'There is no such DiagnosticReport.');
-    const record = await readRecord(this.store, kept.parse<DiagnosticReport>(), request.access);
+    const report = kept.parse<DiagnosticReport>();
+    const record = await readRecord(this.store, report, request.access);
     const { profile, destination } = await this.chosen(asked('destination'), asked('profile'));
-    const previous = destination === null ? null : await this.messages.told(destination, kept.id);
-    const made = dryRun(record, profile, previous);
+    const told = destination === null ? null : await this.messages.told(destination, kept.id);
+    const isElsewhere = told !== null && (await this.isElsewhere(told, report));
+    const run = { record, previous: isElsewhere ? null : told, now: new Date() };
+    const made = dryRun(profile, run);
     const parameter = [...shown(profile, made)];
+    if (isElsewhere && (await this.mayShow(told, request)))
+      parameter.push({ name: 'takeBack', valueString: lines(takenBack(told, profile, run.now)) });
     const against = asked('against');
     if (against !== '') {
       const other = await this.profiles.read(against);
-      const second = dryRun(record, other, previous);
+      const second = dryRun(other, run);
       parameter.push({ name: 'against', part: shown(other, second) });
       parameter.push(
-        ...compareMessages(textOf(made), textOf(second)).map(({ at, one, other: two }) => ({
+        ...compareMessages(textOf(made.bytes), textOf(second.bytes)).map(({ at, one, other: two }) => ({
           name: 'difference',
           part: [
             { name: 'at', valueString: at },
@@ -74,6 +83,20 @@ export class OruOperation implements OnModuleInit {
       );
     }
     return { status: 200, resource: { resourceType: 'Parameters', parameter } satisfies Parameters };
+  }
+
+  /** Was the receiver told of this report under somebody who is not its patient, and was not merged into him? */
+  private async isElsewhere({ patientId }: ToldMessage, report: DiagnosticReport): Promise<boolean> {
+    const now = patientIdOf(report);
+    if (patientId === '' || now === undefined || patientId === now) return false;
+    return !(await wasMergedInto(this.store, patientId, now));
+  }
+
+  /** The message that is taken back holds name and numbers of the patient it was about. */
+  private async mayShow({ patientId, raw }: ToldMessage, { access }: OperationRequest): Promise<boolean> {
+    if (raw.length === 0 || isTakenBack(raw)) return false;
+    const patient = await this.store.read('Patient', patientId, undefined, access);
+    return patient !== null && !patient.deleted;
   }
 
   private async chosen(
@@ -96,28 +119,42 @@ export class OruOperation implements OnModuleInit {
   }
 }
 
-function dryRun(
-  record: ReportRecord,
-  { profile }: ReadProfile,
-  previous: Awaited<ReturnType<OutboundMessageStore['told']>>,
-): OruMessage {
-  const controlId = DRY_RUN_CONTROL_ID;
-  return reportToOru({ ...record, profile, controlId, now: new Date(), ...(previous ? { previous } : {}) });
+interface DryRun {
+  readonly record: ReportRecord;
+  readonly previous: ToldMessage | null;
+  /** One time for all messages that are shown: else they differ by when they were made. */
+  readonly now: Date;
 }
+
+function dryRun({ profile }: ReadProfile, { record, previous, now }: DryRun): OruMessage {
+  const controlId = DRY_RUN_CONTROL_ID;
+  return reportToOru({ ...record, profile, controlId, now, ...(previous ? { previous } : {}) });
+}
+
+const takenBack = ({ raw }: ToldMessage, { profile }: ReadProfile, now: Date): Buffer =>
+  takeBack(raw, {
+    controlId: DRY_RUN_CONTROL_ID,
+    now,
+    profile,
+    words: WRONG_PATIENT,
+    result: profile.wrongPatientStatus,
+  });
 
 function shown({ name, version }: ReadProfile, message: OruMessage): ParametersParameter[] {
   return [
     { name: 'profile', valueString: name },
     { name: 'profileVersion', valueString: version },
-    { name: 'message', valueString: textOf(message).replaceAll('\r', '\n').trimEnd() },
+    { name: 'message', valueString: lines(message.bytes) },
     { name: 'raw', valueBase64Binary: message.bytes.toString('base64') },
     { name: 'unmappedLetters', valueInteger: message.unmapped },
     ...message.leftOut.map((text) => ({ name: 'leftOut', valueString: text })),
   ];
 }
 
+const lines = (bytes: Buffer): string => textOf(bytes).replaceAll('\r', '\n').trimEnd();
+
 /** MSH-18 says how it is written. */
-const textOf = ({ bytes }: OruMessage): string =>
+const textOf = (bytes: Buffer): string =>
   bytes.toString(bytes.subarray(0, bytes.indexOf(0x0d)).includes('UNICODE UTF-8') ? 'utf8' : 'latin1');
 
 function parameterOf(body: OperationRequest['body'], name: string): string | undefined {

@@ -1,6 +1,8 @@
 import type { Row } from '../../hl7/codec.ts';
+import { FIELDS_MAX } from '../../hl7/codec.ts';
 import type { FailureIssue } from '../../kernel/errors.ts';
 import {
+  dropAt,
   type EditRow,
   type FieldPath,
   fromEditRow,
@@ -46,20 +48,47 @@ export function overrideFaults({
     const path = parseFieldPath(override.at);
     const whole = path?.field === null;
     const place = `${path?.segment}-${path?.field ?? ''}`;
-    const guard = GUARDED[whole ? `${path?.segment}` : place];
+    const guard = GUARDED[whole ? `${path?.segment}` : place] ?? placeFault(path);
     const issues: FailureIssue[] = [];
     if (guard) issues.push({ at: `${at}/at`, text: guard });
     if (whole && !override.drop)
       issues.push({ at: `${at}/at`, text: 'needs a field, such as PID-3: only drop takes a whole segment' });
-    if (override.lookup !== undefined && tables[override.lookup] === undefined)
+    if (override.lookup !== undefined && !Object.hasOwn(tables, override.lookup))
       issues.push({ at: `${at}/lookup`, text: 'names no table of this profile' });
     if (override.otherwise !== undefined && override.lookup === undefined)
       issues.push({ at: `${at}/otherwise`, text: 'goes with lookup only' });
-    if (override.copy !== undefined && parseFieldPath(override.copy)?.field === null)
-      issues.push({ at: `${at}/copy`, text: 'needs a field, such as PID-3' });
+    if (override.copy !== undefined) {
+      const from = parseFieldPath(override.copy);
+      if (from?.field === null) issues.push({ at: `${at}/copy`, text: 'needs a field, such as PID-3' });
+      else if (placeFault(from)) issues.push({ at: `${at}/copy`, text: placeFault(from) });
+    }
+    for (const name of placeholdersOf(override.set ?? ''))
+      if (!TEMPLATE_VALUES.includes(name)) issues.push({ at: `${at}/set`, text: UNKNOWN_VALUE });
+    if (override.where !== undefined) {
+      const looked = parseFieldPath(override.where.field);
+      if (looked?.field === null || looked?.segment !== path?.segment)
+        issues.push({ at: `${at}/where/field`, text: 'must be a field of the segment that `at` names' });
+    }
     return issues;
   });
 }
+
+/** Names in braces. */
+export const placeholdersOf = (template: string): string[] =>
+  [...template.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+
+const TEMPLATE_VALUES = ['accession', 'mrn', 'placer', 'filler', 'reportId', 'studyUid', 'visit'];
+const UNKNOWN_VALUE = `fills in ${TEMPLATE_VALUES.map((name) => `{${name}}`).join(', ')} and no other name`;
+
+/** What would change nothing, or stop every message; '' for a place that a message can have. */
+function placeFault(path: FieldPath | null): string {
+  if (path === null) return '';
+  if (!SEGMENTS.includes(path.segment)) return `names no segment of a result message: ${SEGMENTS.join(', ')}`;
+  return (path.field ?? 0) > FIELDS_MAX ? `names a field beyond the ${FIELDS_MAX}th` : '';
+}
+
+/** What a result message is made of: an override of another segment would never do anything. */
+const SEGMENTS = ['MSH', 'PID', 'PV1', 'ORC', 'OBR', 'OBX', 'NTE'];
 
 const OWN_SETTING = 'has settings of its own: what a result is worth is not overridden';
 const KEPT = 'is written by the server: answers are matched and versions told apart by it';
@@ -78,6 +107,7 @@ const GUARDED: Readonly<Record<string, string>> = {
   'MSH-18': 'has a setting of its own: charset',
   'OBR-22': KEPT,
   'OBR-25': OWN_SETTING,
+  'OBX-1': 'is counted by the server',
   'OBX-11': OWN_SETTING,
   'ORC-5': OWN_SETTING,
 };
@@ -98,12 +128,13 @@ function change(
 ): void {
   const put = (text: string) => putAt(row, path, [[[text]]]);
   if (override.drop) {
-    putAt(row, path, []);
+    dropAt(row, path);
   } else if (override.constant !== undefined) {
     put(override.constant);
   } else if (override.set !== undefined) {
-    if (isEmpty(valueAt(row, path)))
-      put(override.set.replace(/\{(\w+)\}/g, (_all, name: string) => values[name] ?? ''));
+    // Of what is not known nothing stays: a blank between two of them is no value.
+    const text = override.set.replace(/\{(\w+)\}/g, (_all, name: string) => values[name] ?? '').trim();
+    if (text !== '' && isEmpty(valueAt(row, path))) put(text);
   } else if (override.copy !== undefined) {
     const from = parseFieldPath(override.copy);
     if (from === null) return;
@@ -111,7 +142,8 @@ function change(
     putAt(row, path, source ? structuredClone(valueAt(source, from)) : []);
   } else if (override.lookup !== undefined) {
     const text = textAt(row, path);
-    const found = tables[override.lookup]?.[text] ?? override.otherwise;
+    const table = tables[override.lookup] ?? {};
+    const found = Object.hasOwn(table, text) ? table[text] : override.otherwise;
     if (found !== undefined && text !== '') put(found);
   }
 }

@@ -5,6 +5,7 @@ import type {
   ImagingStudy,
   Observation,
   Patient,
+  Practitioner,
   Reference,
   Resource,
   ServiceRequest,
@@ -12,6 +13,9 @@ import type {
 import { type AccessContext, FULL_ACCESS } from '../../fhir/access-context.ts';
 import { referenceToId } from '../../fhir/reference-to-id.ts';
 import type { ResourceStore } from '../../fhir/resource-store.ts';
+import { deviceId } from '../../governance/manifest-to-device.ts';
+import { namedReference } from '../../hl7/xcn-reference.ts';
+import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { OruInput } from './oru-input.ts';
 
@@ -32,32 +36,64 @@ export async function readRecord(
   const first = <T extends Resource>(type: T['resourceType']) =>
     found.find((one) => one.resourceType === type) as T | undefined;
   const observations = found.filter((one) => one.resourceType === 'Observation') as Observation[];
-  const [device] = await readAll<Device>(store, [observations.find((one) => one.device)?.device], access);
-  const patient = await survivor(store, first<Patient>('Patient'));
+  const serviceRequest = first<ServiceRequest>('ServiceRequest');
+  const model = observations.find((one) => one.device)?.device ?? modelOf(report);
+  const [requester, reader] = [serviceRequest?.requester, report.resultsInterpreter?.[0]];
+  const people = [requester, reader].filter(isUnnamed);
+  const more = await readAll<Device | Practitioner>(store, [model, ...people], access);
+  const device = more.find((one) => one.resourceType === 'Device');
+  const patient = await survivor(store, first<Patient>('Patient'), access);
   const imagingStudy = first<ImagingStudy>('ImagingStudy');
   const encounter = first<Encounter>('Encounter');
-  const serviceRequest = first<ServiceRequest>('ServiceRequest');
   if (!patient) throw incomplete('patient', 'DiagnosticReport.subject');
   if (!imagingStudy) throw incomplete('imaging study', 'DiagnosticReport.imagingStudy');
   if (!device) throw incomplete('device', 'Observation.device');
+  const named = nameOf(more.filter((one) => one.resourceType === 'Practitioner'));
+  const interpreters = report.resultsInterpreter?.map(named);
   return {
-    report,
+    report: interpreters ? { ...report, resultsInterpreter: interpreters } : report,
     observations,
     patient,
     imagingStudy,
     device,
     ...(encounter ? { encounter } : {}),
-    ...(serviceRequest ? { serviceRequest } : {}),
+    ...(serviceRequest
+      ? { serviceRequest: requester ? { ...serviceRequest, requester: named(requester) } : serviceRequest }
+      : {}),
   };
 }
 
+/** A person who is a resource of his own, and of whom the reference has no number. */
+const isUnnamed = (reference: Reference | undefined): reference is Reference =>
+  reference?.identifier === undefined && referenceToId(reference)?.type === 'Practitioner';
+
+/** Number and name of the person beside the reference, as an order over HL7 has them. */
+const nameOf =
+  (people: readonly Practitioner[]) =>
+  <R extends Reference>(reference: R): R => {
+    const id = isUnnamed(reference) ? referenceToId(reference)?.id : undefined;
+    const person = people.find((one) => one.id === id);
+    return id === undefined || person === undefined ? reference : namedReference(reference, person);
+  };
+
+/** A report whose last finding was taken out of it must still be corrected: the number of its analysis names the model too. */
+function modelOf(report: DiagnosticReport): Reference | undefined {
+  const analysis = report.identifier?.find(({ system }) => system === IDENTIFIER_SYSTEMS.analysis)?.value;
+  const [, id, version] = /^[^|]*\|([^|@]+)@([^|]+)/.exec(analysis ?? '') ?? [];
+  return id && version ? { reference: `Device/${deviceId({ id, version })}` } : undefined;
+}
+
 /** A report of a patient who was merged away goes out under the number of the survivor. */
-async function survivor(store: ResourceStore, patient: Patient | undefined): Promise<Patient | undefined> {
+async function survivor(
+  store: ResourceStore,
+  patient: Patient | undefined,
+  access: AccessContext,
+): Promise<Patient | undefined> {
   let found = patient;
   for (let step = 0; step < MERGES_FOLLOWED_MAX; step += 1) {
     const id = survivorOf(found);
     if (id === undefined) return found;
-    const next = await store.read('Patient', id);
+    const next = await store.read('Patient', id, undefined, access);
     if (!next || next.deleted) return found;
     found = next.parse<Patient>();
   }

@@ -100,7 +100,10 @@ const STATUSES: Readonly<Partial<Record<string, ReportStatus>>> = {
   },
 };
 
-/** Every first line there is, so that a message that is taken back can be found to have one. */
+/** Every first line of a status, so that a message that is taken back can be found to have one. */
 export const BANNERS: readonly string[] = [
   ...new Set(Object.values(STATUSES).flatMap((status) => status?.banner ?? [])),
 ];
+
+/** Every first line that a message can have. */
+export const FIRST_LINES: readonly string[] = [...BANNERS, WRONG_PATIENT, DELETED];

@@ -1,4 +1,4 @@
-import { type BuiltMessage, buildMessage, type Row } from '../../hl7/codec.ts';
+import { type BuiltMessage, buildMessage, inCharset, type Row } from '../../hl7/codec.ts';
 import { headRows, noteRow, studyNumbers } from './head-rows.ts';
 import { lineIdsOf } from './line-ids.ts';
 import { isSameContent, markChanges } from './mark-changes.ts';
@@ -24,7 +24,8 @@ export interface OruMessage extends BuiltMessage {
  * a receiver that missed a version is right again with the next. With `previous` the letters say what changed since (table 0085: C, D), and lines keep
  * their OBX-4. Throws `ris.not-sendable` for a record that makes no message.
  */
-export function reportToOru(input: OruInput): OruMessage {
+export function reportToOru(given: OruInput): OruMessage {
+  const input = comparable(given);
   const { report, previous } = input;
   const first = build(input, null);
   const correction = correctionOf(input, first.bytes);
@@ -45,6 +46,14 @@ export function reportToOru(input: OruInput): OruMessage {
     leftOut: built.leftOut,
     ...numbers,
   };
+}
+
+/** The message before in the character set that the profile names now: a site may have changed it in between. */
+function comparable(input: OruInput): OruInput {
+  const { previous, profile } = input;
+  if (previous === undefined) return input;
+  const raw = inCharset(previous.raw, profile.charset, profile.replacement);
+  return { ...input, previous: { ...previous, raw } };
 }
 
 interface Built extends BuiltMessage {

@@ -1,19 +1,20 @@
-import type { Observation, ObservationComponent, Quantity } from '@medplum/fhirtypes';
+import type { Observation, ObservationComponent } from '@medplum/fhirtypes';
 import { stableUid } from '../../dicom/stable-uid.ts';
-import type { Repetition, Row } from '../../hl7/codec.ts';
+import type { Field, Repetition, Row } from '../../hl7/codec.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 import { attachmentRows } from './attachment-rows.ts';
 import { conceptToCwe, decimalText } from './fhir-to-datatype.ts';
 import { studyNumbers } from './head-rows.ts';
 import { lineIdOf } from './line-ids.ts';
-import { obx } from './obx-row.ts';
+import { type ObxValue, observationValues, unitsOf } from './observation-values.ts';
+import { type Obx, obx } from './obx-row.ts';
 import type { LineIds, OruInput } from './oru-input.ts';
 import type { ReportStatus } from './report-status.ts';
 import { sectionRows } from './section-rows.ts';
 
 /**
  * The OBX segments of a result: the study, then text, then each finding, then attachments and links. A finding's OBX share one OBX-4; `lineIds` has it, so
- * that a later version names the same lines.
+ * that a later version names the same lines. Text as NTE comes first: behind an OBX it would be a note on that one.
  */
 export function resultRows(
   input: OruInput,
@@ -22,9 +23,9 @@ export function resultRows(
 ): { rows: Row[]; leftOut: readonly string[] } {
   const coded = input.profile.codedResults && status.withResults ? input.observations : [];
   const attachments = status.withResults ? attachmentRows(input, status) : { rows: [], leftOut: [] };
+  const text = sectionRows(input, status);
   const rows = [
-    ...studyRows(input),
-    ...sectionRows(input, status),
+    ...(input.profile.narrative === 'NTE' ? [...text, ...studyRows(input)] : [...studyRows(input), ...text]),
     ...coded.flatMap((observation, at) =>
       findingRows(observation, lineIdOf(observation, at, lineIds), input, status),
     ),
@@ -54,35 +55,45 @@ function findingRows(observation: Observation, sub: string, input: OruInput, sta
   const { profile } = input;
   const code = conceptToCwe(observation.code, profile);
   const time = observation.effectiveDateTime ?? input.report.effectiveDateTime;
-  const letter = LINE_STATUSES[observation.status] ?? status.observation;
+  const letter = letterOf(observation, status);
   const shared = { sub, status: letter, device: input.device, ...(time ? { time } : {}) };
   const flag = flagOf(observation, profile.criticalFlags);
-  const quantity = observation.valueQuantity;
-  if (quantity?.value !== undefined) {
-    const value = quantity.comparator
-      ? [quantity.comparator, decimalText(quantity.value)]
-      : decimalText(quantity.value);
-    const type = quantity.comparator ? 'SN' : 'NM';
-    return [
-      obx(
-        { ...shared, type, code, value, units: unitsOf(quantity), range: rangeOf(observation), flag },
-        input,
-      ),
-    ];
-  }
-  if (observation.valueString !== undefined)
-    return [obx({ ...shared, type: 'TX', code, value: observation.valueString, flag }, input)];
-  const presence = conceptToCwe(observation.valueCodeableConcept, profile);
-  const rows = [obx({ ...shared, type: 'CWE', code, value: presence, flag }, input)];
-  const score = componentOf(observation, 'score')?.valueQuantity;
-  if (score?.value !== undefined) {
-    const threshold = componentOf(observation, 'threshold')?.valueQuantity?.value;
-    const range = threshold === undefined ? '' : `<${decimalText(threshold)}`;
-    const value = decimalText(score.value);
-    rows.push(obx({ ...shared, type: 'NM', code: SCORE, value, units: unitsOf(score), range }, input));
-  }
-  return rows;
+  const range = rangeOf(observation);
+  const values = observationValues(observation, profile);
+  const parts = (observation.component ?? []).flatMap((part) => partRows(part, observation, shared, input));
+  // A line without a value says at least what was looked for, unless its parts do.
+  const lines = values.length > 0 || parts.length > 0 ? values : [{ type: 'CWE', value: '' }];
+  const rows = lines.map((value) => {
+    const isNumber = value.type === 'NM' || value.type === 'SN';
+    return obx({ ...shared, ...value, code, flag, ...(isNumber ? { range } : {}) }, input);
+  });
+  return [...rows, ...parts];
 }
+
+/** What stands beside the value of a finding, each as a line under the same OBX-4. The threshold is the range of the score. */
+function partRows(
+  part: ObservationComponent,
+  observation: Observation,
+  shared: Pick<Obx, 'sub' | 'status' | 'device' | 'time'>,
+  input: OruInput,
+): Row[] {
+  if (isPart(part, 'threshold')) return [];
+  const line = (code: Field, value: ObxValue, range: string) =>
+    obx({ ...shared, ...value, code, range }, input);
+  if (!isPart(part, 'score')) {
+    const code = conceptToCwe(part.code, input.profile);
+    return observationValues(part, input.profile).map((value) => line(code, value, rangeOf(part)));
+  }
+  const score = part.valueQuantity;
+  if (score?.value === undefined) return [];
+  const threshold = observation.component?.find((one) => isPart(one, 'threshold'))?.valueQuantity?.value;
+  const range = threshold === undefined ? '' : `<${decimalText(threshold)}`;
+  return [line(SCORE, { type: 'NM', value: decimalText(score.value), units: unitsOf(score) }, range)];
+}
+
+/** A report that is an error as a whole is one line by line, those too that were taken back before. */
+const letterOf = (observation: Observation, status: ReportStatus): string =>
+  status.observation === 'W' ? 'W' : (LINE_STATUSES[observation.status] ?? status.observation);
 
 /** What is said of one line whatever the report says: it was deleted, or there will be none. */
 const LINE_STATUSES: Readonly<Partial<Record<Observation['status'], string>>> = {
@@ -92,17 +103,12 @@ const LINE_STATUSES: Readonly<Partial<Record<Observation['status'], string>>> = 
 
 const SCORE: Repetition = ['score', 'Score of the model', '99PRELIM'];
 
-function componentOf(observation: Observation, code: string): ObservationComponent | undefined {
-  return observation.component?.find((component) =>
-    component.code.coding?.some((coding) => coding.system === CODE_SYSTEMS.finding && coding.code === code),
-  );
-}
+/** Is it the score, or the threshold, that our own findings have? */
+const isPart = ({ code }: ObservationComponent, name: 'score' | 'threshold'): boolean =>
+  code.coding?.some((coding) => coding.system === CODE_SYSTEMS.finding && coding.code === name) === true;
 
-/** Always with its coding system: a bare unit text is read differently by each receiver. */
-const unitsOf = (quantity: Quantity): Repetition => [quantity.code ?? quantity.unit ?? '1', '', 'UCUM'];
-
-function rangeOf(observation: Observation): string {
-  const range = observation.referenceRange?.[0];
+function rangeOf({ referenceRange }: Observation | ObservationComponent): string {
+  const range = referenceRange?.[0];
   if (range === undefined) return '';
   const [low, high] = [range.low?.value, range.high?.value];
   if (range.text) return range.text;

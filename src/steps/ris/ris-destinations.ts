@@ -26,6 +26,7 @@ export type RisSettings = Pick<
   | 'HL7_SENDING_FACILITY'
   | 'HL7_RECEIVING_APPLICATION'
   | 'HL7_RECEIVING_FACILITY'
+  | 'SITE_TIME_ZONE'
 >;
 
 /** Name of the profile of `RIS_URL`. */
@@ -100,6 +101,7 @@ const siteNames = (settings: RisSettings): Readonly<Record<string, string>> => (
   sendingFacility: settings.HL7_SENDING_FACILITY,
   receivingApplication: settings.HL7_RECEIVING_APPLICATION,
   receivingFacility: settings.HL7_RECEIVING_FACILITY,
+  ...(settings.SITE_TIME_ZONE ? { timeZone: settings.SITE_TIME_ZONE } : {}),
 });
 
 function simpleDestination(settings: RisSettings, profiles: RisProfiles): RisDestination[] {

@@ -16,7 +16,7 @@ import { done, givenUp, type Step, type StepResult, skipped } from '../step.ts';
 import { settleDeadLetter } from './dead-letters.store.ts';
 import { isMeantFor } from './is-meant-for.ts';
 import { type MadeMessage, makeMessage, messageOfDeleted } from './make-message.ts';
-import { isSameContent } from './mark-changes.ts';
+import { isSameContent, isTakenBack } from './mark-changes.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
 import { patientIdOf, readRecord, wasMergedInto } from './read-record.ts';
 import { saysUnsigned } from './report-status.ts';
@@ -81,15 +81,18 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       return skipped('this version is stored already');
     const patientId = patientIdOf(report) ?? handoff.patientId;
     const about = { destination: destination.name, reportId: kept.id, reportVersion: version, patientId };
-    const context = { about, latest, told, profile, controlId, versionOf: handoff.rebuildOf ?? null };
+    const moved = told !== null && told.patientId !== '' && told.patientId !== patientId;
+    const elsewhere = moved && !(await wasMergedInto(this.store, told.patientId, patientId));
+    const isTold = elsewhere && isTakenBack(told.raw);
+    const takeBackId = elsewhere && !isTold ? await this.messages.nextControlId() : null;
+    const versionOf = handoff.rebuildOf ?? null;
+    // What another patient's record was told, and was taken back there, is nothing that this one's message goes on from.
+    const context = { about, latest, told: isTold ? null : told, profile, controlId, versionOf, takeBackId };
     try {
       const record = await readRecord(this.store, report);
       if (told === null && !isMeantFor(destination.filter, record))
         return skipped('the filter of the destination leaves this report out');
-      const moved = told !== null && told.patientId !== '' && told.patientId !== patientId;
-      const wrongPatient = moved && !(await wasMergedInto(this.store, told.patientId, patientId));
-      const takeBackId = wrongPatient ? await this.messages.nextControlId() : null;
-      const made = makeMessage({ ...context, record, takeBackId, now: new Date() });
+      const made = makeMessage({ ...context, record, now: new Date() });
       if (handoff.findingEdited && told !== null && !moved && isSameContent(made.message.raw, told.raw))
         return skipped('the receiver would see what it has');
       return done<OruStored>(null, {
@@ -104,11 +107,13 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       const unmade = makeMessage({
         ...context,
         record: null,
-        takeBackId: null,
         now: new Date(),
         ...(missing ? { missing } : {}),
       });
-      return givenUp(error.message, async (tx) => void (await this.messages.add(tx, unmade.message)));
+      return givenUp(error.message, async (tx) => {
+        await this.keepTakeBack(tx, unmade.takeBack, destination);
+        await this.messages.add(tx, unmade.message);
+      });
     }
   }
 
@@ -123,7 +128,7 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       this.messages.latest(destination.name, reportId),
       this.messages.told(destination.name, reportId),
     ]);
-    if (told === null || told.result === 'X') return skipped('the report is gone');
+    if (told === null || told.result === 'X' || isTakenBack(told.raw)) return skipped('the report is gone');
     const message = messageOfDeleted(
       {
         about: { destination: destination.name, reportId, reportVersion, patientId },
@@ -135,11 +140,10 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       },
       told,
     );
-    const named = destination.isNamed ? { destination: destination.name } : {};
     return done<OruStored>(null, {
       write: async (tx) =>
         (await this.messages.add(tx, message)) && message.state === 'waiting'
-          ? { messageId: message.id, lane: message.lane, ...named }
+          ? handoffOf(message, destination)
           : undefined,
     });
   }
@@ -151,13 +155,8 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     destination: RisDestination,
     record: Parameters<typeof hasFinalReport>[1],
   ): Promise<OruStored | void> {
-    const named = destination.isNamed ? { destination: destination.name } : {};
-    const handoff = (one: typeof message): OruStored => ({ messageId: one.id, lane: one.lane, ...named });
     const { preliminaryAfterFinal } = await destination.profile();
-    if (takeBack !== null && (await this.messages.add(tx, takeBack)) && takeBack.state === 'waiting') {
-      const queue = risSendQueue(named.destination);
-      await this.outbox.add(tx, [{ queue, payload: handoff(takeBack), lane: takeBack.lane }]);
-    }
+    await this.keepTakeBack(tx, takeBack, destination);
     if (saysUnsigned(message.result) && !preliminaryAfterFinal) {
       await this.messages.lockFinals(tx, message.patientId);
       if (await hasFinalReport(this.store, record, tx)) {
@@ -165,6 +164,21 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
         return undefined;
       }
     }
-    return (await this.messages.add(tx, message)) ? handoff(message) : undefined;
+    return (await this.messages.add(tx, message)) ? handoffOf(message, destination) : undefined;
+  }
+
+  private async keepTakeBack(
+    tx: Transaction,
+    takeBack: MadeMessage['takeBack'],
+    destination: RisDestination,
+  ): Promise<void> {
+    if (takeBack === null || !(await this.messages.add(tx, takeBack)) || takeBack.state !== 'waiting') return;
+    const payload = handoffOf(takeBack, destination);
+    await this.outbox.add(tx, [{ queue: risSendQueue(payload.destination), payload, lane: takeBack.lane }]);
   }
 }
+
+const handoffOf = (
+  { id, lane }: { readonly id: string; readonly lane: string },
+  { isNamed, name }: RisDestination,
+): OruStored => ({ messageId: id, lane, ...(isNamed ? { destination: name } : {}) });

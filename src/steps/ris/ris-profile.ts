@@ -7,7 +7,7 @@ import schema from '../../../ris-profiles/ris-profile-1.schema.json' with { type
 import { checkBySchema } from '../../kernel/check-by-schema.ts';
 import { Failure, type FailureIssue } from '../../kernel/errors.ts';
 import { DEFAULT_RIS_PROFILE } from './default-profile.ts';
-import { overrideFaults } from './override-fields.ts';
+import { overrideFaults, placeholdersOf } from './override-fields.ts';
 import type { ReadProfile, RisProfile } from './profile-settings.ts';
 
 export type { RisProfile };
@@ -21,19 +21,26 @@ export const READY_PROFILES: Readonly<Record<string, Readonly<Record<string, unk
 };
 
 /**
- * A profile as a person wrote it → all settings. What it leaves out is what the ready profile it `extends` says, else `base` (the site's names), else
- * the default. Throws `ris.profile` that names every fault with its place.
+ * A profile as a person wrote it → all settings. What it leaves out is what the ready profile it `extends` says, else `base` (the site's names, and
+ * its zone for a profile that writes times without one), else the default. Throws `ris.profile` that names every fault with its place.
  */
-export function readRisProfile(given: unknown, base: Readonly<Record<string, unknown>> = {}): RisProfile {
+export function readRisProfile(written: unknown, base: Readonly<Record<string, unknown>> = {}): RisProfile {
   const {
     $schema: _schema,
     extends: ready,
     ...own
-  } = (isObject(given) ? given : {}) as Record<string, unknown>;
-  const issues = [...faultsOf(given), ...faultsOf(base)];
-  const merged = { ...DEFAULT_RIS_PROFILE, ...base, ...readyOf(ready), ...own } as RisProfile;
-  if (issues.length === 0) issues.push(...overrideFaults(merged));
-  if (issues.length === 0 && !isTimeZone(merged.timeZone))
+  } = (isObject(written) ? written : {}) as Record<string, unknown>;
+  const issues = [...faultsOf(written), ...faultsOf(base)];
+  const given = { ...DEFAULT_RIS_PROFILE, ...base, ...readyOf(ready), ...own } as RisProfile;
+  // The zone of the site is for times that do not say theirs: those are read as of the receiver's.
+  const isUtc = given.zoneOffset && own['timeZone'] === undefined;
+  const merged = isUtc ? { ...given, timeZone: DEFAULT_RIS_PROFILE.timeZone } : given;
+  // What the schema refuses already is not looked at a second time; the rest is said with it.
+  const fits = (...names: string[]) =>
+    !issues.some(({ at = '' }) => names.some((name) => at === name || at.startsWith(`${name}/`)));
+  if (fits('overrides', 'tables')) issues.push(...overrideFaults(merged));
+  issues.push(...linkFaults(merged).filter(({ at = '' }) => fits(at)));
+  if (fits('timeZone') && !isTimeZone(merged.timeZone))
     issues.push({ at: 'timeZone', text: 'must be a time zone such as "Europe/Berlin"' });
   if (issues.length > 0) {
     const lines = issues.map((issue) => `${issue.at} ${issue.text}`).join('; ');
@@ -41,6 +48,14 @@ export function readRisProfile(given: unknown, base: Readonly<Record<string, unk
   }
   return merged;
 }
+
+function linkFaults(profile: RisProfile): FailureIssue[] {
+  return (['reportUrl', 'viewerUrl'] as const)
+    .filter((at) => placeholdersOf(String(profile[at])).some((name) => !LINK_VALUES.includes(name)))
+    .map((at) => ({ at, text: 'fills in {reportId}, {accession}, {studyUid} and no other name' }));
+}
+
+const LINK_VALUES = ['reportId', 'accession', 'studyUid'];
 
 /** With its name and what identifies its content: the site's own version, if it gave one, and a hash over every setting. */
 export function nameProfile(name: string, profile: RisProfile): ReadProfile {
@@ -78,9 +93,15 @@ function toFault(error: ErrorObject): FailureIssue | null {
   }
   if (keyword === 'oneOf')
     return { at: place, text: 'must have exactly one of set, drop, copy, constant, lookup' };
-  if (keyword === 'anyOf') return { at: place, text: 'must be null or one ASCII character' };
+  if (keyword === 'anyOf')
+    return { at: place, text: 'must be null or one ASCII character that is no delimiter (| ^ ~ & \\)' };
   if (keyword === 'pattern' && schemaPath.includes('path'))
     return { at: place, text: 'must be a place such as PID-3.4, OBX(2)-5 or NTE' };
+  if (keyword === 'pattern' && /^(?:report|viewer)Url$/.test(place))
+    return {
+      at: place,
+      text: 'must be empty, or begin with http:// or https:// and have no query, blank or |',
+    };
   return { at: place, text: error.message ?? keyword };
 }
 

@@ -16,22 +16,20 @@ export const RIS_PROFILE_EXTENSION = `${PRELIM}/StructureDefinition/ris-profile`
 /** `ris-profile-<name>` is the id: so there is one of each name, and it is read without a search. */
 const profileResourceId = (name: string): string => `ris-profile-${name}`;
 
-type Given = { readonly profile: unknown; readonly base: Readonly<Record<string, unknown>> };
-
 /**
  * Profiles by name. One that was written over FHIR goes before the one of the same name in files, from the next message on and in every process; deleting it
  * brings the one of the files back. One that does not meet the schema is refused when it is written.
  */
 @Injectable()
 export class RisProfiles implements OnModuleInit {
-  private readonly given = new Map<string, Given>();
+  /** As the files have them. */
+  private readonly given = new Map<string, unknown>(Object.entries(READY_PROFILES));
   /** By name, for one version of the resource: most messages are made with the profile of the one before. */
   private readonly parsed = new Map<string, { readonly versionId: string; readonly profile: ReadProfile }>();
+  /** What the site is called holds for every profile, those too that no receiver has. */
   private base: Readonly<Record<string, unknown>> = {};
 
-  constructor(private readonly store: ResourceStore) {
-    for (const [name, profile] of Object.entries(READY_PROFILES)) this.given.set(name, { profile, base: {} });
-  }
+  constructor(private readonly store: ResourceStore) {}
 
   onModuleInit(): void {
     this.store.onChange(async (_tx, changes) => {
@@ -43,7 +41,7 @@ export class RisProfiles implements OnModuleInit {
   keep(name: string, profile: unknown, base: Readonly<Record<string, unknown>>): void {
     readRisProfile(profile, base);
     this.base = base;
-    this.given.set(name, { profile, base });
+    this.given.set(name, profile);
   }
 
   get names(): readonly string[] {
@@ -56,17 +54,13 @@ export class RisProfiles implements OnModuleInit {
     const versionId = kept && !kept.deleted ? kept.versionId : '';
     const known = this.parsed.get(name);
     if (known !== undefined && known.versionId === versionId) return known.profile;
-    const given = this.given.get(name);
-    const profile =
-      kept && !kept.deleted
-        ? readRisProfile(contentOf(kept.parse<Basic>()), given?.base ?? this.base)
-        : given && readRisProfile(given.profile, given.base);
-    if (profile === undefined)
+    const content = kept && !kept.deleted ? contentOf(kept.parse<Basic>()) : this.given.get(name);
+    if (content === undefined)
       throw new Failure(
         'ris.unknown-destination',
         `There is no such profile. There are: ${this.names.join(', ')}.`,
       );
-    const named = nameProfile(name, profile);
+    const named = nameProfile(name, readRisProfile(content, this.base));
     this.parsed.set(name, { versionId, profile: named });
     return named;
   }
@@ -80,7 +74,7 @@ export class RisProfiles implements OnModuleInit {
         issues: [{ at: 'Basic.id', text }],
       });
     }
-    readRisProfile(contentOf(resource as Basic), this.given.get(name)?.base ?? this.base);
+    readRisProfile(contentOf(resource as Basic), this.base);
   }
 }
 

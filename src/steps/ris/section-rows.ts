@@ -1,10 +1,11 @@
 import type { Observation } from '@medplum/fhirtypes';
 import type { Repetition, Row } from '../../hl7/codec.ts';
-import { decimalText } from './fhir-to-datatype.ts';
+import { valueText } from './observation-values.ts';
 import { obx } from './obx-row.ts';
 import type { OruInput } from './oru-input.ts';
 import type { SectionName } from './profile-settings.ts';
 import type { ReportStatus } from './report-status.ts';
+import { splitLines, textValues } from './text-values.ts';
 
 /**
  * The text of a result, section by section. The first line of the first section says what the result is worth: nobody may rely on the letter alone. A withdrawn
@@ -28,14 +29,14 @@ export function sectionRows(input: OruInput, status: ReportStatus): Row[] {
 
 function linesOf(name: SectionName, input: OruInput): string[] {
   const { profile, observations, report } = input;
-  if (name === 'findings') return observations.filter(isSaid).map(findingText);
+  if (name === 'findings') return observations.filter(isSaid).flatMap(findingText);
   if (name === 'report') return textForm(input);
   const lines = splitLines(
     (report.conclusion ?? '').replace(/^Preliminary AI result\. Not reviewed by a radiologist\.\s*/i, ''),
   );
   // Findings that stand nowhere else are lines of the impression.
   const elsewhere = profile.codedResults || profile.sections.includes('findings');
-  return elsewhere ? lines : [...lines, ...observations.filter(isSaid).map(findingText)];
+  return elsewhere ? lines : [...lines, ...observations.filter(isSaid).flatMap(findingText)];
 }
 
 /** A finding that was taken back is no line of text. */
@@ -48,8 +49,6 @@ function textForm({ report }: OruInput): string[] {
   return form?.data === undefined ? [] : splitLines(Buffer.from(form.data, 'base64').toString('utf8'));
 }
 
-const splitLines = (text: string): string[] => text.split(/\r\n|\r|\n/).filter((line) => line.trim() !== '');
-
 function textRows(lines: readonly string[], name: SectionName, input: OruInput, status: ReportStatus): Row[] {
   const text = {
     code: sectionCode(name, input),
@@ -57,16 +56,9 @@ function textRows(lines: readonly string[], name: SectionName, input: OruInput, 
     status: status.observation,
     ...(input.report.issued ? { time: input.report.issued } : {}),
   };
-  switch (input.profile.narrative) {
-    case 'TX-repetitions':
-      return [obx({ ...text, type: 'TX', value: { repetitions: lines } }, input)];
-    case 'FT':
-      return [obx({ ...text, type: 'FT', value: [{ formatted: lines.join('\\.br\\') }] }, input)];
-    case 'NTE':
-      return lines.map((line) => ({ segment: 'NTE', fields: { 2: 'L', 3: line } }));
-    default:
-      return lines.map((line) => obx({ ...text, type: 'TX', value: line }, input));
-  }
+  const { narrative } = input.profile;
+  if (narrative === 'NTE') return lines.map((line) => ({ segment: 'NTE', fields: { 2: 'L', 3: line } }));
+  return textValues(lines, narrative).map((value) => obx({ ...text, ...value }, input));
 }
 
 /** LOINC codes of the sections; chapter 7 suffixes of the order's code; or the words of RAD-28. */
@@ -85,14 +77,19 @@ const SECTIONS: Readonly<Record<SectionName, { loinc: readonly [string, string];
   report: { loinc: ['11528-7', 'Radiology Report'], suffix: '' },
 };
 
-function findingText(observation: Observation): string {
+/** One line, or more where the value is a text of several. */
+function findingText(observation: Observation): string[] {
   const name = observation.code.text ?? observation.code.coding?.[0]?.display ?? '';
-  const { valueQuantity: quantity, valueCodeableConcept: concept } = observation;
-  if (quantity?.value !== undefined)
-    return `${name}: ${quantity.comparator ?? ''}${decimalText(quantity.value)} ${quantity.code ?? ''}`.trim();
-  if (observation.valueString !== undefined) return `${name}: ${observation.valueString}`;
-  const score = observation.component?.find((one) => one.code.coding?.some(({ code }) => code === 'score'))
-    ?.valueQuantity?.value;
-  const presence = concept?.text ?? concept?.coding?.[0]?.display ?? '';
-  return `${name}: ${presence}${score === undefined ? '' : ` (score ${decimalText(score)})`}`;
+  const parts = (observation.component ?? []).filter(({ code }) => !isPart(code, 'threshold'));
+  const beside = parts.flatMap((part) => {
+    const value = valueText(part);
+    const what = part.code.text ?? part.code.coding?.[0]?.display ?? part.code.coding?.[0]?.code ?? '';
+    if (value === '') return [];
+    return isPart(part.code, 'score') ? `score ${value}` : `${what} ${value}`;
+  });
+  const value = [valueText(observation), beside.length > 0 ? `(${beside.join(', ')})` : ''];
+  return splitLines(`${name}: ${value.filter((part) => part !== '').join(' ')}`.trim());
 }
+
+const isPart = ({ coding }: Observation['code'], name: string): boolean =>
+  coding?.some(({ code }) => code === name) === true;

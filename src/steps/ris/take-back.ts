@@ -1,3 +1,4 @@
+import { stableUid } from '../../dicom/stable-uid.ts';
 import { dateTimeToTimestamp } from '../../hl7/timestamp.ts';
 import type { RisProfile } from './profile-settings.ts';
 import { BANNERS } from './report-status.ts';
@@ -14,7 +15,8 @@ export interface TakeBackHow {
 
 /**
  * A message that must not stand (it was about the wrong patient, or its report was deleted) → the message that takes it back: the same result under the same
- * patient, numbers and lines, OBX-11 W (table 0085: "post original as wrong"), ORC-5 CA, with a new MSH-10 and later times.
+ * patient, numbers and lines, OBX-11 W (table 0085: "post original as wrong"), ORC-5 CA, with a new MSH-10 and later times. As RAD-28 it is an object of its own: an
+ * archive would keep the one that it has under the same UID, and never show that it is taken back.
  */
 export function takeBack(raw: Buffer, { controlId, now, profile, words, result }: TakeBackHow): Buffer {
   const time = dateTimeToTimestamp(now.toISOString(), profile);
@@ -40,6 +42,7 @@ export function takeBack(raw: Buffer, { controlId, now, profile, words, result }
         break;
       case 'OBX':
         if (fields[11] !== 'O') put(11, 'W');
+        if (fields[3] === SR_UID) put(5, stableUid('oru-structured-report', fields[5] ?? '', controlId));
         put(5, withBanner(fields[5] ?? '', words));
         break;
       case 'NTE':
@@ -50,6 +53,9 @@ export function takeBack(raw: Buffer, { controlId, now, profile, words, result }
   });
   return Buffer.from(changed.join('\r'), 'latin1');
 }
+
+/** OBX-3 of the UID of the object that RAD-28 makes. */
+const SR_UID = '^SR Instance UID';
 
 const withBanner = (text: string, words: string): string =>
   BANNERS.reduce((left, banner) => left.replace(banner, words), text);
