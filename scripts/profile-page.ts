@@ -36,7 +36,8 @@ export function profilePage(resources: readonly Resource[]): string {
 
 const INTRODUCTION = `The folder \`fhir-profiles/\` is a FHIR package (R4, \`package.json\` beside the resources). The server loads it at start, enforces a profile on
 every resource that names it in \`meta.profile\`, and keeps its definitions in the store, where they are read and searched like any other resource
-(\`GET /fhir/StructureDefinition?url=…\`). The definitions are differentials; tools make snapshots of them. What the server writes conforms to them, and a test holds it
+(\`GET /fhir/StructureDefinition?url=…\`). The definitions are differentials; tools make snapshots of them. The canonical URLs identify and do not resolve in the web: ask a server for them. Of the
+code systems that the profiles fix codes of, \`task\` is in the package; \`finding\` and \`refusal\` are in \`terminology/\`, and in the store. What the server writes conforms to them, and a test holds it
 to that. This page is made from the files by \`node scripts/profile-page.ts\`.`;
 
 function profileText(profile: StructureDefinition): string {
@@ -132,7 +133,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 /** FHIR NPM package specification, "index": what a loader finds without opening each file. */
 export function packageIndex(resources: readonly Resource[]): string {
   const files = resources.map((one) => {
-    const { resourceType, id, url, version, kind, type } = one as StructureDefinition;
+    const { resourceType, id, url, version, kind, type: said } = one as StructureDefinition;
+    // An OperationDefinition has a `type` too, which is a boolean: loaders read texts.
+    const type = typeof said === 'string' ? said : undefined;
     return { filename: `${resourceType}-${id}.json`, resourceType, id, url, version, kind, type };
   });
   return `${JSON.stringify({ 'index-version': 2, files }, null, 2)}\n`;

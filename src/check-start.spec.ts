@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync, writeFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,36 @@ const check = (env: Record<string, string>) =>
 
 test('a good place starts, and the folder is made', async () => {
   await expect(check({ PRELIM_DATA: join(folder, 'a', 'b') })).resolves.toBeUndefined();
+});
+
+test('a folder that its file system will not make is refused at once, and for root too', async () => {
+  for (const data of ['/proc/prelim/data', '/proc']) {
+    if (!existsSync('/proc/self')) return;
+    await expect(check({ PRELIM_DATA: data })).rejects.toMatchObject({
+      code: 'data.unwritable',
+      message: expect.stringMatching(
+        /^PRELIM_DATA: the folder \/proc\S* cannot be written to \(E[A-Z]+\)\. /,
+      ),
+    });
+  }
+}, 5_000);
+
+test('nothing is left in the folder that was tried', async () => {
+  await check({});
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test('a folder to import from that is not there, or is none, is named', async () => {
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  const from = (place: string, more = {}) => check({ BULK_IMPORT_FOLDER: place, ...more });
+  await expect(from(join(folder, 'none'))).rejects.toMatchObject({
+    code: 'config.invalid',
+    message: expect.stringMatching(/^BULK_IMPORT_FOLDER: the folder .*none is not there\. /),
+  });
+  await expect(from(file)).rejects.toMatchObject({ message: expect.stringContaining('is no folder') });
+  await expect(from(folder)).resolves.toBeUndefined();
+  await expect(from(file, { PRELIM_ROLES: 'listener' })).resolves.toBeUndefined();
 });
 
 test('both ports taken and a folder that cannot be written to are named in one message', async () => {

@@ -1,12 +1,17 @@
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants, mkdtemp, rmdir, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import type { Settings } from './config/settings.ts';
 import { Failure, type FailureIssue } from './kernel/errors.ts';
+import { AS_UMASK_SAYS, makeFolder } from './kernel/make-folder.ts';
 
-type Place = Pick<Settings, 'PRELIM_DATA' | 'PRELIM_ROLES' | 'HOST' | 'PORT' | 'HL7_HOST' | 'HL7_PORT'>;
+type Place = Pick<
+  Settings,
+  'PRELIM_DATA' | 'PRELIM_ROLES' | 'HOST' | 'PORT' | 'HL7_HOST' | 'HL7_PORT' | 'BULK_IMPORT_FOLDER'
+>;
 
 /**
- * Looks at what a start needs of the machine before anything is started: the folder can be written to, the ports are free.
+ * Looks at what a start needs of the machine before anything is started: the folder can be written to, the ports are free, the folder to import from is there.
  *
  * @throws Failure `data.unwritable` for the folder alone, else `config.invalid`, that names every fault at once
  */
@@ -17,6 +22,7 @@ export async function checkStart(settings: Place): Promise<void> {
     folderFault(settings.PRELIM_DATA),
     portFault('PORT', 'HOST', settings.PORT, settings.HOST),
     listens && !same ? portFault('HL7_PORT', 'HL7_HOST', settings.HL7_PORT, settings.HL7_HOST) : null,
+    importFault(settings),
   ]);
   const [folder] = found;
   const faults = found.filter((fault) => fault !== null);
@@ -33,17 +39,51 @@ export async function checkStart(settings: Place): Promise<void> {
 
 const textOf = (fault: FailureIssue) => `${fault.at}: ${fault.text}`;
 
+/** A full disk is no fault of the settings: a server with a database elsewhere still shows what is there, and says itself what it cannot write. */
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
+
 async function folderFault(folder: string): Promise<FailureIssue | null> {
   try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK | constants.X_OK);
+    // Not for us alone: as root PostgreSQL works below it under an account of its own.
+    await makeFolder(folder, AS_UMASK_SAYS);
+    // Rights do not tell all: root may write everywhere, and a file system may still refuse.
+    const probe = await mkdtemp(join(folder, '.start-')).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== undefined && FULL.has(error.code)) return null;
+      throw error;
+    });
+    if (probe !== null) await rmdir(probe);
     return null;
-  } catch {
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'unknown reason';
     return {
       at: 'PRELIM_DATA',
-      text: `the folder ${folder} cannot be written to. Make it writable, or name another.`,
+      text: `the folder ${folder} cannot be written to (${reason}). Make it writable, or name another.`,
     };
   }
+}
+
+/** Who listens only imports nothing. */
+async function importFault({
+  BULK_IMPORT_FOLDER: folder,
+  PRELIM_ROLES: roles,
+}: Place): Promise<FailureIssue | null> {
+  if (folder === '' || !(roles.includes('api') || roles.includes('worker'))) return null;
+  const text = await stat(folder).then(
+    async (found) => {
+      if (!found.isDirectory()) return `${folder} is no folder`;
+      const isReadable = access(folder, constants.R_OK | constants.X_OK).then(
+        () => true,
+        () => false,
+      );
+      return (await isReadable) ? null : `the folder ${folder} cannot be read by this account`;
+    },
+    () => `the folder ${folder} is not there`,
+  );
+  if (text === null) return null;
+  return {
+    at: 'BULK_IMPORT_FOLDER',
+    text: `${text}. Correct it, or leave it empty: $import takes bodies then.`,
+  };
 }
 
 /** Listens for a moment. Port 0 means any, and there is always one. */

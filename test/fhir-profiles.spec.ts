@@ -23,6 +23,7 @@ import { priorToExtension, recordedPriors } from '../src/governance/prior-result
 import { PRELIM } from '../src/kernel/code-systems.ts';
 import type { Finding, FindingsCoded } from '../src/kernel/handoffs.ts';
 import { findingsToRecord } from '../src/steps/report/findings-to-record.ts';
+import { terminologyResources } from '../src/terminology/shipped-terminology.ts';
 
 const NOW = new Date('2026-03-04T05:06:07Z');
 const STUDY: ImagingStudy = {
@@ -317,6 +318,33 @@ describe('the package', () => {
       const found = knownProfiles.find(String(url));
       expect([url, (found?.root.children.size ?? 0) > 0, found?.unevaluated]).toEqual([url, true, []]);
     }
+  });
+
+  it('defines every extension of ours that the server writes into the record', () => {
+    const named = readdirSync('src', { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'))
+      .map((name) => readFileSync(join('src', name), 'utf8'))
+      .flatMap((text) => [...text.matchAll(/PRELIM\}\/StructureDefinition\/([a-z-]+)/g)].map(([, id]) => id));
+    // These two hold settings of this server in a Basic: nobody else reads them, and their content is checked where it is taken in.
+    const settings = ['oauth-client', 'ris-profile'];
+    const defined = definitions.map(({ id }) => id);
+    expect(named.length).toBeGreaterThan(8);
+    expect(named.filter((id) => !settings.includes(String(id)) && !defined.includes(id))).toEqual([]);
+  });
+
+  it('defines the code systems that its profiles fix codes of, or leaves them to terminology/', () => {
+    const fixed = new Set(
+      JSON.stringify(definitions).match(/https:\/\/prelim\.example\/fhir\/CodeSystem\/[a-z-]+/g),
+    );
+    const there = all.flatMap((one) => (one.resourceType === 'CodeSystem' ? [one.url] : []));
+    const shipped = terminologyResources().map(({ url }) => url);
+    expect(fixed.size).toBeGreaterThan(2);
+    expect([...fixed].filter((url) => !there.includes(url) && !shipped.includes(url))).toEqual([]);
+  });
+
+  it('has an index of texts only: loaders read nothing else', () => {
+    const { files } = JSON.parse(packageIndex(all)) as { files: Record<string, unknown>[] };
+    expect(files.flatMap((one) => Object.values(one)).filter((one) => typeof one !== 'string')).toEqual([]);
   });
 
   it('is described by its page, word for word, and by its index', () => {

@@ -1,4 +1,4 @@
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   CompactSign,
@@ -13,7 +13,9 @@ import {
 import type { Sql } from '../database/database.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Failure } from '../kernel/errors.ts';
+import { makeFolder } from '../kernel/make-folder.ts';
 import { type ChainHead, headsOfOpenSegments } from './audit/audit-event.store.ts';
+import { readKeyFile } from './read-key-file.ts';
 
 /** How often the server signs how far its chains reach. */
 export const HEAD_INTERVAL_MS = 3_600_000;
@@ -51,7 +53,7 @@ export async function auditKeyIn(dataFolder: string): Promise<AuditKey> {
 }
 
 async function readKey(file: string): Promise<JWK | null> {
-  const text = await readFile(file, 'utf8').catch(() => null);
+  const text = await readKeyFile(file);
   try {
     return text === null ? null : (JSON.parse(text) as JWK);
   } catch {
@@ -65,7 +67,7 @@ async function readKey(file: string): Promise<JWK | null> {
 async function makeKey(folder: string, file: string): Promise<JWK> {
   const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
   const jwk: JWK = { ...(await exportJWK(privateKey)), alg: ALGORITHM, use: 'sig' };
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   const partial = `${file}.${crypto.randomUUID()}`;
   await writeFile(partial, JSON.stringify(jwk), { mode: 0o600 });
   // Of two first starts at once one makes the key: linking fails where the file is there.

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AuditEntry, AuditOutcome } from '../database/audit-sink.ts';
 import type { Database } from '../database/database.ts';
 import { type Acting, type Actor, actAs, actingNow } from '../kernel/acting.ts';
+import { CODE_SYSTEMS } from '../kernel/code-systems.ts';
 import { type Described, describeRequest, isPlainRead } from './audit/describe-request.ts';
 import { findPatients } from './audit/find-patients.ts';
 
@@ -220,7 +221,7 @@ function refuse(reply: FastifyReply, payload: unknown, url: string): string {
         severity: 'error',
         code: 'transient',
         details: {
-          coding: [{ system: 'https://prelim.example/fhir/CodeSystem/failure', code: 'audit.unavailable' }],
+          coding: [{ system: CODE_SYSTEMS.failure, code: 'audit.unavailable' }],
           text: 'The audit cannot be written, so nothing is shown. Try again in a few seconds.',
         },
       },

@@ -1,9 +1,11 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../kernel/errors.ts';
+import { makeFolder } from '../kernel/make-folder.ts';
 import type { Client } from './client.ts';
 import { LOCAL_CLIENT } from './grant.ts';
+import { readKeyFile } from './read-key-file.ts';
 import { readRegistration } from './registration/read-registration.ts';
 import { parseScopes } from './scope.ts';
 
@@ -60,9 +62,9 @@ export function secretFits(client: Client | undefined, secret: string): boolean 
 
 async function localSecret(dataFolder: string): Promise<string> {
   const file = join(dataFolder, 'keys', 'local-client-secret');
-  const kept = await readFile(file, 'utf8').catch(() => null);
+  const kept = await readKeyFile(file);
   if (kept) return kept.trim();
-  await mkdir(join(dataFolder, 'keys'), { recursive: true, mode: 0o700 });
+  await makeFolder(join(dataFolder, 'keys'));
   const secret = randomBytes(32).toString('base64url');
   await writeFile(file, `${secret}\n`, { mode: 0o600 });
   return secret;

@@ -1,7 +1,9 @@
-import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import { Failure } from '../kernel/errors.ts';
+import { makeFolder } from '../kernel/make-folder.ts';
+import { readKeyFile } from './read-key-file.ts';
 
 export interface SigningKey {
   readonly kid: string;
@@ -122,7 +124,7 @@ export class SigningKeys {
 
   /** The first keys; a signing key of before there were several goes on. */
   private async first(): Promise<readonly KeptKey[]> {
-    const old = await readFile(join(this.folder, 'signing-key.json'), 'utf8').catch(() => null);
+    const old = await readKeyFile(join(this.folder, 'signing-key.json'));
     const made = await makeKeys(ALWAYS, 0);
     const keys = old
       ? [...made.filter(({ alg }) => alg !== SIGNING_ALGORITHM), { ...(JSON.parse(old) as JWK), from: 0 }]
@@ -144,7 +146,7 @@ export class SigningKeys {
   }
 
   private async writePartial(keys: readonly KeptKey[]): Promise<string> {
-    await mkdir(this.folder, { recursive: true, mode: 0o700 });
+    await makeFolder(this.folder);
     const partial = `${this.file}.${crypto.randomUUID()}`;
     await writeFile(partial, JSON.stringify({ keys }), { mode: 0o600 });
     return partial;
@@ -173,7 +175,7 @@ export class SigningKeys {
 const PUBLIC = ['kty', 'crv', 'x', 'y', 'n', 'e', 'alg', 'use', 'kid'] as const;
 
 async function readKeys(file: string): Promise<readonly KeptKey[] | null> {
-  const text = await readFile(file, 'utf8').catch(() => null);
+  const text = await readKeyFile(file);
   if (text === null) return null;
   try {
     return (JSON.parse(text) as { keys: KeptKey[] }).keys;

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../kernel/errors.ts';
+import { makeFolder } from '../kernel/make-folder.ts';
 import { accountFor, type PostgresAccount } from './embedded/account.ts';
 import { Keeper } from './embedded/keeper.ts';
 import { type Binaries, binariesFor, dataFolderFor } from './embedded/place.ts';
@@ -89,7 +90,7 @@ async function startAndJoin(place: PostmasterPlace, keeper: Keeper): Promise<voi
 async function passwordIn(folder: string, name: string): Promise<string> {
   const file = join(folder, 'keys', name);
   if (existsSync(file)) return (await readFile(file, 'utf8')).trim();
-  await mkdir(join(folder, 'keys'), { recursive: true, mode: 0o700 });
+  await makeFolder(join(folder, 'keys'));
   const password = randomBytes(24).toString('hex');
   try {
     await writeFile(file, password, { mode: 0o600, flag: 'wx' });
@@ -114,7 +115,7 @@ async function initialise(
   const passwordFile = `${making}.password`;
   try {
     await rm(making, { recursive: true, force: true });
-    await mkdir(making, { recursive: true, mode: 0o700 });
+    await makeFolder(making);
     await writeFile(passwordFile, password, { mode: 0o600 });
     if (account) {
       await chown(making, account.uid, account.gid);

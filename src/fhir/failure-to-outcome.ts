@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { OperationOutcome } from '@medplum/fhirtypes';
+import { CODE_SYSTEMS } from '../kernel/code-systems.ts';
 import { Failure, type FailureCode, type FailureKind } from '../kernel/errors.ts';
 
 /** What went wrong, for a client: never a stack, SQL or a value. */
@@ -40,7 +41,8 @@ const STATUS_OF_CODE: Partial<Record<FailureCode, number>> = {
 
 /** What is wrong with a header or a parameter has `http.<name>` as its place (R4 operationoutcome-definitions.html#OperationOutcome.issue.location). */
 export function failureToOutcome(error: unknown): OutcomeAnswer {
-  if (!(error instanceof Failure) || error.kind === 'internal') return unknownFailure();
+  if (!(error instanceof Failure)) return unknownFailure('internal');
+  if (error.kind === 'internal') return unknownFailure(error.code);
   const [status, type] = BY_KIND[error.kind];
   const issues = error.issues.length > 0 ? error.issues : [{ text: error.message }];
   return {
@@ -51,7 +53,7 @@ export function failureToOutcome(error: unknown): OutcomeAnswer {
       issue: issues.map((issue) => ({
         severity: 'error',
         code: (issue.type as IssueType | undefined) ?? type,
-        details: { coding: [{ system: FAILURE_SYSTEM, code: error.code }], text: issue.text },
+        details: { coding: [{ system: CODE_SYSTEMS.failure, code: error.code }], text: issue.text },
         ...(issue.at?.startsWith('http.') ? { location: [issue.at] } : {}),
         ...(issue.at ? { expression: [issue.at] } : {}),
       })),
@@ -59,10 +61,8 @@ export function failureToOutcome(error: unknown): OutcomeAnswer {
   };
 }
 
-const FAILURE_SYSTEM = 'https://prelim.example/fhir/CodeSystem/failure';
-
 /** The reference is all that joins the answer to the log line with the cause. */
-function unknownFailure(): OutcomeAnswer {
+function unknownFailure(code: FailureCode): OutcomeAnswer {
   const reference = randomUUID();
   const text = `The server failed. Its log has the cause under ${reference}.`;
   return {
@@ -70,7 +70,13 @@ function unknownFailure(): OutcomeAnswer {
     reference,
     outcome: {
       resourceType: 'OperationOutcome',
-      issue: [{ severity: 'fatal', code: 'exception', details: { text } }],
+      issue: [
+        {
+          severity: 'fatal',
+          code: 'exception',
+          details: { coding: [{ system: CODE_SYSTEMS.failure, code }], text },
+        },
+      ],
     },
   };
 }

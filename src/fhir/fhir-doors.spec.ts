@@ -91,6 +91,17 @@ describe('other doors', () => {
     expect([status, json.link[0].url]).toEqual([200, `${BASE}/Patient?_id=p1`]);
   });
 
+  it('names the order and the include that a lenient search left out', async () => {
+    const asked = 'Patient?_id=p1&_sort=made-up&_include=Patient:made-up';
+    expect((await send('GET', asked)).status).toBe(400);
+    const { status, json } = await send('GET', asked, undefined, { prefer: 'handling=lenient' });
+    expect([status, json.link[0].url]).toEqual([200, `${BASE}/Patient?_id=p1`]);
+    expect(json.entry.at(-1).search.mode).toBe('outcome');
+    expect(json.entry.at(-1).resource.issue[0].details.text).toContain(
+      '_sort=made-up, _include=Patient:made-up',
+    );
+  });
+
   it('finds by tag, with and without its system', async () => {
     const study = (id: string, code: string) => ({
       resourceType: 'ImagingStudy',
@@ -179,6 +190,7 @@ describe('other doors', () => {
     expect(answer.text).not.toMatch(/secret|select|spec\.ts/);
     const reference = /[0-9a-f-]{36}/.exec(answer.json.issue[0].details.text)?.[0] ?? 'none';
     expect(logged.at(-1)).toContain(reference);
+    expect(answer.json.issue[0].details.coding).toEqual([{ system: CODE_SYSTEMS.failure, code: 'internal' }]);
     expect(logged.at(-1)).not.toContain('secret');
   });
 

@@ -297,6 +297,27 @@ describe('Bundles', () => {
     expect((await send('GET', 'Patient/half')).status).toBe(404);
   });
 
+  it.each(['batch', 'transaction'])('takes our own base before the URL of an entry of a %s', async (type) => {
+    const id = `own-${type}`;
+    const entry = (method: string, path: string, resource?: object) => ({
+      ...(resource ? { resource } : {}),
+      request: { method, url: `${BASE}${path}` },
+    });
+    const answer = await send('POST', '', {
+      resourceType: 'Bundle',
+      type,
+      entry: [
+        entry('PUT', `/Patient/${id}`, { resourceType: 'Patient', id }),
+        entry('GET', `/Patient?_id=${id}`),
+        entry('GET', `?_type=Patient&_id=${id}`),
+        { request: { method: 'GET', url: `${BASE.toUpperCase().replace('/FHIR', '/fhir')}/Patient/${id}` } },
+      ],
+    });
+    const statuses = answer.json.entry.map((one: { response: { status: string } }) => one.response.status);
+    expect(statuses).toEqual(['201 Created', '200 OK', '200 OK', '200 OK']);
+    for (const at of [1, 2]) expect(answer.json.entry[at].resource.entry).toHaveLength(1);
+  });
+
   it('judges each entry of a batch alone and refuses URLs that leave the base', async () => {
     const entry = (method: string, url: string, resource?: object) => ({
       ...(resource ? { resource } : {}),
@@ -310,6 +331,9 @@ describe('Bundles', () => {
         entry('GET', 'Patient/never'),
         entry('GET', '../admin'),
         entry('GET', 'http://other/Patient/1'),
+        entry('GET', `${BASE}x/Patient/1`),
+        entry('GET', `${BASE}/../Patient/1`),
+        entry('GET', BASE.replace('://', '://somebody@')),
         entry('GET', 'Patient/1/../2'),
         null as never,
         { request: { method: 'GET', url: 7 } } as never,
@@ -318,7 +342,10 @@ describe('Bundles', () => {
       ],
     });
     const statuses = answer.json.entry.map((one: { response: { status: string } }) => one.response.status);
-    expect(statuses).toEqual(['201 Created', '404', '400', '400', '400', '400', '400', '400', '422']);
+    expect(statuses).toEqual(['201 Created', '404', ...Array(9).fill('400'), '422']);
+    expect(answer.json.entry[3].response.outcome.issue[0].details.text).toContain(
+      `another address than this server's, ${BASE}. Write it below that, or relative`,
+    );
     expect(answer.json.entry[1].response.outcome.resourceType).toBe('OperationOutcome');
   });
 });

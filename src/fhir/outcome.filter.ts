@@ -18,11 +18,11 @@ export class OutcomeFilter implements ExceptionFilter {
   constructor(private readonly log: FailureLog) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const answer = failureToOutcome(knownFailure(error));
+    const { url } = host.switchToHttp().getRequest<FastifyRequest>();
+    const answer = failureToOutcome(knownFailure(error, url));
     if (answer.reference !== null) this.note(error, answer);
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     if (reply.sent) return;
-    const { url } = host.switchToHttp().getRequest<FastifyRequest>();
     // RFC 6750 3: a refusal for want of a token names the scheme.
     if (answer.status === 401) reply.header('www-authenticate', 'Bearer');
     reply
@@ -48,15 +48,21 @@ export class OutcomeFilter implements ExceptionFilter {
 const STACK_LINES = 8;
 
 /** Refusals that Fastify and Nest make before an interaction runs. */
-function knownFailure(error: unknown): unknown {
+function knownFailure(error: unknown, url: string): unknown {
   const status =
     error instanceof HttpException
       ? error.getStatus()
       : (error as { statusCode?: unknown } | null)?.statusCode;
   if (error instanceof Failure || typeof status !== 'number') return error;
-  const known = BY_STATUS[status];
+  const known = status === 415 && ARCHIVE.test(url) ? NO_INSTANCES : BY_STATUS[status];
   return known ? new Failure(...known) : error;
 }
+
+const ARCHIVE = /^\/dicomweb\//;
+const NO_INSTANCES: ConstructorParameters<typeof Failure> = [
+  'archive.media-type',
+  'Store instances as multipart/related; type="application/dicom".',
+];
 
 const BY_STATUS: Readonly<Record<number, ConstructorParameters<typeof Failure>>> = {
   400: ['http.bad-request', 'The request is not well formed.'],

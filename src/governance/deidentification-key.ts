@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DEIDENTIFICATION_KEY_BYTES, type Pseudonyms, pseudonymsOf } from '../dicom/deidentify-pseudonyms.ts';
 import { Failure } from '../kernel/errors.ts';
+import { makeFolder } from '../kernel/make-folder.ts';
 
 /** What leaves is made with the newest key; what comes back may have been made with any. */
 export interface DeidentificationKeys {
@@ -60,7 +61,7 @@ const KEY = new RegExp(`^[0-9a-f]{${DEIDENTIFICATION_KEY_BYTES * 2}}$`);
 
 /** Two processes that start together must end with one key: the file is linked whole into its place, or the other's is taken. */
 async function makeFirst(file: string): Promise<string[]> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(file));
   const key = newKey();
   const partial = await writePartial(file, [key]);
   try {

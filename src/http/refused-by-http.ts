@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { CODE_SYSTEMS } from '../kernel/code-systems.ts';
 
 /**
  * What is refused before there is a request: a URL that cannot be decoded, headers that are too large, what is no HTTP. The answer is an OperationOutcome as
@@ -40,7 +41,7 @@ const outcomeOf = (text: string): string =>
         severity: 'error',
         code: 'invalid',
         details: {
-          coding: [{ system: 'https://prelim.example/fhir/CodeSystem/failure', code: 'http.bad-request' }],
+          coding: [{ system: CODE_SYSTEMS.failure, code: 'http.bad-request' }],
           text,
         },
       },

@@ -19,6 +19,8 @@ export const CODE_SYSTEMS = {
   finding: `${PRELIM}/CodeSystem/finding`,
   /** Named reasons of refusal: one code per gate rule. */
   refusal: `${PRELIM}/CodeSystem/refusal`,
+  /** The codes of `errors.ts`, in every OperationOutcome of a refusal. */
+  failure: `${PRELIM}/CodeSystem/failure`,
 } as const;
 
 /** Profiles of what we write, published in `fhir-profiles/`. */

@@ -98,6 +98,25 @@ describe('the parameter patient of $export', () => {
     expect([answer.status, answer.json.resourceType]).toEqual([status, 'OperationOutcome']);
   });
 
+  it.each(['GET', 'POST'])(
+    'in the URL of a %s is refused: read over, it would export everybody',
+    async (method) => {
+      const asked = ['Patient/$export?patient=Patient/p1', method === 'POST' ? body([]) : undefined] as const;
+      for (const prefer of ['respond-async', 'respond-async, handling=lenient']) {
+        const answer = await app.ask(method, ...asked, { prefer });
+        expect([answer.status, answer.json.issue[0].expression]).toEqual([400, ['http.patient']]);
+      }
+    },
+  );
+
+  it.each(['2026-01-01T24:00:00Z', '2026-02-30T10:00:00Z', '2026-01-01', 'yesterday'])(
+    'beside a _since of %s, which is no instant, is refused',
+    async (since) => {
+      const answer = await app.ask('GET', `$export?_since=${since}`, undefined, { prefer: 'respond-async' });
+      expect([answer.status, answer.json.issue[0].expression]).toEqual([400, ['http._since']]);
+    },
+  );
+
   it('needs the right to read patients', async () => {
     const answer = await start('Patient/$export', ['p1'], { 'x-scope': 'system/Observation.rs' });
     expect(answer.status).toBe(403);

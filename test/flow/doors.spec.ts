@@ -34,6 +34,19 @@ describe('the doors', () => {
   });
   afterAll(() => server.close());
 
+  it('the archive says what it takes to who sends it something else', async () => {
+    const answer = await fetch(`${server.url}/dicomweb/studies`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${server.token}`, 'content-type': 'text/plain' },
+      body: 'x',
+    });
+    const text = 'Store instances as multipart/related; type="application/dicom".';
+    expect([answer.status, await answer.json()]).toMatchObject([
+      415,
+      { issue: [{ details: { coding: [{ code: 'archive.media-type' }], text } }] },
+    ]);
+  });
+
   it('every route but the public ones answers 401 without a token', async () => {
     expect(routes.length).toBeGreaterThan(15);
     const paths = [...new Set(routes.flatMap(({ path }) => samplesOf(path)))];

@@ -217,6 +217,8 @@ function rangeOf(text: string): { from: string; until: string } | null {
       day === undefined ? Date.UTC(month === undefined ? year + 1 : year, month ?? 0, 1) : from + 86_400_000;
     return { from: new Date(from).toISOString(), until: new Date(until).toISOString() };
   }
+  // R4 datatypes.html#dateTime: "24:00" is not used. JavaScript would read it as the day after.
+  if (time.startsWith('24')) return null;
   const zoned = /Z$|[+-]\d{2}:\d{2}$/.test(time) ? text : `${text}Z`;
   const from = Date.parse(zoned);
   if (Number.isNaN(from)) return null;

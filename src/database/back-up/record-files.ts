@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
-import { lstat, mkdir, open, readdir } from 'node:fs/promises';
+import { lstat, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '../../kernel/errors.ts';
+import { makeFolder } from '../../kernel/make-folder.ts';
 
 /** A file of the data folder, its path relative and with `/`. */
 export interface RecordFile {
@@ -68,7 +69,7 @@ export async function writeRecordFile(
   { mode }: RecordFile,
   bytes: AsyncIterable<Buffer>,
 ): Promise<void> {
-  await mkdir(dirname(place), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(place));
   const handle = await open(place, 'wx', mode & 0o777);
   try {
     for await (const piece of bytes) await handle.writeFile(piece);

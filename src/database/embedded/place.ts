@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '../../kernel/errors.ts';
+import { AS_UMASK_SAYS, makeFolder } from '../../kernel/make-folder.ts';
 import type { PostgresAccount } from './account.ts';
 
 export interface Binaries {
@@ -39,7 +40,7 @@ export async function binariesFor(account: PostgresAccount | null): Promise<Bina
 
 /** The data folder itself, or as root a reachable one that stands for it. */
 export async function dataFolderFor(wanted: string, account: PostgresAccount | null): Promise<string> {
-  await mkdir(dirname(wanted), { recursive: true });
+  await makeFolder(dirname(wanted), AS_UMASK_SAYS);
   if (!account || (await canReach(wanted, account))) return wanted;
   const folder = join(SYSTEM_FOLDER, digest(wanted));
   await mkdir(folder, { recursive: true, mode: 0o755 });

@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { Controller, Delete, Get, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { accessOfGrant, type GrantedScope } from '../access-context.ts';
 import { type Caller, preferLenient } from '../fhir-request.ts';
@@ -184,5 +185,14 @@ function send(reply: FastifyReply, answer: OperationAnswer): void {
 /** The reason is a failure's own text or the class of an error: neither holds patient data. */
 const faultOf = (job: BulkJob): object => ({
   resourceType: 'OperationOutcome',
-  issue: [{ severity: 'fatal', code: 'exception', details: { text: job.fault ?? 'The job was given up.' } }],
+  issue: [
+    {
+      severity: 'fatal',
+      code: 'exception',
+      details: {
+        coding: [{ system: CODE_SYSTEMS.failure, code: 'internal' }],
+        text: job.fault ?? 'The job was given up.',
+      },
+    },
+  ],
 });

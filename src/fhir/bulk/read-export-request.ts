@@ -6,6 +6,7 @@ import { preferLenient } from '../fhir-request.ts';
 import { subsetOf } from '../interactions/subset.ts';
 import type { OperationRequest } from '../operation-registry.ts';
 import { parametersOf, readParameters } from '../operations/read-parameters.ts';
+import { instants } from '../search/kinds/date.ts';
 import { typesInCompartment } from '../search/parse-compartment.ts';
 import { parseQuery } from '../search/parse-query.ts';
 import type { ExportRequest } from './bulk-job.ts';
@@ -94,8 +95,10 @@ function typesOf(
 /** Patients of one export by `patient`; more are a Group. */
 export const EXPORT_PATIENTS_MAX = 1_000;
 
-/** The parameter `patient`, a Reference each, which only a POST can hold. Null: none is named. */
+/** The parameter `patient`, a Reference each, which only a POST can hold. Null: none is named. In the URL it is refused: read over, everybody would be exported. */
 function patientsAsked(level: ExportRequest['level'], request: OperationRequest): string[] | null {
+  if (request.query.has('patient'))
+    throw badParameter('patient', 'patient goes into the Parameters of a POST, as a valueReference.');
   const named = parametersOf(request.body).filter(({ name }) => name === 'patient');
   if (named.length === 0) return null;
   if (level === 'system')
@@ -147,8 +150,9 @@ export function splitTypeFilter(filter: string): { type: string; search: string 
 
 function sinceOf(text: string | null): string | null {
   if (text === null) return null;
-  const at = new Date(text.replace(' ', '+'));
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(text) || Number.isNaN(at.getTime()))
+  // A `+` in a query string arrives as a blank. Without a zone it is UTC, as in a search.
+  const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(text) ? instants(text.replace(' ', '+')) : null;
+  if (!at || Number.isNaN(Date.parse(at.lo)))
     throw badParameter('_since', '_since must be an instant, such as 2026-01-31T08:00:00Z.');
-  return at.toISOString();
+  return at.lo;
 }

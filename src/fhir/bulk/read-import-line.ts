@@ -1,4 +1,5 @@
 import type { OperationOutcome, Resource } from '@medplum/fhirtypes';
+import { PRELIM } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { type AccessContext, demandAccess } from '../access-context.ts';
 import { failureToOutcome } from '../failure-to-outcome.ts';
@@ -62,4 +63,4 @@ export function refusal(error: unknown, lineNumber: number): string {
 }
 
 /** Which line of the file an outcome is about. */
-export const LINE_EXTENSION = 'https://prelim.example/fhir/StructureDefinition/import-line';
+export const LINE_EXTENSION = `${PRELIM}/StructureDefinition/import-line`;

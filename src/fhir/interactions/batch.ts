@@ -17,7 +17,7 @@ export async function batch(
 
 async function runEntry(entry: BundleEntry, request: FhirRequest, server: FhirServer): Promise<FhirAnswer> {
   try {
-    return await server.interact(entryRequest(entry, request));
+    return await server.interact(entryRequest(entry, request, server.store.base));
   } catch (error) {
     const { status, outcome } = failureToOutcome(error);
     return { status, body: JSON.stringify(outcome) };

@@ -8,9 +8,9 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 
 /**
  * R4 bundle.html: `entry.request` as a request of its own, with the rights of the one that brought the Bundle. The URL is relative
- * (`Patient/1`, `Observation?code=x`); anything that leaves our base is refused.
+ * (`Patient/1`, `Observation?code=x`), or absolute below `base`, our own address; anything that leaves it is refused.
  */
-export function entryRequest(entry: BundleEntry, outer: FhirRequest): FhirRequest {
+export function entryRequest(entry: BundleEntry, outer: FhirRequest, base: string): FhirRequest {
   const { method, url, ifMatch, ifNoneExist, ifNoneMatch, ifModifiedSince } = entry?.request ?? {};
   const texts = [url, ifMatch, ifNoneExist, ifNoneMatch, ifModifiedSince];
   if (typeof method !== 'string' || !METHODS.has(method) || texts.some((text) => !isText(text)) || !url) {
@@ -19,12 +19,13 @@ export function entryRequest(entry: BundleEntry, outer: FhirRequest): FhirReques
       'An entry needs request.method (GET, HEAD, POST, PUT, PATCH or DELETE) and request.url.',
     );
   }
-  const [path = '', query = ''] = split(url, '?');
+  const relative = ABSOLUTE.test(url) ? belowBase(url, base) : url;
+  const [path = '', query = ''] = split(relative, '?');
   const segments = path.split('/').filter((segment) => segment !== '');
   const safe =
     !/^[a-z][a-z0-9+.-]*:|^\/|\\|%/i.test(path) && !segments.some((one) => one === '.' || one === '..');
   // Without a path it is a search of the whole server: `?_type=Patient,Observation`.
-  const isSearch = url.startsWith('?') && (method === 'GET' || method === 'HEAD');
+  const isSearch = relative.startsWith('?') && (method === 'GET' || method === 'HEAD');
   if (!safe || (segments.length === 0 && !isSearch)) {
     throw new Failure('fhir.invalid', 'request.url of an entry must be a relative URL such as Patient/1.');
   }
@@ -44,6 +45,27 @@ export function entryRequest(entry: BundleEntry, outer: FhirRequest): FhirReques
     access: outer.access,
     ...(outer.sql ? { sql: outer.sql } : {}),
   };
+}
+
+const ABSOLUTE = /^https?:\/\//i;
+
+/** `http://host/fhir/Patient/1` without what is our base; host and port are compared as URLs are (RFC 3986 section 6.2). */
+function belowBase(url: string, base: string): string {
+  const [, server = '', rest = ''] = /^(https?:\/\/[^/?#@\\]+)(.*)$/is.exec(url) ?? [];
+  const own = new URL(base);
+  const place = own.pathname;
+  const after = rest[place.length];
+  const isOwn =
+    server !== '' &&
+    URL.canParse(server) &&
+    new URL(server).origin === own.origin &&
+    rest.startsWith(place) &&
+    (after === '/' || after === '?');
+  if (isOwn) return rest.slice(place.length).replace(/^\//, '');
+  throw new Failure(
+    'fhir.invalid',
+    `request.url of an entry names another address than this server's, ${base}. Write it below that, or relative: Patient/1.`,
+  );
 }
 
 /** It was parsed with the Bundle; only what `parseResource` would have said of it alone is checked. */

@@ -32,8 +32,10 @@ export interface Step {
   readonly change: Patch | null;
 }
 
-/** What an entry is validated with: `brought` are the profiles and value sets of the transaction itself. */
+/** What an entry is read and validated with: `brought` are the profiles and value sets of the transaction itself. */
 export interface Beside {
+  /** Our own address. */
+  readonly base: string;
   readonly sql: Sql;
   readonly brought: KnownProfiles | null;
 }
@@ -45,7 +47,7 @@ export async function stepOf(
   at: number,
   beside: Beside,
 ): Promise<Step> {
-  const request = entryRequest(entry, outer);
+  const request = entryRequest(entry, outer, beside.base);
   const fullUrl = typeof entry.fullUrl === 'string' ? entry.fullUrl : null;
   const common = { ...NOTHING, at, request, fullUrl };
   switch (request.method) {

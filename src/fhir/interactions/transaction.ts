@@ -19,8 +19,9 @@ export async function transaction(
 ): Promise<FhirAnswer> {
   const steps: Step[] = [];
   const brought = broughtDefinitions(entries);
+  const beside = { base: server.store.base, sql: server.database, brought };
   for (const [at, entry] of entries.entries())
-    steps.push(await naming(at, () => stepOf(entry, request, at, { sql: server.database, brought })));
+    steps.push(await naming(at, () => stepOf(entry, request, at, beside)));
   checkFullUrls(steps);
   const answers = await writeOnce(server, (tx) =>
     runSteps(steps, { tx, server, access: request.access, naming, brought }),

@@ -4,6 +4,7 @@ import { badParameter } from '../at-parameter.ts';
 import { definitions } from '../definitions/definitions.ts';
 import type { Operation, OperationAnswer, OperationRequest } from '../operation-registry.ts';
 import type { ResourceStore } from '../resource-store.ts';
+import { instants } from '../search/kinds/date.ts';
 import { compartmentFilter, typesInCompartment } from '../search/parse-compartment.ts';
 import { parseFilter } from '../search/parse-filter.ts';
 import type { Filter } from '../search/search-query.ts';
@@ -96,8 +97,7 @@ function readAsked(request: OperationRequest): Asked {
   if (types?.some((type) => !definitions().resourceTypes.includes(type)))
     throw badParameter('_type', '_type must name resource types of FHIR R4.');
   for (const name of ['start', 'end', '_since'])
-    if (one(name) !== null && !DATE.test(one(name) ?? ''))
-      throw badParameter(name, `${name} must be a date or an instant.`);
+    if (!isDate(plain(one(name)))) throw badParameter(name, `${name} must be a date or an instant.`);
   return {
     query: new URLSearchParams(
       [...values].flatMap(([name, all]) => all.map((value): [string, string] => [name, value])),
@@ -111,8 +111,8 @@ function readAsked(request: OperationRequest): Asked {
   };
 }
 
-/** Looked at again by the search parameter; here only that nothing else, such as a prefix or a comma, comes in. */
-const DATE = /^\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+ -]\d\d:\d\d))?)?)?$/;
+/** Looked at here, so that the refusal names what was sent and not the search parameter of a type; and so that no prefix and no comma comes in. */
+const isDate = (text: string | null): boolean => text === null || instants(text) !== null;
 
 /** A `+` in a query string arrives as a blank. */
 const plain = (date: string | null): string | null => date?.replace(' ', '+') ?? null;

@@ -163,6 +163,7 @@ describe('$everything', () => {
     ['Patient/p1/$everything?_count=x', 400],
     ['Patient/p1/$everything?_type=Nothing', 400],
     ['Patient/p1/$everything?start=2026-13-45', 400],
+    ['Patient/p1/$everything?start=2026-01-01T24:00:00Z', 400],
     ['Patient/p1/$everything?start=ge2026', 400],
     [`Patient/p1/$everything?start=${encodeURIComponent("2026' OR 1=1--")}`, 400],
     ['Patient/p1/$everything?_cursor=%00', 400],

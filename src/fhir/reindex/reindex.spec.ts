@@ -322,6 +322,15 @@ describe('$reindex', () => {
     expect((await store.search('Patient', 'gender=other')).matches.map(({ id }) => id)).toEqual(['p0002']);
   });
 
+  it('of everything leaves out the audit, which nobody may change', async () => {
+    const access = { ...FULL_ACCESS, allows: (type: string) => type !== 'AuditEvent' };
+    expect((await call('$reindex', 'system', { access })).status).toBe(202);
+    await expect(call('$reindex', 'type', { type: 'AuditEvent', access })).rejects.toMatchObject({
+      code: 'auth.scope',
+    });
+    await work();
+  });
+
   it('is refused to who may not change everything, and when many wait', async () => {
     const access = accessOfScopes('system/Patient.cruds');
     await expect(call('$reindex', 'system', { access })).rejects.toMatchObject({ code: 'auth.scope' });

@@ -86,7 +86,7 @@ const CONTROLS = {
 function sortRule(types: readonly string[], rule: string): SortRule {
   const descending = rule.startsWith('-');
   const code = descending ? rule.slice(1) : rule;
-  if (!types.every((type) => isSortable(type, code)))
+  if (!isSortable(types, code))
     throw new Failure(
       'fhir.unsupported',
       '_sort goes by _id, _lastUpdated or parameters of every searched type, composite and special ones left out.',
@@ -104,7 +104,11 @@ const SORTED: ReadonlySet<ParameterKind> = new Set([
   'uri',
 ] as const);
 
-function isSortable(type: string, code: string): boolean {
+/** R4 search.html#sort: whether each of the types has the parameter, and it is of a kind that has an order. */
+export const isSortable = (types: readonly string[], code: string): boolean =>
+  types.every((type) => isSorted(type, code));
+
+function isSorted(type: string, code: string): boolean {
   const parameter = searchParametersOf(type).get(code);
   if (!parameter) return false;
   const all = sources(parameter).map(({ source }) => source.kind);

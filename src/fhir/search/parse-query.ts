@@ -1,9 +1,10 @@
 import { Failure } from '../../kernel/errors.ts';
 import { atParameter, badParameter } from '../at-parameter.ts';
 import { definitions } from '../definitions/definitions.ts';
+import { lenientControl } from './lenient-control.ts';
 import { readCursor } from './page-cursor.ts';
 import { type Compartment, compartmentFilter, typesInCompartment } from './parse-compartment.ts';
-import { newControls, readControl } from './parse-controls.ts';
+import { isSortable, newControls, readControl } from './parse-controls.ts';
 import { parseFilter } from './parse-filter.ts';
 import type { Filter, SearchQuery } from './search-query.ts';
 
@@ -16,7 +17,7 @@ export const QUERY_PARAMETERS_MAX = 20;
 export const QUERY_CHARACTERS_MAX = 4_096;
 
 export interface ParseOptions {
-  /** `Prefer: handling=lenient`: unknown parameters are ignored. */
+  /** `Prefer: handling=lenient`: unknown parameters are ignored, also those that `_sort` and the includes name. */
   readonly lenient?: boolean;
   /** Only what is in this compartment (R4 http.html#vsearch: `GET [base]/Patient/[id]/[type]`). */
   readonly compartment?: Compartment;
@@ -24,7 +25,7 @@ export interface ParseOptions {
 
 /**
  * Reads a search of one type. R4 search.html: unknown parameters and values that mean nothing are refused (`fhir.invalid`), since an
- * ignored filter would answer with too much; `lenient` ignores unknown parameters only.
+ * ignored filter would answer with too much; `lenient` ignores unknown parameters only (those in `_sort` and includes too).
  */
 export function parseQuery(
   type: string,
@@ -85,7 +86,7 @@ function parsed(
   const filters = new Map<string, Filter[]>(types.map((one) => [one, inCompartment(one, options)]));
   const used: (readonly [string, string])[] = [];
   const ignored: string[] = [];
-  for (const pair of all) {
+  for (const pair of options.lenient ? lenientPairs(all, types, ignored) : all) {
     const [name, value] = pair;
     try {
       if (name === '_cursor') readControl(controls, name, value, types);
@@ -107,6 +108,19 @@ function parsed(
     used,
     ignored: ignored.filter((name) => name !== ''),
   };
+}
+
+/** What a lenient search reads; the rest is added to `ignored`. */
+function lenientPairs(
+  all: readonly (readonly [string, string])[],
+  types: readonly string[],
+  ignored: string[],
+): (readonly [string, string])[] {
+  return all.flatMap(([name, value]) => {
+    const left = lenientControl(name, value, (code) => isSortable(types, code));
+    ignored.push(...left.ignored);
+    return left.value === null ? [] : [[name, left.value] as const];
+  });
 }
 
 function inCompartment(type: string, { compartment }: ParseOptions): Filter[] {

@@ -164,6 +164,40 @@ describe('the words of a query', () => {
     expect(() => parseQuery('Patient', 'birthdate=never', { lenient: true })).not.toThrow();
   });
 
+  it.each([
+    ['_sort=bogus', [], ['_sort=bogus']],
+    ['_sort=-birthdate,-bogus', [['_sort', '-birthdate']], ['_sort=bogus']],
+    ["_sort=Alpha's", [], ['_sort']],
+    ['_include=Patient:bogus', [], ['_include=Patient:bogus']],
+    ['_include:iterate=Bogus:x', [], ['_include=Bogus:x']],
+    ['_revinclude=*', [], ['_revinclude']],
+    ['_contained=both', [], ['_contained=both']],
+    ['_include=Patient:organization', [['_include', 'Patient:organization']], []],
+  ])('a lenient search ignores what %s asks for and is not here, and names it', (asked, used, ignored) => {
+    const query = parseQuery('Patient', asked, { lenient: true });
+    expect({ used: query.used, ignored: query.ignored }).toEqual({ used, ignored });
+    if (ignored.length > 0)
+      expect(() => parseQuery('Patient', asked)).toThrow(
+        /_sort goes by|must be Type|not offered|not searched/,
+      );
+  });
+
+  it.each([
+    '_sort=birthdate,',
+    '_sort:desc=birthdate',
+    '_sort=a,_id,name,gender,birthdate',
+    '_include=Patient',
+    '_include=Patient:name',
+    '_include=Patient:organization:Bogus',
+    '_include:bogus=Patient:organization',
+    '_contained=perhaps',
+    '_count=many',
+  ])('a lenient search still refuses %s, which is malformed', (asked) => {
+    expect(() => parseQuery('Patient', asked, { lenient: true })).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^fhir/) }),
+    );
+  });
+
   it('one statement of unchanging text serves a plain search, whatever its values', () => {
     const text = (query: string) =>
       buildPage(parseQuery('Observation', query), { allows: () => true, condition: () => null }, BASE);

@@ -98,10 +98,13 @@ function dated(value: unknown, regex: RegExp, fault: string): string | null {
     Number(hour) <= 23 &&
     Number(minute) <= 59 &&
     Number(second) <= 60 &&
-    Number(zone) <= 14 &&
-    Number(more) <= 59;
+    Number(more) <= 59 &&
+    Number(zone) * 60 + Number(more) <= ZONE_MINUTES_MAX;
   return real ? null : fault;
 }
+
+/** R4 datatypes.html#dateTime: no zone is further from UTC than 14:00. */
+const ZONE_MINUTES_MAX = 14 * 60;
 
 function daysIn(year: number, month: number): number {
   if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;

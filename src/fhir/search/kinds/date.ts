@@ -134,6 +134,8 @@ function intervalIn(text: string): Interval | null {
   const match = DATE_TIME.exec(text);
   if (!match) return null;
   const [, year, month, day, hour, minute, second, fraction, zone] = match;
+  // R4 datatypes.html#dateTime: "24:00" is not used. JavaScript would read it as the day after.
+  if (hour === '24') return null;
   const whole = `${year}-${month ?? '01'}-${day ?? '01'}T${hour ?? '00'}:${minute ?? '00'}:${leapless(second)}`;
   const millis = fraction === undefined ? '' : `.${fraction.slice(1, 4).padEnd(3, '0')}`;
   const lo = new Date(`${whole}${millis}${zone ?? 'Z'}`);
