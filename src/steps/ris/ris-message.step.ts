@@ -13,7 +13,7 @@ import {
 } from '../../kernel/handoffs.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { done, givenUp, type Step, type StepResult, skipped } from '../step.ts';
-import { settleDeadLetter } from './dead-letters.store.ts';
+import { replaceDeadLetter, settleDeadLetter } from './dead-letters.store.ts';
 import { isMeantFor } from './is-meant-for.ts';
 import { type MadeMessage, makeMessage, messageOfDeleted } from './make-message.ts';
 import { isSameContent } from './mark-changes.ts';
@@ -108,7 +108,10 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
         now: new Date(),
         ...(missing ? { missing } : {}),
       });
-      return givenUp(error.message, async (tx) => void (await this.messages.add(tx, unmade.message)));
+      return givenUp(error.message, async (tx) => {
+        if (handoff.rebuildOf !== undefined) await replaceDeadLetter(tx, handoff.rebuildOf);
+        await this.messages.add(tx, unmade.message);
+      });
     }
   }
 
@@ -137,10 +140,12 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     );
     const named = destination.isNamed ? { destination: destination.name } : {};
     return done<OruStored>(null, {
-      write: async (tx) =>
-        (await this.messages.add(tx, message)) && message.state === 'waiting'
-          ? { messageId: message.id, lane: message.lane, ...named }
-          : undefined,
+      write: async (tx) => {
+        if (rebuildOf !== undefined) await settleDeadLetter(tx, rebuildOf);
+        const isAdded = await this.messages.add(tx, message);
+        if (!isAdded || message.state !== 'waiting') return undefined;
+        return { messageId: message.id, lane: message.lane, ...named };
+      },
     });
   }
 
