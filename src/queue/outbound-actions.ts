@@ -38,7 +38,13 @@ export interface OutboundActions {
   holdDestination(tx: Transaction, destination: string, by: string, reason: string): Promise<void>;
   /** False when it was not held. */
   releaseDestination(tx: Transaction, destination: string): Promise<boolean>;
-  holdLane(tx: Transaction, lane: string, by: string, reason: string): Promise<void>;
+  /** `destination` is said by who holds it: what waited in the lane may have gone by now. */
+  holdLane(
+    tx: Transaction,
+    target: { readonly lane: string; readonly destination: string },
+    by: string,
+    reason: string,
+  ): Promise<void>;
   releaseLane(tx: Transaction, lane: string): Promise<boolean>;
   destinations(): readonly OutboundDestination[];
   /** Is this destination held now? */

@@ -2,8 +2,14 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { splitMessages } from '../../src/hl7/split-batch.ts';
-import { messageTree } from '../../src/steps/message-log/message-tree.ts';
-import type { MessageTree, ShownMessage, ShownWhole } from '../../src/steps/message-log/shown.ts';
+import { LANES_SHOWN_MAX } from '../../src/steps/message-log/lane.store.ts';
+import {
+  FIELDS_SHOWN_MAX,
+  messageTree,
+  REPETITIONS_SHOWN_MAX,
+  VALUES_SHOWN_MAX,
+} from '../../src/steps/message-log/message-tree.ts';
+import type { LanesView, MessageTree, ShownMessage, ShownWhole } from '../../src/steps/message-log/shown.ts';
 import { logInbound, logOutbound, ORDER, PRIVILEGED_SCOPE } from './operator-server.ts';
 import { operatorWorld } from './operator-world.ts';
 
@@ -68,6 +74,8 @@ describe('what an operator of the HL7 side sees and does', () => {
       const hourAgo = new Date(Date.now() - 45 * 60_000).toISOString();
       expect(await ids(`direction=in&from=${hourAgo}`)).toEqual(['C4', 'C3']);
       expect(await ids(`direction=in&to=${hourAgo}`)).toEqual(['C2', 'C1']);
+      await logInbound(world.database, { controlId: 'C5', filing: 'merge.reversed' });
+      expect(await ids('errorClass=filing')).toEqual(['C5', 'C2']);
     });
 
     test('pages through both directions without losing or repeating one, also of the same microsecond', async () => {
@@ -178,6 +186,21 @@ describe('what an operator of the HL7 side sees and does', () => {
       expect(shown.tree?.unreadable).toBe(true);
       expect(shown.tree?.segments.map(({ name }) => name)).toEqual(['MSH']);
       expect(JSON.stringify(shown.tree)).not.toContain('Zwiebelkuchen');
+    });
+
+    test('a message of very many values is shown in part, and says so', () => {
+      const wide = `ZZZ${'|a'.repeat(FIELDS_SHOWN_MAX + 1)}`;
+      const long = `NK1|1|${Array(REPETITIONS_SHOWN_MAX + 1)
+        .fill('A')
+        .join('~')}`;
+      const rows = [wide, ...Array<string>(VALUES_SHOWN_MAX / REPETITIONS_SHOWN_MAX).fill(long)];
+      const { segments, more } = messageTree(Buffer.from(`${ORDER}${rows.join('\r')}\r`), { unmask: true });
+      expect(more).toBe(true);
+      const counts = segments.flatMap(({ fields }) => fields.map(({ values }) => values.length));
+      expect(Math.max(...counts)).toBe(REPETITIONS_SHOWN_MAX);
+      expect(counts.reduce((sum, n) => sum + n)).toBeLessThanOrEqual(VALUES_SHOWN_MAX + 10);
+      expect(Math.max(...segments.flatMap(({ fields }) => fields.map(({ n }) => n)))).toBe(FIELDS_SHOWN_MAX);
+      expect(messageTree(Buffer.from(ORDER), { unmask: true }).more).toBe(false);
     });
 
     test('no name, number or date of birth of the real messages is seen in their masked form', async () => {
@@ -324,6 +347,68 @@ describe('what an operator of the HL7 side sees and does', () => {
         ['hold', 'lane-1'],
         ['release', null],
       ]);
+    });
+
+    test('a lane that has just become empty is held all the same, shown with its destination, and released', async () => {
+      const target = { destination: DESTINATION, lane: 'lane-1', reason: 'wrong patient' };
+      expect((await world.server.post('/hl7/holds', target)).status).toBe(200);
+      const { body } = await world.server.get('/hl7/lanes');
+      const [held] = (body as { heldEmpty: { lane: string; destination: string }[] }).heldEmpty;
+      expect(held).toMatchObject({ lane: 'lane-1', destination: DESTINATION });
+      expect(
+        (await world.server.post('/hl7/holds/release', { ...target, destination: held?.destination })).status,
+      ).toBe(200);
+    });
+
+    test('the head of a lane is what the queue has at its front, not an older message that was sent again', async () => {
+      const again = await logOutbound(world.database, { lane: 'lane-1', minutesAgo: 60, error: 'AR 204' });
+      const { id } = await logOutbound(world.database, { lane: 'lane-1', error: 'hl7.connection' });
+      const headOf = async () =>
+        ((await world.server.get('/hl7/lanes')).body as { lanes: { head: { id: string } }[] }).lanes[0]?.head;
+      expect(await headOf()).toMatchObject({ id: again.id });
+      await world.database.run(
+        { text: `INSERT INTO outbox (queue, lane, payload) VALUES ('ris-send', 'lane-1', $1)` },
+        [JSON.stringify({ messageId: id, lane: 'lane-1' })],
+      );
+      expect(await headOf()).toMatchObject({ id, lastError: 'hl7.connection' });
+    });
+
+    test('many lanes of one destination do not hide those of another', async () => {
+      for (let n = 0; n < LANES_SHOWN_MAX + 2; n += 1)
+        await logOutbound(world.database, { lane: `lane-${n}`, minutesAgo: 90 });
+      await logOutbound(world.database, { lane: 'other-1', destination: 'other:1', error: 'AE 207' });
+      const shown = async () => (await world.server.get('/hl7/lanes')).body as LanesView;
+      const { lanes } = await shown();
+      expect(lanes.map(({ lane }) => lane)).toContain('other-1');
+      expect(lanes).toHaveLength(LANES_SHOWN_MAX + 1);
+      // One that is held is never shown as empty.
+      const target = { destination: DESTINATION, lane: `lane-${LANES_SHOWN_MAX}`, reason: 'wrong patient' };
+      expect(lanes.map(({ lane }) => lane)).not.toContain(target.lane);
+      expect((await world.server.post('/hl7/holds', target)).status).toBe(200);
+      const after = await shown();
+      expect(after.heldEmpty).toEqual([]);
+      expect(after.lanes.find(({ lane }) => lane === target.lane)).toMatchObject({
+        waiting: 1,
+        held: { reason: 'wrong patient' },
+      });
+    });
+
+    test('a bulk action that breaks off says what was done and what was not', async () => {
+      for (let n = 0; n < 4; n += 1)
+        await logInbound(world.database, { controlId: `D${n}`, filing: 'fhir.multiple-matches' });
+      const asked = { direction: 'in', action: 'discard', filter: { status: 'held' } };
+      const { token } = (await world.server.post('/hl7/bulk/count', asked)).body as { token: string };
+      await world.database.run({
+        text: `CREATE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.control_id = 'D1' THEN RAISE EXCEPTION 'a fault nobody foresaw'; END IF; RETURN NEW; END $$`,
+      });
+      await world.database.run({
+        text: 'CREATE TRIGGER break_off BEFORE UPDATE ON hl7_inbound FOR EACH ROW EXECUTE FUNCTION break_off()',
+      });
+      const { body } = await world.server.post('/hl7/bulk', { token, reason: 'test messages' });
+      await world.database.run({ text: 'DROP FUNCTION break_off CASCADE' });
+      expect(body).toEqual({ done: 1, skipped: { internal: 3 } });
+      expect((await list('direction=in&status=held')).length).toBe(3);
     });
 
     test('dead letters are counted by reason, then dealt with in bulk: exactly those that were counted, once, by the same person', async () => {

@@ -126,6 +126,24 @@ describe('What an operator does to results on their way out, at a RIS that answe
     expect((await world.server.ask('GET', '/hl7/dead')).body.groups).toEqual([]);
   }, 60_000);
 
+  it('tells of the end of a result that the RIS has, also when it was sent again and refused; a take-back that was rebuilt is no dead letter', async () => {
+    const report = await written(world);
+    const [told] = await inState(report, 'acknowledged');
+    world.ris.script({ do: 'reject' });
+    await act(told!.id, 'resend');
+    await inState(report, 'rejected');
+    world.ris.script({ do: 'reject' });
+    expect((await world.server.ask('DELETE', `/fhir/DiagnosticReport/${report.id}`)).status).toBe(204);
+    const [, refused] = await inState(report, 'rejected', 'rejected');
+    expect(fieldOf(at(report).at(-1)!, 'OBR', 25)).toBe('X');
+    await act(refused!.id, 'rebuild');
+    await inState(report, 'rejected', 'superseded', 'acknowledged');
+    expect(fieldOf(at(report).at(-1)!, 'OBR', 25)).toBe('X');
+    await act(told!.id, 'discard');
+    await outboxEmpty(world);
+    expect((await world.server.ask('GET', '/hl7/dead')).body.groups).toEqual([]);
+  }, 60_000);
+
   it('counts first, then resends exactly what was counted, once', async () => {
     const reports = [await rejected(), await rejected()];
     const filter = { status: 'rejected', destination: world.ris.url.host };

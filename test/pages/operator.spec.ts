@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -15,6 +15,8 @@ import { describeWithPeer } from '../peers/required.ts';
 import { expectText, HOSTILE_TEXTS, NO_CHROMIUM, PageWorld, usePageWorld } from './page-world.ts';
 
 const DESTINATION = 'ris.example:2576';
+/** As `use-polled.ts` has it, which is of the browser. */
+const LOOK_MS_MAX = 20_000;
 const DESTINATIONS_FILE = join(mkdtempSync(join(tmpdir(), 'prelim-operator-')), 'destinations.json');
 writeFileSync(
   DESTINATIONS_FILE,
@@ -51,7 +53,10 @@ describeWithPeer('the operator page in a real browser', NO_CHROMIUM, () => {
     await expectText(row, ['4', 'an error inside the receiver']);
     // A destination whose lane stands does not look as if it were sending.
     await expectText(world.page.getByRole('row').filter({ hasText: 'profile ris' }), ['blocked', '1 lane']);
-    await expectText(world.page.getByRole('row').filter({ hasText: 'new-ris' }), ['nothing waits', 'never']);
+    await expectText(world.page.getByRole('row').filter({ hasText: 'new-ris' }), [
+      'nothing waits',
+      'not within a day',
+    ]);
     await world.shot('lanes');
   });
 
@@ -253,6 +258,145 @@ describeWithPeer('the operator page in a real browser', NO_CHROMIUM, () => {
     await world.page.getByRole('link', { name: 'HELD-5' }).waitFor();
   });
 
+  test('the messages of a reason are those of one partner, and what somebody else has dealt with is not counted again', async () => {
+    const dead = { filing: 'fhir.multiple-matches' };
+    await logInbound(world.fresh.database, { ...dead, controlId: 'HIS-1' });
+    await logInbound(world.fresh.database, { ...dead, controlId: 'LAB-1', sender: 'LAB' });
+    await signIn(OPERATOR_SCOPE, '#/dead');
+    const row = world.page.getByRole('row').filter({ hasText: 'LAB:HOSPITAL' });
+    await row.getByRole('link', { name: '1' }).click();
+    await world.page.getByRole('link', { name: 'LAB-1' }).waitFor();
+    expect(await world.page.locator('tbody tr').count()).toBe(1);
+    await world.page.goBack();
+    await row.waitFor();
+    await world.page.route('**/hl7/dead', () => undefined);
+    await world.fresh.database.run({
+      text: `UPDATE hl7_inbound SET filing_outcome = 'filed' WHERE control_id = 'LAB-1'`,
+    });
+    await row.getByRole('button', { name: 'Discard' }).click();
+    await world.page.getByText('Nothing of this is left').waitFor();
+    expect(await world.page.getByRole('dialog').count()).toBe(0);
+  });
+
+  test('a value with a blank in it can be typed into the search, one around it does no harm, and the search stays', async () => {
+    const { rejected } = await aDay();
+    await signIn(OPERATOR_SCOPE, '#/messages');
+    const reason = world.page.getByLabel('Reason');
+    await reason.pressSequentially(' AR 204 ');
+    await reason.press('Enter');
+    const found = world.page.locator(`a[href$="${rejected}"]`);
+    await found.waitFor();
+    expect(await world.page.locator('tbody tr').count()).toBe(1);
+    // Who comes back from a message goes on with the next one.
+    await found.click();
+    await world.page.locator('.facts').waitFor();
+    await world.page.goBack();
+    await found.waitFor();
+    expect(await reason.inputValue()).toBe('AR 204');
+    expect(await world.page.locator('tbody tr').count()).toBe(1);
+  });
+
+  test('what was asked for is not left before the server has said what became of it', async () => {
+    await aDay();
+    await signIn();
+    const dialog = world.page.getByRole('dialog');
+    let answer = () => undefined as unknown;
+    await world.page.route('**/hl7/holds', async (route) => {
+      await new Promise<unknown>((resolve) => {
+        answer = () => resolve(undefined);
+      });
+      await route.continue();
+    });
+    await world.page.getByRole('button', { name: `Hold ${DESTINATION}` }).click();
+    await dialog.getByLabel('Reason').fill('RIS upgrade');
+    await dialog.getByRole('button', { name: 'Hold' }).click();
+    await expect.poll(() => dialog.getByRole('button', { name: 'Cancel' }).isDisabled()).toBe(true);
+    // A browser closes at the second one whatever the page says: it is open again at once.
+    await world.press('Escape', 'Escape');
+    await dialog.waitFor();
+    answer();
+    await world.page.getByText(`Held: destination ${DESTINATION}.`).waitFor();
+    expect(await dialog.count()).toBe(0);
+    expect(await held()).toEqual([DESTINATION]);
+  });
+
+  test('where the server asks for a confirmation that the page did not foresee, it can be given', async () => {
+    const report = { report: 'report-7', attempts: 1 };
+    const dead = await logOutbound(world.fresh.database, { ...report, version: 2, state: 'rejected' });
+    await logOutbound(world.fresh.database, { ...report, state: 'acknowledged' });
+    await signIn(OPERATOR_SCOPE, `#/message/out/${dead.id}`);
+    const dialog = world.page.getByRole('dialog');
+    const resend = () => dialog.getByRole('button', { name: 'Resend same bytes' }).click();
+    await world.page.getByRole('button', { name: 'Resend same bytes' }).click();
+    await dialog.getByLabel('Reason').fill('they asked for it');
+    expect(await world.page.getByRole('checkbox').count()).toBe(0);
+    await resend();
+    await dialog.getByRole('alert').getByText('or confirm').waitFor();
+    await world.page.getByRole('checkbox').check();
+    await world.shot('confirm');
+    await resend();
+    await world.page.getByText('The same bytes wait to be sent again.').waitFor();
+    world.forgive(/409/);
+  });
+
+  test('a message can be downloaded as it came, by who may see it, and the log says so', async () => {
+    const id = await logInbound(world.fresh.database, { controlId: 'CTRL1' });
+    await signIn(PRIVILEGED_SCOPE, `#/message/in/${id}`);
+    const [download] = await Promise.all([
+      world.page.waitForEvent('download'),
+      world.page.getByRole('button', { name: 'Download' }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe(`in-${id}.hl7`);
+    expect(readFileSync(await download.path(), 'latin1')).toBe(ORDER);
+    await expectText(world.page.locator('main'), ['download', 'operator-1']);
+    await world.page.close();
+    await signIn(OPERATOR_SCOPE, `#/message/in/${id}`);
+    await world.page.getByRole('button', { name: 'Download' }).click();
+    await world.page.getByText('system/Patient.r').waitFor();
+    world.forgive(/403/);
+  });
+
+  test('a view that cannot be read any more says so, and so does one whose server has gone silent', async () => {
+    await aDay();
+    await signIn();
+    await world.page.getByRole('row').filter({ hasText: 'lane-1' }).waitFor();
+    await world.page.route('**/hl7/lanes', (route) => route.fulfill({ status: 503, body: '{}' }));
+    await expectText(world.page.locator('main'), [
+      'This is not up to date. The server answered 503.',
+      'lane-1',
+    ]);
+    await world.shot('stale');
+    await world.page.clock.install();
+    await world.page.goto(`${world.server.url}/operator/#/dead`);
+    await world.page.reload();
+    await world.page.getByRole('row').filter({ hasText: 'AR 204' }).waitFor();
+    await world.page.route('**/hl7/**', () => undefined);
+    const live = world.page.locator('.live');
+    const later = async () => {
+      await world.page.clock.fastForward(LOOK_MS_MAX);
+      return live.textContent();
+    };
+    await expect.poll(later).toContain('Not live since');
+    await expectText(world.page.locator('main'), [
+      'This is not up to date. The server does not answer.',
+      'AR 204',
+    ]);
+    world.forgive(/503/);
+  });
+
+  test('older actions are a page away', async () => {
+    await world.fresh.database.run({
+      text: `INSERT INTO hl7_action (actor, action, reason) SELECT 'operator-1', 'hold', 'reason ' || n || '.' FROM generate_series(1, 201) AS n`,
+    });
+    await signIn(OPERATOR_SCOPE, '#/log');
+    await world.page.getByText('reason 201.').waitFor();
+    expect(await world.page.getByText('reason 1.', { exact: true }).count()).toBe(0);
+    await world.page.getByRole('button', { name: 'Older' }).click();
+    await world.page.getByText('reason 1.', { exact: true }).waitFor();
+    await world.page.getByRole('button', { name: 'Newer' }).click();
+    await world.page.getByText('reason 201.').waitFor();
+  });
+
   test('everything can be done with the keyboard alone', async () => {
     await aDay();
     await signIn();
@@ -317,7 +461,7 @@ describeWithPeer('the operator page in a real browser', NO_CHROMIUM, () => {
   test('every text has a contrast of 7 to 1 or more and at least 16 px, and nothing runs over the edge, wide and narrow', async () => {
     const { held: id, rejected } = await aDay();
     await signIn();
-    for (const width of [1440, 400]) {
+    for (const width of [1440, 320]) {
       await world.page.setViewportSize({ width, height: 900 });
       for (const view of ['lanes', 'messages', 'dead', `message/in/${id}`, `message/out/${rejected}`]) {
         await world.page.goto(`${world.server.url}/operator/#/${view}`);

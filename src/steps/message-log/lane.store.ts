@@ -40,7 +40,8 @@ export interface FilingDepth {
   readonly head_id: string | null;
 }
 
-export const LANES_SHOWN_MAX = 100;
+/** Of each destination, so that one that stands for days does not hide another. */
+export const LANES_SHOWN_MAX = 50;
 
 /** How deep the lanes are. Only rows that wait are looked at, in the table of what is not acknowledged. */
 @Injectable()
@@ -57,7 +58,7 @@ export class LaneStore {
     return new Map(rows.flatMap(({ destination, at }) => (at ? [[destination, at]] : [])));
   }
 
-  /** The lanes whose head has waited longest. */
+  /** The lanes that have waited longest, up to `LANES_SHOWN_MAX` of each destination, and all that are held. */
   lanes(): Promise<LaneDepth[]> {
     return this.database.run<LaneDepth>(LANES, [LANES_SHOWN_MAX]);
   }
@@ -85,13 +86,31 @@ const LAST_ACKS: Statement = {
       AND a.destination = d.destination AND a.ended_at > now() - interval '1 day' ORDER BY a.ended_at DESC LIMIT 1) AS at
     FROM unnest($1::text[]) AS d(destination)`,
 };
+/**
+ * What was sent again keeps its age and goes behind the head: the head is what the queue has at its front, the oldest only where that names none. What is
+ * shown is bounded before anything is looked up for it, so that the large tables are read by number however many lanes there are.
+ */
 const LANES: Statement = {
   name: 'hl7-lanes',
-  text: `SELECT l.lane, l.destination, l.waiting, extract(epoch FROM now() - l.oldest)::float AS oldest_s, m.id::text AS head_id,
+  text: `WITH waits AS MATERIALIZED (
+      SELECT lane, destination, count(*)::int AS waiting, min(created_at) AS oldest
+      FROM hl7_unacknowledged WHERE state = 'waiting' GROUP BY lane, destination
+    ), shown AS MATERIALIZED (
+      SELECT w.* FROM (SELECT DISTINCT destination FROM waits) AS d
+        CROSS JOIN LATERAL (SELECT * FROM waits WHERE waits.destination = d.destination ORDER BY oldest, lane LIMIT $1) AS w
+      UNION SELECT waits.* FROM waits JOIN hl7_lane_hold h ON h.lane = waits.lane
+      LIMIT 2000
+    )
+    SELECT l.lane, l.destination, l.waiting, extract(epoch FROM now() - l.oldest)::float AS oldest_s, m.id::text AS head_id,
       m.control_id AS head_control_id, m.attempts AS head_attempts, m.last_error AS head_error, m.sent_at AS head_sent_at
-    FROM (SELECT lane, destination, count(*)::int AS waiting, min(created_at) AS oldest, (array_agg(id ORDER BY created_at, id))[1] AS head
-      FROM hl7_unacknowledged WHERE state = 'waiting' GROUP BY lane, destination ORDER BY min(created_at) LIMIT $1) AS l
-    JOIN hl7_outbound m ON m.id = l.head ORDER BY l.oldest`,
+    FROM shown l
+    CROSS JOIN LATERAL (SELECT coalesce(
+        (SELECT u.id FROM (SELECT o.payload ->> 'messageId' AS id FROM outbox o
+            WHERE o.lane = l.lane AND o.state IN ('waiting', 'running') LIMIT 1) AS front
+          JOIN hl7_unacknowledged u ON u.id = front.id::uuid AND u.state = 'waiting'),
+        (SELECT u.id FROM hl7_unacknowledged u WHERE u.lane = l.lane AND u.state = 'waiting' ORDER BY u.created_at, u.id LIMIT 1)
+      ) AS id OFFSET 0) AS head
+    JOIN hl7_outbound m ON m.id = head.id ORDER BY l.oldest`,
 };
 const HOLDS: Statement = {
   name: 'hl7-lanes-holds',

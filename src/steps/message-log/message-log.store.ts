@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Sql, type Statement, type Transaction } from '../../database/database.ts';
 import type { Cursor, Direction, MessageQuery } from './message-query.ts';
-import { messageSql, pageSql, selectionSql } from './message-sql.ts';
+import { listedSql, messageSql, pageSql, selectionSql } from './message-sql.ts';
 
 /** A message in a list; `mrn` in the clear: the door masks it. */
 export interface LoggedMessage {
@@ -110,6 +110,13 @@ export class MessageLogStore {
   async message(direction: Direction, id: string, sql: Sql = this.database): Promise<WholeMessage | null> {
     if (!isMessageId(direction, id)) return null;
     const [row] = await sql.run<WholeMessage>({ text: messageSql(direction) }, [id]);
+    return row ?? null;
+  }
+
+  /** The same without its bytes, which may be megabytes. */
+  async listed(direction: Direction, id: string, sql: Sql): Promise<LoggedMessage | null> {
+    if (!isMessageId(direction, id)) return null;
+    const [row] = await sql.run<LoggedMessage>({ text: listedSql(direction) }, [id]);
     return row ?? null;
   }
 

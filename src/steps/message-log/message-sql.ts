@@ -50,7 +50,7 @@ const CLASS_PATTERNS: Readonly<Record<ErrorClass, Readonly<Record<Direction, rea
   'answered-reject': { in: [], out: ['AR%', 'CR%'] },
   answer: { in: [], out: ['hl7.ack-unreadable%', 'hl7.ack-foreign%'] },
   message: { in: ['hl7.%'], out: ['ris.%', 'hl7.unbuildable%', 'hl7.too-large%'] },
-  filing: { in: ['order.%', 'fhir.%', 'filing.%', 'internal%', 'database.%'], out: [] },
+  filing: { in: ['order.%', 'merge.%', 'fhir.%', 'filing.%', 'internal%', 'database.%'], out: [] },
 };
 
 /** The class of a reason; null for none that is known. */
@@ -89,6 +89,9 @@ export function selectionSql(direction: Direction, query: MessageQuery, limit: n
   const text = `SELECT m.id::text AS id, ${time} AS at FROM ${table} m${open(time)} ${whereText(where)} ORDER BY ${time}, ${idBeside(time)} LIMIT $${values.length}`;
   return { text, values };
 }
+
+/** One message as lists show it. */
+export const listedSql = (direction: Direction): string => `${SELECT[direction]} WHERE m.id = $1`;
 
 /** One message with its bytes. */
 export function messageSql(direction: Direction): string {

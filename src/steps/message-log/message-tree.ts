@@ -12,6 +12,12 @@ export interface TreeOptions {
 export const MASK = '•••';
 /** A message of thousands of segments is looked at as a file, not on a page. */
 export const SEGMENTS_SHOWN_MAX = 500;
+/** No segment of the standard has a third of it. */
+export const FIELDS_SHOWN_MAX = 200;
+/** Of one field. Nobody reads the hundred-and-first number of a patient; a field may hold hundreds of thousands. */
+export const REPETITIONS_SHOWN_MAX = 100;
+/** Of all fields together: what a browser still lays out at once. */
+export const VALUES_SHOWN_MAX = 20_000;
 /** A PDF in OBX-5 has megabytes; nobody reads them here. */
 export const VALUE_CHARS_SHOWN_MAX = 2_000;
 /** No data type of the standard has more. */
@@ -22,13 +28,15 @@ export function messageTree(bytes: Buffer, options: TreeOptions): MessageTree {
   const message = tryRead(bytes);
   if (message === null) return headerOnly(bytes);
   const shown = message.segments.slice(0, SEGMENTS_SHOWN_MAX);
-  const segments = shown.map((segment) => toSegment(segment, message, options));
-  return {
-    segments,
-    more: message.segments.length > shown.length,
-    unreadable: false,
-    raw: segments.map(toLine),
-  };
+  const room: Room = { values: VALUES_SHOWN_MAX, isCut: message.segments.length > shown.length };
+  const segments = shown.map((segment) => toSegment(segment, message, options, room));
+  return { segments, more: room.isCut, unreadable: false, raw: segments.map(toLine) };
+}
+
+/** How much may still be shown, and whether something was left out. */
+interface Room {
+  values: number;
+  isCut: boolean;
 }
 
 function tryRead(bytes: Buffer): Hl7Message | null {
@@ -44,7 +52,12 @@ function isShown(segment: string, field: number): boolean {
   return Object.hasOwn(SEGMENT_NAMES, segment) && SEGMENT_NAMES[segment]?.shown.includes(field) === true;
 }
 
-function toSegment(segment: Hl7Segment, message: Hl7Message, { unmask }: TreeOptions): TreeSegment {
+function toSegment(
+  segment: Hl7Segment,
+  message: Hl7Message,
+  { unmask }: TreeOptions,
+  room: Room,
+): TreeSegment {
   const names = Object.hasOwn(SEGMENT_NAMES, segment.name) ? SEGMENT_NAMES[segment.name] : undefined;
   const fields: TreeField[] = [];
   const isHeader = segment.name === 'MSH';
@@ -52,8 +65,13 @@ function toSegment(segment: Hl7Segment, message: Hl7Message, { unmask }: TreeOpt
     for (const n of [1, 2])
       fields.push({ n, name: names?.fields[n] ?? '', values: [[message.get('MSH', 1, n)]], masked: false });
   }
-  for (let n = isHeader ? 3 : 1; n <= segment.lastField; n += 1) {
-    const values = segment.repetitions(n).map((repetition) => {
+  if (segment.lastField > FIELDS_SHOWN_MAX) room.isCut = true;
+  for (let n = isHeader ? 3 : 1; n <= Math.min(segment.lastField, FIELDS_SHOWN_MAX); n += 1) {
+    const all = segment.repetitions(n);
+    const shown = all.slice(0, Math.min(REPETITIONS_SHOWN_MAX, room.values));
+    if (shown.length < all.length) room.isCut = true;
+    room.values -= shown.length;
+    const values = shown.map((repetition) => {
       const components: string[] = [];
       for (let c = 1; c <= COMPONENTS_MAX; c += 1) components.push(repetition.text(c));
       while (components.length > 1 && components.at(-1) === '') components.pop();
@@ -62,7 +80,7 @@ function toSegment(segment: Hl7Segment, message: Hl7Message, { unmask }: TreeOpt
     if (values.every((components) => components.every((one) => one === ''))) continue;
     const masked = !unmask && !isShown(segment.name, n);
     const seen = (text: string) => (masked ? maskOf(text) : cut(text));
-    fields.push({ n, name: names?.fields[n] ?? '', values: values.map((all) => all.map(seen)), masked });
+    fields.push({ n, name: names?.fields[n] ?? '', values: values.map((parts) => parts.map(seen)), masked });
   }
   return { name: segment.name, title: names?.title ?? '', fields };
 }

@@ -75,7 +75,7 @@ export class OperatorActions {
     const { destination, lane } = target;
     await this.database.transaction(async (tx) => {
       if (lane === null) await this.outbound.actions.holdDestination(tx, destination, actor, reason);
-      else await this.outbound.actions.holdLane(tx, lane, actor, reason);
+      else await this.outbound.actions.holdLane(tx, { lane, destination }, actor, reason);
       await this.log.note(tx, {
         actor,
         action: 'hold',
@@ -151,13 +151,19 @@ export class OperatorActions {
     const to = selection.destination === null ? {} : { destination: selection.destination };
     const skipped: Record<string, number> = {};
     let done = 0;
-    for (const id of selection.messageIds) {
+    for (const [at, id] of selection.messageIds.entries()) {
       const action = selection.action as MessageAction;
-      const code = await this.database
+      const fault = await this.database
         .transaction((tx) => this.act(tx, selection.direction, id, action, { ...because, ...to }))
-        .then(() => null, codeOf);
-      if (code === null) done += 1;
-      else skipped[code] = (skipped[code] ?? 0) + 1;
+        .then(() => null, this.faultOf);
+      if (fault === null) {
+        done += 1;
+        continue;
+      }
+      // The others would meet the same trouble: what was done is said, and that these were not.
+      const left = fault.isOfAll ? selection.messageIds.length - at : 1;
+      skipped[fault.code] = (skipped[fault.code] ?? 0) + left;
+      if (fault.isOfAll) break;
     }
     if (selection.action === 'replay') await this.callFiling();
     return { done, skipped };
@@ -170,7 +176,7 @@ export class OperatorActions {
     action: MessageAction,
     because: Because,
   ): Promise<void> {
-    const message = await this.messages.message(direction, id, tx);
+    const message = await this.messages.listed(direction, id, tx);
     if (message === null)
       throw new Failure('hl7.unknown-message', 'There is no such message in the log; its time may be over.');
     const { actor, reason } = because;
@@ -219,15 +225,17 @@ export class OperatorActions {
     else await actions.discard(tx, id, because.reason);
   }
 
+  /** Why one of many was not done, and whether that is no matter of this one. */
+  private readonly faultOf = (error: unknown): { readonly code: string; readonly isOfAll: boolean } => {
+    if (error instanceof Failure) return { code: error.code, isOfAll: error.retry };
+    this.logger.warn({ err: error instanceof Error ? error.name : 'unknown' }, 'a bulk action broke off');
+    return { code: 'internal', isOfAll: true };
+  };
+
   /** After the commit; when this is lost, the sweep of the inlet makes up for it. */
   private async callFiling(): Promise<void> {
     await this.database
       .transaction((tx) => this.outbox.add(tx, [{ queue: FILING_QUEUE, key: FILING_KEY, payload: {} }]))
       .catch(() => undefined);
   }
-}
-
-function codeOf(error: unknown): string {
-  if (error instanceof Failure && !error.retry) return error.code;
-  throw error;
 }

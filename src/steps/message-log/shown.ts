@@ -21,7 +21,7 @@ export interface TreeSegment {
 /** A message as a person reads it. */
 export interface MessageTree {
   readonly segments: readonly TreeSegment[];
-  /** There are more segments than are shown. */
+  /** There is more than is shown: segments, fields or repetitions. */
   readonly more: boolean;
   /** The message could not be taken apart: only its header is shown. */
   readonly unreadable: boolean;

@@ -119,8 +119,13 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     return released.length > 0;
   }
 
-  async holdLane(tx: Transaction, lane: string, by: string, reason: string): Promise<void> {
-    await tx.run(HOLD_LANE, [lane, by, reason]);
+  async holdLane(
+    tx: Transaction,
+    { lane, destination }: { readonly lane: string; readonly destination: string },
+    by: string,
+    reason: string,
+  ): Promise<void> {
+    await tx.run(HOLD_LANE, [lane, by, reason, destination]);
   }
 
   async releaseLane(tx: Transaction, lane: string): Promise<boolean> {
@@ -233,7 +238,7 @@ const RELEASE_DESTINATION = {
 const HOLD_LANE = {
   name: 'hl7-action-hold-lane',
   text: `INSERT INTO hl7_lane_hold (lane, destination, message_id, held_by, reason)
-    SELECT $1, coalesce(head.destination, ''), head.id, $2, $3
+    SELECT $1, coalesce(head.destination, $4), head.id, $2, $3
     FROM (SELECT 1) AS one LEFT JOIN LATERAL (
       SELECT m.id, m.destination FROM outbox o JOIN hl7_outbound m ON m.id = (o.payload ->> 'messageId')::uuid
       WHERE o.lane = $1 AND o.state IN ('waiting', 'running') LIMIT 1) AS head ON true

@@ -13,7 +13,7 @@ import {
 } from '../../kernel/handoffs.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { done, givenUp, type Step, type StepResult, skipped } from '../step.ts';
-import { settleDeadLetter } from './dead-letters.store.ts';
+import { replaceDeadLetter, settleDeadLetter } from './dead-letters.store.ts';
 import { isMeantFor } from './is-meant-for.ts';
 import { type MadeMessage, makeMessage, messageOfDeleted } from './make-message.ts';
 import { isSameContent, isTakenBack } from './mark-changes.ts';
@@ -111,6 +111,7 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
         ...(missing ? { missing } : {}),
       });
       return givenUp(error.message, async (tx) => {
+        if (handoff.rebuildOf !== undefined) await replaceDeadLetter(tx, handoff.rebuildOf);
         await this.keepTakeBack(tx, unmade.takeBack, destination);
         await this.messages.add(tx, unmade.message);
       });
@@ -141,10 +142,11 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       told,
     );
     return done<OruStored>(null, {
-      write: async (tx) =>
-        (await this.messages.add(tx, message)) && message.state === 'waiting'
-          ? handoffOf(message, destination)
-          : undefined,
+      write: async (tx) => {
+        if (rebuildOf !== undefined) await settleDeadLetter(tx, rebuildOf);
+        const isAdded = await this.messages.add(tx, message);
+        return isAdded && message.state === 'waiting' ? handoffOf(message, destination) : undefined;
+      },
     });
   }
 

@@ -106,11 +106,12 @@ async function settle<T extends object>(result: StepResult<T>): Promise<T | null
       : await database.transaction(async (tx) => (await result.write?.(tx)) ?? null);
   return (next as T | null) ?? (result.kind === 'done' ? result.next : null);
 }
-const compose = (id: string, versionId = 1) =>
+const compose = (id: string, versionId = 1, rebuildOf?: string) =>
   new RisMessageStep(store, messages, destination, new Outbox()).run({
     diagnosticReportId: id,
     versionId,
     patientId: `p${count}`,
+    ...(rebuildOf ? { rebuildOf } : {}),
   });
 const deliver = (handoff: OruStored) => new RisSendStep(messages, destination).run(handoff);
 const stored = async (): Promise<OruStored> => {
@@ -178,13 +179,16 @@ describe('Writing the message of a report', () => {
     expect(result).toMatchObject({ kind: 'given-up', why: expect.stringContaining('imaging study') });
     await settle(result);
     // Who looks after it is told what is missing, not only that something is.
-    const [row] = await database.run<{ state: string; last_error: string }>(
-      {
-        text: 'SELECT state, last_error FROM hl7_outbound WHERE report_id = $1 ORDER BY created_at DESC LIMIT 1',
-      },
-      [report.id],
-    );
-    expect(row).toEqual({ state: 'unmade', last_error: 'ris.not-sendable DiagnosticReport.imagingStudy' });
+    const kept = () =>
+      database.run<{ id: string; state: string; last_error: string }>(
+        { text: 'SELECT id, state, last_error FROM hl7_outbound WHERE report_id = $1 ORDER BY revision' },
+        [report.id],
+      );
+    const unmade = { state: 'unmade', last_error: 'ris.not-sendable DiagnosticReport.imagingStudy' };
+    expect(await kept()).toEqual([expect.objectContaining(unmade)]);
+    // Rebuilt before it is complete: one dead letter takes the place of the other.
+    await settle(await compose(report.id, 1, (await kept())[0]?.id));
+    expect(await kept()).toMatchObject([{ state: 'superseded' }, unmade]);
   });
 });
 

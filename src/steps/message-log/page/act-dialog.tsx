@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { SignedOut } from '../../../browser/ask-server.ts';
+import { Refused } from './api.ts';
 
 export interface Deed {
   readonly title: string;
@@ -11,6 +12,8 @@ export interface Deed {
   readonly act: (reason: string, checked: boolean) => Promise<string>;
   /** Something more that must be said yes to by itself. */
   readonly check?: string;
+  /** The same, for what only the server knows: by the code with which it refuses. */
+  readonly checkAfter?: Readonly<Record<string, string>>;
 }
 
 interface ActDialogProps {
@@ -30,7 +33,11 @@ export function ActDialog({ deed, close, done, onSignedOut }: ActDialogProps) {
   const [checked, setChecked] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
+  const [check, setCheck] = useState(deed.check ?? null);
   useEffect(() => dialog.current?.showModal(), []);
+  // What was asked for is done however this is left: it stays until the server has said what became of it.
+  const onCancel = (event: Event) => busy && event.preventDefault();
+  const onClose = () => (busy ? dialog.current?.showModal() : close());
 
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -42,17 +49,18 @@ export function ActDialog({ deed, close, done, onSignedOut }: ActDialogProps) {
       done(words);
     } catch (error) {
       if (error instanceof SignedOut) return onSignedOut(error);
-      setFault(
-        error instanceof TypeError
-          ? 'The server does not answer. Look whether it was done before you try again.'
-          : (error as Error).message,
-      );
+      const next = deed.checkAfter?.[(error instanceof Refused && error.code) || ''];
+      if (next !== undefined && next !== check) {
+        setCheck(next);
+        setChecked(false);
+      }
+      setFault(sayActFault(error));
       setBusy(false);
     }
   };
 
   return (
-    <dialog ref={dialog} aria-labelledby="deed-title" onClose={close}>
+    <dialog ref={dialog} aria-labelledby="deed-title" onCancel={onCancel} onClose={onClose}>
       <form onSubmit={submit}>
         <h2 id="deed-title">{deed.title}</h2>
         <p>{deed.explain}</p>
@@ -66,21 +74,12 @@ export function ActDialog({ deed, close, done, onSignedOut }: ActDialogProps) {
           aria-describedby="reason-fault"
           onInput={(event) => setReason(event.currentTarget.value)}
         />
-        {deed.check && (
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={checked}
-              onChange={(event) => setChecked(event.currentTarget.checked)}
-            />
-            {deed.check}
-          </label>
-        )}
+        {check !== null && <Check {...{ check, checked, setChecked }} />}
         <p role="alert" id="reason-fault" class="fault">
           {fault}
         </p>
         <div class="buttons">
-          <button type="button" onClick={() => dialog.current?.close()}>
+          <button type="button" disabled={busy} onClick={() => dialog.current?.close()}>
             Cancel
           </button>
           <button type="submit" class="primary" disabled={busy}>
@@ -89,5 +88,29 @@ export function ActDialog({ deed, close, done, onSignedOut }: ActDialogProps) {
         </div>
       </form>
     </dialog>
+  );
+}
+
+const sayActFault = (error: unknown): string =>
+  error instanceof TypeError
+    ? 'The server does not answer. Look whether it was done before you try again.'
+    : (error as Error).message;
+
+interface CheckProps {
+  readonly check: string;
+  readonly checked: boolean;
+  readonly setChecked: (checked: boolean) => void;
+}
+
+function Check({ check, checked, setChecked }: CheckProps) {
+  return (
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={checked}
+        onChange={(event) => setChecked(event.currentTarget.checked)}
+      />
+      {check}
+    </label>
   );
 }

@@ -1,11 +1,23 @@
-import { askServer, refuseSignedOut, saidBy } from '../../../browser/ask-server.ts';
+import { askServer, refuseSignedOut } from '../../../browser/ask-server.ts';
 import type { TabSession } from '../../../browser/tab-session.ts';
 import type { Alert, LanesView, ShownAction, ShownDeadGroup, ShownMessage, ShownWhole } from '../shown.ts';
 
 export type { Alert, LanesView, ShownAction, ShownMessage, ShownWhole };
 
 /** The server said no, and why. */
-class Refused extends Error {}
+export class Refused extends Error {
+  constructor(
+    message: string,
+    /** Of `docs/errors.md`; null where the server gave none. */
+    readonly code: string | null,
+  ) {
+    super(message);
+  }
+}
+
+/** What went wrong with a look at the server or a question to it, in words. */
+export const sayFault = (error: unknown): string =>
+  error instanceof TypeError ? 'The server does not answer.' : (error as Error).message;
 
 export interface DeadGroups {
   readonly groups: readonly ShownDeadGroup[];
@@ -49,12 +61,21 @@ export class Api {
     return this.ask(`messages/${direction}/${id}${unmask ? '?unmask=true' : ''}`, signal);
   }
 
+  /** The bytes of a message, as they came or went. The server logs it. */
+  async raw(direction: string, id: string): Promise<Blob> {
+    const response = await askServer(this.session, `../hl7/messages/${direction}/${id}/raw`);
+    if (!response.ok) throw await refusalOf(response);
+    return response.blob();
+  }
+
   dead(signal?: AbortSignal): Promise<DeadGroups> {
     return this.ask('dead', signal);
   }
 
-  async actions(signal?: AbortSignal): Promise<readonly ShownAction[]> {
-    return (await this.ask<{ actions: readonly ShownAction[] }>('actions', signal)).actions;
+  /** Newest first; `before` is the id of the last one seen, '' for the newest. */
+  async actions(before: string, signal?: AbortSignal): Promise<readonly ShownAction[]> {
+    const path = before === '' ? 'actions' : `actions?before=${before}`;
+    return (await this.ask<{ actions: readonly ShownAction[] }>(path, signal)).actions;
   }
 
   act<T = unknown>(path: string, body: object): Promise<T> {
@@ -76,5 +97,14 @@ export class Api {
 
 async function answerOf<T>(response: Response): Promise<T> {
   if (response.ok) return (await response.json()) as T;
-  throw new Refused((await saidBy(response)) ?? `The server answered ${response.status}.`);
+  throw await refusalOf(response);
+}
+
+async function refusalOf(response: Response): Promise<Refused> {
+  const outcome = (await response.json().catch(() => null)) as {
+    issue?: { details?: { text?: string; coding?: { code?: string }[] } }[];
+  } | null;
+  const details = outcome?.issue?.[0]?.details;
+  const said = details?.text ?? `The server answered ${response.status}.`;
+  return new Refused(said, details?.coding?.[0]?.code ?? null);
 }

@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks';
 import { SignedOut } from '../../../browser/ask-server.ts';
-import type { BulkDone, Counted, DeadGroups } from './api.ts';
+import { type BulkDone, type Counted, type DeadGroups, sayFault } from './api.ts';
 import type { ViewProps } from './operator.tsx';
 import { plural, sayTime } from './say.ts';
 import { sayReason } from './say-reason.ts';
+import { Stale } from './stale.tsx';
 import { usePolled } from './use-polled.ts';
 import { WideTable } from './wide-table.tsx';
 
@@ -32,17 +33,23 @@ export function DeadView({ api, onSignedOut, ask }: ViewProps) {
   const { data, fault, refresh } = usePolled('dead', (signal) => api.dead(signal), onSignedOut);
   const [refused, setRefused] = useState<string | null>(null);
   if (data === null) return <p class="nothing">{fault ?? 'Reading'}</p>;
-  if (data.groups.length === 0) return <p class="nothing">Nothing waits for a person.</p>;
+  if (data.groups.length === 0)
+    return (
+      <>
+        <Stale fault={fault} />
+        <p class="nothing">Nothing waits for a person.</p>
+      </>
+    );
 
   const begin = async (group: Group, action: string, label: string, explain: string) => {
     setRefused(null);
     try {
-      const filter = {
-        status: group.status,
-        reason: group.reason,
-        ...(group.direction === 'out' ? { destination: group.partner } : { sender: group.partner }),
-      };
-      const counted = await api.act<Counted>('bulk/count', { direction: group.direction, action, filter });
+      const { direction, ...filter } = filterOf(group);
+      const counted = await api.act<Counted>('bulk/count', { direction, action, filter });
+      if (counted.count === 0) {
+        setRefused('Nothing of this is left: somebody has dealt with it.');
+        return refresh();
+      }
       const deed = {
         title: `${label}: ${plural(counted.count, 'message')}?`,
         explain: `${explain} It is done to exactly the ${counted.count} counted now.${counted.more ? ' There are more; repeat it afterwards.' : ''}`,
@@ -53,12 +60,13 @@ export function DeadView({ api, onSignedOut, ask }: ViewProps) {
       ask(deed, refresh);
     } catch (error) {
       if (error instanceof SignedOut) onSignedOut(error);
-      else setRefused((error as Error).message);
+      else setRefused(sayFault(error));
     }
   };
 
   return (
     <>
+      <Stale fault={fault} />
       <p role="alert" class="fault">
         {refused}
       </p>
@@ -109,7 +117,7 @@ function GroupRow({ group, begin }: GroupRowProps) {
         {group.direction} {group.partner}
       </td>
       <td class="number" data-name="Messages">
-        <a href={searchLink(group)}>{group.messages}</a>
+        <a href={`#/messages?${new URLSearchParams(filterOf(group))}`}>{group.messages}</a>
       </td>
       <td class="time" data-name="Oldest">
         {sayTime(group.oldest)}
@@ -128,13 +136,9 @@ function GroupRow({ group, begin }: GroupRowProps) {
   );
 }
 
-function searchLink(group: Group): string {
-  const search = new URLSearchParams({
-    direction: group.direction,
-    status: group.status,
-    reason: group.reason,
-  });
-  return `#/messages?${search}`;
+/** Finds the messages of a group, and no others. */
+function filterOf({ direction, status, reason, partner }: Group) {
+  return { direction, status, reason, [direction === 'out' ? 'destination' : 'sender']: partner };
 }
 
 export function sayBulkEnd({ done, skipped }: BulkDone): string {

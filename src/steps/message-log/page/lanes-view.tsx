@@ -2,6 +2,7 @@ import type { LanesView as Lanes } from './api.ts';
 import type { ViewProps } from './operator.tsx';
 import { plural, sayAge, sayTime } from './say.ts';
 import { sayReason } from './say-reason.ts';
+import { Stale } from './stale.tsx';
 import { usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
 import { WideTable } from './wide-table.tsx';
@@ -48,6 +49,7 @@ export function LanesView({ api, onSignedOut, ask }: ViewProps) {
 
   return (
     <>
+      <Stale fault={fault} />
       <Destinations data={data} button={button} />
       <Heads data={data} button={button} />
       <h3>In</h3>
@@ -113,7 +115,9 @@ function Destinations({ data, button }: PartProps) {
             <td class="number" data-name="Oldest">
               {one.waiting === 0 ? '' : sayAge(one.oldestUnsentSeconds)}
             </td>
-            <td data-name="Last acknowledged">{one.lastAckAt === null ? 'never' : sayTime(one.lastAckAt)}</td>
+            <td data-name="Last acknowledged">
+              {one.lastAckAt === null ? 'not within a day' : sayTime(one.lastAckAt)}
+            </td>
             <td class="do">{button(one.destination, null, one.held)}</td>
           </tr>
         ))}
@@ -126,8 +130,12 @@ function Heads({ data, button }: PartProps) {
   const held = data.heldEmpty.map((one) => ({ ...one, waiting: 0, oldestUnsentSeconds: 0, head: null }));
   const lanes = [...data.lanes, ...held];
   if (lanes.length === 0) return null;
+  const isCut = data.destinations.reduce((sum, one) => sum + one.lanes, 0) > data.lanes.length;
   return (
-    <WideTable name="Lanes that wait, oldest first. The head is sent before all that follows it." cards>
+    <WideTable
+      name={`Lanes that wait, oldest first${isCut ? '; the others of their destination are not shown' : ''}. The head is sent before all that follows it.`}
+      cards
+    >
       <thead>
         <tr>
           <th scope="col">Lane</th>
@@ -155,13 +163,7 @@ function Heads({ data, button }: PartProps) {
               {one.lane}
             </th>
             <td data-name="State">
-              {one.held ? (
-                <HeldSign held={one.held} />
-              ) : one.head?.lastError ? (
-                <span class="badge bad">blocked</span>
-              ) : (
-                'waits'
-              )}
+              <LaneState held={one.held} error={one.head?.lastError ?? null} />
             </td>
             <td class="number" data-name="Waiting">
               {one.waiting}
@@ -190,6 +192,11 @@ function Heads({ data, button }: PartProps) {
   );
 }
 
+function LaneState({ held, error }: { held: Held; error: string | null }) {
+  if (held) return <HeldSign held={held} />;
+  return error === null ? <>waits</> : <span class="badge bad">blocked</span>;
+}
+
 interface DestinationStateProps {
   readonly one: Lanes['destinations'][number];
   readonly lanes: Lanes['lanes'];
@@ -210,7 +217,11 @@ function DestinationState({ one, lanes }: DestinationStateProps) {
   if (blocked === 0) return <>sending</>;
   return (
     <>
-      <span class="badge bad">blocked</span> <span class="quiet">{plural(blocked, 'lane')}</span>
+      <span class="badge bad">blocked</span>{' '}
+      <span class="quiet">
+        {plural(blocked, 'lane')}
+        {own.length < one.lanes && ' or more'}
+      </span>
     </>
   );
 }

@@ -1,11 +1,13 @@
 import { useState } from 'preact/hooks';
+import { SignedOut } from '../../../browser/ask-server.ts';
 import type { Deed } from './act-dialog.tsx';
-import type { Api, ShownWhole } from './api.ts';
+import { type Api, type ShownWhole, sayFault } from './api.ts';
 import { MessageHistory } from './message-history.tsx';
 import type { ViewProps } from './operator.tsx';
 import { isBad, sayBytes, sayTime } from './say.ts';
 import { sayReason } from './say-reason.ts';
 import { SendOneTo } from './send-to.tsx';
+import { Stale } from './stale.tsx';
 import { TreeView } from './tree-view.tsx';
 import { POLL_MS, usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
@@ -40,6 +42,7 @@ export function MessageView({ api, onSignedOut, ask, direction, id }: MessageVie
   }
   return (
     <>
+      <Stale fault={fault} />
       <Facts message={data} />
       <div class="buttons">
         {deedsFor(data, api).map((deed) => (
@@ -50,6 +53,7 @@ export function MessageView({ api, onSignedOut, ask, direction, id }: MessageVie
         <button type="button" aria-pressed={unmask} onClick={() => setUnmask(!unmask)}>
           {unmask ? 'Mask patient data' : 'Show patient data (is logged)'}
         </button>
+        {data.tree && <Download {...{ api, onSignedOut, refresh }} message={data} />}
       </div>
       <SendOneTo {...{ api, onSignedOut, ask }} message={data} done={refresh} />
       <Newer message={data} />
@@ -78,6 +82,42 @@ export function MessageView({ api, onSignedOut, ask, direction, id }: MessageVie
     </>
   );
 }
+
+interface DownloadProps extends Pick<ViewProps, 'api' | 'onSignedOut'> {
+  readonly message: ShownWhole;
+  readonly refresh: () => void;
+}
+
+/** The bytes as a file: what is too long for the page, or cannot be taken apart, is looked at elsewhere. */
+function Download({ api, onSignedOut, message, refresh }: DownloadProps) {
+  const [refused, setRefused] = useState<string | null>(null);
+  const { direction, id } = message;
+  const download = async () => {
+    setRefused(null);
+    try {
+      const url = URL.createObjectURL(await api.raw(direction, id));
+      Object.assign(document.createElement('a'), { href: url, download: `${direction}-${id}.hl7` }).click();
+      setTimeout(() => URL.revokeObjectURL(url), DOWNLOAD_BEGUN_MS);
+      refresh();
+    } catch (error) {
+      if (error instanceof SignedOut) onSignedOut(error);
+      else setRefused(sayFault(error));
+    }
+  };
+  return (
+    <>
+      <button type="button" onClick={() => void download()}>
+        Download (is logged)
+      </button>
+      <p role="alert" class="fault">
+        {refused}
+      </p>
+    </>
+  );
+}
+
+/** By then the browser has begun to write the file. */
+const DOWNLOAD_BEGUN_MS = 10_000;
 
 /** Who resends old bytes should have seen this before. */
 function Newer({ message }: { message: ShownWhole }) {
@@ -155,12 +195,14 @@ function newerOf({ id, versions }: ShownWhole): ShownWhole['versions'][number] |
 
 const NOT_SENT: ReadonlySet<string> = new Set(['stopped', 'unmade']);
 
-/** What somebody must say that he knows before old bytes are sent. */
-function checkFor(message: ShownWhole): Pick<Deed, 'check'> {
-  if (newerOf(message) !== null)
-    return { check: 'A newer version of the report was sent. I know that these bytes may overwrite it.' };
-  if (message.status !== 'stopped') return {};
-  return { check: 'A final report is there. I know that this preliminary result will follow it.' };
+const OVER_NEWER = 'A newer version of the report was sent. I know that these bytes may overwrite it.';
+const AFTER_FINAL = 'A final report is there. I know that this preliminary result will follow it.';
+
+/** What somebody must say that he knows before old bytes are sent: at once where the page knows it, else when the server says so. */
+function checksFor(message: ShownWhole): Pick<Deed, 'check' | 'checkAfter'> {
+  const checkAfter = { 'ris.newer-sent': OVER_NEWER, 'ris.final-seen': AFTER_FINAL };
+  if (newerOf(message) !== null) return { check: OVER_NEWER, checkAfter };
+  return message.status === 'stopped' ? { check: AFTER_FINAL, checkAfter } : { checkAfter };
 }
 
 /** What makes sense for a message in its state; the server has the last word. */
@@ -195,7 +237,7 @@ function deedsFor(message: ShownWhole, api: Api): Deed[] {
     explain:
       'The same message with the same control ID goes out again, as the next of its lane. For a receiver that lost it.',
     confirm: 'Resend same bytes',
-    ...checkFor(message),
+    ...checksFor(message),
     act: act('resend', 'The same bytes wait to be sent again.'),
   };
   const rebuild: Deed = {
@@ -205,5 +247,10 @@ function deedsFor(message: ShownWhole, api: Api): Deed[] {
     act: act('rebuild', 'A new message is being made.'),
   };
   const isOpen = message.status === 'waiting' || isBad(message.status);
-  return [...(message.status === 'waiting' ? [] : [resend]), rebuild, ...(isOpen ? [discard] : [])];
+  const hasBytes = message.status !== 'unmade' && message.droppedAt === null;
+  return [
+    ...(message.status === 'waiting' || !hasBytes ? [] : [resend]),
+    rebuild,
+    ...(isOpen ? [discard] : []),
+  ];
 }

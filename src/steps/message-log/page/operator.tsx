@@ -8,7 +8,7 @@ import { LanesView } from './lanes-view.tsx';
 import { LogView } from './log-view.tsx';
 import { MessageView } from './message-view.tsx';
 import { plural } from './say.ts';
-import { SearchView } from './search-view.tsx';
+import { type Filter, SearchView } from './search-view.tsx';
 import { type Polled, usePolled } from './use-polled.ts';
 import { type Route, useRoute } from './use-route.ts';
 
@@ -48,11 +48,17 @@ export function Operator({ api, hasAccount, onSignedOut, signOut }: OperatorProp
   const alerts = usePolled('alerts', (signal) => api.alerts(signal), onSignedOut);
   const [deed, setDeed] = useState<{ deed: Deed; after: () => void } | null>(null);
   const [news, setNews] = useState('');
+  const search = useRef<Filter>({});
   const heading = useRef<HTMLHeadingElement>(null);
-  const ask = useCallback((next: Deed, after: () => void) => setDeed({ deed: next, after }), []);
+  const ask = useCallback((next: Deed, after: () => void) => {
+    setNews('');
+    setDeed({ deed: next, after });
+  }, []);
   const view: ViewProps = { api, onSignedOut, ask };
   useEffect(() => {
     document.title = `${TITLES[route.view]} · HL7 operator · Prelim`;
+    // What was done was done elsewhere: here it would be taken for the state of this view.
+    setNews('');
     // Those who hear the page, and those who use the keyboard, go on where the new view begins.
     heading.current?.focus();
   }, [route.view, route.parts.join('/')]);
@@ -70,7 +76,7 @@ export function Operator({ api, hasAccount, onSignedOut, signOut }: OperatorProp
         </p>
         {route.view === 'lanes' && <LanesView {...view} />}
         {route.view === 'messages' && (
-          <SearchView key={String(route.search)} {...view} given={route.search} />
+          <SearchView key={String(route.search)} {...view} given={route.search} last={search} />
         )}
         {route.view === 'message' && (
           <MessageView

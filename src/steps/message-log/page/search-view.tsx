@@ -3,15 +3,18 @@ import type { ShownMessage } from './api.ts';
 import type { ViewProps } from './operator.tsx';
 import { isBad, sayBytes, sayTime, sayZone } from './say.ts';
 import { SendTo } from './send-to.tsx';
+import { Stale } from './stale.tsx';
 import { POLL_MS, usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
 import { WideTable } from './wide-table.tsx';
 
-type Filter = Readonly<Record<string, string>>;
+export type Filter = Readonly<Record<string, string>>;
 
 interface SearchViewProps extends ViewProps {
   /** What the address asks for: ids and states. */
   readonly given: URLSearchParams;
+  /** What was asked last: who comes back from a message finds the search again. It ends with the sign-in. */
+  readonly last: { current: Filter };
 }
 
 /** Fields of the search, by their parameter. Numbers of patients are kept out of the address, which stays in the history. */
@@ -42,8 +45,10 @@ const STATUSES = [
 ];
 const CLASSES = ['network', 'timeout', 'answered-error', 'answered-reject', 'answer', 'message', 'filing'];
 
-export function SearchView({ api, onSignedOut, ask, given }: SearchViewProps) {
-  const [filter, setFilter] = useState<Filter>(() => Object.fromEntries(given));
+export function SearchView({ api, onSignedOut, ask, given, last }: SearchViewProps) {
+  const [filter, setFilter] = useState<Filter>(() =>
+    given.size === 0 ? last.current : Object.fromEntries(given),
+  );
   const [asked, setAsked] = useState<Filter>(filter);
   const [pages, setPages] = useState<readonly string[]>([]);
   const after = pages.at(-1) ?? '';
@@ -56,22 +61,21 @@ export function SearchView({ api, onSignedOut, ask, given }: SearchViewProps) {
     after === '' ? POLL_MS : 0,
   );
   const set = (name: string, value: string) => setFilter((before) => ({ ...before, [name]: value }));
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    setPages([]);
-    setAsked(filter);
-  };
-  const goOn = (iso: string) => {
-    const next = { ...asked, from: localOf(iso) };
+  const searchFor = (next: Filter) => {
+    // A link that asks for something goes on asking for that.
+    if (given.size === 0) last.current = next;
     setFilter(next);
     setAsked(next);
     setPages([]);
   };
-  const clear = () => {
-    setFilter({});
-    setAsked({});
-    setPages([]);
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    // What is pasted often has a blank before or behind it; one in the middle belongs to it ("AR 204").
+    const entries = Object.entries(filter).map(([name, value]) => [name, value.trim()]);
+    searchFor(Object.fromEntries(entries));
   };
+  const goOn = (iso: string) => searchFor({ ...asked, from: localOf(iso) });
+  const clear = () => searchFor({});
   return (
     <>
       <SearchForm {...{ filter, set, submit, clear }} />
@@ -80,7 +84,7 @@ export function SearchView({ api, onSignedOut, ask, given }: SearchViewProps) {
       ) : (
         <MessageTable messages={data.messages} />
       )}
-      {data !== null && fault && <p class="fault">{fault}</p>}
+      {data !== null && <Stale fault={fault} />}
       {asked['direction'] === 'out' && (data?.messages.length ?? 0) > 0 && (
         <SendTo {...{ api, onSignedOut, ask, goOn }} filter={times(asked)} />
       )}
@@ -122,7 +126,7 @@ function SearchForm({ filter, set, submit, clear }: SearchFormProps) {
             placeholder={hint}
             autocomplete="off"
             spellcheck={false}
-            onInput={(event) => set(name, event.currentTarget.value.trim())}
+            onInput={(event) => set(name, event.currentTarget.value)}
           />
         </label>
       ))}

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { SignedOut } from '../../../browser/ask-server.ts';
-import type { Api, BulkDone, Counted, ShownWhole } from './api.ts';
+import { type Api, type BulkDone, type Counted, type ShownWhole, sayFault } from './api.ts';
 import { sayBulkEnd } from './dead-view.tsx';
 import type { ViewProps } from './operator.tsx';
 import { plural, sayTime } from './say.ts';
@@ -29,6 +29,7 @@ export function SendTo({ api, onSignedOut, ask, filter, goOn }: SendToProps) {
       const asked = { direction, action: 'send-to', destination: chosen, filter: given };
       const counted = await api.act<Counted>('bulk/count', asked);
       const from = counted.goOnFrom;
+      if (counted.count === 0) return setRefused('Nothing is found any more: search again.');
       ask(
         {
           title: `Send ${plural(counted.count, 'message')} to ${chosen}?`,
@@ -41,7 +42,7 @@ export function SendTo({ api, onSignedOut, ask, filter, goOn }: SendToProps) {
       );
     } catch (error) {
       if (error instanceof SignedOut) onSignedOut(error);
-      else setRefused((error as Error).message);
+      else setRefused(sayFault(error));
     }
   };
   return (

@@ -35,7 +35,7 @@ export function TreeView({ tree, label }: { tree: MessageTree; label: string }) 
         </details>
       ))}
       {tree.more && !tree.unreadable && (
-        <p class="quiet">There are more segments. Download the message to see them.</p>
+        <p class="quiet">There is more in this message than is shown here. Download it to see all.</p>
       )}
     </section>
   );
