@@ -33,7 +33,7 @@ export async function readRecord(
     found.find((one) => one.resourceType === type) as T | undefined;
   const observations = found.filter((one) => one.resourceType === 'Observation') as Observation[];
   const [device] = await readAll<Device>(store, [observations.find((one) => one.device)?.device], access);
-  const patient = await survivor(store, first<Patient>('Patient'));
+  const patient = await survivor(store, first<Patient>('Patient'), access);
   const imagingStudy = first<ImagingStudy>('ImagingStudy');
   const encounter = first<Encounter>('Encounter');
   const serviceRequest = first<ServiceRequest>('ServiceRequest');
@@ -51,13 +51,17 @@ export async function readRecord(
   };
 }
 
-/** A report of a patient who was merged away goes out under the number of the survivor. */
-async function survivor(store: ResourceStore, patient: Patient | undefined): Promise<Patient | undefined> {
+/** A report of a patient who was merged away goes out under the number of the survivor. One whom the asker may not see is as if not there. */
+async function survivor(
+  store: ResourceStore,
+  patient: Patient | undefined,
+  access: AccessContext,
+): Promise<Patient | undefined> {
   let found = patient;
   for (let step = 0; step < MERGES_FOLLOWED_MAX; step += 1) {
     const id = survivorOf(found);
     if (id === undefined) return found;
-    const next = await store.read('Patient', id);
+    const next = await store.read('Patient', id, undefined, access);
     if (!next || next.deleted) return found;
     found = next.parse<Patient>();
   }
