@@ -23,6 +23,7 @@ import { OutcomeFilter } from './fhir/outcome.filter.ts';
 import { ResourceStore } from './fhir/resource-store.ts';
 import { limitAddresses, limitClients, limitGuesses } from './http/limit-rates.ts';
 import { limitSlowBodies } from './http/limit-slow-bodies.ts';
+import { plainUrl } from './http/plain-url.ts';
 import { leaveWhenFound, queueSearches } from './http/queue-searches.ts';
 import { refuseEncodings } from './http/refuse-encodings.ts';
 import { refusedByHttp } from './http/refused-by-http.ts';
@@ -111,6 +112,7 @@ function makeAdapter(settings: Settings): FastifyAdapter {
     keepAliveTimeout: KEEP_ALIVE_MS,
     routerOptions: { maxParamLength: 256 },
     ...refusedByHttp,
+    rewriteUrl: ({ url = '/' }) => plainUrl(url),
     trustProxy: settings.TRUSTED_PROXIES.length > 0 ? [...settings.TRUSTED_PROXIES] : false,
     ...(tls ? { https: tls } : {}),
   });

@@ -3,7 +3,7 @@ import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { SETTINGS } from '../config/settings.token.ts';
 import type { Settings } from '../config/settings.ts';
 import { Database } from '../database/database.ts';
-import { useAccessRules } from '../fhir/access-context.ts';
+import { useAccessRules, useEndedGrants } from '../fhir/access-context.ts';
 import { FhirModule } from '../fhir/fhir.module.ts';
 import { OperationRegistry } from '../fhir/operation-registry.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
@@ -38,6 +38,7 @@ export class AccessRulesModule implements OnModuleInit {
 
   onModuleInit(): void {
     useAccessRules(accessRules(this.roles));
+    useEndedGrants((grant) => this.tokens.isOver(grant));
     this.store.onChange(async (tx, changes) => {
       const consents = changes.filter(({ type }) => type === 'Consent');
       if (consents.length === 0) return;

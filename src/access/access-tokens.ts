@@ -28,8 +28,6 @@ export interface TokenContent extends Partial<Omit<Grant, 'scopes' | 'tokenId'>>
   readonly clientId: string;
   /** Claim `scope`, with words such as `openid`. */
   readonly scope: string;
-  /** One approval: all tokens that came of it end together. */
-  readonly family?: string;
 }
 
 export interface IssuedToken {
@@ -117,8 +115,7 @@ export class AccessTokens {
       const issuer = decodeJwt(token).iss;
       const verified =
         issuer === this.issuer ? await this.verifyOwn(token) : await this.verifyOutside(token, issuer);
-      if (this.ended.has(verified.grant.tokenId) || this.ended.has(verified.family ?? ''))
-        throw new Error('ended');
+      if (this.isOver(verified.grant)) throw new Error('ended');
       this.remember(digest, verified);
       return verified;
     } catch (cause) {
@@ -137,6 +134,11 @@ export class AccessTokens {
     this.ended.set(key, endsAtS);
     for (const [digest, { grant, family }] of this.remembered)
       if (grant.tokenId === key || family === key) this.remembered.delete(digest);
+  }
+
+  /** Was it ended before its time, as far as this process has heard? */
+  isOver({ tokenId, family }: Pick<Partial<Grant>, 'tokenId' | 'family'>): boolean {
+    return this.ended.has(tokenId ?? '') || this.ended.has(family ?? '');
   }
 
   private async verifyOwn(token: string): Promise<Remembered> {
@@ -162,12 +164,13 @@ export class AccessTokens {
       roles: rolesAmong(payload['roles']),
       ...words('purposeOfUse', payload['purpose_of_use']),
       tokenId: String(payload.jti),
+      ...words('family', payload['sid']),
     };
     return {
       grant,
       endsAtS: payload.exp as number,
       scope: String(payload['scope']),
-      family: typeof payload['sid'] === 'string' ? payload['sid'] : null,
+      family: grant.family ?? null,
       kid: key.kid,
     };
   }

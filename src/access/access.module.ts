@@ -105,10 +105,13 @@ import { WellKnownController } from './well-known.controller.ts';
     },
     {
       provide: OPEN_ID,
-      inject: [SETTINGS, OPERATOR_KEYS],
-      useFactory: (settings: Settings, keys: ClientKeys) => {
+      inject: [SETTINGS, OPERATOR_KEYS, SIGNING_KEY],
+      useFactory: async (settings: Settings, keys: ClientKeys, ours: SigningKeys) => {
         const provider = readProvider(settings.AUTH_OPENID);
-        return provider && new OpenIdProvider(provider, operatorRules(settings), keys, settings.baseUrl);
+        // As for an EHR below.
+        if (provider?.clientAlgorithm) await ours.current(provider.clientAlgorithm);
+        const rules = operatorRules(settings);
+        return provider && new OpenIdProvider(provider, rules, keys, settings.baseUrl, ours);
       },
     },
     {

@@ -104,8 +104,17 @@ async function demandPatient(id: string, opened: Granted, store: ResourceStore):
   if (stored.deleted) throw new Failure('fhir.deleted', 'The resource was deleted.');
 }
 
-const contentOf = ({ clientId, subject, fhirUser, roles }: Granted & { readonly clientId: string }) => ({
+/** It ends with the token in whose place it is given, and with all that came of the same approval. */
+const contentOf = ({
   clientId,
+  subject,
+  fhirUser,
+  roles,
+  tokenId,
+  family = tokenId,
+}: Granted & { readonly clientId: string }) => ({
+  clientId,
+  ...(family === undefined ? {} : { family }),
   ...(subject === undefined ? {} : { subject }),
   ...(fhirUser === undefined ? {} : { fhirUser }),
   ...(roles === undefined ? {} : { roles: roles as readonly Role[] }),

@@ -33,6 +33,8 @@ export interface Grant {
   readonly purposeOfUse?: string;
   /** Claim `jti`: names this token in the audit and for revocation. */
   readonly tokenId: string;
+  /** Claim `sid`: the approval that it came of, or the token in whose place it was given. What came of one ends together. */
+  readonly family?: string;
 }
 
 /** The client of the local server itself; its secret lies in `<data>/keys/local-client-secret`. */

@@ -7,6 +7,7 @@ import { OPEN_ID } from './injection.ts';
 import { sameSecret } from './oauth/digest.ts';
 import { readForm } from './oauth/read-form.ts';
 import { type AuthorizationRequest, RequestStore } from './oauth/request.store.ts';
+import { Revocations } from './oauth/revocations.ts';
 import type { OpenIdProvider } from './outside/open-id-provider.ts';
 import { PageSessions } from './page-sessions.ts';
 import { faultPage } from './pages/auth-pages.ts';
@@ -24,6 +25,7 @@ export class OpenIdController {
     @Inject(SignInPages) private readonly pages: SignInPages,
     @Inject(PageSessions) private readonly sessions: PageSessions,
     @Inject(AuditSignIn) private readonly audit: AuditSignIn,
+    @Inject(Revocations) private readonly revocations: Revocations,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
@@ -75,10 +77,14 @@ export class OpenIdController {
     reply.redirect(`${this.settings.baseUrl}/auth/continue?request=${id}`, 303);
   }
 
-  /** Ends the sessions of this browser, those of our pages in all its tabs too. Tokens that apps have are ended by the apps (`/auth/revoke`). */
+  /**
+   * Ends the session of this browser, those of our pages in all its tabs, and what apps got for as long as the person is signed in. What was approved for longer (`offline_access`)
+   * is ended by the app (`/auth/revoke`).
+   */
   @Post('sign-out')
   async signOut(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    await this.pages.close(request, reply);
+    const ended = await this.pages.close(request, reply);
+    if (ended) await this.revocations.endSubject(ended.subject, ended.id);
     await this.sessions.close(request, reply);
     reply.status(204).send();
   }

@@ -69,6 +69,10 @@ export interface Granted {
   readonly fhirUser?: string;
   readonly roles?: readonly string[];
   readonly purposeOfUse?: string;
+  /** Names the token. */
+  readonly tokenId?: string;
+  /** Names the approval that it came of: all of them end together. */
+  readonly family?: string;
 }
 
 /** How a grant becomes rights. */
@@ -80,6 +84,18 @@ let rules: AccessRules = accessOfPlainScopes;
 export function useAccessRules(made: AccessRules): void {
   rules = made;
 }
+
+let isOver: (grant: Granted) => boolean = () => false;
+
+/** The folder `access` registers here how it knows that a token was ended before its time. */
+export function useEndedGrants(made: (grant: Granted) => boolean): void {
+  isOver = made;
+}
+
+/**
+ * Was the token ended before its time: by sign-out, revocation, an account that was closed? Requests are checked at the door; this is for what goes on long after it, an open socket or stream. Asks no database.
+ */
+export const grantIsOver = (grant: Granted | undefined): boolean => grant !== undefined && isOver(grant);
 
 /** The rights of a grant, worked out once for each: many requests share it. */
 export function accessOfGrant(grant: Granted): AccessContext {

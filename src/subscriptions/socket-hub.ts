@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Subscription } from '@medplum/fhirtypes';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { AccessContext, Granted } from '../fhir/access-context.ts';
+import { type AccessContext, type Granted, grantIsOver } from '../fhir/access-context.ts';
 import type { ResourceStore } from '../fhir/resource-store.ts';
 import { SERVER_CLIENT } from '../kernel/acting.ts';
 import { isTopicBased } from './backport.ts';
@@ -37,6 +37,8 @@ export const SOCKET_BACKLOG_BYTES_MAX = 8_388_608;
 const CLOSED_WITHIN_MS = 1_000;
 /** Subscriptions one socket listens to. */
 export const BINDINGS_MAX = 200;
+/** Why a socket ends whose reader signed out, or whose app gave its token back: it is told of nothing from then on. */
+const SIGNED_OUT = 'signed out';
 const EVENTS_AT_ONCE = 50;
 /** Guesses of a token on one connection. */
 const REFUSALS_MAX = 3;
@@ -194,7 +196,7 @@ export class SocketHub {
   private async bind(client: Client, id: string): Promise<void> {
     const reader = client.allowed.get(id);
     const found = reader && client.bindings.size < BINDINGS_MAX ? await this.live(id) : null;
-    if (!reader || !found) return this.refuse(client);
+    if (!reader || !found || grantIsOver(reader)) return this.refuse(client);
     await this.events.start((subscriptionId) => this.tell(subscriptionId));
     const { events } = await this.store.state(id);
     client.bindings.set(id, { id, reader, told: events, looking: false, again: false });
@@ -219,6 +221,7 @@ export class SocketHub {
     try {
       do {
         binding.again = false;
+        if (grantIsOver(binding.reader)) return client.socket.close(1008, SIGNED_OUT);
         const events = await this.store.events(binding.id, binding.told, EVENTS_AT_ONCE);
         const found = events.length > 0 ? await this.live(binding.id) : null;
         if (events.length > 0 && !found) client.bindings.delete(binding.id);
@@ -297,6 +300,8 @@ export class SocketHub {
   private pingAll(): void {
     for (const client of this.clients) {
       if (!client.alive) client.socket.terminate();
+      else if ([...client.bindings.values()].some(({ reader }) => grantIsOver(reader)))
+        client.socket.close(1008, SIGNED_OUT);
       else client.socket.ping();
       client.alive = false;
     }

@@ -31,7 +31,8 @@ export function accessOfReader(
   reader: Granted,
   state: Pick<DeliveryState, 'readable' | 'author'>,
 ): AccessContext | null {
-  if (state.author && isDeepStrictEqual(reader, state.author)) return null;
+  const { tokenId: _token, family: _family, ...rights } = reader;
+  if (state.author && isDeepStrictEqual(rights, state.author)) return null;
   const [own, theirs] = [readingOf(accessOfGrant(reader), null), accessOfSubscriber(state)];
   return {
     allows: (type, interaction) => own.allows(type, interaction) && theirs.allows(type, interaction),

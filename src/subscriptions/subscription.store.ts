@@ -149,7 +149,9 @@ export class SubscriptionStore {
   }
 
   async bind(sha256: Buffer, ids: readonly string[], expiresAt: Date, reader: Granted): Promise<void> {
-    await this.database.run(BIND, [sha256, ids, expiresAt, JSON.stringify(kept(reader))]);
+    const { tokenId, family } = reader;
+    const bound = JSON.stringify({ ...kept(reader), tokenId, family });
+    await this.database.run(BIND, [sha256, ids, expiresAt, bound]);
   }
 
   /** The Subscriptions a token binds, and who asked for it; null when it is unknown or has expired. */

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { freshServer } from '../fresh-server.ts';
 import type { PrelimServer } from '../peers/prelim-server.ts';
 import {
@@ -269,6 +271,110 @@ describe('refresh, revocation and introspection', () => {
     expect((await server.ask('DELETE', '/auth/accounts/leaver')).status).toBe(204);
     expect(await readStatus(server, answer.access_token)).toBe(401);
   });
+});
+
+describe('sign-out', () => {
+  it('ends all that was given for as long as the person is signed in: refresh, broken glass, an open WebSocket; and nothing of others', async () => {
+    await putAccount(server, 'both', ['clinician', 'operator']);
+    const browser = new TextBrowser();
+    const get = async (scope: string) => {
+      const begun = beginAt(server, 'trusted', scope);
+      let at = await browser.open(begun.url, CALLBACK);
+      if (browser.text.includes('action="sign-in"') && !at.startsWith(CALLBACK))
+        at = await signIn(browser, 'both');
+      return (await tradeCode(server, begun, new URL(at).searchParams.get('code') ?? '')).body;
+    };
+    const app = await get('online_access user/*.rs');
+    const lasting = await get('offline_access user/Patient.rs');
+    const elsewhere = await appWithTokens(server, 'trusted', 'online_access user/Patient.rs', 'both');
+    const own = { authorization: `Bearer ${app.access_token}` };
+    const reason = { name: 'reason', valueString: 'unconscious, needs history' };
+    const glass = { resourceType: 'Parameters', parameter: [reason] };
+    const opened = await server.ask('POST', `/fhir/Patient/${patient}/$break-glass`, glass, own);
+    const broken = opened.body.parameter[0].valueString;
+    const socket = await boundSocket(own);
+    const statuses = () =>
+      Promise.all(
+        [app.access_token, broken, lasting.access_token, elsewhere.answer.access_token].map((one) =>
+          readStatus(server, one, `/fhir/Patient/${patient}`),
+        ),
+      );
+    expect(await statuses()).toEqual([200, 200, 200, 200]);
+    const cookie = `prelim_session=${browser.cookie(new URL(server.url).host, 'prelim_session')}`;
+    const signedOut = await fetch(`${server.url}/auth/sign-out`, {
+      method: 'POST',
+      headers: { cookie, origin: server.url, 'x-prelim-csrf': '1' },
+    });
+    expect(signedOut.status).toBe(204);
+    expect(await statuses()).toEqual([401, 401, 200, 200]);
+    const refresh = { grant_type: 'refresh_token', refresh_token: app.refresh_token, client_id: 'trusted' };
+    expect((await token(server, refresh)).body).toMatchObject({ error: 'invalid_grant' });
+    await writeReport();
+    await socket.closed;
+    expect(socket.heard).toEqual([`bound ${socket.id}`]);
+    // A binding token that was taken before binds nothing now.
+    const late = await connected(socket.token);
+    await once(late.socket, 'message');
+    expect(late.heard[0]).toContain('error not bound');
+    late.socket.terminate();
+  });
+
+  it('of a token without an approval is its revocation: what it broke glass for ends with it', async () => {
+    const person = { clientId: 'trusted', subject: 'local:kern', roles: ['clinician'] as const };
+    const access = await server.issueFor({ ...person, scope: 'user/*.rs' });
+    const reason = { name: 'reason', valueString: 'unconscious, needs history' };
+    const opened = await server.ask(
+      'POST',
+      `/fhir/Patient/${patient}/$break-glass`,
+      { resourceType: 'Parameters', parameter: [reason] },
+      { authorization: `Bearer ${access}` },
+    );
+    const broken = opened.body.parameter[0].valueString;
+    expect(await readStatus(server, broken, `/fhir/Patient/${patient}`)).toBe(200);
+    await post(server, '/auth/revoke', { token: access, client_id: 'trusted' });
+    expect(await readStatus(server, broken, `/fhir/Patient/${patient}`)).toBe(401);
+  });
+
+  const writeReport = () =>
+    server.ask('POST', '/fhir/DiagnosticReport', {
+      resourceType: 'DiagnosticReport',
+      status: 'final',
+      code: { text: 'x' },
+      subject: { reference: `Patient/${patient}` },
+    });
+
+  /** A socket that listens to reports with this token. */
+  async function boundSocket(headers: Record<string, string>) {
+    const made = await server.ask('POST', '/fhir/Subscription', {
+      resourceType: 'Subscription',
+      status: 'requested',
+      reason: 'test',
+      criteria: 'DiagnosticReport?status=final',
+      channel: { type: 'websocket' },
+    });
+    const id: string = made.body.id;
+    const active = async () => (await server.ask('GET', `/fhir/Subscription/${id}`)).body.status === 'active';
+    await expect.poll(active).toBe(true);
+    const asked = await server.ask(
+      'GET',
+      `/fhir/Subscription/${id}/$get-ws-binding-token`,
+      undefined,
+      headers,
+    );
+    const token: string = asked.body.parameter[0].valueString;
+    const { socket, heard } = await connected(token);
+    await once(socket, 'message');
+    return { id, token, heard, closed: once(socket, 'close') };
+  }
+
+  async function connected(token: string) {
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/fhir/ws`);
+    const heard: string[] = [];
+    socket.on('message', (data) => heard.push(String(data)));
+    await once(socket, 'open');
+    socket.send(`bind-with-token ${token}`);
+    return { socket, heard };
+  }
 });
 
 describe('local accounts', () => {

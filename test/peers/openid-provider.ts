@@ -1,7 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import {
+  type CryptoKey,
+  createLocalJWKSet,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 
 interface Code {
   readonly clientId: string;
@@ -24,6 +33,12 @@ export class OpenIdProviderPeer {
   spoil: (payload: Record<string, unknown>) => Record<string, unknown> = (payload) => payload;
   /** Signs ID tokens in place of its own key. */
   otherKey: CryptoKey | null = null;
+  /** The client's key set, as registered: then it must sign, and its secret is worth nothing. */
+  clientKeys: (() => Promise<{ keys: JWK[] }>) | null = null;
+  /** What an assertion must be for; null: the token endpoint. */
+  wantedAudience: string | null = null;
+  /** What the assertions that were taken said of themselves. */
+  readonly assertions: { readonly header: object; readonly payload: JWTPayload }[] = [];
   /** Times that the key set was asked for. */
   keySetsGiven = 0;
   private keys: { kid: string; privateKey: CryptoKey; publicJwk: JWK }[] = [];
@@ -138,12 +153,35 @@ export class OpenIdProviderPeer {
     response.writeHead(302, { location: to.href }).end();
   }
 
+  /** OpenID Connect Core 9: `private_key_jwt`, or `client_secret_basic`. */
+  private async isClient(authorization: string | undefined, form: URLSearchParams): Promise<boolean> {
+    const basic = `Basic ${Buffer.from(`${this.clientId}:${this.clientSecret}`).toString('base64')}`;
+    if (this.clientKeys === null) return authorization === basic;
+    const verified = await jwtVerify(
+      form.get('client_assertion') ?? '',
+      createLocalJWKSet(await this.clientKeys()),
+      {
+        algorithms: ['RS384', 'ES384'],
+        issuer: this.clientId,
+        subject: this.clientId,
+        audience: this.wantedAudience ?? `${this.issuer}/token`,
+        requiredClaims: ['exp', 'jti'],
+      },
+    ).catch(() => null);
+    const isFresh = this.assertions.every(({ payload }) => payload.jti !== verified?.payload.jti);
+    const kind = form.get('client_assertion_type');
+    if (!verified || !isFresh || kind !== 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+      return false;
+    this.assertions.push({ header: verified.protectedHeader, payload: verified.payload });
+    return authorization === undefined;
+  }
+
   private async token(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const form = new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
-    const basic = `Basic ${Buffer.from(`${this.clientId}:${this.clientSecret}`).toString('base64')}`;
-    if (request.headers.authorization !== basic) return answer(response, 401, { error: 'invalid_client' });
+    if (!(await this.isClient(request.headers.authorization, form)))
+      return answer(response, 401, { error: 'invalid_client' });
     const code = this.codes.get(form.get('code') ?? '');
     this.codes.delete(form.get('code') ?? '');
     const challenge = createHash('sha256')

@@ -394,6 +394,29 @@ describe('consent and break-glass', () => {
     ).toBe(403);
   });
 
+  it('what is exported under $break-glass is for a token of break-glass, and not for the same app and person without', async () => {
+    const reason = { name: 'reason', valueString: 'unconscious, needs history' };
+    const clinician = await world.as({ scope: 'user/*.rs', roles: ['clinician'] });
+    const open = async (): Promise<Ask> => {
+      const body = { resourceType: 'Parameters', parameter: [reason] };
+      const opened = await clinician('POST', 'Patient/door-b/$break-glass', body);
+      const token = { authorization: `Bearer ${opened.body.parameter[0].valueString}` };
+      return (method, path, sent, headers) => world.server.ask(method, path, sent, { ...token, ...headers });
+    };
+    const broken = await open();
+    const kickOff = await broken('GET', '/fhir/Patient/$export?patient=Patient/door-b', undefined, {
+      prefer: 'respond-async',
+    });
+    expect(kickOff.status, kickOff.text).toBe(202);
+    const { pathname } = new URL(kickOff.headers.get('content-location') ?? '');
+    // While it runs, and when its files are there.
+    for (const ask of [broken, await open()])
+      expect([200, 202]).toContain((await ask('GET', pathname)).status);
+    const calm = await world.as({ scope: 'patient/*.rs', patient: 'door-b', roles: ['clinician'] });
+    expect((await calm('GET', pathname)).status).toBe(404);
+    expect((await calm('DELETE', pathname)).status).toBe(404);
+  });
+
   it('$break-glass lends an app no more than it was given: types and queries of its scopes stay, and no letter is added', async () => {
     const scope = 'user/Patient.r user/Observation.cruds?category=imaging';
     const app = await world.as({ scope, roles: ['clinician'] });

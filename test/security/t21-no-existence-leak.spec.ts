@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dicomFile } from '../peers/dicom-file.ts';
 import { AccessWorld, type Ask, idsIn, observation, person } from './access-world.ts';
+import { HIDDEN, HIDDEN_STUDY, OPTED_OUT, ofNobody, QUESTIONS, type Question } from './hidden-questions.ts';
 
 let world: AccessWorld;
 let app: Ask;
 
 beforeAll(async () => {
   // With references checked, a write must not tell what is there either.
-  world = await AccessWorld.start({ FHIR_REFERENTIAL_INTEGRITY: 'check' });
+  world = await AccessWorld.start({ FHIR_REFERENTIAL_INTEGRITY: 'check', STUDY_QUIET_MS: '600000' });
   await world.write(person('t21-a', 'Alpha'));
   await world.write(person('t21-b', 'Beta'));
   const identifier = [{ system: 'https://t21.example', value: 'B-1' }];
@@ -174,3 +176,98 @@ describe('T21: what one may not see is as if it were not', () => {
     expect(idsIn(await app('GET', 'Patient/t21-b/Observation'))).toEqual([]);
   });
 });
+
+describe('T21: at every door a question about somebody who is hidden is answered as one about nobody', () => {
+  beforeAll(async () => {
+    for (const one of [...HIDDEN, OPTED_OUT]) await world.write(one);
+    await world.write(
+      observation('t21-a2', 't21-a', {
+        hasMember: [{ reference: 'Observation/t21-h-o' }],
+        focus: [{ reference: 'Patient/t21-h' }],
+      }),
+    );
+    const uid = HIDDEN_STUDY;
+    const file = dicomFile({ study: uid, series: `${uid}.1`, sop: `${uid}.1.1` });
+    const [head, end] = ['--b\r\nContent-Type: application/dicom\r\n\r\n', '\r\n--b--\r\n'];
+    const stored = await world.server.ask(
+      'POST',
+      '/dicomweb/studies',
+      Buffer.concat([Buffer.from(head), file, Buffer.from(end)]),
+      { 'content-type': 'multipart/related; type="application/dicom"; boundary=b' },
+    );
+    expect(stored.status).toBe(200);
+  });
+
+  it.each<[string, () => Promise<Ask>]>([
+    ['the app of another patient', async () => app],
+    ['a role that does not see the label', () => world.as({ scope: 'user/*.cruds', roles: ['radiologist'] })],
+    ['a role that consent shuts out', () => world.as({ scope: 'user/*.rs', roles: ['auditor'] })],
+    [
+      'a client with scopes of a part',
+      () => {
+        const parts = [
+          'Observation.cruds?category=laboratory',
+          'Patient.cruds?_security=N',
+          'Group.rs?type=animal',
+        ];
+        return world.as({ scope: parts.map((one) => `system/${one}`).join(' '), subject: 'test-app' });
+      },
+    ],
+  ])(
+    'to %s',
+    async (_, who) => {
+      const ask = await who();
+      const faults: string[] = [];
+      const judge = async (question: Question) => {
+        const [nobody, hidden] = [await put(ask, nobodys(question)), await put(ask, question)];
+        if (nobody !== hidden || /^5/.test(hidden))
+          faults.push(`${question[0]} ${question[1]}: ${hidden} | ${nobody}`);
+      };
+      const isQuestion = ([method]: Question) => method === 'GET' || method === 'HEAD';
+      const reads = QUESTIONS.filter(isQuestion);
+      while (reads.length > 0) await Promise.all(reads.splice(0, 8).map(judge));
+      // What may write goes one by one, so that the two answers are about the same record.
+      for (const question of QUESTIONS.filter((one) => !isQuestion(one))) await judge(question);
+      expect(faults).toEqual([]);
+    },
+    60_000,
+  );
+
+  it('and nothing of theirs was changed, but it is there for who may see it', async () => {
+    for (const { resourceType, id } of [...HIDDEN, OPTED_OUT]) {
+      const answer = await world.all('GET', `${resourceType}/${id}`, undefined, {
+        accept: 'application/fhir+json',
+      });
+      expect([answer.status, answer.headers.get('etag')]).toEqual([200, 'W/"1"']);
+    }
+    // The questions do find something, where they are allowed.
+    const found = QUESTIONS.filter(([method, path]) => method === 'GET' && path.includes('_summary=count'));
+    const totals = await Promise.all(
+      found.map(async ([, path]) => (await world.all('GET', path)).body.total),
+    );
+    expect(totals.filter((total) => total > 0).length).toBeGreaterThan(QUESTIONS_THAT_FIND_MIN);
+  });
+});
+
+/** Of the searches, those that this server answers and that somebody who sees all is shown something by. */
+const QUESTIONS_THAT_FIND_MIN = 20;
+
+const nobodys = ([method, path, body, headers]: Question): Question => [
+  method,
+  ofNobody(path),
+  typeof body === 'string' ? ofNobody(body) : body && JSON.parse(ofNobody(JSON.stringify(body))),
+  headers && JSON.parse(ofNobody(JSON.stringify(headers))),
+];
+
+/** Of each answer its own, or of the limits that both use up. */
+const OF_EACH_ANSWER = /^(date|content-length|last-modified|ratelimit.*|x-request-id)$/;
+
+/** What is answered, without what is of each answer alone. */
+async function put(ask: Ask, [method, path, body, headers]: Question): Promise<string> {
+  const answer = await ask(method, path, body, headers);
+  const names = [...answer.headers].filter(([name]) => !OF_EACH_ANSWER.test(name));
+  return ofNobody(`${answer.status} ${JSON.stringify(names)} ${answer.text}`)
+    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'UUID')
+    .replace(/_cursor=[^"&]*/g, 'CURSOR')
+    .replace(/\d{4}-\d\d-\d\dT[0-9:.]+(Z|\+00:00)/g, 'TIME');
+}

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import type { AuditEvent, Bundle } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseEvents } from '../../src/access/audit/audit-content.ts';
@@ -123,6 +123,32 @@ describe('T32: every access has exactly its AuditEvent', () => {
     expect((await did()).map((one) => (path.includes('?') ? [...one.slice(0, 5), null] : one))).toEqual(
       expected,
     );
+  });
+
+  it.each([
+    ['/%66hir/Patient/a', ['read', 'Patient/a']],
+    ['/fhir/%50atient/%61', ['read', 'Patient/a']],
+    ['http://other.example/fhir/Patient/a', ['read', 'Patient/a']],
+    ['/fhir/Patient/a/%24everything', ['$everything', 'Patient/a']],
+    ['/fhir#?_type=Patient', ['search-system', null]],
+    ['/fhir/Patient/a#_elements=id', ['read', 'Patient/a']],
+    ['/%77orklist/api/rows', ['worklist-rows', null]],
+    ['/worklist/api/%65vents', ['worklist-events', null]],
+    ['http://other.example/worklist/api/events', ['worklist-events', null]],
+    ['/%64icomweb/studies', ['qido', null]],
+    ['/%6Aobs', ['jobs-list', null]],
+    ['/%68l7/messages?unmask=true', ['hl7-messages', null]],
+    ['/hl7/messages/in/1/raw', ['hl7-raw', null]],
+  ])('however the address is spelled: %s', async (path, [interaction, entity]) => {
+    const token = await world.server.issue('system/*.rs');
+    begin();
+    const { host, hostname, port } = new URL(world.server.url);
+    const asked = get({ hostname, port, path, headers: { host, authorization: `Bearer ${token}` } });
+    const [answer] = await once(asked, 'response');
+    asked.destroy();
+    const found = await did();
+    expect(found.length, `${answer.statusCode}`).toBeGreaterThan(0);
+    for (const one of found) expect([one[0], one[5]]).toEqual([interaction, entity]);
   });
 
   it('403, of a token that may not, and 401, of none and of a wrong one', async () => {

@@ -20,7 +20,7 @@ import { WORKLIST_PAGE_FOLDER, WorklistModule } from '../../src/steps/worklist/w
 export interface WorklistServer {
   readonly url: string;
   readonly feed: WorklistFeed;
-  token(scope?: string): Promise<string>;
+  token(scope?: string, client?: string): Promise<string>;
   /** Writes resources in one transaction of this process. */
   write(resources: readonly Resource[]): Promise<void>;
   remove(type: string, id: string): Promise<void>;
@@ -68,7 +68,7 @@ export async function startWorklist(
   return {
     url: await app.getUrl(),
     feed: app.get(WorklistFeed, { strict: false }),
-    token: (scope = 'system/*.rs') => tokens.issue('reader', parseScopes(scope), 3_600),
+    token: (scope = 'system/*.rs', client = 'reader') => tokens.issue(client, parseScopes(scope), 3_600),
     write: (written) => writeAll(database, resources, written),
     remove: async (type, id) => {
       await database.transaction((tx) => resources.write(tx, [{ kind: 'delete', type, id }]));

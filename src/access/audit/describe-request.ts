@@ -46,6 +46,7 @@ const DOORS: Readonly<Record<string, Door>> = {
     interaction: `jobs-${path.at(-1) ?? 'list'}`,
     action: method === 'GET' ? 'R' : 'E',
   }),
+  hl7: describeMessageLog,
   auth: (method, path) =>
     method === 'POST' ? { kind: 'sign-in', interaction: path.join('-') || 'token', action: 'E' } : null,
 };
@@ -106,6 +107,19 @@ function describeDicomweb(method: string, path: readonly string[]): Described {
   return asksForList
     ? { kind: 'dicomweb', interaction: 'qido', action: 'E', ...about }
     : { kind: 'dicomweb', interaction: 'wado', action: 'R', ...about };
+}
+
+/** What operators read of messages, and all they do. What waits, what is held and what is wrong now, which the page asks for again and again, names nobody. */
+function describeMessageLog(method: string, [first = '', ...rest]: readonly string[]): Described | null {
+  const [direction, id, raw] = rest;
+  const isOne = first === 'messages' && direction !== undefined && id !== undefined;
+  const entity = isOne ? { entity: `urn:prelim:hl7:${direction}:${id}` } : {};
+  if (method !== 'GET')
+    return { kind: 'operator', interaction: `hl7-${rest.at(-1) ?? first}`, action: 'E', ...entity };
+  if (first !== 'messages') return null;
+  if (!isOne) return { kind: 'operator', interaction: 'hl7-messages', action: 'E' };
+  const interaction = raw === undefined ? 'hl7-message' : 'hl7-raw';
+  return { kind: 'operator', interaction, action: 'R', ...entity };
 }
 
 function describePage(method: string, [what = '', id]: readonly string[]): Described {

@@ -74,6 +74,7 @@ export class AuthorizationSteps {
         ...(request.nonce === undefined ? {} : { nonce: request.nonce }),
         authTimeS: session.authTimeS,
         ...(session.account === undefined ? {} : { account: session.account }),
+        ...(isOffline ? {} : { session: session.id }),
       },
       { redirectUri: request.redirectUri, challenge: request.challenge },
       isOffline ? OFFLINE_LIFETIME_S : untilSessionEndsS,

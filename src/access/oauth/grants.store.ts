@@ -15,6 +15,8 @@ export interface Approval {
   readonly authTimeS: number;
   /** Local account by which the person signed in: it must still be active at a refresh. */
   readonly account?: string;
+  /** The session that it ends with; left out: it was approved for longer (`offline_access`). */
+  readonly session?: string;
 }
 
 export interface Family {
@@ -152,11 +154,14 @@ export class GrantsStore {
     });
   }
 
-  /** Ends what a person approved for all apps: when an account is closed. Gives the ids of the families. */
-  async endFamiliesOf(subject: string): Promise<string[]> {
+  /** Ends what a person approved for all apps: when an account is closed; with `session` what hangs on that one. Gives the ids of the families. */
+  async endFamiliesOf(subject: string, session: string | null = null): Promise<string[]> {
     const rows = await this.database.run<{ id: string }>(
-      { text: 'SELECT id FROM auth_family WHERE subject = $1 AND revoked_at IS NULL' },
-      [subject],
+      {
+        text: `SELECT id FROM auth_family WHERE subject = $1 AND revoked_at IS NULL
+          AND ($2::text IS NULL OR content ->> 'session' = $2)`,
+      },
+      [subject, session],
     );
     for (const { id } of rows) await this.endFamily(id);
     return rows.map(({ id }) => id);

@@ -44,9 +44,9 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
     this.tokens.end(id, FAR_S());
   }
 
-  /** Ends everything that came of what a person approved. */
-  async endSubject(subject: string): Promise<void> {
-    for (const id of await this.grants.endFamiliesOf(subject)) this.tokens.end(id, FAR_S());
+  /** Ends everything that came of what a person approved; with `session` what was approved for as long as that one lasts. */
+  async endSubject(subject: string, session: string | null = null): Promise<void> {
+    for (const id of await this.grants.endFamiliesOf(subject, session)) this.tokens.end(id, FAR_S());
   }
 
   async endToken(tokenId: string, endsAtS: number): Promise<void> {

@@ -4,7 +4,8 @@ import { type Role, rolesAmong } from '../grant.ts';
 import type { ClientKeys } from '../oauth/client-keys.ts';
 import { fetchJson, type OutboundRules } from '../outbound/fetch-json.ts';
 import type { Person } from '../people/session.store.ts';
-import { CLIENT_KEY_ALGORITHMS, type ClientKeyAlgorithm, type SigningKeys } from '../signing-key.ts';
+import type { SigningKeys } from '../signing-key.ts';
+import { type ClientProof, clientThere, readProof } from './client-proof.ts';
 import {
   beginCodeFlow,
   type ClientThere,
@@ -13,16 +14,12 @@ import {
   verifyIdToken,
 } from './code-flow.ts';
 import { type ClaimMapping, readMapping, rolesOf } from './read-claims.ts';
-import { signAssertion } from './sign-assertion.ts';
 
 /** An EHR with a FHIR server and an authorization server of its own, as the operator describes it. */
-export interface EhrSettings extends ClaimMapping {
+export interface EhrSettings extends ClaimMapping, ClientProof {
   /** Its FHIR base URL, as it names itself in a launch. */
   readonly iss: string;
   readonly clientId: string;
-  readonly clientSecret: string | null;
-  /** We sign an assertion with a key of ours of this kind; null: we do not. */
-  readonly clientAlgorithm: ClientKeyAlgorithm | null;
   readonly scope: string;
   /** System of the patient number there, and of the same number here. */
   readonly patientSystem: string;
@@ -53,18 +50,11 @@ function readEhr(entry: Record<string, unknown>): EhrSettings {
   const everybody = (entry['everybody'] ?? []) as unknown[];
   const roles = rolesAmong(everybody);
   if (roles.length !== everybody.length) throw new Error('everybody');
-  const clientAlgorithm = CLIENT_KEY_ALGORITHMS.find((one) => one === entry['clientAlgorithm']) ?? null;
-  if (
-    entry['clientAlgorithm'] !== undefined &&
-    (clientAlgorithm === null || entry['clientSecret'] !== undefined)
-  )
-    throw new Error('clientAlgorithm');
   return {
     ...readMapping(entry),
+    ...readProof(entry),
     iss: new URL(text('iss')).href.replace(/\/$/, ''),
     clientId: text('clientId'),
-    clientSecret: entry['clientSecret'] === undefined ? null : text('clientSecret'),
-    clientAlgorithm,
     scope: text('scope', 'launch openid fhirUser patient/Patient.r'),
     patientSystem: text('patientSystem'),
     patientSystemHere: text('patientSystemHere', text('patientSystem')),
@@ -104,15 +94,7 @@ export class Ehr {
     baseUrl: string,
     ours: SigningKeys,
   ) {
-    const { clientId, clientSecret, clientAlgorithm } = settings;
-    this.client = {
-      clientId,
-      clientSecret,
-      redirectUri: `${baseUrl}/auth/ehr/callback`,
-      ...(clientAlgorithm === null
-        ? {}
-        : { sign: (audience) => signAssertion(clientId, audience, ours, clientAlgorithm) }),
-    };
+    this.client = clientThere(settings, `${baseUrl}/auth/ehr/callback`, ours);
   }
 
   /** Where the browser goes, and what to remember until it is back. `request` comes back in front of the state. */

@@ -2,6 +2,8 @@ import { Failure } from '../../kernel/errors.ts';
 import type { ClientKeys } from '../oauth/client-keys.ts';
 import { fetchJson, type OutboundRules } from '../outbound/fetch-json.ts';
 import type { Person } from '../people/session.store.ts';
+import type { SigningKeys } from '../signing-key.ts';
+import { type ClientProof, clientThere, readProof } from './client-proof.ts';
 import {
   beginCodeFlow,
   type ClientThere,
@@ -12,10 +14,11 @@ import {
 import { type ClaimMapping, fhirUserOf, readMapping, rolesOf } from './read-claims.ts';
 
 /** The hospital's provider, as the operator describes it. */
-export interface ProviderSettings extends ClaimMapping {
+export interface ProviderSettings extends ClaimMapping, ClientProof {
   readonly issuer: string;
   readonly clientId: string;
-  readonly clientSecret: string | null;
+  /** What a signed assertion is for: some providers want their issuer there; null: their token endpoint. */
+  readonly clientAudience: string | null;
   /** What the button says. */
   readonly name: string;
   readonly scope: string;
@@ -26,21 +29,25 @@ export function readProvider(text: string): ProviderSettings | null {
   if (text.trim() === '') return null;
   try {
     const entry = JSON.parse(text) as Record<string, unknown>;
-    const { issuer, clientId, clientSecret, name, scope } = entry;
+    const { issuer, clientId, clientAudience, name, scope } = entry;
     if (typeof issuer !== 'string' || !URL.canParse(issuer) || typeof clientId !== 'string')
       throw new Error();
+    const proof = readProof(entry);
+    const hasAudience = typeof clientAudience === 'string' && clientAudience !== '';
+    if (clientAudience !== undefined && (!hasAudience || proof.clientAlgorithm === null)) throw new Error();
     return {
       ...readMapping(entry),
+      ...proof,
       issuer,
       clientId,
-      clientSecret: typeof clientSecret === 'string' ? clientSecret : null,
+      clientAudience: hasAudience ? clientAudience : null,
       name: typeof name === 'string' ? name : new URL(issuer).host,
       scope: typeof scope === 'string' ? scope : 'openid profile',
     };
   } catch {
     throw new Failure(
       'config.invalid',
-      'AUTH_OPENID must be a JSON object with "issuer" (a URL) and "clientId". See docs/access.md.',
+      'AUTH_OPENID must be a JSON object with "issuer" (a URL), "clientId", and "clientSecret" or "clientAlgorithm" (RS384, ES384; "clientAudience" only beside it), not both. See docs/access.md.',
     );
   }
 }
@@ -58,6 +65,7 @@ const DISCOVERY_KEPT_MS = 600_000;
 /** Signs people in with OpenID Connect (Core 3.1, Discovery 4): code, PKCE S256, state, nonce. */
 export class OpenIdProvider {
   private discovered: Discovered | null = null;
+  private readonly client: ClientThere;
 
   constructor(
     readonly settings: ProviderSettings,
@@ -65,7 +73,11 @@ export class OpenIdProvider {
     private readonly keys: ClientKeys,
     /** Our own address. */
     private readonly baseUrl: string,
-  ) {}
+    ours: SigningKeys,
+  ) {
+    const back = `${baseUrl}/auth/open-id/callback`;
+    this.client = clientThere(settings, back, ours, settings.clientAudience ?? undefined);
+  }
 
   /** Where the browser goes, and what to remember until it is back. `request` comes back in front of the state. */
   async begin(request: string): Promise<{ url: string; underWay: SignInUnderWay }> {
@@ -95,11 +107,6 @@ export class OpenIdProvider {
       roles: rolesOf(payload, this.settings),
       authTimeS: Math.floor(Date.now() / 1_000),
     };
-  }
-
-  private get client(): ClientThere {
-    const { clientId, clientSecret } = this.settings;
-    return { clientId, clientSecret, redirectUri: `${this.baseUrl}/auth/open-id/callback` };
   }
 
   private async discover(): Promise<Discovered> {

@@ -19,6 +19,8 @@ export interface Person {
 }
 
 export interface Session extends Person {
+  /** Names it where its secret must not stand. */
+  readonly id: string;
   readonly endsAtS: number;
 }
 
@@ -41,15 +43,16 @@ export class SessionStore {
   }
 
   async find(secret: string): Promise<Session | null> {
+    const id = digestOf(secret);
     const [row] = await this.database.run<{ content: Person; ends_s: string }>(
       {
         text: `SELECT content, extract(epoch FROM ends_at) AS ends_s FROM auth_session s
           WHERE session_sha256 = $1 AND ends_at > now() AND (content ->> 'account' IS NULL OR EXISTS (
             SELECT 1 FROM auth_account a WHERE a.name = s.content ->> 'account' AND a.active))`,
       },
-      [digestOf(secret)],
+      [id],
     );
-    return row ? { ...row.content, endsAtS: Math.floor(Number(row.ends_s)) } : null;
+    return row ? { ...row.content, id, endsAtS: Math.floor(Number(row.ends_s)) } : null;
   }
 
   /** All sessions of a local account. */
@@ -57,9 +60,15 @@ export class SessionStore {
     await this.database.run({ text: "DELETE FROM auth_session WHERE content ->> 'account' = $1" }, [account]);
   }
 
-  async close(secret: string): Promise<void> {
-    await this.database.run({ text: 'DELETE FROM auth_session WHERE session_sha256 = $1' }, [
-      digestOf(secret),
-    ]);
+  /** Gives whose it was; null: there is none. */
+  async close(secret: string): Promise<{ readonly id: string; readonly subject: string } | null> {
+    const id = digestOf(secret);
+    const [row] = await this.database.run<{ subject: string }>(
+      {
+        text: "DELETE FROM auth_session WHERE session_sha256 = $1 RETURNING content ->> 'subject' AS subject",
+      },
+      [id],
+    );
+    return row ? { id, subject: row.subject } : null;
   }
 }

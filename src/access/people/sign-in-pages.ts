@@ -67,10 +67,11 @@ export class SignInPages {
     setCookie(reply, this.settings, SESSION_COOKIE, await this.sessions.open(person), SESSION_LIFETIME_S);
   }
 
-  async close(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  /** Gives the session that was ended, so that what hangs on it can end too. */
+  async close(request: FastifyRequest, reply: FastifyReply): ReturnType<SessionStore['close']> {
     const secret = readCookie(request, SESSION_COOKIE);
-    if (secret !== null) await this.sessions.close(secret);
     setCookie(reply, this.settings, SESSION_COOKIE, '', 0);
+    return secret === null ? null : this.sessions.close(secret);
   }
 
   async show(reply: FastifyReply, shown: Shown): Promise<void> {

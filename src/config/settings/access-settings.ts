@@ -65,7 +65,7 @@ export const ACCESS_SETTINGS = {
     kind: kinds.secret,
     default: '',
     means:
-      'OpenID provider by which people sign in, as JSON: {"issuer","clientId","clientSecret","rolesClaim","roles"}; see docs/access.md. Empty: local accounts only.',
+      'OpenID provider by which people sign in, as JSON: {"issuer","clientId","clientSecret" or "clientAlgorithm","rolesClaim","roles"}; see docs/access.md. Empty: local accounts only.',
   },
   AUTH_EHRS: {
     kind: kinds.secret,

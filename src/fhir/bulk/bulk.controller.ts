@@ -158,11 +158,12 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const notThere = (): Failure => new Failure('fhir.not-found', 'There is no such job.');
 
-/** The same client, person and patient, with the roles that the job was given. A job of before these were kept has only its client. */
+/** The same client, person, patient and purpose (what was exported under break-glass holds what the same person sees in no other way), with the roles that the job was given. A job of before these were kept has only its client. */
 const isSame = (job: Caller, caller: Caller): boolean =>
   job.clientId === caller.clientId &&
   (job.subject === undefined || job.subject === caller.subject) &&
   job.patient === caller.patient &&
+  job.purposeOfUse === caller.purposeOfUse &&
   (job.roles ?? []).every((role) => caller.roles?.includes(role));
 
 /** Everything a scope says, whatever it grows to say. */

@@ -19,16 +19,17 @@ export class AnalysisRequestsStore {
   }
 
   /**
-   * Is there a request for this Task? It is gone in the moment in which the Task is written, so who asks here first and then
+   * Which ImagingStudy a request for this Task is about; null: there is none. It is gone in the moment in which the Task is written, so who asks here first and then
    * reads the Task misses neither.
    */
-  async has(taskId: string): Promise<boolean> {
-    return (await this.database.run(HAS, [ANALYSIS_QUEUE, taskId])).length > 0;
+  async studyOf(taskId: string): Promise<string | null> {
+    const [row] = await this.database.run<{ study: string }>(STUDY_OF, [ANALYSIS_QUEUE, taskId]);
+    return row?.study ?? null;
   }
 }
 
 /** By the unique index that keeps keys apart; a dead letter is no request any more. */
-const HAS = {
-  name: 'analysis-request-has',
-  text: `SELECT 1 FROM outbox WHERE queue = $1 AND key = $2 AND key IS NOT NULL AND state <> 'dead'`,
+const STUDY_OF = {
+  name: 'analysis-request-study',
+  text: `SELECT payload ->> 'imagingStudyId' AS study FROM outbox WHERE queue = $1 AND key = $2 AND key IS NOT NULL AND state <> 'dead'`,
 };

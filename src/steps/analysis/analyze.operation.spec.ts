@@ -2,7 +2,7 @@ import type { DiagnosticReport, ImagingStudy, Resource, Task } from '@medplum/fh
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
 import type { Database } from '../../database/database.ts';
-import { accessOfScopes } from '../../fhir/access-context.ts';
+import { type AccessContext, accessOfScopes } from '../../fhir/access-context.ts';
 import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
 import { type OperationAnswer, OperationRegistry } from '../../fhir/operation-registry.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
@@ -82,6 +82,7 @@ const call = (
   name: string,
   scope: string,
   headers: Record<string, string> = {},
+  access: AccessContext = accessOfScopes(scope),
 ): Promise<OperationAnswer> => {
   const operation = operations.find('instance', type, name);
   if (!operation) throw new Error(`no ${name}`);
@@ -91,12 +92,13 @@ const call = (
     query: new URLSearchParams({ model: 'tiny' }),
     body: null,
     headers,
-    access: accessOfScopes(scope),
+    access,
   });
 };
 const analyze = (scope = ALL, headers: Record<string, string> = { prefer: 'respond-async' }) =>
   call('ImagingStudy', 'study', '$analyze', scope, headers);
-const result = (scope = ALL, id = TASK) => call('Task', id, '$result', scope);
+const result = (scope = ALL, id = TASK, access?: AccessContext) =>
+  call('Task', id, '$result', scope, {}, access);
 const jobs = async () =>
   (await database.run<{ n: number }>({ text: 'SELECT count(*)::int AS n FROM outbox' }))[0]?.n;
 const taken = () => database.run({ text: 'TRUNCATE outbox' });
@@ -158,6 +160,15 @@ describe('Task/{id}/$result', () => {
       status: 200,
       resource: { resourceType: 'DiagnosticReport', id: 'r' },
     });
+  });
+
+  it('tells nobody of a request for a study that they may not see', async () => {
+    await analyze();
+    const others = { ...accessOfScopes(ALL), condition: () => 'FALSE' };
+    await expect(result(ALL, TASK, others)).rejects.toMatchObject({ code: 'fhir.not-found' });
+    const noStudies = 'system/DiagnosticReport.r system/Task.r';
+    await expect(result(noStudies)).rejects.toMatchObject({ code: 'fhir.not-found' });
+    expect(await result()).toMatchObject({ status: 202 });
   });
 
   it('does not give the failure of an earlier request while a new one waits', async () => {

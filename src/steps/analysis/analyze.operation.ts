@@ -86,10 +86,11 @@ export class AnalyzeOperation implements OnModuleInit {
     demandAccess(request.access, 'Task', 'read');
     demandAccess(request.access, 'DiagnosticReport', 'read');
     const id = request.id ?? '';
-    // Asked for and not taken up yet: what an earlier request left in the Task is no answer to this one.
-    if (await this.requests.has(id))
-      return { status: 202, resource: null, headers: { 'x-progress': 'requested' } };
+    const asked = await this.requests.studyOf(id);
     const kept = await this.store.read('Task', id, undefined, request.access);
+    // Asked for and not taken up yet: what an earlier request left in the Task is no answer to this one. Of a study that is hidden nobody learns that it was asked for.
+    if (asked !== null && (kept || (await this.maySeeStudy(asked, request.access))))
+      return { status: 202, resource: null, headers: { 'x-progress': 'requested' } };
     if (!kept)
       throw new Failure(
         'fhir.not-found',
@@ -105,6 +106,13 @@ export class AnalyzeOperation implements OnModuleInit {
       };
     }
     return this.answerFor(task, request.access);
+  }
+
+  private async maySeeStudy(id: string, access: AccessContext): Promise<boolean> {
+    return (
+      access.allows('ImagingStudy', 'read') &&
+      (await this.store.read('ImagingStudy', id, undefined, access)) !== null
+    );
   }
 
   /** The report; or, when the study was refused or the analysis failed, an outcome that says why. */

@@ -83,7 +83,7 @@ function modelOf(report: DiagnosticReport): Reference | undefined {
   return id && version ? { reference: `Device/${deviceId({ id, version })}` } : undefined;
 }
 
-/** A report of a patient who was merged away goes out under the number of the survivor. */
+/** A report of a patient who was merged away goes out under the number of the survivor. One whom the asker may not see is as if not there. */
 async function survivor(
   store: ResourceStore,
   patient: Patient | undefined,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FreshDatabase, freshDatabase } from '../../../test/database.ts';
 import { analysisResources } from '../../../test/worklist/records.ts';
 import { startWorklist, type WorklistServer } from '../../../test/worklist/server.ts';
-import { FULL_ACCESS } from '../../fhir/access-context.ts';
+import { FULL_ACCESS, useEndedGrants } from '../../fhir/access-context.ts';
 import { eventStreamParser, type StreamEvent } from './page/parse-event-stream.ts';
 import { LISTENERS_MAX, type WorklistListener } from './worklist.feed.ts';
 
@@ -55,6 +55,16 @@ describe('what the worklist page reads', () => {
     await server.write(patient ? [patient] : []);
     expect(await events.next('row')).toMatchObject({ id: 'live', patient: { name: 'After, Person' } });
     await events.close();
+  });
+
+  test('whoever signed out meanwhile is told of nothing more on a stream that is still open', async () => {
+    const [leaver, stays] = [await openEvents('leaver'), await openEvents()];
+    useEndedGrants(({ clientId }) => clientId === 'leaver');
+    await server.write(analysisResources({ id: 'after', started: STARTED }));
+    expect(await stays.next('row')).toMatchObject({ id: 'after' });
+    await expect(leaver.next('row')).rejects.toThrow('the stream has ended');
+    useEndedGrants(() => false);
+    await stays.close();
   });
 
   test('a deleted analysis leaves the list', async () => {
@@ -108,10 +118,10 @@ describe('what the worklist page reads', () => {
   });
 
   /** An open stream, read event by event; the first beat has passed. */
-  async function openEvents() {
+  async function openEvents(client?: string) {
     const end = new AbortController();
     const response = await fetch(`${server.url}/worklist/api/events`, {
-      headers: { authorization: `Bearer ${await server.token()}` },
+      headers: { authorization: `Bearer ${await server.token(undefined, client)}` },
       signal: end.signal,
     });
     expect(response.headers.get('content-type')).toContain('text/event-stream');

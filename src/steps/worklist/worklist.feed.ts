@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Transaction } from '../../database/database.ts';
-import type { AccessContext } from '../../fhir/access-context.ts';
+import { type AccessContext, grantIsOver } from '../../fhir/access-context.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { WorklistRow } from './worklist-row.ts';
 
@@ -125,6 +125,7 @@ export class WorklistFeed {
   private async flush(): Promise<boolean> {
     const ids = [...this.marked].slice(0, ROWS_PER_READING_MAX);
     for (const id of ids) this.marked.delete(id);
+    this.endSignedOut();
     try {
       const { all = [], some = [] } = Object.groupBy(this.listeners, (one) =>
         this.reader.seesAll(one.access) ? 'all' : 'some',
@@ -135,6 +136,15 @@ export class WorklistFeed {
     } catch {
       for (const id of ids) this.marked.add(id);
       return true;
+    }
+  }
+
+  /** Whoever signed out meanwhile is told of nothing more, whatever became of the page. */
+  private endSignedOut(): void {
+    for (const one of this.listeners) {
+      if (!grantIsOver(one.access.grant)) continue;
+      this.listeners.delete(one);
+      one.end();
     }
   }
 
