@@ -3,7 +3,7 @@ import type { PreviousMessage } from './oru-input.ts';
 import type { LatestMessage, NewMessage, ToldMessage } from './outbound-message.store.ts';
 import type { ReadProfile } from './profile-settings.ts';
 import type { ReportRecord } from './read-record.ts';
-import { DELETED, WRONG_PATIENT } from './report-status.ts';
+import { DELETED } from './report-status.ts';
 import { reportToOru } from './report-to-oru.ts';
 import { type TakeBackHow, takeBack } from './take-back.ts';
 
@@ -20,8 +20,8 @@ export interface MessageAsked {
   readonly record: ReportRecord | null;
   /** What the record lacks, where it makes no message: `Patient.identifier`. */
   readonly missing?: string;
-  /** MSH-10 of the message that takes the last one back from another patient; null when there is nothing to take back. */
-  readonly takeBackId: string | null;
+  /** The last message stands under another patient or other numbers: MSH-10 and first line of the one that takes it back; null when there is nothing to take back. */
+  readonly misplaced: Pick<TakeBackHow, 'controlId' | 'words'> | null;
   readonly now: Date;
 }
 
@@ -33,7 +33,7 @@ export interface MadeMessage {
 
 /** The message and its row in the log. Throws `ris.not-sendable`. */
 export function makeMessage(asked: MessageAsked): MadeMessage {
-  const { about, latest, told, profile, controlId, record, takeBackId } = asked;
+  const { about, latest, told, profile, controlId, record, misplaced } = asked;
   const lane = latest?.openLane ?? `ris:${about.destination}:${about.patientId}`;
   const first = laterThan(latest, asked.now);
   const base = {
@@ -44,7 +44,7 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
     state: 'waiting',
     error: null,
   } as const;
-  const revision = latest !== null && latest.reportVersion === about.reportVersion ? latest.revision + 1 : 1;
+  const revision = nextRevision(about.reportVersion, latest);
   if (record === null) {
     return {
       message: {
@@ -61,12 +61,11 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
     };
   }
   const taken =
-    takeBackId !== null && told !== null
+    misplaced !== null && told !== null
       ? takenBack(asked, told, {
-          controlId: takeBackId,
+          ...misplaced,
           now: first,
           profile: profile.profile,
-          words: WRONG_PATIENT,
           result: profile.profile.wrongPatientStatus,
         })
       : null;
@@ -80,9 +79,16 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
     ...(previous ? { previous } : {}),
   });
   const { bytes: raw, unmapped, result, lineIds, mrn, accession, placer } = made;
-  const own = { raw, unmapped, result, lineIds, mrn, accession, placer, messageTime, revision };
+  const own = { raw, unmapped, result, lineIds, mrn, accession, placer, messageTime };
   return {
-    message: { ...base, ...own, id: randomUUID(), lane: taken?.lane ?? lane, controlId },
+    message: {
+      ...base,
+      ...own,
+      id: randomUUID(),
+      lane: taken?.lane ?? lane,
+      controlId,
+      revision: taken === null ? revision : taken.revision + 1,
+    },
     takeBack: taken,
   };
 }
@@ -106,43 +112,46 @@ const NOT_MADE = {
 
 /** The report was deleted: what the receiver was told of it is taken back. */
 export function messageOfDeleted(
-  asked: Omit<MessageAsked, 'record' | 'takeBackId' | 'told'>,
+  asked: Omit<MessageAsked, 'record' | 'misplaced' | 'told'>,
   told: ToldMessage,
 ): NewMessage {
   const { controlId, profile, latest } = asked;
   const now = laterThan(latest, asked.now);
-  const how = { controlId, now, profile: profile.profile, words: DELETED, result: 'X' };
-  const { reportVersion } = asked.about;
-  // Under the version that the deletion is: one of the told message may have been used up by one that was rejected.
-  const revision = latest?.reportVersion === reportVersion ? latest.revision + 1 : 1;
-  return { ...takenBack(asked, told, how), reportVersion, revision };
+  return takenBack(asked, told, { controlId, now, profile: profile.profile, words: DELETED, result: 'X' });
 }
 
-/** In the lane of the message it takes back, and under its version of the report: what follows in that lane comes after it. */
+/**
+ * In the lane of the message it takes back: what follows in that lane comes after it. Under the version of the report that asks for it: the next revision of the
+ * told message's version may have been used up by one that was rejected, and then nothing would be taken back.
+ */
 function takenBack(
-  { about, profile, versionOf }: Pick<MessageAsked, 'about' | 'profile' | 'versionOf'>,
+  { about, profile, versionOf, latest }: Pick<MessageAsked, 'about' | 'profile' | 'versionOf' | 'latest'>,
   told: ToldMessage,
   how: TakeBackHow,
 ): NewMessage {
-  const { lane, reportVersion, patientId, lineIds, mrn, accession, placer } = told;
+  const { lane, patientId, lineIds, mrn, accession, placer } = told;
   const { controlId, now: messageTime, result } = how;
   // Retention has dropped the bytes: an empty frame would tell nobody anything, so a person must.
   const isDropped = told.raw.length === 0;
   return {
     ...about,
-    ...{ reportVersion, patientId, lineIds, mrn, accession, placer, lane, controlId, messageTime, versionOf },
+    ...{ patientId, lineIds, mrn, accession, placer, lane, controlId, messageTime, versionOf },
     id: randomUUID(),
     raw: isDropped ? told.raw : takeBack(told.raw, how),
     unmapped: 0,
     result,
     profile: profile.name,
     profileVersion: profile.version,
-    revision: told.revision + 1,
+    revision: nextRevision(about.reportVersion, latest),
     ...(isDropped
       ? { state: 'unmade', error: 'ris.bytes-dropped' }
       : ({ state: 'waiting', error: null } as const)),
   };
 }
+
+/** Each message about one version of a report has its own. */
+const nextRevision = (reportVersion: number, latest: LatestMessage | null): number =>
+  latest?.reportVersion === reportVersion ? latest.revision + 1 : 1;
 
 /** Receivers compare OBR-22 to the second, and drop a version that is not later: a second is added where needed. */
 function laterThan(latest: LatestMessage | null, clock: Date): Date {

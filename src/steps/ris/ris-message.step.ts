@@ -18,10 +18,11 @@ import { isMeantFor } from './is-meant-for.ts';
 import { type MadeMessage, makeMessage, messageOfDeleted } from './make-message.ts';
 import { isSameContent } from './mark-changes.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
-import { patientIdOf, readRecord, wasMergedInto } from './read-record.ts';
+import { patientIdOf, readRecord } from './read-record.ts';
 import { saysUnsigned } from './report-status.ts';
 import type { RisDestination } from './ris-destination.ts';
 import { RisDestinations } from './ris-destinations.ts';
+import { whyMisplaced } from './why-misplaced.ts';
 
 /**
  * Report → stored ORU^R01, one for each receiver that wants it. The message says what the record says now: when a newer version was written meanwhile, that
@@ -74,11 +75,12 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     const isStored = latest !== null && latest.reportVersion >= version && latest.state !== 'superseded';
     // What has not been told of the report at all is told with its version, or not at all.
     if (handoff.findingEdited && latest === null) return skipped('nothing was told of this report');
+    if (handoff.ifMisplaced && told === null) return skipped('nothing was told of this report');
     // Withdrawn before it was told: a message would make a result known by taking it back.
     if (told === null && handoff.rebuildOf === undefined && isWithdrawn(report))
       return skipped('nothing was told of this report');
-    if (isStored && handoff.rebuildOf === undefined && !handoff.findingEdited)
-      return skipped('this version is stored already');
+    const sameVersion = handoff.rebuildOf !== undefined || handoff.findingEdited || handoff.ifMisplaced;
+    if (isStored && !sameVersion) return skipped('this version is stored already');
     const patientId = patientIdOf(report) ?? handoff.patientId;
     const about = { destination: destination.name, reportId: kept.id, reportVersion: version, patientId };
     const context = { about, latest, told, profile, controlId, versionOf: handoff.rebuildOf ?? null };
@@ -87,10 +89,12 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       if (told === null && !isMeantFor(destination.filter, record))
         return skipped('the filter of the destination leaves this report out');
       const moved = told !== null && told.patientId !== '' && told.patientId !== patientId;
-      const wrongPatient = moved && !(await wasMergedInto(this.store, told.patientId, patientId));
-      const takeBackId = wrongPatient ? await this.messages.nextControlId() : null;
-      const made = makeMessage({ ...context, record, takeBackId, now: new Date() });
-      if (handoff.findingEdited && told !== null && !moved && isSameContent(made.message.raw, told.raw))
+      const words = told === null ? null : await whyMisplaced(this.store, told, { patientId, record });
+      const misplaced = words === null ? null : { words, controlId: await this.messages.nextControlId() };
+      if (handoff.ifMisplaced && misplaced === null) return skipped('it stands where it belongs');
+      const made = makeMessage({ ...context, record, misplaced, now: new Date() });
+      const isElsewhere = moved || misplaced !== null;
+      if (handoff.findingEdited && told !== null && !isElsewhere && isSameContent(made.message.raw, told.raw))
         return skipped('the receiver would see what it has');
       return done<OruStored>(null, {
         write: async (tx) => {
@@ -104,7 +108,7 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       const unmade = makeMessage({
         ...context,
         record: null,
-        takeBackId: null,
+        misplaced: null,
         now: new Date(),
         ...(missing ? { missing } : {}),
       });
