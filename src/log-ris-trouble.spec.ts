@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import type { FlowRunner, StepEnded } from './flow/flow-runner.ts';
 import { LogRisTrouble, REFUSED_FORGOTTEN_MS } from './log-ris-trouble.ts';
 
@@ -75,4 +75,27 @@ test('other steps, and what our own errors end, say nothing about the RIS', () =
   trouble.hear(send('a', 'skipped', 'the message is gone'), 0);
   trouble.hear(send('a', 'given-up', 'TypeError'), 0);
   expect(lines).toEqual([]);
+});
+
+test('a clock that is set back or forward meanwhile changes neither how long a trouble lasted nor whether it is over', () => {
+  let hear: (ended: StepEnded) => void = () => undefined;
+  const flow = {
+    watch: (watcher: typeof hear) => {
+      hear = watcher;
+    },
+  };
+  const told = { warn: (fields: object, text: string) => void lines.push([fields, text]) };
+  new LogRisTrouble(flow as unknown as FlowRunner, told as never).onModuleInit();
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    hear(send('a', 'later', 'the RIS answered AE') as StepEnded);
+    vi.setSystemTime(Date.now() + 2 * REFUSED_FORGOTTEN_MS);
+    hear(send('b', 'done') as StepEnded);
+    expect(lines).toHaveLength(1);
+    vi.setSystemTime(Date.now() - 10 * REFUSED_FORGOTTEN_MS);
+    hear(send('a', 'done') as StepEnded);
+    expect(lines[1]?.[0]).toEqual({ destination: 'RIS_URL', after_s: 0 });
+  } finally {
+    vi.useRealTimers();
+  }
 });

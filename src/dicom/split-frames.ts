@@ -58,8 +58,12 @@ const MACROS = [
   '00189314', // CT Reconstruction: kernel
   '00189304', // CT Acquisition Details: tilt
   '00189325', // CT X-Ray Details
+  '00189321', // CT Exposure: current, time, CTDIvol
+  '00189308', // CT Table Dynamics: pitch
+  '00189312', // CT Geometry
   '00189112', // MR Timing: repetition time
   '00189114', // MR Echo
+  '00189115', // MR Modifier: inversion times
   '00189117', // MR Diffusion
   '00189341', // Contrast/Bolus Usage
   '00180026', // Intervention

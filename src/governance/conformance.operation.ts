@@ -82,6 +82,9 @@ export class ConformanceOperation implements OnModuleInit {
 }
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
+/** `Date.parse` takes the 31st of February for the 3rd of March. */
+const isInCalendar = (day: string) =>
+  !Number.isNaN(Date.parse(day)) && new Date(day).toISOString().startsWith(day);
 const DAY_MS = 24 * 3_600_000;
 const dayAfter = (day: string) => new Date(Date.parse(day) + DAY_MS);
 
@@ -112,7 +115,7 @@ function periodOf({ query, body }: OperationRequest): Period {
     );
   const [start, end] = [given.get('periodStart'), given.get('periodEnd')];
   const isDay = (value: unknown): value is string =>
-    typeof value === 'string' && DATE.test(value) && !Number.isNaN(Date.parse(value));
+    typeof value === 'string' && DATE.test(value) && isInCalendar(value);
   if (!isDay(start) || !isDay(end) || start > end)
     throw new Failure(
       'fhir.invalid',

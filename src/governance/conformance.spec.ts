@@ -189,6 +189,42 @@ describe('conformance to the imaging protocol, of two scanners', () => {
     });
   });
 
+  it('reads an enhanced object frame by frame, in the shared groups and in those of each frame, for the count as for a rule', async () => {
+    const value = (one: unknown) => ({ vr: 'DS', Value: [one] });
+    const group = (macro: string, tag: string, one: unknown) => ({
+      [macro]: { vr: 'SQ', Value: [{ [tag]: value(one) }] },
+    });
+    const enhanced = {
+      '0020000D': value('1.2.99'),
+      '00080060': value('CT'),
+      '00180015': value('CHEST'),
+      '00280010': value(512),
+      '00280008': value(2),
+      // Empty here says nothing of the frames.
+      '00180060': { vr: 'DS' },
+      '52009229': {
+        vr: 'SQ',
+        Value: [{ ...group('00189308', '00189311', 1.8), ...group('00189314', '00181210', 'B30f') }],
+      },
+      '52009230': {
+        vr: 'SQ',
+        Value: [120, 140].map((kvp) => ({
+          ...group('00189325', '00180060', kvp),
+          ...group('00289110', '00180050', 2),
+        })),
+      },
+    } as DicomJson;
+    const judged = await conformance.judge('1.2.99', [enhanced]);
+    expect(judged.protocols[0]?.images).toBe(2);
+    expect(judged.protocols[0]?.results.map(({ parameter, state }) => [parameter, state])).toEqual([
+      ['kvp', 'deviates'],
+      ['slice_thickness_mm', 'met'],
+      ['pitch', 'deviates'],
+      ['kernel', 'met'],
+    ]);
+    expect(judged.deviationOf([enhanced])?.observed).toBe('tube voltage 140 kV, spiral pitch factor 1.8');
+  });
+
   it('leaves alone what no protocol is meant for', async () => {
     const judged = await keep(study({ seed: 9, anatomy: 'head' }));
     expect(judged.protocols).toEqual([]);
@@ -325,6 +361,7 @@ describe('$evaluate-measure', () => {
   it.each([
     ['gate-verdicts', '', 'fhir.invalid'],
     ['gate-verdicts', 'periodStart=2026-02-30&periodEnd=2026-03-01x', 'fhir.invalid'],
+    ['gate-verdicts', 'periodStart=2026-02-31&periodEnd=2026-03-31', 'fhir.invalid'],
     ['gate-verdicts', 'periodStart=2026-03-02&periodEnd=2026-03-01', 'fhir.invalid'],
     ['gate-verdicts', 'periodStart=2026-03-01&periodEnd=2026-03-01&subject=Patient/1', 'fhir.unsupported'],
     ['gate-verdicts', 'periodStart=2026-03-01&periodEnd=2026-03-01&reportType=subject', 'fhir.unsupported'],

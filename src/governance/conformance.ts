@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../database/database.ts';
-import { jsonNumber, jsonString, jsonStrings } from '../dicom/json-values.ts';
+import { jsonNumber, jsonString } from '../dicom/json-values.ts';
+import { isLocalizerImage, splitFrames } from '../dicom/split-frames.ts';
 import type { DicomJson } from '../dicom/study-source.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
 import { stableId } from '../kernel/stable-id.ts';
@@ -92,9 +93,10 @@ function judgeStudy(
   instances: readonly DicomJson[],
   protocols: readonly ImagingProtocol[],
 ): readonly JudgedSeries[] {
-  const images = instances.filter(
-    (one) => (jsonNumber(one, '00280010') ?? 0) > 0 && !jsonStrings(one, '00080008').includes('LOCALIZER'),
-  );
+  const images = instances
+    .filter((one) => (jsonNumber(one, '00280010') ?? 0) > 0)
+    .flatMap(splitFrames)
+    .filter((one) => !isLocalizerImage(one));
   const best = new Map<string, JudgedSeries>();
   for (const series of Map.groupBy(images, (one) => jsonString(one, '0020000E') ?? '').values()) {
     const protocol = matchProtocol(series, protocols);
@@ -122,7 +124,12 @@ function isNearer(a: JudgedSeries, b: JudgedSeries): boolean {
   return at >= 0 && (left[at] ?? 0) < (right[at] ?? 0);
 }
 
-function deviationOf(images: readonly DicomJson[], protocols: readonly ImagingProtocol[]): Deviation | null {
+function deviationOf(
+  instances: readonly DicomJson[],
+  protocols: readonly ImagingProtocol[],
+): Deviation | null {
+  if (protocols.length === 0) return null;
+  const images = instances.flatMap(splitFrames);
   const protocol = matchProtocol(images, protocols);
   if (protocol === null) return null;
   const open = judgeProtocol(images, protocol).filter(({ state }) => state !== 'met');

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { PlanDefinition } from '@medplum/fhirtypes';
 import { Inject, Injectable } from '@nestjs/common';
 import { folderWith } from '../config/folder-with.ts';
@@ -35,12 +36,17 @@ export class ProtocolLibrary {
     @Inject(SETTINGS) private readonly settings: Pick<Settings, 'PRELIM_PROTOCOLS'>,
   ) {}
 
-  /** Once at start, after the definitions are loaded. Gives the files that hold no protocol. */
+  /** Once at start, after the definitions are loaded. Gives the files that hold no protocol, and active PlanDefinitions of ours that an earlier release took for one. */
   async start(own: readonly string[] = ownFolders()): Promise<ReadProtocols['refused']> {
     const shipped = await readProtocols(own);
     const sites = await readProtocols(this.settings.PRELIM_PROTOCOLS);
     for (const protocol of shipped.protocols) await this.bring(protocol, 'once');
-    for (const protocol of sites.protocols) await this.bring(protocol, 'newer');
+    for (const protocol of sites.protocols)
+      await this.bring(
+        protocol,
+        'newer',
+        shipped.protocols.find(({ id }) => id === protocol.id),
+      );
     this.store.onChange(async (tx, changes) => {
       if (!changes.some(isOurs)) return;
       for (const change of changes) refuseFaults(change);
@@ -48,31 +54,43 @@ export class ProtocolLibrary {
         this.kept = null;
       });
     });
-    return [...shipped.refused, ...sites.refused];
+    const stored = (await this.stored()).map(({ id, faults }) => ({ file: `PlanDefinition/${id}`, faults }));
+    return [...shipped.refused, ...sites.refused, ...stored.filter(({ faults }) => faults.length > 0)];
   }
 
   /** The active ones. */
   async active(now = Date.now()): Promise<readonly ImagingProtocol[]> {
     if (this.kept !== null && now < this.kept.until) return this.kept.protocols;
-    const found = await this.store.search(
-      'PlanDefinition',
-      `type=${PLAN_TYPE.system}|${PLAN_TYPE.code}&status=active&_sort=_id&_count=${PROTOCOLS_MAX}`,
-    );
-    const protocols = found.matches.flatMap(
-      (stored) => planToProtocol(stored.parse<PlanDefinition>()).protocol ?? [],
-    );
+    const protocols = (await this.stored()).flatMap(({ protocol }) => protocol ?? []);
     this.kept = { until: now + PROTOCOLS_KEPT_MS, protocols };
     return protocols;
   }
 
-  /** A deleted one was deleted by somebody and stays away until a file has a newer version. */
-  private async bring(protocol: ImagingProtocol, when: 'once' | 'newer'): Promise<void> {
+  private async stored() {
+    const found = await this.store.search(
+      'PlanDefinition',
+      `type=${PLAN_TYPE.system}|${PLAN_TYPE.code}&status=active&_sort=_id&_count=${PROTOCOLS_MAX}`,
+    );
+    return found.matches.map((one) => ({ id: one.id, ...planToProtocol(one.parse<PlanDefinition>()) }));
+  }
+
+  /**
+   * A deleted one was deleted by somebody and stays away. A file of the site goes before an example of the same id that nobody has touched: who copies one and makes
+   * it active leaves its version as it is.
+   */
+  private async bring(
+    protocol: ImagingProtocol,
+    when: 'once' | 'newer',
+    example?: ImagingProtocol,
+  ): Promise<void> {
     await this.database.transaction(async (tx) => {
       const there = await this.store.read('PlanDefinition', protocol.id, tx);
       if (there !== null) {
         if (when === 'once' || there.deleted) return;
-        const { version } = there.parse<PlanDefinition>();
-        if (version !== undefined && compareVersions(protocol.version, version) <= 0) return;
+        const plan = there.parse<PlanDefinition>();
+        const { version } = plan;
+        const isExample = example !== undefined && isDeepStrictEqual(planToProtocol(plan).protocol, example);
+        if (!isExample && version !== undefined && compareVersions(protocol.version, version) <= 0) return;
       }
       await this.store.write(tx, [{ kind: 'update', resource: protocolToPlan(protocol), unchanged: 'skip' }]);
     });

@@ -154,6 +154,8 @@ export interface ReportWritten {
   readonly rebuildOf?: string;
   /** Somebody outside the way has edited a finding, and the version of the report is the same (0 here): told to those who would see another content. */
   readonly findingEdited?: true;
+  /** Its study was looked at anew, and the version of the report is the same (0 here): told to those who have it under a patient or numbers that are another's. */
+  readonly ifMisplaced?: true;
 }
 
 /** The queue of the step that makes result messages. */

@@ -1,4 +1,4 @@
-import type { DiagnosticReport, Observation, Patient } from '@medplum/fhirtypes';
+import type { DiagnosticReport, ImagingStudy, Observation, Patient } from '@medplum/fhirtypes';
 import { describe, expect, it } from 'vitest';
 import { fieldOf, sendOrder } from '../peers/ris.ts';
 import {
@@ -8,9 +8,12 @@ import {
   outboxEmpty,
   read,
   reportIdOf,
+  stow,
+  taskEnded,
   until,
 } from './flow-world.ts';
 import { type TestStudy, tinyStudy } from './studies.ts';
+import { TINY_MODEL } from './tiny-model.ts';
 import { analyse, tinyWorld } from './tiny-world.ts';
 
 const world = tinyWorld();
@@ -130,6 +133,28 @@ describe('a report that another system changes over FHIR', () => {
     expect((await world.server.ask('POST', '/fhir/DiagnosticReport', foreign)).status).toBe(201);
     await outboxEmpty(world);
     expect(await told(report, 3)).toHaveLength(3);
+  }, 60_000);
+
+  it('a study without an order whose accession number is corrected has its result taken back under the old number', async () => {
+    const study = tinyStudy();
+    expect((await stow(world.server, study.files)).status).toBe(200);
+    const task = await taskEnded(world, study, 'completed');
+    const report = await read<DiagnosticReport>(world, `DiagnosticReport/${reportIdOf(task)}`);
+    expect(await told(report, 1)).toEqual(['P']);
+    const reference = String(report.imagingStudy?.[0]?.reference);
+    const before = await read<ImagingStudy>(world, reference);
+    const number = `N${study.exam.accession.slice(1)}`;
+    const identifier = before.identifier?.map((one) =>
+      one.value === study.exam.accession ? { ...one, value: number } : one,
+    );
+    const corrected = await world.server.ask('PUT', `/fhir/${reference}`, { ...before, identifier });
+    expect(corrected.status).toBe(200);
+    const asked = await world.server.ask('POST', `/fhir/${reference}/$analyze?model=${TINY_MODEL}@1.0.0`);
+    expect(asked.status).toBeLessThan(300);
+    expect(await told(report, 3)).toEqual(['P', 'X', 'P']);
+    const numbers = messagesFor(world, fillerOf(report)).map((message) => fieldOf(message, 'OBR', 18));
+    expect(numbers).toEqual([study.exam.accession, study.exam.accession, number]);
+    expect((await read<DiagnosticReport>(world, `DiagnosticReport/${report.id}`)).meta?.versionId).toBe('1');
   }, 60_000);
 
   it('a report that is deleted is taken back at the RIS, once, and one that was never told says nothing', async () => {

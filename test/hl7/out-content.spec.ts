@@ -376,7 +376,7 @@ it('A later version has a later OBR-22 also in the hour that comes twice where t
     openLane: null,
   } as const;
   const { message } = makeMessage({
-    ...{ about, latest, told: null, controlId: 'P2', versionOf: null, record: RECORD, takeBackId: null },
+    ...{ about, latest, told: null, controlId: 'P2', versionOf: null, record: RECORD, misplaced: null },
     profile: { name: 'x', version: '1', profile },
     now: new Date('2026-10-25T01:30:00Z'),
   });

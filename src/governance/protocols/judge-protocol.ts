@@ -1,5 +1,11 @@
 import type { DicomJson } from '../../dicom/study-source.ts';
-import { definitionOf, type ParameterDefinition, type ParameterName } from './parameters.ts';
+import {
+  definitionOf,
+  type ParameterDefinition,
+  type ParameterName,
+  type TextParameter,
+  VALUES,
+} from './parameters.ts';
 import type { ImagingProtocol, ParameterLimit } from './protocol.ts';
 
 /** What one series says to one promise. Words of closed lists and numbers only: it is kept and shown. */
@@ -70,21 +76,26 @@ function textsSay(
   const values = definition.observe(images);
   if (values.length === 0) return null;
   const has = (value: string, words: readonly string[]) =>
-    words.some((word) => {
-      const [a, b] = [value.toUpperCase(), word.toUpperCase()];
-      return definition.match === 'part' ? a.includes(b) : a === b;
-    });
+    value.split(VALUES).some((one) => words.some((word) => fits(definition, one, word)));
   const wrong = values.find(
     (value) =>
       (wanted !== undefined && !has(value, wanted)) || (unwanted !== undefined && has(value, unwanted)),
   );
   if (wrong === undefined) return { met: true, observed: 'as promised' };
-  return { met: false, observed: KNOWN.test(wrong) ? wrong : 'another' };
+  return { met: false, observed: isKnown(wrong) ? wrong.replaceAll(VALUES, ' ') : 'another' };
 }
 
-/** Defined terms (PS3.3 C.7.3.1.1.2 and others) and kernel names in wide use, or a kernel with its number (`B70f`). Any other text may be anything. */
+/** Does one value of an attribute say what a protocol names? */
+export function fits({ match }: Pick<TextParameter, 'match'>, value: string, word: string): boolean {
+  const [a, b] = [value.toUpperCase(), word.toUpperCase()];
+  return match === 'part' ? a.includes(b) : a === b;
+}
+
+const isKnown = (value: string) => value.split(VALUES).every((one) => KNOWN.test(one));
+
+/** Defined terms (PS3.3 C.7.3.1.1.2 and others) and kernel names in wide use, or a kernel with its number (`B70f`, with its strength `I31f\\3`). Any other text may be anything. */
 const KNOWN =
-  /^(HF[PS]|FF[PS]|[HF]F[DL][LR]|AP|PA|LL|RL|LATERAL|CC|MLO|L|R|B|U|FIXED|FOCUSED|RECIPROCATING|NONE|given|none|STANDARD|STND|SOFT|LUNG|BONE|BONEPLUS|DETAIL|EDGE|CHEST|ULTRA|SHARP|SMOOTH|[A-Z]{1,2}[a-z]?[0-9]{2,3}[a-z]?)$/;
+  /^(HF[PS]|FF[PS]|[HF]F[DL][LR]|AP|PA|LL|RL|LATERAL|CC|MLO|L|R|B|U|FIXED|FOCUSED|RECIPROCATING|NONE|given|none|STANDARD|STND|SOFT|LUNG|BONE|BONEPLUS|DETAIL|EDGE|CHEST|ULTRA|SHARP|SMOOTH|[0-9]|[A-Z]{1,2}[a-z]?[0-9]{2,3}[a-z]?)$/;
 
 function requiredText(definition: ParameterDefinition, limit: ParameterLimit): string {
   const label = definition.label.toLowerCase();
@@ -100,7 +111,8 @@ function requiredText(definition: ParameterDefinition, limit: ParameterLimit): s
     : `${label} at most ${withUnit(max ?? 0, definition.unit)}`;
 }
 
-const round = (value: number) => Number(value.toPrecision(4));
+/** Far enough that what is beyond a limit does not read as the limit. */
+const round = (value: number) => Number(value.toPrecision(6));
 const withUnit = (value: number, unit: string) =>
   unit === '1' ? `${value}` : `${value} ${UNIT_TEXTS[unit] ?? unit}`;
 /** UCUM codes that people write otherwise. */

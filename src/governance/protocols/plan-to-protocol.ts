@@ -66,6 +66,9 @@ const SCOPE_FIELDS: Readonly<Record<string, string>> = {
   words: 'words',
 };
 
+/** Parts of a scope that have one value. */
+const ONCE: Readonly<Record<string, string>> = { contrast: 'contrast', age: 'age_years' };
+
 function scopeOf(plan: PlanDefinition, faults: FailureIssue[]): Record<string, unknown> {
   const scope: Record<string, unknown> = {};
   plan.useContext?.forEach(({ code, valueCodeableConcept, valueRange }, at) => {
@@ -73,6 +76,8 @@ function scopeOf(plan: PlanDefinition, faults: FailureIssue[]): Record<string, u
     const field = SCOPE_FIELDS[code.code ?? ''];
     if (field !== undefined)
       scope[field] = [...((scope[field] as string[]) ?? []), textOf(valueCodeableConcept)];
+    else if (ONCE[code.code ?? ''] !== undefined && Object.hasOwn(scope, ONCE[code.code ?? ''] ?? ''))
+      faults.push({ at: `useContext[${at}].code`, text: 'is there already: one counts' });
     else if (code.code === 'contrast') scope['contrast'] = textOf(valueCodeableConcept);
     else if (code.code === 'age') scope['age_years'] = limitOf(valueRange, 'a', `useContext[${at}]`, faults);
     else
@@ -104,6 +109,14 @@ function parametersOf(
       const limit = parameters[name] ?? {};
       const definition = PARAMETERS[name];
       if (definition.kind === 'number') {
+        const twice = Object.hasOwn(parameters, name);
+        if (twice || part === 'excluded')
+          faults.push({
+            at,
+            text: twice
+              ? 'this parameter has a range already: one counts'
+              : 'a range is required, never excluded',
+          });
         parameters[name] = { ...limit, ...limitOf(target.detailRange, definition.unit, at, faults) };
         return;
       }
@@ -127,6 +140,7 @@ function limitOf(range: Range | undefined, unit: string, at: string, faults: Fai
   }
   const numberOf = (quantity: Quantity | undefined, end: string): number | undefined => {
     if (quantity === undefined) return undefined;
+    if (quantity.value === undefined) faults.push({ at: `${at}.${end}`, text: 'has no value' });
     if (quantity.system !== UCUM || quantity.code !== unit)
       faults.push({ at: `${at}.${end}`, text: `the unit must be ${unit} (UCUM)` });
     return quantity.value;

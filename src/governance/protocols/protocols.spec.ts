@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { PlanDefinition } from '@medplum/fhirtypes';
@@ -15,6 +15,7 @@ import { checkProtocol } from './check-protocol.ts';
 import { judgeProtocol } from './judge-protocol.ts';
 import { matchProtocol } from './match-protocol.ts';
 import { PARAMETERS } from './parameters.ts';
+import { PART_SYSTEM } from './plan-codes.ts';
 import { planToProtocol } from './plan-to-protocol.ts';
 import type { ImagingProtocol } from './protocol.ts';
 import { protocolToPlan } from './protocol-to-plan.ts';
@@ -59,6 +60,8 @@ describe('protocols as files', () => {
         join(folder, 'e.yaml'),
         JSON.stringify({ ...shipped[0], id: 'Bad Id', parameters: { kvp: { min: 5, max: 1 }, flux: {} } }),
       );
+      mkdirSync(join(folder, 'f.yaml'));
+      symlinkSync(join(folder, 'nowhere'), join(folder, 'g.yaml'));
       writeFileSync(join(folder, 'notes.txt'), 'no protocol');
       const { protocols, refused } = await readProtocols([folder, join(folder, 'none')]);
       expect(protocols.map(({ id }) => id)).toEqual(['good']);
@@ -67,6 +70,8 @@ describe('protocols as files', () => {
         'c.yml',
         'd.yaml',
         'e.yaml',
+        'f.yaml',
+        'g.yaml',
         'none',
       ]);
       expect(refused[3]?.faults.map(({ at }) => at).sort()).toEqual(['/id', '/parameters']);
@@ -76,6 +81,14 @@ describe('protocols as files', () => {
     expect(checkProtocol({ ...shipped[0], parameters: { kvp: { min: 5, max: 1 } } }).faults).toEqual([
       { at: '/parameters/kvp', text: 'min is greater than max: no study can conform' },
     ]);
+    const parametersAt = (parameters: object) =>
+      checkProtocol({ ...shipped[0], parameters }).faults.map(({ at }) => at);
+    expect(parametersAt({ patient_position: { one_of: ['HFS'], none_of: ['hfs'] } })).toEqual([
+      '/parameters/patient_position',
+    ]);
+    expect(parametersAt({ kernel: { one_of: ['B30'], none_of: ['B'] } })).toEqual(['/parameters/kernel']);
+    expect(parametersAt({ kernel: { one_of: ['B30', 'I31'], none_of: ['B'] } })).toEqual([]);
+    expect(parametersAt({ contrast: { one_of: ['yes'] } })).toEqual(['/parameters/contrast']);
     for (const value of [null, 7, 'x', [], { schema: 'imaging-protocol/1' }])
       expect(checkProtocol(value).protocol).toBeNull();
   });
@@ -92,6 +105,26 @@ describe('a protocol as PlanDefinition', () => {
 
   it.each([...shipped, full])('$id comes back as it went', (protocol) => {
     expect(planToProtocol(protocolToPlan(protocol))).toEqual({ protocol, faults: [] });
+  });
+
+  it('is refused where two values are given for what has one, a range is excluded, or an end has no value', () => {
+    const plan = protocolToPlan(full);
+    const placesOf = (more: Partial<PlanDefinition>) =>
+      planToProtocol({ ...plan, ...more }).faults.map(({ at }) => at);
+    const withRange = plan.goal!.find((goal) => goal.target?.some((one) => one.detailRange))!;
+    const range = withRange.target!.find((one) => one.detailRange)!;
+    const excluded = { coding: [{ system: PART_SYSTEM, code: 'excluded' }] };
+    const { value: _value, ...noValue } = range.detailRange!.high!;
+    expect(placesOf({ goal: [{ ...withRange, target: [range, range] }] })).toEqual(['goal[0].target[1]']);
+    expect(placesOf({ goal: [{ ...withRange, category: excluded, target: [range] }] })).toEqual([
+      'goal[0].target[0]',
+    ]);
+    const target = [{ ...range, detailRange: { ...range.detailRange, high: noValue } }];
+    expect(placesOf({ goal: [{ ...withRange, target }] })).toEqual(['goal[0].target[0].high']);
+    const age = plan.useContext!.filter(({ code }) => code.code === 'age');
+    expect(placesOf({ useContext: [...plan.useContext!, ...age] })).toEqual([
+      `useContext[${plan.useContext!.length}].code`,
+    ]);
   });
 
   it('is valid R4', async () => {
@@ -160,6 +193,27 @@ describe('which protocol is meant, and what deviates', () => {
     expect(judge({ kvp: { max: 120 } }, enhanced)[0]?.[1]).toBe('tube voltage 140 kV');
   });
 
+  it('each value of an attribute counts: one is enough for one_of, none may be in none_of', () => {
+    const mr = image({
+      ...CT,
+      '00180020': ['SE', 'EP'],
+      '00181210': ['I31f', '3'],
+      '00180060': ['120', '140'],
+    });
+    const parameters = {
+      scanning_sequence: { one_of: ['SE'] },
+      kernel: { none_of: ['I31'] },
+      kvp: { max: 120 },
+    };
+    expect(judge(parameters, mr).map(([state, observed]) => [state, observed])).toEqual([
+      ['met', 'scanning sequence as promised'],
+      ['deviates', 'convolution kernel I31f 3'],
+      ['deviates', 'tube voltage 140 kV'],
+    ]);
+    expect(judge({ scanning_sequence: { none_of: ['EP'] } }, mr)[0]?.[0]).toBe('deviates');
+    expect(judge({ kvp: { max: 120 } }, image({ ...CT, '00180060': 120.01 }))[0]?.[1]).toContain('120.01 kV');
+  });
+
   it('never repeats what a text of the header may hold', () => {
     const named = image({ ...CT, '00181210': 'MEIER ANNA', '00185100': 'ANNA' });
     const said = judge({ kernel: { one_of: ['B30'] }, patient_position: { one_of: ['HFS'] } }, named);
@@ -199,6 +253,44 @@ describe('files and the store', () => {
     store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
   });
   afterAll(() => close());
+
+  it('one that an earlier release took and that cannot be compared with is named at the start', async () => {
+    // A store that no library listens to, as that release was.
+    const before = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
+    const plan = protocolToPlan({ ...shipped[0]!, id: 'old', status: 'active' });
+    const excluded = { coding: [{ system: PART_SYSTEM, code: 'excluded' }] };
+    const goal = plan.goal!.map((one) => ({ ...one, category: excluded }));
+    await database.transaction((tx) =>
+      before.write(tx, [{ kind: 'update', resource: { ...plan, goal } as PlanDefinition & { id: string } }]),
+    );
+    const refused = await new ProtocolLibrary(before, database, { PRELIM_PROTOCOLS: [] }).start([]);
+    expect(refused.map(({ file }) => file)).toEqual(['PlanDefinition/old']);
+    await database.transaction((tx) =>
+      before.write(tx, [{ kind: 'delete', type: 'PlanDefinition', id: 'old' }]),
+    );
+  });
+
+  it('a file of the site goes before the example it is a copy of, and not before one that the site has changed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'protocols-'));
+    try {
+      const copy = { ...shipped[0]!, status: 'active' };
+      writeFileSync(join(folder, 'copy.yaml'), JSON.stringify(copy));
+      const start = (folders: string[]) =>
+        new ProtocolLibrary(store, database, { PRELIM_PROTOCOLS: folders }).start([OWN]);
+      const status = async () =>
+        (await store.read('PlanDefinition', copy.id))?.parse<PlanDefinition & { id: string }>().status;
+      await start([]);
+      expect(await status()).toBe('draft');
+      await start([folder]);
+      expect(await status()).toBe('active');
+      const plan = protocolToPlan({ ...shipped[0]!, status: 'retired' });
+      await database.transaction((tx) => store.write(tx, [{ kind: 'update', resource: plan }]));
+      await start([folder]);
+      expect(await status()).toBe('retired');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 
   it('a file of the site wins when its version is newer; a shipped draft is written once; what was deleted stays away', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'protocols-'));

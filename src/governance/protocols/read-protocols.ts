@@ -38,8 +38,13 @@ export async function readProtocols(folders: readonly string[]): Promise<ReadPro
 }
 
 async function readOne(file: string): Promise<Checked> {
-  if ((await stat(file)).size > PROTOCOL_BYTES_MAX) return fault('is larger than 256 KiB');
-  const document = parseDocument(await readFile(file, 'utf8'), { uniqueKeys: true });
+  // A folder of this name, a link that leads nowhere, a file that is not ours to read.
+  const about = await stat(file).catch(() => null);
+  if (!about?.isFile()) return fault('is no file');
+  if (about.size > PROTOCOL_BYTES_MAX) return fault('is larger than 256 KiB');
+  const text = await readFile(file, 'utf8').catch(() => null);
+  if (text === null) return fault('cannot be read: correct its rights');
+  const document = parseDocument(text, { uniqueKeys: true });
   if (document.errors.length > 0) return fault('is not valid YAML');
   try {
     return checkProtocol(document.toJS({ maxAliasCount: YAML_ALIASES_MAX }));

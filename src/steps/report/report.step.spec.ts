@@ -14,6 +14,7 @@ import { EARLIER_STANDS, EARLIER_WITHDRAWN, refuseAnalysis } from '../../governa
 import { StudyContextStore } from '../../governance/study-context.store.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import type { FindingsCoded, GateVerdict } from '../../kernel/handoffs.ts';
+import { Outbox } from '../../queue/outbox.ts';
 import type { StepResult } from '../step.ts';
 import { ReportStep, SIGNED_FOR_OTHERS } from './report.step.ts';
 import { withdrawResultsWithStudy } from './withdraw-with-study.ts';
@@ -48,7 +49,7 @@ describe('the step report, when the study changes meanwhile', () => {
     );
     const states = new ModelStates(models, new ModelReleaseStore(database), { PRELIM_MODEL_STATE: 'pilot' });
     await states.refresh();
-    step = new ReportStep(store, models, states, new StudyContextStore(database));
+    step = new ReportStep(store, models, states, new StudyContextStore(database), new Outbox());
   });
   afterAll(() => close());
 

@@ -11,7 +11,9 @@ import { isSigned, isUnsigned, isWithdrawn } from '../../governance/standing.ts'
 import { type StudyContext, StudyContextStore } from '../../governance/study-context.store.ts';
 import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
-import type { FindingsCoded, ReportWritten } from '../../kernel/handoffs.ts';
+import { type FindingsCoded, type ReportWritten, RIS_MESSAGE_QUEUE } from '../../kernel/handoffs.ts';
+import type { JobRequest } from '../../queue/job.ts';
+import { Outbox } from '../../queue/outbox.ts';
 import { done, type Step, type StepResult, skipped } from '../step.ts';
 import { choosePriors, NO_PRIORS, type Priors } from './choose-priors.ts';
 import { type AnalysisRecord, analysisValue, findingsToRecord, type Kept } from './findings-to-record.ts';
@@ -29,6 +31,7 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
     private readonly models: ModelRegister,
     private readonly states: ModelStates,
     private readonly contexts: StudyContextStore,
+    private readonly outbox: Outbox,
   ) {}
 
   async run(coded: FindingsCoded): Promise<StepResult<ReportWritten>> {
@@ -56,8 +59,10 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
       }) as const;
     const unchanged = earlier ? whyUnchanged(earlier, coded, study) : null;
     if (unchanged) {
+      const mayTell = unchanged === SAME && (await this.states.mayLeave(coded.model));
       return skipped(unchanged, async (tx) => {
         await this.store.write(tx, [finished(new Date())]);
+        if (mayTell) await this.outbox.add(tx, [lookAgain(reference.reference, study)]);
       });
     }
     // In shadow the record is written and nothing leaves: neither the RIS nor the PACS is told.
@@ -80,14 +85,10 @@ export class ReportStep implements Step<FindingsCoded, ReportWritten> {
           record.provenance,
         ];
         const written = await this.store.write(tx, [
-          ...resources.map(
-            (resource) =>
-              ({
-                kind: 'update',
-                resource,
-                ...(resource === record.report ? ifStill(earlier) : {}),
-              }) as const,
-          ),
+          ...resources.map((resource) => {
+            const still = resource === record.report ? ifStill(earlier) : {};
+            return { kind: 'update', resource, ...still } as const;
+          }),
           finished(new Date()),
         ]);
         const report = written.find((stored) => stored.type === 'DiagnosticReport');
@@ -157,6 +158,17 @@ function reportIdOf(observation: Observation): string | null {
   return uid && model ? reportId(uid, model) : null;
 }
 
+/**
+ * The accession number is the study's where no order has one, so a correction of it in the PACS leaves the report as it is: the step that makes messages compares it
+ * with what each receiver was told, and says nothing to those who would see the same.
+ */
+function lookAgain(report: string, study: ImagingStudy): JobRequest<ReportWritten> {
+  const patientId = study.subject.reference?.split('/')[1] ?? '';
+  const diagnosticReportId = report.split('/')[1] ?? '';
+  const payload = { diagnosticReportId, versionId: 0, patientId, ifMisplaced: true } as const;
+  return { queue: RIS_MESSAGE_QUEUE, payload, lane: `oru:${patientId}` };
+}
+
 /** Does the report name the patient, the order and the visit that the study has now? */
 const isFor = (study: ImagingStudy, report: DiagnosticReport): boolean => namedIn(study) === namedIn(report);
 
@@ -183,5 +195,7 @@ function whyUnchanged(earlier: DiagnosticReport, coded: FindingsCoded, study: Im
   )?.value;
   // An order that came late, or a correction in the PACS: the same findings of somebody else, or for another order.
   if (!isFor(study, earlier)) return null;
-  return value === analysisValue(coded) ? 'the same inputs gave the same report' : null;
+  return value === analysisValue(coded) ? SAME : null;
 }
+
+const SAME = 'the same inputs gave the same report';

@@ -31,18 +31,26 @@ export interface StudyNumbers {
 }
 
 export function studyNumbers(input: OruInput): StudyNumbers {
-  const firstOf = (one: Repetition) => (typeof one === 'string' ? one : String(one[0] ?? ''));
   const { patient, imagingStudy } = input;
   const numbers = numbersOf(patient);
   const uid = imagingStudy.identifier?.find((one) => one.system === IDENTIFIER_SYSTEMS.dicomUid)?.value;
   return {
     mrn: (numbers.find((one) => typeOf(one) === 'MR') ?? numbers[0])?.value ?? '',
-    accession: valueOfSystem(input, STUDY_NUMBER_SYSTEMS.accession),
-    placer: firstOf(placerOf(input)),
+    ...orderNumbers(input),
     filler: firstOf(fillerOf(input)),
     studyUid: uid?.replace(/^urn:oid:/, '') ?? '',
   };
 }
+
+/** The numbers under which a receiver finds the order, besides our filler number; '' where the record has none. */
+export const orderNumbers = (input: Ordered): Pick<StudyNumbers, 'accession' | 'placer'> => ({
+  accession: valueOfSystem(input, STUDY_NUMBER_SYSTEMS.accession),
+  placer: firstOf(placerOf(input)),
+});
+
+type Ordered = Pick<OruInput, 'serviceRequest' | 'imagingStudy'>;
+
+const firstOf = (one: Repetition) => (typeof one === 'string' ? one : String(one[0] ?? ''));
 
 function headerRow({ profile, controlId, now }: OruInput): Row {
   return {
@@ -177,7 +185,7 @@ function serviceCode({ report, serviceRequest, profile }: OruInput): Repetition 
 }
 
 /** The placer's number exactly as ordered. */
-function placerOf({ serviceRequest }: OruInput): Repetition {
+function placerOf({ serviceRequest }: Pick<OruInput, 'serviceRequest'>): Repetition {
   return identifierToEi(serviceRequest?.identifier?.find((one) => typeOf(one) === 'PLAC'));
 }
 
@@ -221,7 +229,7 @@ export function noteRow({ device, report }: OruInput): Row {
 }
 
 /** A number of the study: as ordered, else as the images carry it. */
-function valueOfSystem({ serviceRequest, imagingStudy }: OruInput, system: string): string {
+function valueOfSystem({ serviceRequest, imagingStudy }: Ordered, system: string): string {
   const all = [...(serviceRequest?.identifier ?? []), ...(imagingStudy.identifier ?? [])];
   const found = all.find((one) => one.system === system);
   const typed =

@@ -4,7 +4,7 @@ import type { PreviousMessage } from './oru-input.ts';
 import type { LatestMessage, NewMessage, ToldMessage } from './outbound-message.store.ts';
 import type { ReadProfile } from './profile-settings.ts';
 import type { ReportRecord } from './read-record.ts';
-import { DELETED, WRONG_PATIENT } from './report-status.ts';
+import { DELETED } from './report-status.ts';
 import { reportToOru } from './report-to-oru.ts';
 import { type TakeBackHow, takeBack } from './take-back.ts';
 
@@ -21,8 +21,8 @@ export interface MessageAsked {
   readonly record: ReportRecord | null;
   /** What the record lacks, where it makes no message: `Patient.identifier`. */
   readonly missing?: string;
-  /** MSH-10 of the message that takes the last one back from another patient; null when there is nothing to take back. */
-  readonly takeBackId: string | null;
+  /** The last message stands under another patient or other numbers: MSH-10 and first line of the one that takes it back; null when there is nothing to take back. */
+  readonly misplaced: Pick<TakeBackHow, 'controlId' | 'words'> | null;
   readonly now: Date;
 }
 
@@ -34,7 +34,7 @@ export interface MadeMessage {
 
 /** The message and its row in the log. Throws `ris.not-sendable`. */
 export function makeMessage(asked: MessageAsked): MadeMessage {
-  const { about, latest, told, profile, controlId, record, takeBackId } = asked;
+  const { about, latest, told, profile, controlId, record, misplaced } = asked;
   const lane = latest?.openLane ?? `ris:${about.destination}:${about.patientId}`;
   const first = laterThan(latest, asked.now, profile.profile);
   const base = {
@@ -45,14 +45,13 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
     state: 'waiting',
     error: null,
   } as const;
-  const next = latest !== null && latest.reportVersion === about.reportVersion ? latest.revision + 1 : 1;
+  const next = nextRevision(about.reportVersion, latest);
   const taken =
-    takeBackId !== null && told !== null
+    misplaced !== null && told !== null
       ? takenBack(asked, told, next, {
-          controlId: takeBackId,
+          ...misplaced,
           now: first,
           profile: profile.profile,
-          words: WRONG_PATIENT,
           result: profile.profile.wrongPatientStatus,
         })
       : null;
@@ -99,14 +98,13 @@ const NOT_MADE = {
 
 /** The report was deleted: what the receiver was told of it is taken back. */
 export function messageOfDeleted(
-  asked: Omit<MessageAsked, 'record' | 'takeBackId' | 'told'>,
+  asked: Omit<MessageAsked, 'record' | 'misplaced' | 'told'>,
   told: ToldMessage,
 ): NewMessage {
   const { controlId, profile, latest } = asked;
   const now = laterThan(latest, asked.now, profile.profile);
   const how = { controlId, now, profile: profile.profile, words: DELETED, result: 'X' };
-  const revision = latest?.reportVersion === asked.about.reportVersion ? latest.revision + 1 : 1;
-  return takenBack(asked, told, revision, how);
+  return takenBack(asked, told, nextRevision(asked.about.reportVersion, latest), how);
 }
 
 /**
@@ -138,6 +136,10 @@ function takenBack(
       : ({ state: 'waiting', error: null } as const)),
   };
 }
+
+/** Each message about one version of a report has its own. */
+const nextRevision = (reportVersion: number, latest: LatestMessage | null): number =>
+  latest?.reportVersion === reportVersion ? latest.revision + 1 : 1;
 
 /** Receivers compare OBR-22 to the second, and drop a version that is not later: a second is added where needed. */
 function laterThan(latest: LatestMessage | null, clock: Date, style: TimestampStyle): Date {

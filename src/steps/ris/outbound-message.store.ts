@@ -63,8 +63,6 @@ export interface ToldMessage {
   readonly id: string;
   readonly raw: Buffer;
   readonly lane: string;
-  readonly reportVersion: number;
-  readonly revision: number;
   readonly patientId: string;
   readonly result: string;
   readonly lineIds: LineIds;
@@ -266,8 +264,7 @@ const LATEST: Statement = {
 /** What was acknowledged once is known there, also when it was sent a second time and that was refused, stopped or discarded. */
 const TOLD: Statement = {
   name: 'hl7-outbound-told',
-  text: `SELECT id, raw, lane, report_version AS "reportVersion", revision, patient_id AS "patientId", result_status AS result,
-      line_ids AS "lineIds", mrn, accession, placer
+  text: `SELECT id, raw, lane, patient_id AS "patientId", result_status AS result, line_ids AS "lineIds", mrn, accession, placer
     FROM hl7_outbound WHERE destination = $1 AND report_id = $2 AND (state IN ('waiting', 'acknowledged') OR acked_at IS NOT NULL)
     ORDER BY message_time DESC, created_at DESC LIMIT 1`,
 };

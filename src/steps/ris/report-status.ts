@@ -52,6 +52,10 @@ export const saysUnsigned = (result: string): boolean => ['P', 'R', 'A', 'M'].in
 /** What the first line of a message that takes a result back from the wrong patient says. */
 export const WRONG_PATIENT = 'AI RESULT ENTERED IN ERROR: WRONG PATIENT. DISREGARD EARLIER VERSIONS.';
 
+/** The same, of the order or the accession number that the study had before: a PACS or a late order has corrected it. */
+export const WRONG_ORDER =
+  'AI RESULT ENTERED IN ERROR: WRONG ORDER OR ACCESSION NUMBER. DISREGARD EARLIER VERSIONS.';
+
 /** What the first line of a message says that takes a result back whose report was deleted. */
 export const DELETED = 'AI RESULT DELETED FROM THE RECORD. DISREGARD EARLIER VERSIONS.';
 
@@ -106,4 +110,4 @@ export const BANNERS: readonly string[] = [
 ];
 
 /** Every first line that a message can have. */
-export const FIRST_LINES: readonly string[] = [...BANNERS, WRONG_PATIENT, DELETED];
+export const FIRST_LINES: readonly string[] = [...BANNERS, WRONG_PATIENT, WRONG_ORDER, DELETED];

@@ -15,13 +15,14 @@ import { Outbox } from '../../queue/outbox.ts';
 import { done, givenUp, type Step, type StepResult, skipped } from '../step.ts';
 import { replaceDeadLetter, settleDeadLetter } from './dead-letters.store.ts';
 import { isMeantFor } from './is-meant-for.ts';
-import { type MadeMessage, makeMessage, messageOfDeleted } from './make-message.ts';
+import { type MadeMessage, type MessageAsked, makeMessage, messageOfDeleted } from './make-message.ts';
 import { isSameContent, isTakenBack } from './mark-changes.ts';
-import { OutboundMessageStore } from './outbound-message.store.ts';
-import { patientIdOf, readRecord, wasMergedInto } from './read-record.ts';
+import { OutboundMessageStore, type ToldMessage } from './outbound-message.store.ts';
+import { patientIdOf, readRecord } from './read-record.ts';
 import { saysUnsigned } from './report-status.ts';
 import type { RisDestination } from './ris-destination.ts';
 import { RisDestinations } from './ris-destinations.ts';
+import { whyNotTheseNumbers, whyNotThisPatient } from './why-misplaced.ts';
 
 /**
  * Report → stored ORU^R01, one for each receiver that wants it. The message says what the record says now: when a newer version was written meanwhile, that
@@ -74,26 +75,26 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     const isStored = latest !== null && latest.reportVersion >= version && latest.state !== 'superseded';
     // What has not been told of the report at all is told with its version, or not at all.
     if (handoff.findingEdited && latest === null) return skipped('nothing was told of this report');
+    if (handoff.ifMisplaced && told === null) return skipped('nothing was told of this report');
     // Withdrawn before it was told: a message would make a result known by taking it back.
     if (told === null && handoff.rebuildOf === undefined && isWithdrawn(report))
       return skipped('nothing was told of this report');
-    if (isStored && handoff.rebuildOf === undefined && !handoff.findingEdited)
-      return skipped('this version is stored already');
+    const sameVersion = handoff.rebuildOf !== undefined || handoff.findingEdited || handoff.ifMisplaced;
+    if (isStored && !sameVersion) return skipped('this version is stored already');
     const patientId = patientIdOf(report) ?? handoff.patientId;
     const about = { destination: destination.name, reportId: kept.id, reportVersion: version, patientId };
-    const moved = told !== null && told.patientId !== '' && told.patientId !== patientId;
-    const elsewhere = moved && !(await wasMergedInto(this.store, told.patientId, patientId));
-    const isTold = elsewhere && isTakenBack(told.raw);
-    const takeBackId = elsewhere && !isTold ? await this.messages.nextControlId() : null;
-    const versionOf = handoff.rebuildOf ?? null;
-    // What another patient's record was told, and was taken back there, is nothing that this one's message goes on from.
-    const context = { about, latest, told: isTold ? null : told, profile, controlId, versionOf, takeBackId };
+    const wrongPatient = told && (await whyNotThisPatient(this.store, told, patientId));
+    const context = { about, latest, profile, controlId, versionOf: handoff.rebuildOf ?? null };
     try {
       const record = await readRecord(this.store, report);
       if (told === null && !isMeantFor(destination.filter, record))
         return skipped('the filter of the destination leaves this report out');
-      const made = makeMessage({ ...context, record, now: new Date() });
-      if (handoff.findingEdited && told !== null && !moved && isSameContent(made.message.raw, told.raw))
+      const words = wrongPatient ?? (told && whyNotTheseNumbers(told, record));
+      const before = await this.before(told, words);
+      if (handoff.ifMisplaced && before.misplaced === null) return skipped('it stands where it belongs');
+      const made = makeMessage({ ...context, ...before, record, now: new Date() });
+      const isThere = words === null && (told?.patientId || patientId) === patientId;
+      if (handoff.findingEdited && told && isThere && isSameContent(made.message.raw, told.raw))
         return skipped('the receiver would see what it has');
       return done<OruStored>(null, {
         write: async (tx) => {
@@ -103,9 +104,12 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       });
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'ris.not-sendable') throw error;
+      // Its version is a dead letter already.
+      if (handoff.ifMisplaced && !wrongPatient) return skipped('the record makes no message');
       const missing = error.issues.find(({ at }) => at !== undefined)?.at;
       const unmade = makeMessage({
         ...context,
+        ...(await this.before(told, wrongPatient)),
         record: null,
         now: new Date(),
         ...(missing ? { missing } : {}),
@@ -116,6 +120,17 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
         await this.messages.add(tx, unmade.message);
       });
     }
+  }
+
+  /** What the message goes on from, and what must be taken back first: `words` say why what was told must not stay where it is. */
+  private async before(
+    told: ToldMessage | null,
+    words: string | null,
+  ): Promise<Pick<MessageAsked, 'told' | 'misplaced'>> {
+    if (told === null || words === null) return { told, misplaced: null };
+    // What was taken back there is nothing that this message goes on from.
+    if (isTakenBack(told.raw)) return { told: null, misplaced: null };
+    return { told, misplaced: { words, controlId: await this.messages.nextControlId() } };
   }
 
   /** The report was deleted: who was told of it is told that. */
