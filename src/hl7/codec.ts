@@ -115,6 +115,11 @@ export class Hl7Repetition {
   text(component = 1): string {
     return (this.components[component - 1] ?? []).map(this.toText).join('&');
   }
+
+  /** All of it as plain text: an unescaped `^` in it is put back too. */
+  wholeText(): string {
+    return this.components.map((_, at) => this.text(at + 1)).join('^');
+  }
 }
 
 /** One component to write: plain text, its subcomponents, or text that already holds HL7 escapes (`\.br\`). */

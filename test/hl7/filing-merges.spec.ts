@@ -91,6 +91,12 @@ describe('ADT of a visit', () => {
     });
   });
 
+  it('leaves the class of a visit where PV1-2 is empty', async () => {
+    await world.file(admit('A'), admit('A', 'DOE', 'A08').replace('PV1|1|I|', 'PV1|1||'));
+    const [visit] = await world.find<Encounter>('Encounter', `identifier=V${mrn('A')}`);
+    expect(visit).toMatchObject({ class: { code: 'IMP' }, status: 'in-progress' });
+  });
+
   it('needs no visit number to update a patient, and refuses a visit of another patient', async () => {
     expect(await outcomes(message('ADT^A08', [pid('A'), 'PV1|1|O']))).toEqual(['filed visit-without-number']);
     await world.file(admit('A'));
@@ -118,6 +124,17 @@ describe('A merge (ADT^A40)', () => {
     expect(numbersOf(stays)).toEqual([mrn('B'), `${mrn('A')} old`]);
     expect(stays.active).not.toBe(false);
     for (const { version: _, ...one } of [gone, stays]) expect(checkElements(one)).toEqual([]);
+  });
+
+  it('is of who has the other numbers, where both are listed with one number of an index over hospitals', async () => {
+    const shared = (line: string) => line.replace(/\|([AB]\d+\^\^\^HOSP\^MR)/, `|E${run}^^^INDEX^PI~$1`);
+    await world.file(admit('A'), shared(admit('B')));
+    const merged = merge(['A', 'B']).split('\r').map(shared).join('\r');
+    expect(await outcomes(merged)).toEqual(['filed']);
+    const [gone, stays] = [await holder('A'), await holder('B')];
+    expect(gone.active).toBe(false);
+    expect(linkOf(gone)).toEqual([`replaced-by Patient/${stays.id}`]);
+    expect(numbersOf(stays)).toEqual([`E${run}`, mrn('B'), `${mrn('A')} old`]);
   });
 
   it('moves what was recorded: order, visit, study, report, finding and task, each as a new version', async () => {

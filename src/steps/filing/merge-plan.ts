@@ -67,6 +67,8 @@ function mergesOf(message: Hl7Message, context: SenderContext): Merge[] {
         'PID-3 and MRG-1 name the same number; a merge needs two patients.',
       );
     }
+    // A number that PID-3 has too (of an index over hospitals, of the person) tells who stays, not who goes.
+    retired.identifier = numbers.filter((one) => !hasNumber(survivor, one));
     return { survivor, retired };
   });
 }

@@ -31,7 +31,7 @@ export function obxToAnswer(obx: Hl7Segment, context: SenderContext): ReportedOb
   const type = plain(obx.get(2)).toUpperCase();
   if (CODED_TYPES.has(type)) return obxToObservation(obx, context);
   if (!PLAIN_TYPES.has(type)) return null;
-  const lines = obx.repetitions(5).map((one) => plain(one.text(1).replaceAll(LINE_BREAK, '\n')));
+  const lines = obx.repetitions(5).map((one) => plain(one.wholeText().replaceAll(LINE_BREAK, '\n')));
   const text = lines.join('\n').trim();
   // A number with a unit is one, whatever OBX-2 calls it: `OBX|1|ST|^Body Weight||65|kg`.
   const isNumber = NUMBER.test(text) && plain(obx.get(6)) !== '';
@@ -187,6 +187,9 @@ function structuredNumber(value: Hl7Repetition, obx: Hl7Segment): Value | null {
   const text = [comparator, first, separator, second].join(' ').trim();
   if (text === '') return null;
   if (!NUMBER.test(first ?? '') || (second && !NUMBER.test(second))) return { valueString: text };
+  // `2+` is a grade and not the number 2, `<1:128` not the ratio 1:128: FHIR has neither, so they stay as they were written.
+  const isBound = comparator !== '' && comparator !== '=';
+  if (second ? isBound : separator !== '') return { valueString: compact(value) };
   const low = { value: Number(first), ...unit };
   if (!second && COMPARATORS.has(comparator ?? ''))
     return { valueQuantity: { ...low, comparator: comparator as '<' } };
@@ -196,6 +199,8 @@ function structuredNumber(value: Hl7Repetition, obx: Hl7Segment): Value | null {
   if (separator === ':' || separator === '/') return { valueRatio: { numerator: low, denominator: high } };
   return { valueString: text };
 }
+
+const compact = (value: Hl7Repetition) => [1, 2, 3, 4].map((at) => plain(value.get(at))).join('');
 
 /** OBX-6; only a unit that is named as UCUM gets a code. */
 function unitOf(obx: Hl7Segment): { unit?: string; system?: string; code?: string } {

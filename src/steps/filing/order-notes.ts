@@ -18,7 +18,9 @@ export function notesOf(group: OrderGroup, context: SenderContext): Annotation[]
 
 /** NTE-3 with who wrote it (5) and when (6). Nothing for an empty one. */
 export function noteOf(nte: Hl7Segment, context: SenderContext): Annotation[] {
-  const text = textsOf(nte, 3);
+  // Text has no components: what follows a `^` that was not escaped is not lost.
+  const parts = nte.repetitions(3).map((one) => plain(one.text(1)) && plain(one.wholeText()));
+  const text = parts.every((one) => one !== '') ? parts.join('\n').trim() : textsOf(nte, 3);
   const author = xcnToReference(nte.repetitions(5)[0], context.facility)?.display;
   const time = timestampToDateTime(plain(nte.get(6)), context.timeZone);
   if (text === '') return [];

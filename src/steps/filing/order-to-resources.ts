@@ -2,6 +2,7 @@ import type { Encounter, Patient, ServiceRequest } from '@medplum/fhirtypes';
 import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
 import type { Place } from './accession-places.ts';
 import { plain, type SenderContext } from './datatype-to-fhir.ts';
+import { refuseSecondPatient } from './only-patient.ts';
 import { orderControl } from './order-control.ts';
 import { isPriorResult, type OrderGroup, orderGroups } from './order-groups.ts';
 import { hasUnknownPriority, orderToRequest } from './order-to-request.ts';
@@ -53,6 +54,7 @@ export function orderToResources(
   places: readonly Place[],
 ): OrderResources {
   const pid = pidOf(message);
+  refuseSecondPatient(message, 'order');
   const patient = pidToPatient(pid, context);
   const encounter = pv1ToEncounter(message.segment('PV1'), pid, context, message.segment('PV2'));
   const orders: OrderedRequest[] = [];

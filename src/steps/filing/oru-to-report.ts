@@ -6,7 +6,7 @@ import type {
   Reference,
 } from '@medplum/fhirtypes';
 import { STUDY_NUMBER_SYSTEMS } from '../../hl7/assigning-authority.ts';
-import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
+import type { Hl7Message, Hl7Repetition, Hl7Segment } from '../../hl7/codec.ts';
 import { timestampToDateTime } from '../../hl7/timestamp.ts';
 import { xcnToReference } from '../../hl7/xcn-reference.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
@@ -20,6 +20,7 @@ import {
   type SenderContext,
 } from './datatype-to-fhir.ts';
 import { CODED_TYPES, lineText, obxToObservation, type ReportedObservation } from './obx-to-observation.ts';
+import { withNumbers } from './open-record.ts';
 import { REPORT_STATUSES } from './result-status.ts';
 
 /** One OBR with its OBX, as resources without ids. */
@@ -44,30 +45,86 @@ export function oruToReports(
   for (const segment of message.segments) {
     if (segment.name === 'ORC') orc = segment;
     else if (segment.name === 'OBR') {
-      groups.push({ ...(orc ? { orc } : {}), obr: segment, rest: [] });
+      groups.push({ ...(orc ? { orc } : {}), obr: segment, at: groups.length, rest: [], joined: [] });
       orc = undefined;
     } else if (orc === undefined) groups.at(-1)?.rest.push(segment);
   }
   if (groups.length === 0)
     throw wrong('hl7.missing', 'OBR', 'The message holds no report: send at least one OBR segment.');
-  return groups.map((group, at) => toResult(group, at, { ...context, places }));
+  return joined(groups).map((group) => toResult(group, { ...context, places }));
 }
 
 interface Group {
   readonly orc?: Hl7Segment;
   readonly obr: Hl7Segment;
+  /** Place of the OBR in the message. */
+  readonly at: number;
   readonly rest: Hl7Segment[];
+  /** Later OBR under the same number, with their lines. */
+  readonly joined: Group[];
 }
+
+/** Each number is compared with all others and looked up; a report over several exams has a handful. */
+export const PARTS_WITH_NUMBERS_MAX = 100;
+export const NUMBER_REPEATED = 'report-number-repeated';
+
+/** Several OBR under one number are parts of one report: apart, each would be a version of it that takes the place of the one before. */
+function joined(groups: readonly Group[]): Group[] {
+  const first = new Map<string, Group>();
+  return groups.filter((group) => {
+    const number = numberOf(group);
+    const known = number === '' ? undefined : first.get(number);
+    if (known === undefined) first.set(number, group);
+    else known.joined.push(group);
+    return known === undefined;
+  });
+}
+
+function numberOf({ orc, obr }: Group): string {
+  const of = (field: number) =>
+    [obr, orc].flatMap((one) => {
+      const parts = [1, 2, 3].map((n) => plain(one?.get(field, n)));
+      return parts[0] ? [`${field} ${parts.join('^')}`] : [];
+    })[0];
+  return of(3) ?? of(2) ?? '';
+}
+
+/** The furthest status of its parts: where one of them is final, a person stands for the report. */
+const FURTHEST = [
+  'corrected',
+  'final',
+  'preliminary',
+  'partial',
+  'registered',
+  'unknown',
+  'cancelled',
+] as const;
+
+function statusOfAll(parts: readonly Group[]): ReturnType<typeof statusOf> {
+  const all = parts.map(({ obr, at, rest }) => statusOf(obr, linesOf(rest), at));
+  const status = FURTHEST.find((one) => all.some((part) => part.status === one)) ?? 'unknown';
+  const repeated = parts.length > 1 ? [NUMBER_REPEATED] : [];
+  return { status, flags: [...new Set([...all.flatMap(({ flags }) => flags), ...repeated])] };
+}
+
+const linesOf = (rest: readonly Hl7Segment[]) =>
+  rest.flatMap((segment) => (segment.name === 'OBX' ? [readLine(segment)] : []));
 
 /** With the places where the site's accession number stands. */
 type ResultContext = SenderContext & { readonly places: readonly Place[] };
 
-function toResult({ orc, obr, rest }: Group, at: number, context: ResultContext): ReportedResult {
-  const identifier = numbersOf(orc, obr, context);
+function toResult(group: Group, context: ResultContext): ReportedResult {
+  const { orc, obr, at } = group;
+  const parts = [group, ...group.joined];
+  const rest = parts.flatMap((part) => part.rest);
+  const identifier = withNumbers(
+    numbersOf(orc, obr, context),
+    group.joined.slice(0, PARTS_WITH_NUMBERS_MAX).flatMap((part) => numbersOf(part.orc, part.obr, context)),
+  );
   if (!identifier.some((one) => ['FILL', 'PLAC'].includes(one.type?.coding?.[0]?.code ?? '')))
     throw wrong('hl7.missing', `OBR^${at + 1}^3`, 'A report has no number: send OBR-3, or OBR-2.');
-  const lines = rest.flatMap((segment) => (segment.name === 'OBX' ? [readLine(segment)] : []));
-  const { status, flags } = statusOf(obr, lines, at);
+  const lines = linesOf(rest);
+  const { status, flags } = parts.length > 1 ? statusOfAll(parts) : statusOf(obr, lines, at);
   const studyInstanceUid = lines.find(({ studyUid }) => studyUid !== '')?.studyUid ?? '';
   const studyNumbers = studyInstanceUid
     ? [{ system: IDENTIFIER_SYSTEMS.dicomUid, value: `urn:oid:${studyInstanceUid}` }]
@@ -96,7 +153,7 @@ function toResult({ orc, obr, rest }: Group, at: number, context: ResultContext)
   return {
     ...{ report, filler, studyInstanceUid },
     observations: observations ?? [],
-    flags: [...flags, ...asText],
+    flags: [...flags, ...asText, ...(lines.some(isLeftOut) ? [LINE_LEFT_OUT] : [])],
   };
 }
 
@@ -195,7 +252,10 @@ function lineAsText(line: Line): Line {
   return CODED_TYPES.has(line.type) ? { ...line, type: 'TX', text: lineText(line.obx) } : line;
 }
 
-const TEXT_TYPES: ReadonlySet<string> = new Set(['TX', 'FT', 'ST']);
+/** Types of narrative; '' for an OBX without OBX-2. */
+const TEXT_TYPES: ReadonlySet<string> = new Set(['TX', 'FT', 'ST', 'IS', 'ID', '']);
+/** UIDs of series and objects, which the images say better (IHE RAD-28). */
+const UID_TYPES: ReadonlySet<string> = new Set(['HD', 'UI']);
 const GONE: ReadonlySet<string> = new Set(['D', 'W', 'X']);
 
 /** An OBX with what several look for in it, read once: a report may have 200,000. */
@@ -229,11 +289,14 @@ function readLine(obx: Hl7Segment): Line {
   };
 }
 
-const narrativeOf = (obx: Hl7Segment) =>
-  obx
-    .repetitions(5)
-    .map((one) => one.text(1).replace(/\\\.br\\/g, '\n'))
-    .join('\n');
+const narrativeOf = (obx: Hl7Segment) => obx.repetitions(5).map(wholeText).join('\n');
+
+/** Text has no components: a `^` in it that its sender did not escape is a letter, and what follows is not lost. A NUL, which no database takes, is left out. */
+const wholeText = (one: Hl7Repetition) =>
+  one
+    .wholeText()
+    .replaceAll('\0', '')
+    .replace(/\\\.br\\/gi, '\n');
 
 /** LOINC 19005-8, or the suffix IMP of chapter 7. */
 const isImpression = (obx: Hl7Segment) =>
@@ -252,9 +315,7 @@ function textOf(lines: readonly Line[]): string {
 
 /** The whole narrative as text; PDF as it came; links. */
 function formsOf(lines: readonly Line[], rest: readonly Hl7Segment[]): Attachment[] {
-  const notes = rest
-    .filter(({ name }) => name === 'NTE')
-    .flatMap((nte) => nte.repetitions(3).map((one) => one.text(1)));
+  const notes = rest.filter(({ name }) => name === 'NTE').flatMap((nte) => nte.repetitions(3).map(wholeText));
   const text = [textOf(lines), ...notes].filter((one) => one.trim() !== '').join('\n');
   const forms: Attachment[] = text
     ? [{ contentType: 'text/plain; charset=utf-8', data: Buffer.from(text).toString('base64') }]
@@ -262,15 +323,30 @@ function formsOf(lines: readonly Line[], rest: readonly Hl7Segment[]): Attachmen
   for (const { obx, type } of lines.filter((one) => !one.isGone && FORM_TYPES.has(one.type))) {
     const title = plain(obx.text(3, 2));
     const named = title ? { title } : {};
-    const data = plain(obx.get(5, 5));
-    if (type === 'ED' && plain(obx.get(5, 4)).toLowerCase() === 'base64' && BASE64.test(data)) {
-      forms.push({ ...named, contentType: contentTypeOf(plain(obx.get(5, 2)), plain(obx.get(5, 3))), data });
+    if (type === 'ED' && hasDocument(obx)) {
+      const contentType = contentTypeOf(plain(obx.get(5, 2)), plain(obx.get(5, 3)));
+      forms.push({ ...named, contentType, data: plain(obx.get(5, 5)) });
     }
-    const url = plain(obx.get(5));
-    if (type === 'RP' && /^https?:\/\/\S+$/i.test(url)) forms.push({ ...named, url });
+    if (type === 'RP' && hasLink(obx)) forms.push({ ...named, url: plain(obx.get(5)) });
   }
   return forms;
 }
+
+const hasDocument = (obx: Hl7Segment) =>
+  plain(obx.get(5, 4)).toLowerCase() === 'base64' && BASE64.test(plain(obx.get(5, 5)));
+
+const hasLink = (obx: Hl7Segment) => /^https?:\/\/\S+$/i.test(plain(obx.get(5)));
+
+/** A line with content that is neither text, a result, a document in Base64 nor a link over HTTP: somebody should know. */
+function isLeftOut({ obx, type, isGone, studyUid }: Line): boolean {
+  if (isGone || studyUid !== '' || UID_TYPES.has(type) || TEXT_TYPES.has(type)) return false;
+  const isEmpty = obx.repetitions(5).every((one) => plain(one.wholeText()) === '');
+  if (isEmpty) return false;
+  if (CODED_TYPES.has(type)) return cweToConcept(obx.repetitions(3)[0]) === null;
+  return !(type === 'ED' && hasDocument(obx)) && !(type === 'RP' && hasLink(obx));
+}
+
+export const LINE_LEFT_OUT = 'result-line-left-out';
 
 const FORM_TYPES: ReadonlySet<string> = new Set(['ED', 'RP']);
 

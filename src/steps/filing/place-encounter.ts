@@ -38,7 +38,10 @@ export async function placeEncounter(
       { issues: [{ at: 'PV1^1^19', text: 'is the number of a visit of another patient' }] },
     );
   }
-  const merged = mergeInto(there, { ...incoming, subject } as Encounter, idOf('Encounter', number));
+  // PV1-2 left empty (U stands for it, for FHIR needs a class) says nothing of a visit that is known.
+  const isSilentOnClass = there !== null && incoming.class.code === 'U';
+  const said = { ...incoming, subject, ...(isSilentOnClass ? { class: there.class } : {}) } as Encounter;
+  const merged = mergeInto(there, said, idOf('Encounter', number));
   const keeps = there !== null && status === 'silent' && incoming.status !== 'finished';
   const { period: _, ...visit } = keeps ? { ...merged, status: there.status } : merged;
   record.put({ ...visit, ...stayOf(there, incoming), ...periodOf(there, incoming, visit.status) });

@@ -15,6 +15,7 @@ import { stableId } from '../../kernel/stable-id.ts';
 import type { AccessionPlaces } from './accession-places.ts';
 import type { SenderContext } from './datatype-to-fhir.ts';
 import type { FilingPlan } from './filing-plan.ts';
+import { refuseSecondPatient } from './only-patient.ts';
 import { type Identified, idOf, type Kept, keysOf, type OpenRecord, withNumbers } from './open-record.ts';
 import { accessionOf, of } from './order-plan.ts';
 import { oruToReports, type ReportedResult } from './oru-to-report.ts';
@@ -42,6 +43,7 @@ export function resultPlan(
   isEcho: boolean,
 ): FilingPlan {
   const pid = pidOf(message);
+  refuseSecondPatient(message, 'result');
   const patient = pidToPatient(pid, context);
   const visit = pv1ToEncounter(message.segment('PV1'), pid, context, message.segment('PV2'));
   const results = oruToReports(message, context, places(message));

@@ -2,6 +2,7 @@ import type { Encounter } from '@medplum/fhirtypes';
 import type { Hl7Message } from '../../hl7/codec.ts';
 import { plain, type SenderContext } from './datatype-to-fhir.ts';
 import type { FilingPlan } from './filing-plan.ts';
+import { refuseSecondPatient } from './only-patient.ts';
 import { keysOf } from './open-record.ts';
 import { of } from './order-plan.ts';
 import { mrnOf, pidOf, pidToPatient } from './pid-to-patient.ts';
@@ -15,6 +16,7 @@ import { pv1ToEncounter } from './pv1-to-encounter.ts';
  */
 export function visitPlan(messageType: string, message: Hl7Message, context: SenderContext): FilingPlan {
   const pid = pidOf(message);
+  refuseSecondPatient(message, 'visit');
   const pv1 = message.segment('PV1');
   const patient = pidToPatient(pid, context);
   const visit = pv1ToEncounter(pv1, pid, context, message.segment('PV2'));
