@@ -13,7 +13,7 @@ import {
 } from '../../src/access/access-tokens.ts';
 import { signingKeyIn } from '../../src/access/signing-key.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 import { load, type Measured } from './fhir-load.ts';
 import { snomedOf } from './fhir-resources.ts';
 import { FhirTarget } from './fhir-target.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.ts';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 import { load, type Measured } from './fhir-load.ts';
 import { FhirTarget } from './fhir-target.ts';
 import { type Seeded, seed, stepOf, type Workload } from './fhir-workloads.ts';

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { STATISTICS_AGE_MAX_MS } from '../../src/fhir/search/entry-statistics.ts';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 import { benchFolder } from './bench-folder.ts';
 import { growthSeeded, growthSize, writeGrowthFiles } from './fhir-growth-files.ts';
 import { load, type Measured } from './fhir-load.ts';

@@ -6,7 +6,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 import { benchFolder } from './bench-folder.ts';
 import { load, type Measured } from './fhir-load.ts';
 import { activeSubscriptions } from './fhir-subscriptions.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 import { median } from './percentile.ts';
 import { costOf } from './process-cost.ts';
 import { BenchServer } from './processes.ts';

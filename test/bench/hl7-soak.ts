@@ -8,7 +8,7 @@ import pg from 'pg';
 import { type DayMessage, simulatedDay } from '../../scripts/simulate-day.ts';
 import { MllpClient } from '../../src/hl7/mllp-client.ts';
 import { FaultyRis } from '../peers/faulty-ris.ts';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 import { percentile } from './percentile.ts';
 import { BenchServer } from './processes.ts';
 

@@ -6,7 +6,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 import { type Hl7LoadJob, type Hl7LoadResult, MESSAGE_BYTES } from './hl7-load.ts';
 import { median } from './percentile.ts';
 import { BenchServer } from './processes.ts';

@@ -11,7 +11,7 @@ import { dicomwebConnection } from '../../src/dicomweb/dicomweb-connection.ts';
 import { storeInstances } from '../../src/dicomweb/stow.ts';
 import { inspectAndRelease } from '../../src/governance/inspect-model.ts';
 import { ModelRegister } from '../../src/governance/model-register.ts';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 import { type RisPeer, startRis } from '../peers/ris.ts';
 import { benchFolder } from './bench-folder.ts';
 import type { FloorJob, FloorModel, FloorSetup } from './messages.ts';

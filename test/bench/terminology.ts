@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { type MadeRf2, makeRf2 } from '../../src/terminology/fixtures/make-rf2.ts';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 import { benchFolder } from './bench-folder.ts';
 import { percentile } from './percentile.ts';
 import { BenchServer } from './processes.ts';

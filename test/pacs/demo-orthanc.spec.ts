@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freshDatabaseUrl } from '../database.ts';
 import { dciodvfy, dciodvfyMissing } from '../peers/dicom-validators.ts';
+import { freePort } from '../peers/free-port.ts';
 import { type Orthanc, orthancMissing, startOrthanc } from '../peers/orthanc.ts';
-import { freePort } from '../peers/redis.ts';
 import { describeWithPeer } from '../peers/required.ts';
 import { filesOf, type Pacs, seriesOf } from './pacs-objects.ts';
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import net from 'node:net';
 import tls from 'node:tls';
+import { freePort } from './free-port.ts';
 import { fieldOf } from './ris.ts';
 
 /** What a receiver does wrong with a message that it sees for the first time. */
@@ -87,18 +88,15 @@ export class FaultyRis {
   }
 
   /** `other`: a certificate that the sender does not trust. */
-  listen(other?: tls.TlsOptions): Promise<void> {
+  async listen(other?: tls.TlsOptions): Promise<void> {
     const { tls: own } = this.options;
     const take = (socket: net.Socket) => this.accept(socket);
     const server = own ? tls.createServer(other ?? own, take) : net.createServer(take);
     server.on('tlsClientError', () => undefined);
     this.server = server;
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(this.port, '127.0.0.1', () => {
-        this.port = (server.address() as net.AddressInfo).port;
-        resolve();
-      });
+    if (this.port === 0) this.port = await freePort();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(this.port, '127.0.0.1', resolve);
     });
   }
 

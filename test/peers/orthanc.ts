@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
 
 /** A real PACS as the other end: Orthanc with its DICOMweb plugin, on loopback, with a store that goes with it. */
 export interface Orthanc {
@@ -88,13 +88,4 @@ async function end(child: ChildProcess, folder: string): Promise<void> {
     clearTimeout(patience);
   }
   await rm(folder, { recursive: true, force: true });
-}
-
-/** A port that was free a moment ago; Orthanc cannot choose one itself. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -15,7 +15,7 @@ import { LOCAL_CLIENT } from '../../src/access/clients.ts';
 import { parseScopes } from '../../src/access/scope.ts';
 import { signingKeyIn } from '../../src/access/signing-key.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
-import { freePort } from './redis.ts';
+import { freePort } from './free-port.ts';
 
 /** From the sources as from what was built of them. */
 const PROGRAM =

@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { freePort } from './free-port.ts';
 
 /**
  * A scripted RIS: an MLLP listener that records what it gets and answers as told. It shares no code with the server, so that
@@ -48,7 +49,7 @@ export interface RisPeer {
 /** Starts a RIS on 127.0.0.1; port 0 takes a free one. */
 export async function startRis(options: { port?: number } = {}): Promise<RisPeer> {
   const ris = new ScriptedRis();
-  await ris.listen(options.port ?? 0);
+  await ris.listen(options.port ?? (await freePort()));
   return ris;
 }
 

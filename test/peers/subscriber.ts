@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { freePort } from './free-port.ts';
 
 export interface Delivery {
   readonly method: string;
@@ -44,8 +44,8 @@ export class Subscriber {
   /** Listens, on the same port as before. */
   async comeBack(): Promise<void> {
     const server = createServer((request, response) => this.hear(request, response));
+    if (this.bound === 0) this.bound = await freePort();
     await new Promise<void>((resolve) => server.listen(this.bound, '127.0.0.1', resolve));
-    this.bound = (server.address() as AddressInfo).port;
     this.server = server;
   }
 

@@ -404,7 +404,7 @@ describe('consent and break-glass', () => {
       return (method, path, sent, headers) => world.server.ask(method, path, sent, { ...token, ...headers });
     };
     const broken = await open();
-    const kickOff = await broken('GET', '/fhir/Patient/$export?patient=Patient/door-b', undefined, {
+    const kickOff = await broken('GET', '/fhir/Patient/$export', undefined, {
       prefer: 'respond-async',
     });
     expect(kickOff.status, kickOff.text).toBe(202);

@@ -13,8 +13,9 @@ import { freshDatabaseUrl } from '../database.ts';
 import { TLS_CLIENT, TLS_SERVER } from '../fixtures/tls-certificates.ts';
 import { until } from '../flow/flow-world.ts';
 import { type DebianPostgres, debianPostgres, startDebianPostgres } from '../peers/debian-postgres.ts';
+import { freePort } from '../peers/free-port.ts';
 import { PrelimServer } from '../peers/prelim-server.ts';
-import { freePort, redisMissing } from '../peers/redis.ts';
+import { redisMissing } from '../peers/redis.ts';
 import { describeWithPeer } from '../peers/required.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'prelim-stores-'));

@@ -6,7 +6,7 @@ import { parseEvents } from '../../src/access/audit/audit-content.ts';
 import { type FlowWorld, makeWorld, order, stow, taskEnded, until } from '../flow/flow-world.ts';
 import { tinyStudy } from '../flow/studies.ts';
 import { makeTinyModel } from '../flow/tiny-model.ts';
-import { freePort } from '../peers/redis.ts';
+import { freePort } from '../peers/free-port.ts';
 
 describe('T32: every access has exactly its AuditEvent', () => {
   let world: FlowWorld;
