@@ -39,14 +39,26 @@ export async function refuseSignedOut(response: Response): Promise<void> {
     throw new SignedOut(response.status, await saidBy(response));
 }
 
-/** The reason in an OperationOutcome; null where there is none. */
-export async function saidBy(response: Response): Promise<string | null> {
+/** What an OperationOutcome says first. */
+export interface Said {
+  readonly text: string | null;
+  /** Of `docs/errors.md`. */
+  readonly code: string | null;
+}
+
+/** The reason in an OperationOutcome, in words and as a code; null where there is none. */
+export async function outcomeOf(response: Response): Promise<Said> {
   const outcome = (await response.json().catch(() => null)) as {
-    issue?: { details?: { text?: string }; diagnostics?: string }[];
+    issue?: { details?: { text?: string; coding?: { code?: string }[] }; diagnostics?: string }[];
   } | null;
   const issue = outcome?.issue?.[0];
-  return issue?.details?.text ?? issue?.diagnostics ?? null;
+  return {
+    text: issue?.details?.text ?? issue?.diagnostics ?? null,
+    code: issue?.details?.coding?.[0]?.code ?? null,
+  };
 }
+
+export const saidBy = async (response: Response): Promise<string | null> => (await outcomeOf(response)).text;
 
 function askWith(
   proof: Readonly<Record<string, string>>,

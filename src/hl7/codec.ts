@@ -174,16 +174,19 @@ export function buildMessage(rows: readonly Row[], options: BuildOptions = {}): 
  * taking lines out of, not for sending.
  */
 export function inCharset(bytes: Buffer, charset: WrittenCharset, replacement: string | null): Buffer {
-  const [header = ''] = bytes.toString('latin1').split('\r', 1);
-  // MSH-1 is the separator itself: field n stands at n - 1.
-  const own = header.split('|')[17] ?? '';
-  if (own === charset || bytes.length === 0) return bytes;
-  const text = bytes.toString(own === 'UNICODE UTF-8' ? 'utf8' : 'latin1');
-  const written = text.replace(/[\u0080-\u{10ffff}]/gu, (letter) =>
+  if (bytes.length === 0 || charsetIn(bytes) === charset) return bytes;
+  const written = builtText(bytes).replace(/[\u0080-\u{10ffff}]/gu, (letter) =>
     isWritable(letter.codePointAt(0) ?? 0, charset) ? letter : escapeText(letter, charset, replacement).text,
   );
   return encode(written, charset);
 }
+
+/** The text of a message that `buildMessage` built. */
+export const builtText = (bytes: Buffer): string =>
+  bytes.toString(charsetIn(bytes) === 'UNICODE UTF-8' ? 'utf8' : 'latin1');
+
+/** MSH-18, with our own delimiters: MSH-1 is the separator itself, so that field n stands at n - 1. */
+const charsetIn = (bytes: Buffer): string => bytes.toString('latin1').split('\r', 1)[0]?.split('|')[17] ?? '';
 
 /** Field strings from MSH-2, or from field 1, up to the last one given. */
 function fieldsOf(row: Row, charset: WrittenCharset, cell: (text: string) => string): string[] {

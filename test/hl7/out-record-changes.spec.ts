@@ -1,42 +1,13 @@
-import type { DiagnosticReport, Resource } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSettings } from '../../src/config/settings.ts';
-import type { Database } from '../../src/database/database.ts';
-import { loadDefinitions } from '../../src/fhir/definitions/definitions.ts';
-import { ResourceStore } from '../../src/fhir/resource-store.ts';
+import type { DiagnosticReport } from '@medplum/fhirtypes';
+import { describe, expect, it } from 'vitest';
 import { readMessage } from '../../src/hl7/codec.ts';
-import { Outbox } from '../../src/queue/outbox.ts';
-import { OutboundMessageStore } from '../../src/steps/ris/outbound-message.store.ts';
-import { RisDestinations } from '../../src/steps/ris/ris-destinations.ts';
-import { RisMessageStep } from '../../src/steps/ris/ris-message.step.ts';
 import { RisProfiles } from '../../src/steps/ris/ris-profiles.ts';
-import { freshDatabase } from '../database.ts';
+import { messageStepWorld } from './message-step-world.ts';
 import { DIAMETER, ORDER, PATIENT, RECORD, REPORT, STUDY } from './out-record.ts';
 
-const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const ANALYSIS = 'https://prelim.example/fhir/NamingSystem/analysis';
 
-let database: Database;
-let close: () => Promise<void>;
-let store: ResourceStore;
-let step: RisMessageStep;
-beforeAll(async () => {
-  ({ database, close } = await freshDatabase());
-  await loadDefinitions();
-  store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-  const settings = readSettings({ RIS_URL: 'mllp://127.0.0.1:9' });
-  const destinations = new RisDestinations(settings, new RisProfiles(store), SILENT);
-  step = new RisMessageStep(store, new OutboundMessageStore(database), destinations, new Outbox());
-});
-afterAll(() => close?.());
-
-const write = (...resources: (Resource & { id: string })[]) =>
-  database.transaction((tx) =>
-    store.write(
-      tx,
-      resources.map((resource) => ({ kind: 'update', resource })),
-    ),
-  );
+const world = messageStepWorld();
 
 /** A report of its own for each test, and what makes its message. */
 async function recordOf(name: string) {
@@ -51,11 +22,17 @@ async function recordOf(name: string) {
     result: [{ reference: `Observation/${observation.id}` }],
     identifier: [...(REPORT.identifier ?? []), { system: ANALYSIS, value: `1.2.3|${name}@1.0.0|00` }],
   };
-  await write({ ...PATIENT, id: name }, { ...STUDY, id: `s-${name}`, subject }, device, observation, report);
+  await world.write(
+    { ...PATIENT, id: name },
+    { ...STUDY, id: `s-${name}`, subject },
+    device,
+    observation,
+    report,
+  );
   const make = async () => {
     const handoff = { diagnosticReportId: report.id, versionId: 0, patientId: name };
-    const result = await step.run(handoff);
-    if (result.kind !== 'later') await database.transaction(async (tx) => result.write?.(tx));
+    const result = await world.step.run(handoff);
+    if (result.kind !== 'later') await world.database.transaction(async (tx) => result.write?.(tx));
     return result;
   };
   return { report, make };
@@ -69,7 +46,7 @@ interface Stored {
   readonly raw: Buffer;
 }
 const messagesOf = ({ id }: { readonly id: string }) =>
-  database.run<Stored>(
+  world.database.run<Stored>(
     {
       text: 'SELECT state, patient_id, revision, report_version, raw FROM hl7_outbound WHERE report_id = $1 ORDER BY message_time',
     },
@@ -86,7 +63,7 @@ describe('A report that is another patient’s since', () => {
   it('is taken back from the first also where a rejected message has used up the next number', async () => {
     const { report, make } = await recordOf('first');
     await make();
-    await database.run(
+    await world.database.run(
       {
         text: `INSERT INTO hl7_outbound (id, destination, lane, control_id, raw, report_id, report_version, message_time, unmapped_letters,
             patient_id, mrn, accession, placer, result_status, line_ids, profile, profile_version, revision, version_of, state)
@@ -96,7 +73,7 @@ describe('A report that is another patient’s since', () => {
       },
       [report.id],
     );
-    await write({ ...PATIENT, id: 'second' }, { ...report, subject: { reference: 'Patient/second' } });
+    await world.write({ ...PATIENT, id: 'second' }, { ...report, subject: { reference: 'Patient/second' } });
     await make();
     expect(said(await messagesOf(report))).toEqual([
       ['waiting', 'first', 'P'],
@@ -111,7 +88,7 @@ describe('A report that is another patient’s since', () => {
     await make();
     const { identifier: _none, ...unnumbered } = PATIENT;
     const moved = { ...report, subject: { reference: 'Patient/fourth' } };
-    await write({ ...unnumbered, id: 'fourth' }, moved);
+    await world.write({ ...unnumbered, id: 'fourth' }, moved);
     expect(await make()).toMatchObject({ kind: 'given-up' });
     const waits = [
       ['waiting', 'third', 'P'],
@@ -119,7 +96,7 @@ describe('A report that is another patient’s since', () => {
       ['unmade', 'fourth', ''],
     ];
     expect(said(await messagesOf(report))).toEqual(waits);
-    await write({ ...PATIENT, id: 'fourth' }, { ...moved, conclusion: 'Another word.' });
+    await world.write({ ...PATIENT, id: 'fourth' }, { ...moved, conclusion: 'Another word.' });
     await make();
     const rows = await messagesOf(report);
     expect(said(rows)).toEqual([...waits, ['waiting', 'fourth', 'P']]);
@@ -129,7 +106,7 @@ describe('A report that is another patient’s since', () => {
         .all('OBX')
         .map((line) => line.get(11)),
     ).not.toContain('D');
-    const queued = await database.run<{ lane: string }>(
+    const queued = await world.database.run<{ lane: string }>(
       {
         text: `SELECT lane FROM outbox WHERE payload ->> 'messageId' IN (SELECT id::text FROM hl7_outbound WHERE report_id = $1)`,
       },
@@ -142,7 +119,7 @@ describe('A report that is another patient’s since', () => {
 it('A report whose only finding was taken out of it is corrected: the number of its analysis names the model', async () => {
   const { report, make } = await recordOf('fifth');
   await make();
-  await write({ ...report, result: [] });
+  await world.write({ ...report, result: [] });
   expect(await make()).toMatchObject({ kind: 'done' });
   const last = readMessage((await messagesOf(report)).at(-1)!.raw);
   const gone = last.all('OBX').find((line) => line.get(3) === 'diameter');
@@ -159,7 +136,7 @@ it('Who asked and who read are said with number and name where the record has th
     name: [{ family, given: ['Ann', 'B'] }],
   });
   const requester = { reference: 'Practitioner/asks' };
-  await write(
+  await world.write(
     person('asks', 'HOUSE'),
     person('reads', 'READER'),
     { ...ORDER, id: 'o6', subject: report.subject as { reference: string }, requester },
@@ -181,7 +158,7 @@ it('Who asked and who read are said with number and name where the record has th
 });
 
 it('A profile that no receiver has is shown under the names of the site', async () => {
-  const profiles = new RisProfiles(store);
+  const profiles = new RisProfiles(world.store);
   profiles.keep('ris', {}, { sendingFacility: 'NORTH' });
   expect((await profiles.read('legacy-text-2.3.1')).profile.sendingFacility).toBe('NORTH');
 });

@@ -1,12 +1,6 @@
-import type {
-  Attachment,
-  CodeableConcept,
-  DiagnosticReport,
-  Identifier,
-  Reference,
-} from '@medplum/fhirtypes';
+import type { CodeableConcept, DiagnosticReport, Identifier, Reference } from '@medplum/fhirtypes';
 import { STUDY_NUMBER_SYSTEMS } from '../../hl7/assigning-authority.ts';
-import type { Hl7Message, Hl7Repetition, Hl7Segment } from '../../hl7/codec.ts';
+import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
 import { timestampToDateTime } from '../../hl7/timestamp.ts';
 import { xcnToReference } from '../../hl7/xcn-reference.ts';
 import { CODE_SYSTEMS, IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
@@ -19,8 +13,9 @@ import {
   plain,
   type SenderContext,
 } from './datatype-to-fhir.ts';
-import { CODED_TYPES, lineText, obxToObservation, type ReportedObservation } from './obx-to-observation.ts';
+import { obxToObservation, type ReportedObservation } from './obx-to-observation.ts';
 import { withNumbers } from './open-record.ts';
+import { formsOf, isLeftOut, lineAsText, type ResultLine, readLine, textOf } from './result-lines.ts';
 import { REPORT_STATUSES } from './result-status.ts';
 
 /** One OBR with its OBX, as resources without ids. */
@@ -67,6 +62,7 @@ interface Group {
 /** Each number is compared with all others and looked up; a report over several exams has a handful. */
 export const PARTS_WITH_NUMBERS_MAX = 100;
 export const NUMBER_REPEATED = 'report-number-repeated';
+export const LINE_LEFT_OUT = 'result-line-left-out';
 
 /** Several OBR under one number are parts of one report: apart, each would be a version of it that takes the place of the one before. */
 function joined(groups: readonly Group[]): Group[] {
@@ -107,7 +103,7 @@ function statusOfAll(parts: readonly Group[]): ReturnType<typeof statusOf> {
   return { status, flags: [...new Set([...all.flatMap(({ flags }) => flags), ...repeated])] };
 }
 
-const linesOf = (rest: readonly Hl7Segment[]) =>
+const linesOf = (rest: readonly Hl7Segment[]): ResultLine[] =>
   rest.flatMap((segment) => (segment.name === 'OBX' ? [readLine(segment)] : []));
 
 /** With the places where the site's accession number stands. */
@@ -181,7 +177,7 @@ function numbersOf(orc: Hl7Segment | undefined, obr: Hl7Segment, context: Result
  */
 function statusOf(
   obr: Hl7Segment,
-  lines: readonly Line[],
+  lines: readonly ResultLine[],
   at: number,
 ): { status: DiagnosticReport['status']; flags: string[] } {
   const code = plain(obr.get(25)).toUpperCase();
@@ -198,13 +194,6 @@ function statusOf(
     `OBR^${at + 1}^25`,
     'OBR-25 is no result status: send P, F, C or X of table 0123.',
   );
-}
-
-/** OBX of a Study Instance UID: 113014 of DICOM, as ST, or as HD with the UID in the second component. */
-function studyUidOf(obx: Hl7Segment): string {
-  const isStudy = plain(obx.get(3)) === '113014' || /^study instance uid$/i.test(plain(obx.text(3, 2)));
-  if (!isStudy) return '';
-  return [plain(obx.get(5)), plain(obx.get(5, 2))].find((one) => UID.test(one)) ?? '';
 }
 
 /** OBR-32: NDL, whose first component is the person with his parts as subcomponents; older senders write an XCN. */
@@ -230,7 +219,7 @@ export const RESULTS_AS_TEXT = 'results-as-text';
 
 /** The same code under the same sub-id is the same line in every version of the report. Null for more than `RESULTS_MAX`. */
 function observationsOf(
-  lines: readonly Line[],
+  lines: readonly ResultLine[],
   context: SenderContext,
 ): ReportedResult['observations'] | null {
   const seen = new Map<string, number>();
@@ -247,128 +236,8 @@ function observationsOf(
   return all;
 }
 
-/** A coded result as a line of the narrative: `Size: 6.2 mm`. */
-function lineAsText(line: Line): Line {
-  return CODED_TYPES.has(line.type) ? { ...line, type: 'TX', text: lineText(line.obx) } : line;
-}
-
-/** Types of narrative; '' for an OBX without OBX-2. */
-const TEXT_TYPES: ReadonlySet<string> = new Set(['TX', 'FT', 'ST', 'IS', 'ID', '']);
-/** UIDs of series and objects, which the images say better (IHE RAD-28). */
-const UID_TYPES: ReadonlySet<string> = new Set(['HD', 'UI']);
-const GONE: ReadonlySet<string> = new Set(['D', 'W', 'X']);
-
-/** An OBX with what several look for in it, read once: a report may have 200,000. */
-interface Line {
-  readonly obx: Hl7Segment;
-  /** OBX-2. */
-  readonly type: string;
-  /** OBX-11. */
-  readonly status: string;
-  readonly isGone: boolean;
-  readonly isImpression: boolean;
-  /** ''. */
-  readonly studyUid: string;
-  /** OBX-5 of a line of text; ''. */
-  readonly text: string;
-}
-
-function readLine(obx: Hl7Segment): Line {
-  const [type, status] = [plain(obx.get(2)).toUpperCase(), plain(obx.get(11)).toUpperCase()];
-  const isGone = GONE.has(status);
-  const studyUid = studyUidOf(obx);
-  const isText = TEXT_TYPES.has(type) && !isGone && studyUid === '';
-  return {
-    obx,
-    type,
-    status,
-    isGone,
-    isImpression: isImpression(obx),
-    studyUid,
-    text: isText ? narrativeOf(obx) : '',
-  };
-}
-
-const narrativeOf = (obx: Hl7Segment) => obx.repetitions(5).map(wholeText).join('\n');
-
-/** Text has no components: a `^` in it that its sender did not escape is a letter, and what follows is not lost. A NUL, which no database takes, is left out. */
-const wholeText = (one: Hl7Repetition) =>
-  one
-    .wholeText()
-    .replaceAll('\0', '')
-    .replace(/\\\.br\\/gi, '\n');
-
-/** LOINC 19005-8, or the suffix IMP of chapter 7. */
-const isImpression = (obx: Hl7Segment) =>
-  plain(obx.get(3)) === '19005-8' ||
-  plain(obx.get(3, 1, 2)) === 'IMP' ||
-  /impression|conclusion/i.test(plain(obx.text(3, 2)));
-
-function textOf(lines: readonly Line[]): string {
-  return lines
-    .flatMap(({ text, type, isGone, studyUid }) =>
-      TEXT_TYPES.has(type) && !isGone && studyUid === '' ? [text] : [],
-    )
-    .join('\n')
-    .trim();
-}
-
-/** The whole narrative as text; PDF as it came; links. */
-function formsOf(lines: readonly Line[], rest: readonly Hl7Segment[]): Attachment[] {
-  const notes = rest.filter(({ name }) => name === 'NTE').flatMap((nte) => nte.repetitions(3).map(wholeText));
-  const text = [textOf(lines), ...notes].filter((one) => one.trim() !== '').join('\n');
-  const forms: Attachment[] = text
-    ? [{ contentType: 'text/plain; charset=utf-8', data: Buffer.from(text).toString('base64') }]
-    : [];
-  for (const { obx, type } of lines.filter((one) => !one.isGone && FORM_TYPES.has(one.type))) {
-    const title = plain(obx.text(3, 2));
-    const named = title ? { title } : {};
-    if (type === 'ED' && hasDocument(obx)) {
-      const contentType = contentTypeOf(plain(obx.get(5, 2)), plain(obx.get(5, 3)));
-      forms.push({ ...named, contentType, data: plain(obx.get(5, 5)) });
-    }
-    if (type === 'RP' && hasLink(obx)) forms.push({ ...named, url: plain(obx.get(5)) });
-  }
-  return forms;
-}
-
-const hasDocument = (obx: Hl7Segment) =>
-  plain(obx.get(5, 4)).toLowerCase() === 'base64' && BASE64.test(plain(obx.get(5, 5)));
-
-const hasLink = (obx: Hl7Segment) => /^https?:\/\/\S+$/i.test(plain(obx.get(5)));
-
-/** A line with content that is neither text, a result, a document in Base64 nor a link over HTTP: somebody should know. */
-function isLeftOut({ obx, type, isGone, studyUid }: Line): boolean {
-  if (isGone || studyUid !== '' || UID_TYPES.has(type) || TEXT_TYPES.has(type)) return false;
-  const isEmpty = obx.repetitions(5).every((one) => plain(one.wholeText()) === '');
-  if (isEmpty) return false;
-  if (CODED_TYPES.has(type)) return cweToConcept(obx.repetitions(3)[0]) === null;
-  return !(type === 'ED' && hasDocument(obx)) && !(type === 'RP' && hasLink(obx));
-}
-
-export const LINE_LEFT_OUT = 'result-line-left-out';
-
-const FORM_TYPES: ReadonlySet<string> = new Set(['ED', 'RP']);
-
-/** ED-2 and ED-3: `Application^PDF`, `application^pdf`, `IM^JPEG`. */
-function contentTypeOf(type: string, subtype: string): string {
-  const main = {
-    AP: 'application',
-    APPLICATION: 'application',
-    IM: 'image',
-    IMAGE: 'image',
-    TEXT: 'text',
-    TX: 'text',
-  };
-  const known = main[type.toUpperCase() as keyof typeof main] ?? 'application';
-  return subtype ? `${known}/${subtype.toLowerCase()}` : 'application/octet-stream';
-}
-
 /** FHIR's instant has a time and a zone, or it is left out. */
 const instant = (dateTime: string | null) => (dateTime?.includes('T') ? dateTime : null);
-
-const UID = /^(?=.{1,64}$)(0|[1-9]\d*)(\.(0|[1-9]\d*))+$/;
-const BASE64 = /^[A-Za-z0-9+/\s]+={0,2}\s*$/;
 
 function wrong(code: 'hl7.missing' | 'hl7.value', at: string, text: string): Failure {
   return new Failure(code, text, {

@@ -3,6 +3,7 @@ import type { Field, Repetition, Row } from '../../hl7/codec.ts';
 import { studyNumbers } from './head-rows.ts';
 import { obx } from './obx-row.ts';
 import type { OruInput } from './oru-input.ts';
+import { filled, placeholdersOf } from './override-fields.ts';
 import type { ReportStatus } from './report-status.ts';
 
 /**
@@ -73,12 +74,9 @@ const linkOf = (url: string): string | null => (/^https?:\/\/[^?&#\s|^~\\]+$/.te
 function fill(template: string, input: OruInput): string {
   const { accession, studyUid } = studyNumbers(input);
   const values = new Map(Object.entries({ accession, studyUid, reportId: input.report.id ?? '' }));
-  const names = [...template.matchAll(PLACEHOLDER)].map(([, name = '']) => name);
-  if (names.some((name) => !values.get(name))) return '';
-  return template.replace(PLACEHOLDER, (_all, name: string) => encodeURIComponent(values.get(name) ?? ''));
+  if (placeholdersOf(template).some((name) => !values.get(name))) return '';
+  return filled(template, (name) => encodeURIComponent(values.get(name) ?? ''));
 }
-
-const PLACEHOLDER = /\{(\w+)\}/g;
 
 /** RP: pointer, application, type and subtype of what lies there. */
 function pointer(url: string, mediaType: string, { profile }: OruInput): Field {

@@ -52,7 +52,7 @@ export function isSameContent(bytes: Buffer, previous: Buffer): boolean {
 /** Is there nothing left to take back: does every result of the message say already that it is none? */
 export function isTakenBack(raw: Buffer): boolean {
   const groups = [...resultsOf(segmentsOf(raw)).values()].flat();
-  return groups.length > 0 && groups.every((line) => isGone(line) || line[11] === 'X');
+  return groups.length > 0 && groups.every(isNone);
 }
 
 /** The fields of one segment; 0 is its name. */
@@ -96,7 +96,7 @@ const contentOf = (group: readonly Line[]): string =>
 
 /** A line that was taken back says something else than it did. */
 const saidOf = (group: readonly Line[]): string =>
-  [contentOf(group), ...group.map((line) => (isGone(line) || line[11] === 'X' ? 'gone' : ''))].join('\r');
+  [contentOf(group), ...group.map((line) => (isNone(line) ? 'gone' : ''))].join('\r');
 
 /** Without the words of the first line of text, which change with the status. */
 const bodyOf = (group: readonly Line[]): string =>
@@ -116,6 +116,9 @@ function withoutFirstLine(text: string): string {
 }
 
 const isGone = (line: Line): boolean => line[11] === 'D' || line[11] === 'W';
+
+/** Or there will be no result. */
+const isNone = (line: Line): boolean => isGone(line) || line[11] === 'X';
 
 /** Once withdrawn, a line is said so in every later message: a receiver that missed one is right with the next. */
 const withdrawn = (

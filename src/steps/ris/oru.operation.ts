@@ -7,17 +7,18 @@ import {
   type OperationRequest,
 } from '../../fhir/operation-registry.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
+import { builtText } from '../../hl7/codec.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { compareMessages } from './compare-messages.ts';
 import { isTakenBack } from './mark-changes.ts';
 import { OutboundMessageStore, type ToldMessage } from './outbound-message.store.ts';
 import type { ReadProfile } from './profile-settings.ts';
-import { patientIdOf, type ReportRecord, readRecord, wasMergedInto } from './read-record.ts';
-import { WRONG_PATIENT } from './report-status.ts';
+import { patientIdOf, type ReportRecord, readRecord } from './read-record.ts';
 import { type OruMessage, reportToOru } from './report-to-oru.ts';
 import { RisDestinations } from './ris-destinations.ts';
 import { RisProfiles } from './ris-profiles.ts';
 import { takeBack } from './take-back.ts';
+import { whyNotThisPatient } from './why-misplaced.ts';
 
 /** MSH-10 of a message that is only shown: no receiver ever sees it. */
 const DRY_RUN_CONTROL_ID = 'DRYRUN';
@@ -60,19 +61,19 @@ export class OruOperation implements OnModuleInit {
     const record = await readRecord(this.store, report, request.access);
     const { profile, destination } = await this.chosen(asked('destination'), asked('profile'));
     const told = destination === null ? null : await this.messages.told(destination, kept.id);
-    const isElsewhere = told !== null && (await this.isElsewhere(told, report));
-    const run = { record, previous: isElsewhere ? null : told, now: new Date() };
+    const words = told && (await whyNotThisPatient(this.store, told, patientIdOf(report) ?? told.patientId));
+    const run = { record, previous: words === null ? told : null, now: new Date() };
     const made = dryRun(profile, run);
     const parameter = [...shown(profile, made)];
-    if (isElsewhere && (await this.mayShow(told, request)))
-      parameter.push({ name: 'takeBack', valueString: lines(takenBack(told, profile, run.now)) });
+    if (told && words && (await this.mayShow(told, request)))
+      parameter.push({ name: 'takeBack', valueString: lines(takenBack(told, words, profile, run.now)) });
     const against = asked('against');
     if (against !== '') {
       const other = await this.profiles.read(against);
       const second = dryRun(other, run);
       parameter.push({ name: 'against', part: shown(other, second) });
       parameter.push(
-        ...compareMessages(textOf(made.bytes), textOf(second.bytes)).map(({ at, one, other: two }) => ({
+        ...compareMessages(builtText(made.bytes), builtText(second.bytes)).map(({ at, one, other: two }) => ({
           name: 'difference',
           part: [
             { name: 'at', valueString: at },
@@ -83,13 +84,6 @@ export class OruOperation implements OnModuleInit {
       );
     }
     return { status: 200, resource: { resourceType: 'Parameters', parameter } satisfies Parameters };
-  }
-
-  /** Was the receiver told of this report under somebody who is not its patient, and was not merged into him? */
-  private async isElsewhere({ patientId }: ToldMessage, report: DiagnosticReport): Promise<boolean> {
-    const now = patientIdOf(report);
-    if (patientId === '' || now === undefined || patientId === now) return false;
-    return !(await wasMergedInto(this.store, patientId, now));
   }
 
   /** The message that is taken back holds name and numbers of the patient it was about. */
@@ -131,12 +125,12 @@ function dryRun({ profile }: ReadProfile, { record, previous, now }: DryRun): Or
   return reportToOru({ ...record, profile, controlId, now, ...(previous ? { previous } : {}) });
 }
 
-const takenBack = ({ raw }: ToldMessage, { profile }: ReadProfile, now: Date): Buffer =>
+const takenBack = ({ raw }: ToldMessage, words: string, { profile }: ReadProfile, now: Date): Buffer =>
   takeBack(raw, {
     controlId: DRY_RUN_CONTROL_ID,
     now,
     profile,
-    words: WRONG_PATIENT,
+    words,
     result: profile.wrongPatientStatus,
   });
 
@@ -151,11 +145,7 @@ function shown({ name, version }: ReadProfile, message: OruMessage): ParametersP
   ];
 }
 
-const lines = (bytes: Buffer): string => textOf(bytes).replaceAll('\r', '\n').trimEnd();
-
-/** MSH-18 says how it is written. */
-const textOf = (bytes: Buffer): string =>
-  bytes.toString(bytes.subarray(0, bytes.indexOf(0x0d)).includes('UNICODE UTF-8') ? 'utf8' : 'latin1');
+const lines = (bytes: Buffer): string => builtText(bytes).replaceAll('\r', '\n').trimEnd();
 
 function parameterOf(body: OperationRequest['body'], name: string): string | undefined {
   if (body?.resourceType !== 'Parameters') return undefined;

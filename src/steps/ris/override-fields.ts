@@ -75,7 +75,13 @@ export function overrideFaults({
 
 /** Names in braces. */
 export const placeholdersOf = (template: string): string[] =>
-  [...template.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+  [...template.matchAll(PLACEHOLDER)].map(([, name = '']) => name);
+
+/** With what stands for each of them. */
+export const filled = (template: string, toValue: (name: string) => string): string =>
+  template.replace(PLACEHOLDER, (_all, name: string) => toValue(name));
+
+const PLACEHOLDER = /\{(\w+)\}/g;
 
 const TEMPLATE_VALUES = ['accession', 'mrn', 'placer', 'filler', 'reportId', 'studyUid', 'visit'];
 const UNKNOWN_VALUE = `fills in ${TEMPLATE_VALUES.map((name) => `{${name}}`).join(', ')} and no other name`;
@@ -133,7 +139,7 @@ function change(
     put(override.constant);
   } else if (override.set !== undefined) {
     // Of what is not known nothing stays: a blank between two of them is no value.
-    const text = override.set.replace(/\{(\w+)\}/g, (_all, name: string) => values[name] ?? '').trim();
+    const text = filled(override.set, (name) => values[name] ?? '').trim();
     if (text !== '' && isEmpty(valueAt(row, path))) put(text);
   } else if (override.copy !== undefined) {
     const from = parseFieldPath(override.copy);

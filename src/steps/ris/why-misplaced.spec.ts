@@ -1,37 +1,17 @@
-import type { ImagingStudy, Resource, ServiceRequest } from '@medplum/fhirtypes';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../../../test/database.ts';
+import type { ImagingStudy, ServiceRequest } from '@medplum/fhirtypes';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { messageStepWorld } from '../../../test/hl7/message-step-world.ts';
 import { fieldOf } from '../../../test/peers/ris.ts';
-import { readSettings } from '../../config/settings.ts';
-import type { Database } from '../../database/database.ts';
-import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
-import { ResourceStore } from '../../fhir/resource-store.ts';
 import { STUDY_NUMBER_SYSTEMS } from '../../hl7/assigning-authority.ts';
 import type { ReportWritten } from '../../kernel/handoffs.ts';
-import { Outbox } from '../../queue/outbox.ts';
-import { OutboundMessageStore } from './outbound-message.store.ts';
-import { RisDestinations } from './ris-destinations.ts';
-import { RisMessageStep } from './ris-message.step.ts';
-import { RisProfiles } from './ris-profiles.ts';
 
-const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
+const world = messageStepWorld();
 const coding = (system: string, code: string) => ({ coding: [{ system, code }] });
 const subject = { reference: 'Patient/p' };
 
 describe('what a receiver was told under numbers that the study has no more', () => {
-  let database: Database;
-  let close: () => Promise<void>;
-  let store: ResourceStore;
-  let step: RisMessageStep;
   beforeAll(async () => {
-    ({ database, close } = await freshDatabase());
-    await loadDefinitions();
-    store = new ResourceStore(database, { baseUrl: 'http://127.0.0.1:8080' });
-    // Nothing is sent here: what is stored is looked at.
-    const settings = readSettings({ RIS_URL: 'mllp://127.0.0.1:1' });
-    const destinations = new RisDestinations(settings, new RisProfiles(store), SILENT);
-    step = new RisMessageStep(store, new OutboundMessageStore(database), destinations, new Outbox());
-    await write(
+    await world.write(
       {
         resourceType: 'Patient',
         id: 'p',
@@ -40,15 +20,6 @@ describe('what a receiver was told under numbers that the study has no more', ()
       { resourceType: 'Device', id: 'd', deviceName: [{ name: 'CXR', type: 'model-name' }] },
     );
   });
-  afterAll(() => close());
-
-  const write = (...resources: (Resource & { id: string })[]) =>
-    database.transaction((tx) =>
-      store.write(
-        tx,
-        resources.map((resource) => ({ kind: 'update', resource })),
-      ),
-    );
   const study = (id: string, accession: string | null): ImagingStudy & { id: string } => ({
     resourceType: 'ImagingStudy',
     id,
@@ -72,7 +43,7 @@ describe('what a receiver was told under numbers that the study has no more', ()
   });
   /** Writes the report of the study `id`; `orders` are its orders. */
   const report = (id: string, status: 'preliminary' | 'final', ...orders: string[]) =>
-    write(
+    world.write(
       {
         resourceType: 'Observation',
         id,
@@ -93,14 +64,14 @@ describe('what a receiver was told under numbers that the study has no more', ()
       },
     );
   const tell = async (id: string, more: Partial<ReportWritten> = {}): Promise<string> => {
-    const result = await step.run({ diagnosticReportId: id, versionId: 0, patientId: 'p', ...more });
+    const result = await world.step.run({ diagnosticReportId: id, versionId: 0, patientId: 'p', ...more });
     if ('write' in result && result.write)
-      await database.transaction(async (tx) => void (await result.write?.(tx)));
+      await world.database.transaction(async (tx) => void (await result.write?.(tx)));
     return result.kind;
   };
   /** OBR-25, OBR-2, OBR-18 and the letters of the findings of every message, in the order in which they go out. */
   const told = async (id: string) => {
-    const rows = await database.run<{ raw: Buffer; lane: string }>(
+    const rows = await world.database.run<{ raw: Buffer; lane: string }>(
       { text: 'SELECT raw, lane FROM hl7_outbound WHERE report_id = $1 ORDER BY message_time' },
       [id],
     );
@@ -118,23 +89,23 @@ describe('what a receiver was told under numbers that the study has no more', ()
   };
 
   it('is taken back there first, when an accession number is corrected and the report itself is as it was', async () => {
-    await write(study('a', 'A1'));
+    await world.write(study('a', 'A1'));
     await report('a', 'preliminary');
     await tell('a');
     expect(await tell('a', { ifMisplaced: true })).toBe('skipped');
-    await write(study('a', 'A2'));
+    await world.write(study('a', 'A2'));
     expect(await tell('a', { ifMisplaced: true })).toBe('done');
     expect(await told('a')).toEqual(['P  A1 P', 'X  A1 W', 'P  A2 P']);
     expect(await tell('a', { ifMisplaced: true })).toBe('skipped');
     const { text } = {
       text: "SELECT convert_from(raw, 'LATIN1') AS raw FROM hl7_outbound WHERE result_status = 'X' AND report_id = 'a'",
     };
-    const [taken] = await database.run<{ raw: string }>({ text });
+    const [taken] = await world.database.run<{ raw: string }>({ text });
     expect(taken?.raw).toContain('WRONG ORDER OR ACCESSION NUMBER');
   });
 
   it('is taken back under the order it had, and the next version of it is no correction for the order it has', async () => {
-    await write(study('b', 'B1'), order('one', 'P1', 'B1'), order('two', 'P2', 'B2'));
+    await world.write(study('b', 'B1'), order('one', 'P1', 'B1'), order('two', 'P2', 'B2'));
     await report('b', 'final', 'ServiceRequest/one');
     await tell('b');
     await report('b', 'final', 'ServiceRequest/two');
@@ -143,7 +114,7 @@ describe('what a receiver was told under numbers that the study has no more', ()
   });
 
   it('stays where it had no number and an order comes late', async () => {
-    await write(study('c', null), order('late', 'P3', 'C1'));
+    await world.write(study('c', null), order('late', 'P3', 'C1'));
     await report('c', 'preliminary');
     await tell('c');
     await report('c', 'preliminary', 'ServiceRequest/late');
@@ -152,17 +123,19 @@ describe('what a receiver was told under numbers that the study has no more', ()
   });
 
   it('is taken back also where the last message about the same version was rejected', async () => {
-    await write(study('e', 'E1'));
+    await world.write(study('e', 'E1'));
     await report('e', 'preliminary');
     await tell('e');
     const { rows } = {
-      rows: await database.run<{ id: string }>({ text: "SELECT id FROM hl7_outbound WHERE report_id = 'e'" }),
+      rows: await world.database.run<{ id: string }>({
+        text: "SELECT id FROM hl7_outbound WHERE report_id = 'e'",
+      }),
     };
     expect(await tell('e', { rebuildOf: String(rows[0]?.id) })).toBe('done');
-    await database.run({
+    await world.database.run({
       text: "UPDATE hl7_outbound SET state = CASE revision WHEN 1 THEN 'acknowledged' ELSE 'rejected' END WHERE report_id = 'e'",
     });
-    await write({ ...study('e', 'E2') });
+    await world.write({ ...study('e', 'E2') });
     await report('e', 'final');
     await tell('e');
     expect((await told('e')).slice(-2)).toEqual(['X  E1 W', 'F  E2 F']);

@@ -1,4 +1,4 @@
-import { askServer, refuseSignedOut } from '../../../browser/ask-server.ts';
+import { askServer, outcomeOf, refuseSignedOut } from '../../../browser/ask-server.ts';
 import type { TabSession } from '../../../browser/tab-session.ts';
 import type { Alert, LanesView, ShownAction, ShownDeadGroup, ShownMessage, ShownWhole } from '../shown.ts';
 
@@ -101,10 +101,6 @@ async function answerOf<T>(response: Response): Promise<T> {
 }
 
 async function refusalOf(response: Response): Promise<Refused> {
-  const outcome = (await response.json().catch(() => null)) as {
-    issue?: { details?: { text?: string; coding?: { code?: string }[] } }[];
-  } | null;
-  const details = outcome?.issue?.[0]?.details;
-  const said = details?.text ?? `The server answered ${response.status}.`;
-  return new Refused(said, details?.coding?.[0]?.code ?? null);
+  const { text, code } = await outcomeOf(response);
+  return new Refused(text ?? `The server answered ${response.status}.`, code);
 }
