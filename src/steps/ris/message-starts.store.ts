@@ -33,7 +33,7 @@ export class MessageStarts {
   private waiting: Asked[] = [];
   /** Taken up with the end of the message before, and not sent yet. */
   private readonly begun = new Map<string, { readonly message: OutboundMessage; readonly at: number }>();
-  readonly ahead: Ahead = { statement: START_AHEAD, keep: (rows) => this.keep(rows as OutboundMessage[]) };
+  readonly ahead: Ahead = { statement: START_AHEAD, keep: (rows) => this.keep(read(rows as Row[])) };
 
   constructor(private readonly database: Database) {}
 
@@ -76,17 +76,23 @@ export class MessageStarts {
         tx.later?.(BY_INDEX);
         const values = [ids, lanes];
         const rows = await tx.last?.({ statement: START, values });
-        return rows ? (rows[0] as OutboundMessage[]) : tx.run<OutboundMessage>(START, values);
+        return read(rows ? (rows[0] as Row[]) : await tx.run<Row>(START, values));
       },
       { durable: false },
     );
   }
 }
 
+/** Bytes come as Base64: two thirds of what PostgreSQL's own form takes on the way, and read several times as fast. */
+type Row = Omit<OutboundMessage, 'raw'> & { readonly raw: string };
+
+const read = (rows: readonly Row[]): OutboundMessage[] =>
+  rows.map((row) => ({ ...row, raw: Buffer.from(row.raw, 'base64') }));
+
 /** What was taken up longer ago is looked at again: it may have been held or discarded since. */
 const BEGUN_MS_MAX = 1_000;
 
-const STARTED = `RETURNING m.id, m.destination, m.lane, m.control_id AS "controlId", m.raw, m.report_id AS "reportId",
+const STARTED = `RETURNING m.id, m.destination, m.lane, m.control_id AS "controlId", encode(m.raw, 'base64') AS raw, m.report_id AS "reportId",
       m.result_status AS result, m.attempts, m.errors_answered AS "errorsAnswered"`;
 /** `IS TRUE` keeps the planner from the indexes of what waits: with all of a backlog in them it read them whole to find one message. */
 const START: Statement = {
