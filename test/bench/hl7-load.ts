@@ -51,7 +51,7 @@ function textOf(n: number, characters: number): string {
   const start = (n * 977) % 4_096;
   return NOISE.slice(start, start + characters).padEnd(characters, NOISE);
 }
-const NOISE = randomBytes(12_288).toString('base64');
+export const NOISE = randomBytes(12_288).toString('base64');
 
 async function floor(job: Extract<Hl7LoadJob, { kind: 'floor' }>): Promise<Hl7LoadResult> {
   const clients = Array.from({ length: job.connections }, () => new pg.Client(job.database));

@@ -7,12 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { freePort } from '../peers/free-port.ts';
+import { MESSAGE_BYTES, NOISE } from './hl7-load.ts';
+import { FLOOR_TABLE, Hl7LoadProcess } from './hl7-load-process.ts';
 import { median } from './percentile.ts';
 import { costOf } from './process-cost.ts';
 import { BenchServer } from './processes.ts';
 
 const LANES = 8;
-const MESSAGE_CHARACTERS = 2_085;
 
 /**
  * Results out beside the floor, in turn on one PostgreSQL: raw `pg` that commits one row a transaction over as many connections as there are lanes. The
@@ -61,9 +62,7 @@ async function sayRates(
   messages: number,
 ): Promise<void> {
   await world.drain('W', LANES, 400);
-  say(
-    `ORU^R01 of ${MESSAGE_CHARACTERS} characters, stop and wait in each lane; median of ${rounds} rounds.\n`,
-  );
+  say(`ORU^R01 of ${MESSAGE_BYTES} characters, stop and wait in each lane; median of ${rounds} rounds.\n`);
   say('| lanes | raw pg, one row a commit | sent and acknowledged | ratio |\n|---|---|---|---|');
   const costs: string[] = [];
   for (const lanes of [1, LANES]) {
@@ -123,6 +122,8 @@ interface RisState {
 
 /** A server, its database, and a receiver. */
 class OutWorld {
+  private readonly load = new Hl7LoadProcess();
+
   private constructor(
     private readonly folder: string,
     private readonly ris: ChildProcess,
@@ -154,9 +155,7 @@ class OutWorld {
     });
     const sql = new pg.Client(server.ready.database);
     await sql.connect();
-    await sql.query(
-      'CREATE TABLE floor_out (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, raw bytea NOT NULL)',
-    );
+    await sql.query(FLOOR_TABLE);
     const { rows } = await sql.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const status = readFileSync(`/proc/${rows[0]?.pid}/status`, 'utf8');
     return new OutWorld(folder, ris, destination, server, sql, Number(/\nPPid:\s+(\d+)/.exec(status)?.[1]));
@@ -178,7 +177,7 @@ class OutWorld {
   /** Messages as the step that makes them leaves them: stored, with a job each. */
   async queue(name: string, lanes: number, count: number): Promise<void> {
     await this.sql.query('BEGIN');
-    await this.sql.query(QUEUE_MESSAGES, [name, lanes, count, this.destination]);
+    await this.sql.query(QUEUE_MESSAGES, [name, lanes, count, this.destination, NOISE]);
     await this.sql.query(QUEUE_JOBS, [name]);
     await this.sql.query('COMMIT');
     await this.sql.query(`SELECT pg_notify('outbox', 'ris-send')`);
@@ -209,24 +208,10 @@ class OutWorld {
     return count / ((performance.now() - queued) / 1_000);
   }
 
-  /** Single-row transactions a second, each on disk. */
+  /** Single-row transactions a second, each on disk: the floor of messages in. */
   async floor(connections: number, seconds: number): Promise<number> {
-    const clients = Array.from({ length: connections }, () => new pg.Client(this.server.ready.database));
-    await Promise.all(clients.map((client) => client.connect()));
-    const statement = { name: 'floor', text: 'INSERT INTO floor_out (raw) VALUES ($1)' };
-    const raw = Buffer.alloc(MESSAGE_CHARACTERS, 'x');
-    const until = performance.now() + seconds * 1_000;
-    let count = 0;
-    await Promise.all(
-      clients.map(async (client) => {
-        while (performance.now() < until) {
-          await client.query({ ...statement, values: [raw] });
-          count += 1;
-        }
-      }),
-    );
-    await Promise.all(clients.map((client) => client.end()));
-    return count / seconds;
+    const { database } = this.server.ready;
+    return (await this.load.run({ kind: 'floor', database, connections, seconds })).perSecond;
   }
 
   /** How long the statement takes that finds due jobs. */
@@ -237,6 +222,7 @@ class OutWorld {
   }
 
   async close(): Promise<void> {
+    this.load.stop();
     await this.sql.end();
     await this.server.stop();
     this.ris.kill();
@@ -259,7 +245,7 @@ const QUEUE_MESSAGES = `INSERT INTO hl7_outbound
     (id, destination, lane, control_id, raw, report_id, report_version, message_time, patient_id, mrn, accession, result_status)
   SELECT gen_random_uuid(), $4, 'ris:' || $4 || ':' || $1 || lane, $1 || lane || '-' || number,
     convert_to(rpad(E'MSH|^~\\\\&|PRELIM|RADIOLOGY|RIS|HOSPITAL|20260115101522+0000||ORU^R01^ORU_R01|' || $1 || lane || '-' || number
-      || E'|P|2.5.1\\rPID|1||' || lane || E'\\rOBX|1|TX|19005-8^Impression^LN|1|', ${MESSAGE_CHARACTERS}, 'Nothing abnormal. '), 'UTF8'),
+      || E'|P|2.5.1\\rPID|1||' || lane || E'\\rOBX|1|TX|19005-8^Impression^LN|1|', ${MESSAGE_BYTES}, substr($5, 1 + (n * 977) % 4096)), 'UTF8'),
     $1 || n, 1, now(), $1 || lane, 'M' || lane, 'A' || $1 || n, 'P'
   FROM (SELECT n, n % $2::int AS lane, n / $2::int + 1 AS number FROM generate_series(0, $3::int - 1) AS n) AS all_of_them`;
 const QUEUE_JOBS = `INSERT INTO outbox (queue, payload, lane, state)

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -7,7 +7,8 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { freePort } from '../peers/free-port.ts';
-import { type Hl7LoadJob, type Hl7LoadResult, MESSAGE_BYTES } from './hl7-load.ts';
+import { type Hl7LoadResult, MESSAGE_BYTES } from './hl7-load.ts';
+import { FLOOR_TABLE, Hl7LoadProcess } from './hl7-load-process.ts';
 import { median } from './percentile.ts';
 import { BenchServer } from './processes.ts';
 
@@ -38,7 +39,7 @@ export async function benchHl7(args: readonly string[]): Promise<void> {
     lines.push(line);
     process.stdout.write(`${line}\n`);
   };
-  const load = new Load();
+  const load = new Hl7LoadProcess();
   let server: BenchServer | null = null;
   try {
     server = await BenchServer.start({
@@ -51,8 +52,7 @@ export async function benchHl7(args: readonly string[]): Promise<void> {
     const { database } = server.ready;
     const client = new pg.Client(database);
     await client.connect();
-    await client.query(`CREATE TABLE floor_message (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-      received_at timestamptz NOT NULL DEFAULT now(), control_id text NOT NULL, raw bytea NOT NULL)`);
+    await client.query(FLOOR_TABLE);
     const floor = (connections: number) => load.run({ kind: 'floor', database, connections, seconds });
     const door = (connections: number, more: { rate?: number; bytes?: number; seconds?: number } = {}) =>
       load.run({ kind: 'send', port, connections, seconds, rate: 0, bytes: MESSAGE_BYTES, ...more });
@@ -149,22 +149,4 @@ async function echoFloor(): Promise<string | null> {
     rates.push(`${connections}: ${rate ? `${Math.round(Number(rate))}/s` : 'no figure'}`);
   }
   return `Echo that stores nothing (\`mllp-load self --rx-minimal\`), by connections: ${rates.join(', ')}.`;
-}
-
-/** The sender, in a process of its own, one job at a time. */
-class Load {
-  private readonly child: ChildProcess = fork(join(import.meta.dirname, 'hl7-load.js'), {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-
-  async run(job: Hl7LoadJob): Promise<Hl7LoadResult> {
-    this.child.send(job);
-    const [answer] = (await once(this.child, 'message')) as [{ result?: Hl7LoadResult; error?: string }];
-    if (!answer.result) throw new Error(answer.error);
-    return answer.result;
-  }
-
-  stop(): void {
-    this.child.disconnect();
-  }
 }
