@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { authorityOfSystem, systemOfAuthority } from './assigning-authority.ts';
+import { authorityOfIdentifier, authorityToIdentifier, systemOfAuthority } from './assigning-authority.ts';
 import { CODE_SYSTEM_NAMES, nameOfSystem, systemOfName } from './code-system-names.ts';
 import { dateTimeToTimestamp, timestampToDate, timestampToDateTime } from './timestamp.ts';
 
@@ -78,6 +78,8 @@ describe('Names of coding systems', () => {
 });
 
 describe('Assigning authorities', () => {
+  const UUID = '9adf2339-de71-4c66-8063-e3ddf5d07000';
+  const named = (name: string) => `https://prelim.example/fhir/NamingSystem/hl7v2/placer/${name}`;
   const of = (namespace: string, universalId = '', universalIdType = '') => ({
     namespace,
     universalId,
@@ -85,13 +87,41 @@ describe('Assigning authorities', () => {
   });
 
   it.each([
-    ['an OID', of('HOSP', '1.2.3', 'ISO')],
-    ['a UUID', of('HOSP', '9adf2339-de71-4c66-8063-e3ddf5d07000', 'UUID')],
-    ['a name', of('Clinic & Söhne')],
-  ])('named by %s come back as they were', (_, authority) => {
-    expect(authorityOfSystem(systemOfAuthority('placer', authority, 'F'), authority.namespace)).toEqual(
-      authority,
+    ['an OID', of('HOSP', '1.2.3', 'ISO'), 'urn:oid:1.2.3'],
+    ['a UUID', of('HOSP', UUID, 'UUID'), `urn:uuid:${UUID}`],
+    ['a UUID in capitals', of('', UUID.toUpperCase(), 'UUID'), `urn:uuid:${UUID}`],
+    ['a URI', of('HOSP', 'https://hosp.example/mrn', 'URI'), 'https://hosp.example/mrn'],
+    ['an OID as URI', of('', 'urn:oid:1.2.3', 'URI'), 'urn:oid:1.2.3'],
+    ['a URN', of('HOSP', 'urn:nhs:mrn', 'URN'), 'urn:nhs:mrn'],
+    ['a name of the net', of('HOSP', 'hosp.example', 'DNS'), named('HOSP')],
+    ['a name of the net alone', of('', 'hosp.example', 'DNS'), named('hosp.example')],
+    ['an OID whose type is written small', of('HOSP', '1.2.3', 'iso'), named('HOSP')],
+    ['an id without a type', of('HOSP', '1.2.3'), named('HOSP')],
+    ['what is no OID', of('HOSP', '9.x', 'ISO'), named('HOSP')],
+    ['what is no URI', of('HOSP', 'a b', 'URI'), named('HOSP')],
+    ['a type alone', of('', '', 'ISO'), 'https://prelim.example/fhir/NamingSystem/hl7v2-from/placer/F'],
+    ['a name', of('Clinic & Söhne'), named('Clinic%20%26%20S%C3%B6hne')],
+    ['nothing', of(''), 'https://prelim.example/fhir/NamingSystem/hl7v2-from/placer/F'],
+  ])('named by %s come back as they were', (_, authority, system) => {
+    const identifier = authorityToIdentifier('placer', authority, 'F');
+    expect([identifier.system, authorityOfIdentifier(identifier)]).toEqual([system, authority]);
+    expect(systemOfAuthority('placer', authority, 'F')).toBe(system);
+  });
+
+  it('are what the system says where that was changed since, or where there is nothing else', () => {
+    const dns = authorityToIdentifier('patient', of('HOSP', 'hosp.example', 'DNS'), '');
+    expect(dns.extension).toHaveLength(1);
+    expect(authorityOfIdentifier({ ...dns, system: 'urn:oid:1.2.4' })).toEqual(of('HOSP', '1.2.4', 'ISO'));
+    expect(authorityOfIdentifier({ ...dns, system: 'http://other.example' })).toEqual(
+      of('HOSP', 'http://other.example', 'URI'),
     );
+    expect(authorityOfIdentifier({ system: 'http://ehr.example/mrn' })).toEqual(
+      of('', 'http://ehr.example/mrn', 'URI'),
+    );
+    for (const system of [undefined, 'no uri', 'https://prelim.example/fhir/NamingSystem/accession'])
+      expect(authorityOfIdentifier(system === undefined ? undefined : { system })).toEqual(of(''));
+    expect(authorityOfIdentifier({ system: named('%zz') })).toEqual(of('%zz'));
+    expect(() => systemOfAuthority('patient', of('\ud800'), '')).not.toThrow();
   });
 
   it('keep numbers of different kinds and of different senders apart', () => {
@@ -103,6 +133,6 @@ describe('Assigning authorities', () => {
       systemOfAuthority('placer', of('F'), ''),
     ];
     expect(new Set(systems).size).toBe(systems.length);
-    expect(authorityOfSystem(systems[2])).toEqual(of(''));
+    expect(authorityOfIdentifier({ system: systems[2]! })).toEqual(of(''));
   });
 });

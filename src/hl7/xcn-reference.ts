@@ -1,6 +1,6 @@
 import type { HumanName, Practitioner, Reference } from '@medplum/fhirtypes';
 import { PRELIM } from '../kernel/code-systems.ts';
-import { authorityOfSystem, systemOfAuthority } from './assigning-authority.ts';
+import { authorityOfIdentifier, authorityToIdentifier } from './assigning-authority.ts';
 import type { Hl7Repetition, Repetition } from './codec.ts';
 
 /**
@@ -17,11 +17,10 @@ export function xcnToReference(xcn: Hl7Repetition | undefined, facility: string)
   const name = nameOf({ family: at(2), given: [at(3), at(4)], suffix: at(5), prefix: at(6) });
   if (value === '' && name === null) return null;
   const authority = { namespace: at(9), universalId: at(9, 2), universalIdType: at(9, 3) };
-  const system = systemOfAuthority('person', authority, facility);
-  const assigner = authority.namespace ? { assigner: { display: authority.namespace } } : {};
+  const { extension, ...named } = authorityToIdentifier('person', authority, facility);
   return {
     ...(name ? { extension: [{ url: PERSON_NAME, valueHumanName: name }] } : {}),
-    ...(value ? { identifier: { system, value, ...assigner } } : {}),
+    ...(value ? { identifier: { ...(extension ? { extension } : {}), ...named, value } } : {}),
     ...(name ? { display: displayOf(name) } : {}),
   };
 }
@@ -34,7 +33,7 @@ export function referenceToXcn(reference: Reference | undefined): Repetition {
     family: display,
   };
   const [given = '', ...further] = name.given ?? [];
-  const authority = authorityOfSystem(identifier?.system, identifier?.assigner?.display ?? '');
+  const authority = authorityOfIdentifier(identifier);
   const subcomponents = [authority.namespace, authority.universalId, authority.universalIdType];
   const names = [name.family ?? '', given, further.join(' '), name.suffix?.[0] ?? '', name.prefix?.[0] ?? ''];
   return [identifier?.value ?? '', ...names, '', '', { subcomponents }];
@@ -78,5 +77,5 @@ function nameOf({ family, given, suffix, prefix }: NameParts): HumanName | null 
 const displayOf = ({ prefix = [], given = [], family = '' }: HumanName): string =>
   [...prefix, ...given, family].filter((part) => part !== '').join(' ');
 
-/** The delete mark `""` counts as empty. */
-const filled = (text: string): string => (text === '""' ? '' : text.trim());
+/** The delete mark `""` counts as empty; a NUL (`\X00\`), which no database takes as text, is left out. */
+const filled = (text: string): string => (text === '""' ? '' : text.replaceAll('\0', '').trim());

@@ -13,6 +13,22 @@ export interface OutboundDestination {
   readonly certificateEndsAt: Date | null;
 }
 
+/** Why nothing goes to a destination, or in one of its lanes. */
+export interface OutboundHold {
+  readonly destination: string;
+  /** Null: the whole destination. */
+  readonly lane: string | null;
+  readonly at: Date;
+  /** A person, or `prelim` where a profile holds the lane by itself. */
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** The hold that stands now: it may have stood before. */
+export interface StandingHold extends OutboundHold {
+  readonly already: boolean;
+}
+
 /** What an operator does to messages on their way out. Each is one transaction of the caller's, with whatever it notes down beside it. */
 export interface OutboundActions {
   /**
@@ -34,18 +50,18 @@ export interface OutboundActions {
   sendTo(tx: Transaction, messageId: string, destination: string): Promise<void>;
   /** It will not be sent any more. Throws `ris.unknown-message`; `ris.in-flight` when it was acknowledged or is being sent. */
   discard(tx: Transaction, messageId: string, why: string): Promise<void>;
-  /** Nothing goes to the destination until it is released; no tries are used up. */
-  holdDestination(tx: Transaction, destination: string, by: string, reason: string): Promise<void>;
-  /** False when it was not held. */
-  releaseDestination(tx: Transaction, destination: string): Promise<boolean>;
+  /** Nothing goes to the destination until it is released; no tries are used up. One that is held already stays so, by whom and why it was. */
+  holdDestination(tx: Transaction, destination: string, by: string, reason: string): Promise<StandingHold>;
+  /** The hold that is gone; null when it was not held. */
+  releaseDestination(tx: Transaction, destination: string): Promise<OutboundHold | null>;
   /** `destination` is said by who holds it: what waited in the lane may have gone by now. */
   holdLane(
     tx: Transaction,
     target: { readonly lane: string; readonly destination: string },
     by: string,
     reason: string,
-  ): Promise<void>;
-  releaseLane(tx: Transaction, lane: string): Promise<boolean>;
+  ): Promise<StandingHold>;
+  releaseLane(tx: Transaction, lane: string): Promise<OutboundHold | null>;
   destinations(): readonly OutboundDestination[];
   /** Is this destination held now? */
   isHeld(sql: Sql, destination: string): Promise<boolean>;

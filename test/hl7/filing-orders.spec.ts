@@ -4,6 +4,7 @@ import type { ResourceStore } from '../../src/fhir/resource-store.ts';
 import { checkElements } from '../../src/fhir/validate/check-elements.ts';
 import { Failure } from '../../src/kernel/errors.ts';
 import { ORDERS_MAX } from '../../src/steps/filing/order-groups.ts';
+import { identifierToCx } from '../../src/steps/ris/fhir-to-datatype.ts';
 import { type FilingWorld, makeFilingWorld, message } from './filing-world.ts';
 
 let world: FilingWorld;
@@ -77,6 +78,43 @@ describe('A stored order', () => {
       note: [{ text: 'Short of breath' }],
     });
     expect(request!.code?.text).toBe('XR Chest');
+  });
+
+  it('has the accession number that was said last before those of earlier messages, which stay', async () => {
+    const said = (accession: string) =>
+      omi(order().map((line) => line.replace(`IPC|ACC${patient}-1`, `IPC|${accession}`)));
+    const accessions = async () =>
+      (await requests('1'))[0]?.identifier
+        ?.filter((one) => one.type?.coding?.[0]?.code === 'ACSN')
+        .map(({ value }) => value);
+    await world.file(said(`ACC${patient}-1`), said(`NEW${patient}`));
+    expect(await accessions()).toEqual([`NEW${patient}`, `ACC${patient}-1`]);
+    // A change that names none leaves it so.
+    await world.file(omi([`ORC|SC|P${patient}-1^OE`]));
+    expect(await accessions()).toEqual([`NEW${patient}`, `ACC${patient}-1`]);
+    await world.file(said(`ACC${patient}-1`));
+    expect(await accessions()).toEqual([`ACC${patient}-1`, `NEW${patient}`]);
+  });
+
+  it('keeps the authority of a number as the message says it that says most of it, and changes it no more', async () => {
+    const said = (authority: string) =>
+      message('OMI^O23^OMI_O23', [
+        `PID|1||MRN${patient}^^^${authority}^MR||DOE^JANE||19650214|F`,
+        ...order(),
+      ]);
+    await world.file(said('HOSP'), said('HOSP&hosp.example&DNS'), said('HOSP'));
+    const [jane] = await world.find<Patient>('Patient', `identifier=MRN${patient}`);
+    expect(jane?.version).toBe('2');
+    expect(jane?.identifier).toHaveLength(1);
+    expect(identifierToCx(jane!.identifier![0]!)).toEqual([
+      `MRN${patient}`,
+      '',
+      '',
+      { subcomponents: ['HOSP', 'hosp.example', 'DNS'] },
+      'MR',
+    ]);
+    const { version: _, ...resource } = jane!;
+    expect(checkElements(resource)).toEqual([]);
   });
 
   it('finds the patient and the visit of an earlier order by number, and makes no new version of what is the same', async () => {

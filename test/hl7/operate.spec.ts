@@ -31,9 +31,11 @@ describe('what an operator of the HL7 side sees and does', () => {
       actor: string;
       reason: string;
       message_id: string | null;
+      destination: string | null;
       lane: string | null;
+      detail: object;
     }>({
-      text: 'SELECT action, actor, reason, message_id, lane FROM hl7_action ORDER BY id',
+      text: 'SELECT action, actor, reason, message_id, destination, lane, detail FROM hl7_action ORDER BY id',
     });
 
   describe('search', () => {
@@ -346,6 +348,49 @@ describe('what an operator of the HL7 side sees and does', () => {
         ['hold', null],
         ['hold', 'lane-1'],
         ['release', null],
+      ]);
+    });
+
+    test('a release names the hold that it ended: of what, since when, by whom and why; so does a hold of what is held', async () => {
+      await logOutbound(world.database, { lane: 'lane-1', minutesAgo: 10 });
+      const ask = async (path: string, body: object) => (await world.server.post(path, body)).body;
+      const lane = { destination: DESTINATION, lane: 'lane-1' };
+      const hold = { ...lane, by: 'operator-1', reason: 'wrong patient' };
+      const all = { destination: DESTINATION, lane: null, by: 'operator-1', reason: 'RIS upgrade' };
+      expect(await ask('/hl7/holds', { ...lane, reason: hold.reason })).toEqual({
+        held: { ...hold, at: expect.any(String), already: false },
+      });
+      await world.database.run({
+        text: `UPDATE hl7_lane_hold SET held_by = 'prelim', reason = 'AE 207', held_at = '2026-01-15T02:30:00Z'`,
+      });
+      const own = { ...lane, by: 'prelim', reason: 'AE 207', at: '2026-01-15T02:30:00.000Z' };
+      expect(await ask('/hl7/holds', { ...lane, reason: 'me too' })).toEqual({
+        held: { ...own, already: true },
+      });
+      await ask('/hl7/holds', { destination: DESTINATION, reason: all.reason });
+      // The lane is known by its name: the log has the destination that the hold was of, whatever was asked.
+      const asked = { destination: 'another:1', lane: 'lane-1', reason: 'seen to' };
+      expect(await ask('/hl7/holds/release', asked)).toEqual({ released: own });
+      expect(await ask('/hl7/holds/release', { destination: DESTINATION, reason: 'upgrade done' })).toEqual({
+        released: { ...all, at: expect.any(String) },
+      });
+      const kept = { held: 'lane', heldAt: own.at, heldBy: 'prelim', heldReason: 'AE 207' };
+      expect((await actions()).map((one) => [one.action, one.destination, one.lane, one.detail])).toEqual([
+        ['hold', DESTINATION, 'lane-1', {}],
+        ['hold', DESTINATION, 'lane-1', { ...kept, already: true }],
+        ['hold', DESTINATION, null, {}],
+        ['release', DESTINATION, 'lane-1', kept],
+        [
+          'release',
+          DESTINATION,
+          null,
+          {
+            held: 'destination',
+            heldAt: expect.any(String),
+            heldBy: 'operator-1',
+            heldReason: 'RIS upgrade',
+          },
+        ],
       ]);
     });
 

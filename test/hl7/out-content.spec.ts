@@ -1,6 +1,7 @@
 import type { DiagnosticReport, Observation, Patient } from '@medplum/fhirtypes';
 import { describe, expect, it } from 'vitest';
 import { readMessage } from '../../src/hl7/codec.ts';
+import { MATCH_GRADE_EXTENSION } from '../../src/kernel/code-systems.ts';
 import { decimalText } from '../../src/steps/ris/fhir-to-datatype.ts';
 import { makeMessage } from '../../src/steps/ris/make-message.ts';
 import { isSameContent, isTakenBack } from '../../src/steps/ris/mark-changes.ts';
@@ -76,6 +77,46 @@ describe('A value of a finding', () => {
       { valueRatio: { numerator: { value: 1 }, denominator: { value: 128 } } },
       [['SN', '2', '^1^:^128', '', 'P']],
     ],
+    [
+      'a ratio with a comparator is SN that begins with it',
+      { valueRatio: { numerator: { value: 1, comparator: '<' }, denominator: { value: 8 } } },
+      [['SN', '2', '<^1^:^8', '', 'P']],
+    ],
+    [
+      'a ratio with units is text: OBX-6 has room for one',
+      { valueRatio: { numerator: { value: 5, code: 'mg' }, denominator: { value: 2, unit: 'bags' } } },
+      [['TX', '2', '5 mg : 2 bags', '', 'P']],
+    ],
+    [
+      'a ratio of which SN has no room for a comparator is text',
+      { valueRatio: { numerator: { value: 1 }, denominator: { value: 640, comparator: '>' } } },
+      [['TX', '2', '1:>640', '', 'P']],
+    ],
+    [
+      'a range in two units is text',
+      { valueRange: { low: { value: 5, code: 'mm' }, high: { value: 1, code: 'cm' } } },
+      [['TX', '2', '5 mm - 1 cm', '', 'P']],
+    ],
+    [
+      'words without a code are words',
+      { valueCodeableConcept: { coding: [{ display: 'left upper lobe' }] } },
+      [['CWE', '2', '^left upper lobe', '', 'P']],
+    ],
+    [
+      'words of a code that means something else are none',
+      {
+        valueCodeableConcept: {
+          coding: [
+            {
+              code: '1',
+              display: 'pneumonia',
+              extension: [{ url: MATCH_GRADE_EXTENSION, valueCode: 'narrower' }],
+            },
+          ],
+        },
+      },
+      [['CWE', '2', '', '', 'P']],
+    ],
     ['a date is DT', { valueDateTime: '2026-01-15' }, [['DT', '2', '20260115', '', 'P']]],
     [
       'a time is TS',
@@ -123,6 +164,22 @@ describe('A value of a finding', () => {
     expect(linesOf(text).map((line) => line[5])).toContain('Side: 3 (Lobe upper)');
   });
 
+  it('has a reference range that names its unit where that is not the unit of the value', () => {
+    const range = (low: object, high: object) => {
+      const observation = valued({
+        valueQuantity: { value: 7, code: 'mm' },
+        referenceRange: [{ low, high }],
+      });
+      return readMessage(make({ observations: [observation] }).bytes)
+        .all('OBX')
+        .find((line) => line.get(3) === 'side')
+        ?.get(7);
+    };
+    expect(range({ value: 2, code: 'mm' }, { value: 5 })).toBe('2-5');
+    expect(range({ value: 0.2, code: 'cm' }, { value: 0.5, code: 'cm' })).toBe('0.2 cm-0.5 cm');
+    expect(range({ value: 0.2, code: 'cm' }, {})).toBe('>0.2 cm');
+  });
+
   it('is W with the whole report, also where it was taken back before', () => {
     const observations = [{ ...NODULE, status: 'entered-in-error' as const }];
     const message = make({ report: { ...REPORT, status: 'entered-in-error' }, observations });
@@ -131,6 +188,20 @@ describe('A value of a finding', () => {
 });
 
 describe('Text', () => {
+  it.each([
+    ['text/plain', 'utf8'],
+    ['text/plain; charset=utf-8', 'utf8'],
+    ['Text/Plain;charset="ISO-8859-1"', 'latin1'],
+    ['text/plain; charset=no-such', 'utf8'],
+  ] as const)('of %s is read in its own character set', (contentType, encoding) => {
+    const data = Buffer.from('Größe unverändert', encoding).toString('base64');
+    const message = make(
+      { report: { ...REPORT, presentedForm: [{ contentType, data }] } },
+      { sections: ['report'] },
+    );
+    expect(linesOf(message).map((line) => line[5])).toContain('Größe unverändert');
+  });
+
   const long = `${'word '.repeat(20_000)}end`;
   it.each(['TX-lines', 'TX-repetitions', 'FT', 'NTE'] as const)(
     'as %s never makes a value longer than receivers take, and loses no word',
@@ -280,7 +351,9 @@ describe('What changed', () => {
 
   it('is seen in a line that only begins like the first', () => {
     const said = (conclusion: string) => make({ report: { ...final, conclusion } });
-    expect(isSameContent(said('AI RESULT: left.').bytes, said('AI RESULT: right.').bytes)).toBe(false);
+    expect(isSameContent(said('AI RESULT: left.').bytes, said('AI RESULT: right.').bytes, 'TX-lines')).toBe(
+      false,
+    );
     const first = said('AI RESULT: left.');
     expect(make({ report: { ...final, conclusion: 'AI RESULT: right.' }, ...after(first) }).result).toBe('C');
   });

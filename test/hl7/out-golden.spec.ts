@@ -41,9 +41,33 @@ const STEPS: readonly [string, Partial<OruInput>][] = [
   ['7-cancelled', { report: { ...REPORT, status: 'cancelled' }, observations: [NODULE] }],
 ];
 
+/** Of a site that needs segments which a result message does not have. */
+const SITE_SEGMENTS = {
+  extends: 'ihe-rad-128',
+  profileVersion: 'site-1',
+  overrides: [
+    {
+      add: 'ZDS',
+      after: 'OBR',
+      fields: { '1.1': '{studyUid}', '1.2': 'PRELIM', '1.3': 'Application', '1.4': 'DICOM' },
+    },
+    { add: 'ZPI', after: 'OBR', fields: { '1': '{placer}', '2.1': '{visit}', '2.4.1': 'HOSP' } },
+    { at: 'ZPI-3', copy: 'OBR-4.1' },
+    { add: 'ZRS', after: 'OBX', fields: { '1': 'END OF RESULTS {accession}' } },
+    { at: 'ORC', drop: true },
+    { add: 'ORC', after: 'PV1', fields: { '2': '{placer}' } },
+    { add: 'NTE', after: 'NTE', fields: { '1': '2', '2': 'O', '3': 'Questions: radiology & AI, 1234' } },
+  ],
+};
+
+const PROFILES: Readonly<Record<string, unknown>> = {
+  ...Object.fromEntries(Object.keys(READY_PROFILES).map((name) => [name, { extends: name }])),
+  'site-segments': SITE_SEGMENTS,
+};
+
 /** The messages of all steps under a profile, each with the clock a minute on. */
 function messagesOf(name: string): Map<string, Buffer> {
-  const profile = readRisProfile({ extends: name });
+  const profile = readRisProfile(PROFILES[name]);
   const made = new Map<string, Buffer>();
   let previous: PreviousMessage | undefined;
   let last: Buffer = Buffer.alloc(0);
@@ -74,7 +98,7 @@ function messagesOf(name: string): Map<string, Buffer> {
   return made;
 }
 
-describe.each(Object.keys(READY_PROFILES))('The ready profile %s', (name) => {
+describe.each(Object.keys(PROFILES))('The profile %s', (name) => {
   it.each([...messagesOf(name)])('says %s byte for byte as the golden message does', (step, bytes) => {
     const file = join(FOLDER, `${name}.${step}.hl7`);
     // A golden message that is missing is written, and the run fails: whoever adds one looks at it first.
@@ -97,10 +121,17 @@ describe.each(Object.keys(READY_PROFILES))('The ready profile %s', (name) => {
 });
 
 it('has no golden message that nobody makes', () => {
-  const made = Object.keys(READY_PROFILES).flatMap((name) =>
+  const made = Object.keys(PROFILES).flatMap((name) =>
     [...messagesOf(name).keys()].map((step) => `${name}.${step}.hl7`),
   );
   expect(readdirSync(FOLDER).filter((file) => !made.includes(file))).toEqual([]);
+});
+
+it('segments that a profile adds change nothing else of a message, in any step of its life', () => {
+  const own = (line: string) => !/^(?:Z..|ORC|NTE\|2\|O)/.test(line);
+  const linesOf = (name: string, step: string) => String(messagesOf(name).get(step)).split('\r').filter(own);
+  for (const step of messagesOf('site-segments').keys())
+    expect([step, ...linesOf('site-segments', step)]).toEqual([step, ...linesOf('ihe-rad-128', step)]);
 });
 
 describe('The letters of a result over its life', () => {

@@ -92,12 +92,16 @@ describeWithPeer('the operator page in a real browser', NO_CHROMIUM, () => {
     await expectText(row, ['held', 'operator-1', 'RIS upgrade until noon']);
     expect(await held()).toEqual([DESTINATION]);
     await row.getByRole('button', { name: 'Release' }).click();
+    await dialog.getByText(/It was held by operator-1 since .*: RIS upgrade until noon\./).waitFor();
     await dialog.getByLabel('Reason').fill('upgrade done');
     await dialog.getByRole('button', { name: 'Release' }).click();
-    await world.page.getByText(`Released: destination ${DESTINATION}.`).waitFor();
+    await world.page.getByText(`Released: destination ${DESTINATION}. It was held by operator-1`).waitFor();
     expect(await held()).toEqual([]);
     await world.page.getByRole('link', { name: 'Log of actions' }).click();
     await world.page.getByText('upgrade done').waitFor();
+    await world.page
+      .getByText(/Ended the hold of the destination by operator-1 since .*: RIS upgrade/)
+      .waitFor();
     await world.shot('log');
   });
 

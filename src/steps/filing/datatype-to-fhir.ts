@@ -7,7 +7,7 @@ import type {
   Identifier,
   Reference,
 } from '@medplum/fhirtypes';
-import { type NumberKind, systemOfAuthority } from '../../hl7/assigning-authority.ts';
+import { authorityToIdentifier, type NumberKind } from '../../hl7/assigning-authority.ts';
 import { systemOfName } from '../../hl7/code-system-names.ts';
 import type { Hl7Repetition, Hl7Segment } from '../../hl7/codec.ts';
 import { timestampToDate } from '../../hl7/timestamp.ts';
@@ -39,15 +39,15 @@ export function cxToIdentifier(
 ): Identifier | null {
   const value = plain(cx.get(1));
   if (value === '') return null;
-  const authority = designator(cx, 4);
+  const { extension, ...named } = authorityToIdentifier(kind, designator(cx, 4), context.facility);
   const code = plain(cx.get(5)) || type;
   const [start, end] = [timestampToDate(plain(cx.get(7))), timestampToDate(plain(cx.get(8)))];
   return {
+    ...(extension ? { extension } : {}),
     ...(code ? { type: { coding: [{ system: CODE_SYSTEMS.v2Identifier, code }] } } : {}),
-    system: systemOfAuthority(kind, authority, context.facility),
+    ...named,
     value,
     ...(start || end ? { period: { ...(start ? { start } : {}), ...(end ? { end } : {}) } } : {}),
-    ...(authority.namespace ? { assigner: { display: authority.namespace } } : {}),
   };
 }
 
@@ -65,11 +65,12 @@ export function eiToIdentifier(
     universalId: plain(ei.get(3)),
     universalIdType: plain(ei.get(4)),
   };
+  const { extension, ...named } = authorityToIdentifier(kind, authority, context.facility);
   return {
+    ...(extension ? { extension } : {}),
     ...(type ? { type: { coding: [{ system: CODE_SYSTEMS.v2Identifier, code: type }] } } : {}),
-    system: systemOfAuthority(kind, authority, context.facility),
+    ...named,
     value,
-    ...(authority.namespace ? { assigner: { display: authority.namespace } } : {}),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Extension, Identifier, Resource } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
 import type { ResourceStore, ResourceWrite } from '../../fhir/resource-store.ts';
 import type { StoredResource } from '../../fhir/stored-resource.ts';
+import { ASSIGNING_AUTHORITY, authorityOfIdentifier } from '../../hl7/assigning-authority.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 import type { Outbox } from '../../queue/outbox.ts';
@@ -122,8 +123,11 @@ export const idOf = (type: string, { system, value }: Identifier) =>
 
 export function hasNumber(resource: Resource | { identifier?: Identifier[] }, number: Identifier): boolean {
   const { identifier = [] } = resource as { identifier?: Identifier[] };
-  return identifier.some(({ system, value }) => system === number.system && value === number.value);
+  return identifier.some((one) => isSameNumber(one, number));
 }
+
+const isSameNumber = (one: Identifier, other: Identifier): boolean =>
+  one.system === other.system && one.value === other.value;
 
 /**
  * What the message says replaces, what it does not say stays. Numbers and labels are added, never taken away; an extension replaces those with its URL alone, for
@@ -176,15 +180,36 @@ function withoutOtherTypes<T extends Resource>(known: T, incoming: T): T {
 
 const isChoice = (key: string, name: string) => key.startsWith(name) && /^[A-Z]/.test(key.slice(name.length));
 
-/** The numbers of the first list, then those of the second that it lacks. */
+/** The numbers of the first list, each with its authority as the list says it that says more of it; then those of the second that the first lacks. */
 export function withNumbers(
   first: readonly Identifier[] = [],
   second: readonly Identifier[] = [],
 ): Identifier[] {
-  const all = [...first];
+  const all = first.map((one) =>
+    withAuthority(
+      one,
+      second.find((other) => isSameNumber(one, other)),
+    ),
+  );
   for (const one of second) if (!hasNumber({ identifier: all }, one)) all.push(one);
   return all;
 }
+
+/** What images, or another sender, named by half of it goes out in full once somebody has said it; never the other way round, or each message would change it. */
+function withAuthority(known: Identifier, said: Identifier | undefined): Identifier {
+  if (said === undefined || partsOf(said) <= partsOf(known)) return known;
+  const others = known.extension?.filter(({ url }) => url !== ASSIGNING_AUTHORITY) ?? [];
+  const extension = [...others, ...(said.extension ?? []).filter(({ url }) => url === ASSIGNING_AUTHORITY)];
+  const { extension: _before, ...rest } = known;
+  return {
+    ...rest,
+    ...(extension.length > 0 ? { extension } : {}),
+    ...(said.assigner ? { assigner: said.assigner } : {}),
+  };
+}
+
+const partsOf = (identifier: Identifier): number =>
+  Object.values(authorityOfIdentifier(identifier)).filter((part) => part !== '').length;
 
 export const keysOf = (resources: readonly Identified[]): string[] =>
   resources.flatMap((one) =>

@@ -5,7 +5,7 @@ import { Failure } from '../../kernel/errors.ts';
 import type { AccessionPlaces } from './accession-places.ts';
 import type { SenderContext } from './datatype-to-fhir.ts';
 import type { FilingPlan } from './filing-plan.ts';
-import { idOf, type Kept, keysOf, mergeInto, type OpenRecord } from './open-record.ts';
+import { hasNumber, idOf, type Kept, keysOf, mergeInto, type OpenRecord } from './open-record.ts';
 import { type OrderedRequest, type OrderResources, orderToResources } from './order-to-resources.ts';
 import { mrnOf } from './pid-to-patient.ts';
 import { placeVisitOf } from './place-encounter.ts';
@@ -88,12 +88,22 @@ async function placeRequest(
   const authoredOn = isNew ? request.authoredOn : (there?.authoredOn ?? request.authoredOn);
   record.put({
     ...rest,
+    ...(rest.identifier ? { identifier: latestAccessionFirst(rest.identifier, incoming.identifier) } : {}),
     status,
     ...(authoredOn ? { authoredOn } : {}),
     ...(await placeSupporting(record, request, supporting)),
     ...(others.length > 0 ? { replaces: others.map((reference) => ({ reference })) } : {}),
   } as Kept<ServiceRequest>);
   return request.id;
+}
+
+/** An accession number that was corrected stays, so that images under it still find their order; but results go out under the first, which is the one that was said last. */
+function latestAccessionFirst(all: readonly Identifier[], said: readonly Identifier[] = []): Identifier[] {
+  const isAccession = (one: Identifier) => one.type?.coding?.[0]?.code === 'ACSN';
+  const isSaid = (one: Identifier) => hasNumber({ identifier: [...said] }, one);
+  const accessions = all.filter(isAccession);
+  const ordered = [...accessions.filter(isSaid), ...accessions.filter((one) => !isSaid(one))];
+  return all.map((one) => (isAccession(one) ? ordered.shift()! : one));
 }
 
 /** Placer and filler number name an order; accession number and study only where neither was sent. */

@@ -1,5 +1,5 @@
 import type { CodeableConcept, Extension, Identifier, Reference, ServiceRequest } from '@medplum/fhirtypes';
-import { systemOfAuthority } from '../../hl7/assigning-authority.ts';
+import { authorityToIdentifier } from '../../hl7/assigning-authority.ts';
 import { systemOfName } from '../../hl7/code-system-names.ts';
 import type { Hl7Message, Hl7Repetition, Hl7Segment } from '../../hl7/codec.ts';
 import { timestampToDateTime } from '../../hl7/timestamp.ts';
@@ -99,8 +99,9 @@ function parentsOf({ orc, obr }: OrderGroup, context: SenderContext): NonNullabl
       plain(eip.get(at + 1, n)),
     );
     if (value === '') return [];
-    const system = systemOfAuthority(kind, { namespace, universalId, universalIdType }, context.facility);
-    return [{ type: 'ServiceRequest' as const, identifier: { system, value } }];
+    const authority = { namespace, universalId, universalIdType };
+    const named = authorityToIdentifier(kind, authority, context.facility);
+    return [{ type: 'ServiceRequest' as const, identifier: { ...named, value } }];
   });
 }
 
@@ -115,8 +116,8 @@ function requesterOf({ orc, obr }: OrderGroup, context: SenderContext): ServiceR
     universalId: plain(orc.get(21, 6, 2)),
     universalIdType: plain(orc.get(21, 6, 3)),
   };
-  const system = systemOfAuthority('organization', authority, context.facility);
-  return { type: 'Organization', ...(value ? { identifier: { system, value } } : {}), display: name };
+  const named = authorityToIdentifier('organization', authority, context.facility);
+  return { type: 'Organization', ...(value ? { identifier: { ...named, value } } : {}), display: name };
 }
 
 /** ORC-9 when it was asked for; OBR-6, TQ1-7, OBR-27.4, ORC-7.4 or OBR-36 when it shall be done. */

@@ -37,23 +37,22 @@ export class OperatorActionsController {
     return { direction, id, action };
   }
 
-  /** Nothing goes to the destination, or in the lane, until it is released. */
+  /** Nothing goes to the destination, or in the lane, until it is released. The answer is the hold that stands: `already` when it did before. */
   @Post('holds')
   @HttpCode(200)
   async hold(@Req() request: FastifyRequest, @Body() body: Given) {
     const { actor } = operatorRights(request);
     const target = this.targetOf(body);
-    await this.actions.hold(target, { actor, reason: reasonOf(body) });
-    return { held: target };
+    return { held: await this.actions.hold(target, { actor, reason: reasonOf(body) }) };
   }
 
+  /** The answer is the hold that is gone: of what, since when, by whom and why. */
   @Post('holds/release')
   @HttpCode(200)
   async release(@Req() request: FastifyRequest, @Body() body: Given) {
     const { actor } = operatorRights(request);
     const target = this.targetOf(body, true);
-    await this.actions.release(target, { actor, reason: reasonOf(body) });
-    return { released: target };
+    return { released: await this.actions.release(target, { actor, reason: reasonOf(body) }) };
   }
 
   /** `{direction, action, filter, destination?}` → `{count, more, goOnFrom, token}`: nothing is done yet. */

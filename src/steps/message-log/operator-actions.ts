@@ -4,11 +4,19 @@ import { Database, type Transaction } from '../../database/database.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { FILING_KEY, FILING_QUEUE } from '../../kernel/handoffs.ts';
 import { LOGGER } from '../../kernel/log.ts';
-import { OutboundActionsHost } from '../../queue/outbound-actions.ts';
+import { OutboundActionsHost, type OutboundHold, type StandingHold } from '../../queue/outbound-actions.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { ActionStore } from './action.store.ts';
 import { MessageLogStore } from './message-log.store.ts';
 import type { Direction, MessageQuery } from './message-query.ts';
+
+/** Which hold it was, who had set it, when and why. */
+const detailOf = ({ lane, at, by, reason }: OutboundHold) => ({
+  held: lane === null ? 'destination' : 'lane',
+  heldAt: at.toISOString(),
+  heldBy: by,
+  heldReason: reason,
+});
 
 /** What can be done to one message, by direction. */
 export const MESSAGE_ACTIONS = {
@@ -68,47 +76,59 @@ export class OperatorActions {
     if (action === 'replay') await this.callFiling();
   }
 
+  /** The hold that stands then: somebody else's stays as it was. */
   async hold(
     target: { destination: string; lane: string | null },
     { actor, reason }: Because,
-  ): Promise<void> {
+  ): Promise<StandingHold> {
     const { destination, lane } = target;
-    await this.database.transaction(async (tx) => {
-      if (lane === null) await this.outbound.actions.holdDestination(tx, destination, actor, reason);
-      else await this.outbound.actions.holdLane(tx, { lane, destination }, actor, reason);
-      await this.log.note(tx, {
-        actor,
-        action: 'hold',
-        destination,
-        ...(lane === null ? {} : { lane }),
-        reason,
-      });
+    const hold = await this.database.transaction(async (tx) => {
+      const { actions } = this.outbound;
+      const standing =
+        lane === null
+          ? await actions.holdDestination(tx, destination, actor, reason)
+          : await actions.holdLane(tx, { lane, destination }, actor, reason);
+      const detail = standing.already ? { already: true, ...detailOf(standing) } : {};
+      await this.noteHold(tx, 'hold', standing, { actor, reason }, detail);
+      return standing;
     });
     this.logger.warn({ destination, lane: lane !== null }, 'held by an operator');
+    return hold;
   }
 
-  /** Throws `hl7.not-held` when there is nothing to release. */
+  /** The hold that is gone. Throws `hl7.not-held` when there is nothing to release. */
   async release(
     target: { destination: string; lane: string | null },
     { actor, reason }: Because,
-  ): Promise<void> {
+  ): Promise<OutboundHold> {
     const { destination, lane } = target;
-    await this.database.transaction(async (tx) => {
+    const hold = await this.database.transaction(async (tx) => {
       const { actions } = this.outbound;
       const was =
         lane === null
           ? await actions.releaseDestination(tx, destination)
           : await actions.releaseLane(tx, lane);
-      if (!was) throw new Failure('hl7.not-held', 'This is not held: look at GET /hl7/lanes for what is.');
-      await this.log.note(tx, {
-        actor,
-        action: 'release',
-        destination,
-        ...(lane === null ? {} : { lane }),
-        reason,
-      });
+      if (was === null)
+        throw new Failure('hl7.not-held', 'This is not held: look at GET /hl7/lanes for what is.');
+      await this.noteHold(tx, 'release', was, { actor, reason }, detailOf(was));
+      return was;
     });
     this.logger.warn({ destination, lane: lane !== null }, 'released by an operator');
+    return hold;
+  }
+
+  /** Under the destination that the hold itself names: a lane is found without it. */
+  private noteHold(
+    tx: Transaction,
+    action: 'hold' | 'release',
+    { destination, lane }: OutboundHold,
+    { actor, reason }: Because,
+    detail: Readonly<Record<string, string | boolean>>,
+  ): Promise<void> {
+    return this.log.note(tx, {
+      ...{ actor, action, destination, reason, detail },
+      ...(lane === null ? {} : { lane }),
+    });
   }
 
   async count(

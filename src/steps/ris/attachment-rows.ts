@@ -1,9 +1,9 @@
 import type { Attachment } from '@medplum/fhirtypes';
 import type { Field, Repetition, Row } from '../../hl7/codec.ts';
+import { filled, placeholdersOf } from './field-templates.ts';
 import { studyNumbers } from './head-rows.ts';
 import { obx } from './obx-row.ts';
 import type { OruInput } from './oru-input.ts';
-import { filled, placeholdersOf } from './override-fields.ts';
 import type { ReportStatus } from './report-status.ts';
 
 /**

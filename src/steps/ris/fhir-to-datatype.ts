@@ -1,5 +1,5 @@
 import type { CodeableConcept, Coding, Identifier } from '@medplum/fhirtypes';
-import { authorityOfSystem } from '../../hl7/assigning-authority.ts';
+import { authorityOfIdentifier } from '../../hl7/assigning-authority.ts';
 import { nameOfSystem } from '../../hl7/code-system-names.ts';
 import type { Component, Repetition } from '../../hl7/codec.ts';
 import { CODE_SYSTEMS, MATCH_GRADE_EXTENSION } from '../../kernel/code-systems.ts';
@@ -9,7 +9,7 @@ import type { RisProfile } from './profile-settings.ts';
 
 /** Identifier → CX: number, authority, type. */
 export function identifierToCx(identifier: Identifier): Repetition {
-  const authority = authorityOfSystem(identifier.system, identifier.assigner?.display ?? '');
+  const authority = authorityOfIdentifier(identifier);
   const subcomponents = [authority.namespace, authority.universalId, authority.universalIdType];
   return [identifier.value ?? '', '', '', { subcomponents }, identifier.type?.coding?.[0]?.code ?? ''];
 }
@@ -17,7 +17,7 @@ export function identifierToCx(identifier: Identifier): Repetition {
 /** Identifier → EI, all components as ordered. */
 export function identifierToEi(identifier: Identifier | undefined): Repetition {
   if (identifier === undefined) return '';
-  const authority = authorityOfSystem(identifier.system, identifier.assigner?.display ?? '');
+  const authority = authorityOfIdentifier(identifier);
   return [identifier.value ?? '', authority.namespace, authority.universalId, authority.universalIdType];
 }
 
@@ -36,7 +36,9 @@ export function codingsToCwe(
   const different = ranked.filter(
     (one, at) => ranked.findIndex((other) => nameOf(other, profile) === nameOf(one, profile)) === at,
   );
-  if (different.length === 0) return ['', text ?? ''];
+  // Words without a code are words all the same; those of a code that means something else are not.
+  if (different.length === 0)
+    return ['', text ?? codings.find((one) => one?.display && isExact(one))?.display ?? ''];
   return different
     .slice(0, 2)
     .flatMap((one): Component[] => [one.code ?? '', one.display ?? text ?? '', nameOf(one, profile)]);

@@ -116,6 +116,19 @@ export function dropAt(row: EditRow, path: FieldPath): void {
 export const isEmpty = (value: Cell[][][]): boolean =>
   value.every((one) => one.every((two) => two.every((cell) => textOf(cell) === '')));
 
+export const holdsNothing = ({ fields }: EditRow): boolean => [...fields.values()].every(isEmpty);
+
+/** Is one of the places the other, or a part of it? Of the same segment; a component without a repetition is one of the first. */
+export function overlap(one: FieldPath, other: FieldPath): boolean {
+  const [a, b] = [one, other].map(({ field, repetition, component, subcomponent }) => [
+    field,
+    repetition ?? (component === null ? null : 1),
+    component,
+    subcomponent,
+  ]) as [(number | null)[], (number | null)[]];
+  return a.every((part, n) => part === null || b[n] === null || part === b[n]);
+}
+
 const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.formatted);
 
 const PATH =

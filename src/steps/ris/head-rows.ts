@@ -7,7 +7,7 @@ import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { codingsToCwe, conceptToCwe, identifierToCx, identifierToEi } from './fhir-to-datatype.ts';
 import type { OruInput } from './oru-input.ts';
-import type { ReportStatus } from './report-status.ts';
+import { type ReportStatus, SOFTWARE_NOTE } from './report-status.ts';
 
 /** MSH, PID, PV1, ORC, OBR: for whom and to which order. Throws `ris.not-sendable` without a number of the patient or of the report. */
 export function headRows(input: OruInput, status: ReportStatus): Row[] {
@@ -225,7 +225,7 @@ export function noteRow({ device, report }: OruInput): Row {
   ]
     .join(' ')
     .trim();
-  return { segment: 'NTE', fields: { 1: '1', 2: 'L', 3: `Result of software: ${name}.` } };
+  return { segment: 'NTE', fields: { 1: '1', 2: 'L', 3: `${SOFTWARE_NOTE}${name}.` } };
 }
 
 /** A number of the study: as ordered, else as the images carry it. */

@@ -1,4 +1,4 @@
-import { authorityOfSystem } from '../../hl7/assigning-authority.ts';
+import { authorityOfIdentifier } from '../../hl7/assigning-authority.ts';
 import type { DestinationFilter } from './destination-file.ts';
 import type { ReportRecord } from './read-record.ts';
 
@@ -29,6 +29,6 @@ const authoritiesOf = ({ serviceRequest }: ReportRecord): string[] =>
   (serviceRequest?.identifier ?? [])
     .filter((one) => one.type?.coding?.[0]?.code === 'PLAC')
     .flatMap((one) => {
-      const { namespace, universalId } = authorityOfSystem(one.system, one.assigner?.display ?? '');
+      const { namespace, universalId } = authorityOfIdentifier(one);
       return [namespace, universalId].filter((text) => text !== '');
     });

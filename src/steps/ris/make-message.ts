@@ -6,7 +6,7 @@ import type { ReadProfile } from './profile-settings.ts';
 import type { ReportRecord } from './read-record.ts';
 import { DELETED } from './report-status.ts';
 import { reportToOru } from './report-to-oru.ts';
-import { type TakeBackHow, takeBack } from './take-back.ts';
+import { misplacedResult, type TakeBackHow, takeBack } from './take-back.ts';
 
 /** What a message for one receiver is made of. */
 export interface MessageAsked {
@@ -52,7 +52,7 @@ export function makeMessage(asked: MessageAsked): MadeMessage {
           ...misplaced,
           now: first,
           profile: profile.profile,
-          result: profile.profile.wrongPatientStatus,
+          result: misplacedResult(profile.profile),
         })
       : null;
   const messageTime = taken === null ? first : new Date(first.getTime() + SECOND_MS);

@@ -1,4 +1,5 @@
-import { FIRST_LINES } from './report-status.ts';
+import type { RisProfile } from './profile-settings.ts';
+import { FIRST_LINES, SOFTWARE_NOTE } from './report-status.ts';
 
 /**
  * What changed since the message before, in letters (table 0085). Works on the text of two messages that were both written here, so with our own delimiters:
@@ -28,8 +29,7 @@ export function markChanges(bytes: Buffer, previous: Buffer | null, options: Mar
     }
   }
   const gone = options.withdrawn === null ? [] : withdrawn(before, now, options.withdrawn);
-  const last = lines.findLastIndex((line) => line[0] === 'OBX');
-  lines.splice(last + 1, 0, ...gone);
+  lines.splice(afterResults(lines), 0, ...gone);
   let count = 0;
   for (const line of lines) {
     if (line[0] !== 'OBX') continue;
@@ -39,10 +39,17 @@ export function markChanges(bytes: Buffer, previous: Buffer | null, options: Mar
   return printed(lines, bytes, options.trailingSeparator);
 }
 
-/** Do two messages say the same results? The first line of text, which says what they are worth, does not count. */
-export function isSameContent(bytes: Buffer, previous: Buffer): boolean {
-  const [now, before] = [resultsOf(segmentsOf(bytes)), resultsOf(segmentsOf(previous))];
-  if (notesOf(bytes) !== notesOf(previous)) return false;
+/** Where the next line of a result goes: where none stands yet, behind the text of the result. */
+function afterResults(lines: readonly Line[]): number {
+  const last = lines.findLastIndex(([name]) => name === 'OBX');
+  return (last >= 0 ? last : lines.findLastIndex(([name]) => name === 'NTE' || name === 'OBR')) + 1;
+}
+
+/** Do two messages say the same results? The first line of text, which says what they are worth, does not count, nor do segments that the profile adds. */
+export function isSameContent(bytes: Buffer, previous: Buffer, narrative: RisProfile['narrative']): boolean {
+  const [lines, linesBefore] = [segmentsOf(bytes), segmentsOf(previous)];
+  const [now, before] = [resultsOf(lines), resultsOf(linesBefore)];
+  if (notesOf(lines, narrative) !== notesOf(linesBefore, narrative)) return false;
   const gone = [...before].filter(([key, group]) => !now.has(key) && !group.every((one) => isGone(one)));
   return (
     gone.length === 0 && [...now].every(([key, group]) => bodyOf(group) === bodyOf(before.get(key) ?? []))
@@ -102,12 +109,19 @@ const saidOf = (group: readonly Line[]): string =>
 const bodyOf = (group: readonly Line[]): string =>
   saidOf(group.map((line) => line.map((field, n) => (n === 5 ? withoutFirstLine(field) : field))));
 
-/** Text that a profile writes as NTE. */
-const notesOf = (bytes: Buffer): string =>
-  segmentsOf(bytes)
-    .filter((line) => line[0] === 'NTE')
-    .map((line) => withoutFirstLine(line[3] ?? ''))
-    .join('\r');
+/** The note on the software, and the text that a profile writes as NTE: from OBR to the first line of a result, or to that note. Notes elsewhere are the site's own. */
+function notesOf(lines: readonly Line[], narrative: RisProfile['narrative']): string {
+  const notes = lines.filter(isSoftwareNote);
+  if (narrative === 'NTE') {
+    const rest = lines.slice(lines.findIndex(([name]) => name === 'OBR') + 1);
+    const end = rest.findIndex((line) => line[0] === 'OBX' || isSoftwareNote(line));
+    notes.unshift(...rest.slice(0, end < 0 ? undefined : end).filter(([name]) => name === 'NTE'));
+  }
+  return notes.map((line) => withoutFirstLine(line[3] ?? '')).join('\r');
+}
+
+const isSoftwareNote = ([name, , , text = '']: Line): boolean =>
+  name === 'NTE' && text.startsWith(SOFTWARE_NOTE);
 
 /** Only the very words: a report may begin a line of its own with `AI RESULT`. */
 function withoutFirstLine(text: string): string {

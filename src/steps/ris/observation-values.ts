@@ -41,14 +41,9 @@ export function observationValues(
   if (of.valueBoolean !== undefined)
     return [{ type: 'CWE', value: of.valueBoolean ? ['Y', 'Yes', 'HL70136'] : ['N', 'No', 'HL70136'] }];
   if (range?.low?.value !== undefined || range?.high?.value !== undefined)
-    return [{ type: 'SN', value: numericRange(range), units: unitsOf(range.low ?? range.high ?? {}) }];
+    return [hasTwoUnits(range) ? { type: 'TX', value: rangeText(range) } : numericRangeValue(range)];
   if (ratio?.numerator?.value !== undefined && ratio.denominator?.value !== undefined)
-    return [
-      {
-        type: 'SN',
-        value: ['', decimalText(ratio.numerator.value), ':', decimalText(ratio.denominator.value)],
-      },
-    ];
+    return [ratioValue(ratio)];
   if (of.valueDateTime !== undefined) return [dateOrTime(of.valueDateTime, profile)];
   if (of.valueTime !== undefined) return [{ type: 'TM', value: of.valueTime.replaceAll(':', '') }];
   if (period) return [{ type: 'TX', value: periodText(period) }];
@@ -58,16 +53,14 @@ export function observationValues(
 /** The same for people, in lines of text; '' where there is none. */
 export function valueText(of: Observation | ObservationComponent): string {
   const { valueQuantity: quantity, valueRange: range, valueRatio: ratio, valueCodeableConcept: concept } = of;
-  if (quantity?.value !== undefined)
-    return `${quantity.comparator ?? ''}${decimalText(quantity.value)}${unitText(quantity)}`;
+  if (quantity?.value !== undefined) return quantityText(quantity);
   if (of.valueInteger !== undefined) return decimalText(of.valueInteger);
   if (of.valueString !== undefined) return of.valueString;
   if (concept) return concept.text ?? concept.coding?.[0]?.display ?? concept.coding?.[0]?.code ?? '';
   if (of.valueBoolean !== undefined) return of.valueBoolean ? 'Yes' : 'No';
-  if (range?.low?.value !== undefined || range?.high?.value !== undefined)
-    return `${numericRange(range).join('')}${unitText(range.low ?? range.high ?? {})}`;
+  if (range?.low?.value !== undefined || range?.high?.value !== undefined) return rangeText(range);
   if (ratio?.numerator?.value !== undefined && ratio.denominator?.value !== undefined)
-    return `${decimalText(ratio.numerator.value)}:${decimalText(ratio.denominator.value)}`;
+    return ratioText(ratio);
   if (of.valuePeriod) return periodText(of.valuePeriod);
   const absent = of.dataAbsentReason;
   return of.valueDateTime ?? of.valueTime ?? absent?.text ?? absent?.coding?.[0]?.display ?? '';
@@ -81,7 +74,7 @@ export function unitsOf({ code, unit, system }: Quantity): Repetition {
 }
 
 /** `1` is UCUM for "no unit": beside a number it would be read as one more digit. */
-function unitText({ code, unit }: Quantity): string {
+export function unitText({ code, unit }: Quantity): string {
   const text = code ?? unit ?? '';
   return text === '' || text === '1' ? '' : ` ${text}`;
 }
@@ -91,6 +84,43 @@ function numericRange({ low, high }: NonNullable<Observation['valueRange']>): st
   if (low?.value === undefined) return ['<=', decimalText(high?.value ?? 0)];
   if (high?.value === undefined) return ['>=', decimalText(low.value)];
   return ['', decimalText(low.value), '-', decimalText(high.value)];
+}
+
+const numericRangeValue = (range: NonNullable<Observation['valueRange']>): ObxValue => ({
+  type: 'SN',
+  value: numericRange(range),
+  units: unitsOf(range.low ?? range.high ?? {}),
+});
+
+/** OBX-6 holds for both ends of a range. */
+const hasTwoUnits = ({ low, high }: NonNullable<Observation['valueRange']>): boolean =>
+  low?.value !== undefined && high?.value !== undefined && unitText(low) !== unitText(high);
+
+const rangeText = (range: NonNullable<Observation['valueRange']>): string =>
+  hasTwoUnits(range)
+    ? `${quantityText(range.low ?? {})} - ${quantityText(range.high ?? {})}`
+    : `${numericRange(range).join('')}${unitText(range.low ?? range.high ?? {})}`;
+
+const quantityText = (quantity: Quantity): string =>
+  `${quantity.comparator ?? ''}${decimalText(quantity.value ?? 0)}${unitText(quantity)}`;
+
+type Ratio = NonNullable<Observation['valueRatio']>;
+
+/** SN has room for one comparator, before the first number, and OBX-6 for one unit: a ratio with more is text, for without it it is another value. */
+function ratioValue(ratio: Ratio): ObxValue {
+  const { numerator = {}, denominator = {} } = ratio;
+  const hasUnits = unitText(numerator) !== '' || unitText(denominator) !== '';
+  if (hasUnits || denominator.comparator) return { type: 'TX', value: ratioText(ratio) };
+  const [one, other] = [numerator, denominator].map(({ value = 0 }) => decimalText(value)) as [
+    string,
+    string,
+  ];
+  return { type: 'SN', value: [numerator.comparator ?? '', one, ':', other] };
+}
+
+function ratioText({ numerator = {}, denominator = {} }: Ratio): string {
+  const [one, other] = [numerator, denominator].map(quantityText) as [string, string];
+  return /\s/.test(one + other) ? `${one} : ${other}` : `${one}:${other}`;
 }
 
 const dateOrTime = (value: string, profile: RisProfile): ObxValue => ({

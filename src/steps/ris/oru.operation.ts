@@ -17,8 +17,8 @@ import { patientIdOf, type ReportRecord, readRecord } from './read-record.ts';
 import { type OruMessage, reportToOru } from './report-to-oru.ts';
 import { RisDestinations } from './ris-destinations.ts';
 import { RisProfiles } from './ris-profiles.ts';
-import { takeBack } from './take-back.ts';
-import { whyNotThisPatient } from './why-misplaced.ts';
+import { takeBackMisplaced } from './take-back.ts';
+import { whyMisplaced } from './why-misplaced.ts';
 
 /** MSH-10 of a message that is only shown: no receiver ever sees it. */
 const DRY_RUN_CONTROL_ID = 'DRYRUN';
@@ -26,8 +26,8 @@ const DRY_RUN_CONTROL_ID = 'DRYRUN';
 /**
  * `GET DiagnosticReport/{id}/$oru`: the message that a report would give now, which is not sent and not stored. `destination` names a receiver (then what
  * changed since its last message is told as it would be), `profile` a profile; without either it is the only receiver there is. `against` names another
- * profile, and the answer says field by field how the two messages differ. Where the report is another patient's since, the message that takes the last one back
- * from the first is shown as `takeBack`.
+ * profile, and the answer says field by field how the two messages differ. Where the report is another patient's since, or its study has another accession, placer or filler
+ * number, the message that takes the last one back from where it stands is shown as `takeBack`.
  */
 @Injectable()
 export class OruOperation implements OnModuleInit {
@@ -61,7 +61,7 @@ export class OruOperation implements OnModuleInit {
     const record = await readRecord(this.store, report, request.access);
     const { profile, destination } = await this.chosen(asked('destination'), asked('profile'));
     const told = destination === null ? null : await this.messages.told(destination, kept.id);
-    const words = told && (await whyNotThisPatient(this.store, told, patientIdOf(report) ?? told.patientId));
+    const words = told && (await this.whyMisplaced(told, report, profile));
     const run = { record, previous: words === null ? told : null, now: new Date() };
     const made = dryRun(profile, run);
     const parameter = [...shown(profile, made)];
@@ -84,6 +84,16 @@ export class OruOperation implements OnModuleInit {
       );
     }
     return { status: 200, resource: { resourceType: 'Parameters', parameter } satisfies Parameters };
+  }
+
+  /** By the whole record: an order that the asker may not see has its number all the same. */
+  private async whyMisplaced(
+    told: ToldMessage,
+    report: DiagnosticReport,
+    { profile }: ReadProfile,
+  ): Promise<string | null> {
+    const record = await readRecord(this.store, report);
+    return whyMisplaced(this.store, told, patientIdOf(report) ?? told.patientId, { record, profile });
   }
 
   /** The message that is taken back holds name and numbers of the patient it was about. */
@@ -126,13 +136,7 @@ function dryRun({ profile }: ReadProfile, { record, previous, now }: DryRun): Or
 }
 
 const takenBack = ({ raw }: ToldMessage, words: string, { profile }: ReadProfile, now: Date): Buffer =>
-  takeBack(raw, {
-    controlId: DRY_RUN_CONTROL_ID,
-    now,
-    profile,
-    words,
-    result: profile.wrongPatientStatus,
-  });
+  takeBackMisplaced(raw, { controlId: DRY_RUN_CONTROL_ID, now, profile, words });
 
 function shown({ name, version }: ReadProfile, message: OruMessage): ParametersParameter[] {
   return [

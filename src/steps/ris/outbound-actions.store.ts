@@ -12,6 +12,8 @@ import {
   type OutboundActions,
   OutboundActionsHost,
   type OutboundDestination,
+  type OutboundHold,
+  type StandingHold,
 } from '../../queue/outbound-actions.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { dropDeadJobs } from './dead-letters.store.ts';
@@ -110,13 +112,19 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     await dropDeadJobs(tx, messageId);
   }
 
-  async holdDestination(tx: Transaction, destination: string, by: string, reason: string): Promise<void> {
-    await tx.run(HOLD_DESTINATION, [destination, by, reason]);
+  async holdDestination(
+    tx: Transaction,
+    destination: string,
+    by: string,
+    reason: string,
+  ): Promise<StandingHold> {
+    const [hold] = await tx.run<StandingHold>(HOLD_DESTINATION, [destination, by, reason]);
+    return hold as StandingHold;
   }
 
-  async releaseDestination(tx: Transaction, destination: string): Promise<boolean> {
-    const released = await tx.run(RELEASE_DESTINATION, [destination]);
-    return released.length > 0;
+  async releaseDestination(tx: Transaction, destination: string): Promise<OutboundHold | null> {
+    const [released] = await tx.run<OutboundHold>(RELEASE_DESTINATION, [destination]);
+    return released ?? null;
   }
 
   async holdLane(
@@ -124,14 +132,15 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
     { lane, destination }: { readonly lane: string; readonly destination: string },
     by: string,
     reason: string,
-  ): Promise<void> {
-    await tx.run(HOLD_LANE, [lane, by, reason, destination]);
+  ): Promise<StandingHold> {
+    const [hold] = await tx.run<StandingHold>(HOLD_LANE, [lane, by, reason, destination]);
+    return hold as StandingHold;
   }
 
-  async releaseLane(tx: Transaction, lane: string): Promise<boolean> {
-    const released = await tx.run(RELEASE_LANE, [lane]);
+  async releaseLane(tx: Transaction, lane: string): Promise<OutboundHold | null> {
+    const [released] = await tx.run<OutboundHold>(RELEASE_LANE, [lane]);
     for (const { queue } of await tx.run<{ queue: string }>(LANE_DUE, [lane])) await tx.run(NOTIFY, [queue]);
-    return released.length > 0;
+    return released ?? null;
   }
 
   destinations(): readonly OutboundDestination[] {
@@ -227,26 +236,30 @@ const DISCARD = {
   text: `UPDATE hl7_outbound SET state = 'discarded', last_error = $2
     WHERE id = $1 AND state NOT IN ('acknowledged', 'discarded') RETURNING id`,
 };
+const HELD = 'held_at AS at, held_by AS by, reason';
+/** The update changes nothing: it gives the row that is there, which an insert that does nothing would not. A row that was only inserted has no `xmax`. */
+const STANDING = `${HELD}, (xmax <> 0) AS already`;
 const HOLD_DESTINATION = {
   name: 'hl7-action-hold-destination',
-  text: `INSERT INTO hl7_destination (destination, held_by, reason) VALUES ($1, $2, $3) ON CONFLICT (destination) DO NOTHING`,
+  text: `INSERT INTO hl7_destination AS d (destination, held_by, reason) VALUES ($1, $2, $3)
+    ON CONFLICT (destination) DO UPDATE SET reason = d.reason RETURNING destination, NULL AS lane, ${STANDING}`,
 };
 const RELEASE_DESTINATION = {
   name: 'hl7-action-release-destination',
-  text: 'DELETE FROM hl7_destination WHERE destination = $1 RETURNING destination',
+  text: `DELETE FROM hl7_destination WHERE destination = $1 RETURNING destination, NULL AS lane, ${HELD}`,
 };
 const HOLD_LANE = {
   name: 'hl7-action-hold-lane',
-  text: `INSERT INTO hl7_lane_hold (lane, destination, message_id, held_by, reason)
+  text: `INSERT INTO hl7_lane_hold AS h (lane, destination, message_id, held_by, reason)
     SELECT $1, coalesce(head.destination, $4), head.id, $2, $3
     FROM (SELECT 1) AS one LEFT JOIN LATERAL (
       SELECT m.id, m.destination FROM outbox o JOIN hl7_outbound m ON m.id = (o.payload ->> 'messageId')::uuid
       WHERE o.lane = $1 AND o.state IN ('waiting', 'running') LIMIT 1) AS head ON true
-    ON CONFLICT (lane) DO NOTHING`,
+    ON CONFLICT (lane) DO UPDATE SET reason = h.reason RETURNING destination, lane, ${STANDING}`,
 };
 const RELEASE_LANE = {
   name: 'hl7-action-release-lane',
-  text: 'DELETE FROM hl7_lane_hold WHERE lane = $1 RETURNING lane',
+  text: `DELETE FROM hl7_lane_hold WHERE lane = $1 RETURNING destination, lane, ${HELD}`,
 };
 /** Its head may have been told to look again in half a minute. */
 const LANE_DUE = {

@@ -1,6 +1,7 @@
 import type { Row } from '../../hl7/codec.ts';
 import { FIELDS_MAX } from '../../hl7/codec.ts';
 import type { FailureIssue } from '../../kernel/errors.ts';
+import { AddedSegments, additionFaults, DROPPED, type Surroundings } from './added-segments.ts';
 import {
   dropAt,
   type EditRow,
@@ -14,20 +15,24 @@ import {
   toEditRow,
   valueAt,
 } from './field-path.ts';
+import { filled, type TemplateValues, unknownValues } from './field-templates.ts';
+import { FIELDS_KEPT, SEGMENTS_KEPT } from './kept-places.ts';
 import type { FieldOverride, RisProfile } from './profile-settings.ts';
 
-/** What `set` can fill in: `{accession}` and the like. */
-export type TemplateValues = Readonly<Record<string, string>>;
-
-/** A profile's overrides, one after the other, each on what the one before left. */
+/** A profile's overrides, one after the other, each on what the one before left. `leftOut`: added segments that the record has nothing for. */
 export function overrideFields(
   rows: readonly Row[],
   { overrides, tables }: Pick<RisProfile, 'overrides' | 'tables'>,
   values: TemplateValues,
-): Row[] {
-  if (overrides.length === 0) return [...rows];
+): { rows: Row[]; leftOut: readonly string[] } {
+  if (overrides.length === 0) return { rows: [...rows], leftOut: [] };
   let edited = rows.map(toEditRow);
+  const added = new AddedSegments(values, rows);
   for (const override of overrides) {
+    if ('add' in override) {
+      edited = added.add(edited, override);
+      continue;
+    }
     const path = parseFieldPath(override.at);
     if (path === null) continue;
     const targets = rowsAt(edited, path).filter((row) => isMeant(row, override));
@@ -35,88 +40,91 @@ export function overrideFields(
     else if (path.field !== null)
       for (const row of targets) change(row, path, override, edited, tables, values);
   }
-  return edited.map(fromEditRow);
+  return { rows: added.finished(edited).map(fromEditRow), leftOut: added.leftOut };
 }
 
-/** What the schema cannot say: places that must not be touched, tables that are not there. */
-export function overrideFaults({
-  overrides,
-  tables,
-}: Pick<RisProfile, 'overrides' | 'tables'>): FailureIssue[] {
-  return overrides.flatMap((override, n) => {
+/** What the schema cannot say: places that must not be touched, segments and tables that are not there, overrides that contradict each other. */
+export function overrideFaults(
+  profile: Pick<RisProfile, 'overrides' | 'tables' | 'narrative'>,
+): FailureIssue[] {
+  const here = new Set(SEGMENTS);
+  const added = new Set<string>();
+  const gone = new Set<string>();
+  const thinned = new Set<string>();
+  return profile.overrides.flatMap((override, n) => {
     const at = `overrides/${n}`;
-    const path = parseFieldPath(override.at);
-    const whole = path?.field === null;
-    const place = `${path?.segment}-${path?.field ?? ''}`;
-    const guard = GUARDED[whole ? `${path?.segment}` : place] ?? placeFault(path);
-    const issues: FailureIssue[] = [];
-    if (guard) issues.push({ at: `${at}/at`, text: guard });
-    if (whole && !override.drop)
-      issues.push({ at: `${at}/at`, text: 'needs a field, such as PID-3: only drop takes a whole segment' });
-    if (override.lookup !== undefined && !Object.hasOwn(tables, override.lookup))
-      issues.push({ at: `${at}/lookup`, text: 'names no table of this profile' });
-    if (override.otherwise !== undefined && override.lookup === undefined)
-      issues.push({ at: `${at}/otherwise`, text: 'goes with lookup only' });
-    if (override.copy !== undefined) {
-      const from = parseFieldPath(override.copy);
-      if (from?.field === null) issues.push({ at: `${at}/copy`, text: 'needs a field, such as PID-3' });
-      else if (placeFault(from)) issues.push({ at: `${at}/copy`, text: placeFault(from) });
+    const around = { here, gone, thinned, added, narrative: profile.narrative };
+    if ('add' in override) {
+      const issues = additionFaults(override, at, around);
+      here.add(override.add);
+      added.add(override.add);
+      for (const lost of [gone, thinned]) lost.delete(override.add);
+      return issues;
     }
-    for (const name of placeholdersOf(override.set ?? ''))
-      if (!TEMPLATE_VALUES.includes(name)) issues.push({ at: `${at}/set`, text: UNKNOWN_VALUE });
-    if (override.where !== undefined) {
-      const looked = parseFieldPath(override.where.field);
-      if (looked?.field === null || looked?.segment !== path?.segment)
-        issues.push({ at: `${at}/where/field`, text: 'must be a field of the segment that `at` names' });
-    }
+    const issues = changeFaults(override, at, around, profile.tables);
+    const path = override.drop ? parseFieldPath(override.at) : null;
+    if (path?.field === null) (isOfAll(override, path) ? gone : thinned).add(path.segment);
     return issues;
   });
 }
 
-/** Names in braces. */
-export const placeholdersOf = (template: string): string[] =>
-  [...template.matchAll(PLACEHOLDER)].map(([, name = '']) => name);
-
-/** With what stands for each of them. */
-export const filled = (template: string, toValue: (name: string) => string): string =>
-  template.replace(PLACEHOLDER, (_all, name: string) => toValue(name));
-
-const PLACEHOLDER = /\{(\w+)\}/g;
-
-const TEMPLATE_VALUES = ['accession', 'mrn', 'placer', 'filler', 'reportId', 'studyUid', 'visit'];
-const UNKNOWN_VALUE = `fills in ${TEMPLATE_VALUES.map((name) => `{${name}}`).join(', ')} and no other name`;
-
-/** What would change nothing, or stop every message; '' for a place that a message can have. */
-function placeFault(path: FieldPath | null): string {
-  if (path === null) return '';
-  if (!SEGMENTS.includes(path.segment)) return `names no segment of a result message: ${SEGMENTS.join(', ')}`;
-  return (path.field ?? 0) > FIELDS_MAX ? `names a field beyond the ${FIELDS_MAX}th` : '';
+function changeFaults(
+  override: FieldOverride,
+  at: string,
+  around: Surroundings & { readonly added: ReadonlySet<string> },
+  tables: RisProfile['tables'],
+): FailureIssue[] {
+  const path = parseFieldPath(override.at);
+  const whole = path?.field === null;
+  const kept = whole ? SEGMENTS_KEPT[path.segment] : FIELDS_KEPT[`${path?.segment}-${path?.field}`];
+  const guard = kept ?? placeFault(path, around) ?? (whole ? dropFault(override, path, around) : null);
+  const issues: FailureIssue[] = [];
+  if (guard) issues.push({ at: `${at}/at`, text: guard });
+  if (override.lookup !== undefined && !Object.hasOwn(tables, override.lookup))
+    issues.push({ at: `${at}/lookup`, text: 'names no table of this profile' });
+  if (override.otherwise !== undefined && override.lookup === undefined)
+    issues.push({ at: `${at}/otherwise`, text: 'goes with lookup only' });
+  if (override.copy !== undefined) {
+    const from = parseFieldPath(override.copy);
+    const fault = from?.field === null ? 'needs a field, such as PID-3' : placeFault(from, around);
+    if (fault) issues.push({ at: `${at}/copy`, text: fault });
+  }
+  for (const text of unknownValues(override.set ?? '')) issues.push({ at: `${at}/set`, text });
+  if (override.where !== undefined) {
+    const looked = parseFieldPath(override.where.field);
+    if (looked?.field === null || looked?.segment !== path?.segment)
+      issues.push({ at: `${at}/where/field`, text: 'must be a field of the segment that `at` names' });
+  }
+  return issues;
 }
 
-/** What a result message is made of: an override of another segment would never do anything. */
+/** Of a place that names a whole segment. */
+function dropFault(
+  override: FieldOverride,
+  { segment }: FieldPath,
+  { added, narrative }: Surroundings & { readonly added: ReadonlySet<string> },
+): string | null {
+  if (!override.drop) return 'needs a field, such as PID-3: only drop takes a whole segment';
+  if (override.where !== undefined) return null;
+  if (segment === 'NTE' && narrative === 'NTE')
+    return 'is the text of the result, which narrative NTE writes there: say by where which notes are meant';
+  // Of PV1 and ORC there is one: what is dropped here is what was added.
+  return added.has(segment) ? 'names a segment that an override before adds' : null;
+}
+
+const isOfAll = ({ where }: FieldOverride, { index }: FieldPath): boolean =>
+  where === undefined && index === null;
+
+/** What would change nothing, or stop every message; null for a place that a message can have. */
+function placeFault(path: FieldPath | null, { here, gone }: Surroundings): string | null {
+  if (path === null) return null;
+  if (!here.has(path.segment)) return `names no segment of a result message: ${[...here].join(', ')}`;
+  if (gone.has(path.segment)) return DROPPED;
+  return (path.field ?? 0) > FIELDS_MAX ? `names a field beyond the ${FIELDS_MAX}th` : null;
+}
+
+/** What a result message is made of: an override of another segment would never do anything, unless one before adds it. */
 const SEGMENTS = ['MSH', 'PID', 'PV1', 'ORC', 'OBR', 'OBX', 'NTE'];
-
-const OWN_SETTING = 'has settings of its own: what a result is worth is not overridden';
-const KEPT = 'is written by the server: answers are matched and versions told apart by it';
-
-/** A profile may not make a preliminary result look final, nor break the match of message and answer. */
-const GUARDED: Readonly<Record<string, string>> = {
-  MSH: KEPT,
-  OBR: KEPT,
-  'MSH-1': KEPT,
-  'MSH-2': KEPT,
-  'MSH-7': KEPT,
-  'MSH-9': KEPT,
-  'MSH-10': KEPT,
-  'MSH-15': 'has a setting of its own: ackMode',
-  'MSH-16': 'has a setting of its own: ackMode',
-  'MSH-18': 'has a setting of its own: charset',
-  'OBR-22': KEPT,
-  'OBR-25': OWN_SETTING,
-  'OBX-1': 'is counted by the server',
-  'OBX-11': OWN_SETTING,
-  'ORC-5': OWN_SETTING,
-};
 
 function isMeant(row: EditRow, { where }: FieldOverride): boolean {
   if (where === undefined) return true;

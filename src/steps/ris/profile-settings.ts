@@ -72,7 +72,7 @@ export interface RisProfile {
   readonly errorsMax: number;
   readonly onReject: 'dead-letter' | 'hold-lane' | 'retry';
   readonly tables: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  readonly overrides: readonly FieldOverride[];
+  readonly overrides: readonly (FieldOverride | SegmentAddition)[];
 }
 
 export type SectionName = 'impression' | 'findings' | 'report';
@@ -88,6 +88,15 @@ export interface FieldOverride {
   readonly constant?: string;
   readonly lookup?: string;
   readonly otherwise?: string;
+}
+
+/** A segment that the message does not have. */
+export interface SegmentAddition {
+  readonly add: string;
+  /** The last segment of this name. */
+  readonly after: string;
+  /** Text by place in the segment (`1`, `3(2)`, `1.4`), with numbers of the record to fill in as in `set`. */
+  readonly fields?: Readonly<Record<string, string>>;
 }
 
 /** A profile with its name and the version of its content, which each message keeps. */

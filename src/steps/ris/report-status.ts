@@ -111,3 +111,6 @@ export const BANNERS: readonly string[] = [
 
 /** Every first line that a message can have. */
 export const FIRST_LINES: readonly string[] = [...BANNERS, WRONG_PATIENT, WRONG_ORDER, DELETED];
+
+/** What the note on what made the result begins with. */
+export const SOFTWARE_NOTE = 'Result of software: ';

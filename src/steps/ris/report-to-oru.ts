@@ -48,6 +48,16 @@ export function reportToOru(given: OruInput): OruMessage {
   };
 }
 
+/** The segments before the results, as a message would have them now: the numbers that a receiver finds it by, after every override. Throws as `reportToOru`. */
+export function headOfOru(input: OruInput): Buffer {
+  const { report, profile } = input;
+  const rows = headRows(input, reportStatus(report.status, profile));
+  return buildMessage(overrideFields(rows, profile, templateValues(input)).rows, {
+    charset: profile.charset,
+    replacement: profile.replacement,
+  }).bytes;
+}
+
 /** The message before in the character set that the profile names now: a site may have changed it in between. */
 function comparable(input: OruInput): OruInput {
   const { previous, profile } = input;
@@ -68,21 +78,23 @@ function build(input: OruInput, correction: Correction): Built {
   const lineIds = lineIdsOf(observations, previous?.lineIds ?? {});
   const { rows: results, leftOut } = resultRows(input, status, lineIds);
   const rows: Row[] = [...headRows(input, status), ...results, noteRow(input)];
-  const message = buildMessage(overrideFields(rows, profile, templateValues(input)), {
+  const changed = overrideFields(rows, profile, templateValues(input));
+  const message = buildMessage(changed.rows, {
     charset: profile.charset,
     replacement: profile.replacement,
     trailingSeparator: profile.trailingSeparator,
     finalCarriageReturn: profile.finalCarriageReturn,
   });
-  return { ...message, status, lineIds, leftOut };
+  return { ...message, status, lineIds, leftOut: [...leftOut, ...changed.leftOut] };
 }
 
 /** Does this message correct an earlier one? A final version that says the same as the last says it again, as F. */
-function correctionOf({ report, previous }: OruInput, bytes: Buffer): Correction {
+function correctionOf({ report, previous, profile }: OruInput, bytes: Buffer): Correction {
   if (previous === undefined) return null;
+  const isSame = () => isSameContent(bytes, previous.raw, profile.narrative);
   if (report.status === 'final')
-    return ['F', 'C'].includes(previous.result) && !isSameContent(bytes, previous.raw) ? 'after-final' : null;
-  if (report.status === 'preliminary') return isSameContent(bytes, previous.raw) ? null : 'before-final';
+    return ['F', 'C'].includes(previous.result) && !isSame() ? 'after-final' : null;
+  if (report.status === 'preliminary') return isSame() ? null : 'before-final';
   return null;
 }
 

@@ -6,7 +6,7 @@ import { attachmentRows } from './attachment-rows.ts';
 import { conceptToCwe, decimalText } from './fhir-to-datatype.ts';
 import { studyNumbers } from './head-rows.ts';
 import { lineIdOf } from './line-ids.ts';
-import { type ObxValue, observationValues, unitsOf } from './observation-values.ts';
+import { type ObxValue, observationValues, unitsOf, unitText } from './observation-values.ts';
 import { type Obx, obx } from './obx-row.ts';
 import type { LineIds, OruInput } from './oru-input.ts';
 import type { ReportStatus } from './report-status.ts';
@@ -107,13 +107,20 @@ const SCORE: Repetition = ['score', 'Score of the model', '99PRELIM'];
 const isPart = ({ code }: ObservationComponent, name: 'score' | 'threshold'): boolean =>
   code.coding?.some((coding) => coding.system === CODE_SYSTEMS.finding && coding.code === name) === true;
 
-function rangeOf({ referenceRange }: Observation | ObservationComponent): string {
+/** The unit stands with it only where it is not that of the value, which OBX-6 has. */
+function rangeOf({ referenceRange, valueQuantity }: Observation | ObservationComponent): string {
   const range = referenceRange?.[0];
   if (range === undefined) return '';
-  const [low, high] = [range.low?.value, range.high?.value];
   if (range.text) return range.text;
-  if (low !== undefined && high !== undefined) return `${decimalText(low)}-${decimalText(high)}`;
-  return low !== undefined ? `>${decimalText(low)}` : high !== undefined ? `<${decimalText(high)}` : '';
+  const { low, high } = range;
+  const own = valueQuantity === undefined ? '' : unitText(valueQuantity);
+  const said = [low, high].map((end) => (end?.value === undefined ? null : end));
+  const isOther = said.some((end) => end !== null && unitText(end) !== '' && unitText(end) !== own);
+  const [from, to] = said.map((end) =>
+    end === null ? null : decimalText(end.value ?? 0) + (isOther ? unitText(end) : ''),
+  );
+  if (from && to) return `${from}-${to}`;
+  return from ? `>${from}` : to ? `<${to}` : '';
 }
 
 /** OBX-8 (table 0078 has the same letters). Critical flags only where the site asked for them: they may page somebody. */

@@ -22,7 +22,7 @@ import { patientIdOf, readRecord } from './read-record.ts';
 import { saysUnsigned } from './report-status.ts';
 import type { RisDestination } from './ris-destination.ts';
 import { RisDestinations } from './ris-destinations.ts';
-import { whyNotTheseNumbers, whyNotThisPatient } from './why-misplaced.ts';
+import { whyMisplaced, whyNotThisPatient } from './why-misplaced.ts';
 
 /**
  * Report → stored ORU^R01, one for each receiver that wants it. The message says what the record says now: when a newer version was written meanwhile, that
@@ -83,19 +83,19 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     if (isStored && !sameVersion) return skipped('this version is stored already');
     const patientId = patientIdOf(report) ?? handoff.patientId;
     const about = { destination: destination.name, reportId: kept.id, reportVersion: version, patientId };
-    const wrongPatient = told && (await whyNotThisPatient(this.store, told, patientId));
     const context = { about, latest, profile, controlId, versionOf: handoff.rebuildOf ?? null };
+    let words: string | null = null;
     try {
       const record = await readRecord(this.store, report);
       if (told === null && !isMeantFor(destination.filter, record))
         return skipped('the filter of the destination leaves this report out');
-      const words = wrongPatient ?? (told && whyNotTheseNumbers(told, record));
+      words = told && (await whyMisplaced(this.store, told, patientId, { record, profile: profile.profile }));
       const before = await this.before(told, words);
       if (handoff.ifMisplaced && before.misplaced === null) return skipped('it stands where it belongs');
       const made = makeMessage({ ...context, ...before, record, now: new Date() });
       const isThere = words === null && (told?.patientId || patientId) === patientId;
-      if (handoff.findingEdited && told && isThere && isSameContent(made.message.raw, told.raw))
-        return skipped('the receiver would see what it has');
+      const isSame = () => told && isSameContent(made.message.raw, told.raw, profile.profile.narrative);
+      if (handoff.findingEdited && isThere && isSame()) return skipped('the receiver would see what it has');
       return done<OruStored>(null, {
         write: async (tx) => {
           if (handoff.rebuildOf !== undefined) await settleDeadLetter(tx, handoff.rebuildOf);
@@ -104,12 +104,13 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
       });
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'ris.not-sendable') throw error;
+      words ??= told && (await whyNotThisPatient(this.store, told, patientId));
       // Its version is a dead letter already.
-      if (handoff.ifMisplaced && !wrongPatient) return skipped('the record makes no message');
+      if (handoff.ifMisplaced && words === null) return skipped('the record makes no message');
       const missing = error.issues.find(({ at }) => at !== undefined)?.at;
       const unmade = makeMessage({
         ...context,
-        ...(await this.before(told, wrongPatient)),
+        ...(await this.before(told, words)),
         record: null,
         now: new Date(),
         ...(missing ? { missing } : {}),

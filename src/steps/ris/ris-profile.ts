@@ -7,7 +7,8 @@ import schema from '../../../ris-profiles/ris-profile-1.schema.json' with { type
 import { checkBySchema } from '../../kernel/check-by-schema.ts';
 import { Failure, type FailureIssue } from '../../kernel/errors.ts';
 import { DEFAULT_RIS_PROFILE } from './default-profile.ts';
-import { overrideFaults, placeholdersOf } from './override-fields.ts';
+import { placeholdersOf } from './field-templates.ts';
+import { overrideFaults } from './override-fields.ts';
 import type { ReadProfile, RisProfile } from './profile-settings.ts';
 
 export type { RisProfile };
@@ -38,7 +39,7 @@ export function readRisProfile(written: unknown, base: Readonly<Record<string, u
   // What the schema refuses already is not looked at a second time; the rest is said with it.
   const fits = (...names: string[]) =>
     !issues.some(({ at = '' }) => names.some((name) => at === name || at.startsWith(`${name}/`)));
-  if (fits('overrides', 'tables')) issues.push(...overrideFaults(merged));
+  if (fits('overrides', 'tables', 'narrative')) issues.push(...overrideFaults(merged));
   issues.push(...linkFaults(merged).filter(({ at = '' }) => fits(at)));
   if (fits('timeZone') && !isTimeZone(merged.timeZone))
     issues.push({ at: 'timeZone', text: 'must be a time zone such as "Europe/Berlin"' });
@@ -83,7 +84,8 @@ function toFault(error: ErrorObject): FailureIssue | null {
   const { params, keyword, schemaPath } = error;
   const place = error.instancePath.slice(1) || 'the profile';
   const within = (name: string) => (error.instancePath === '' ? name : `${place}/${name}`);
-  if (/\/(oneOf|anyOf)\/\d+\//.test(schemaPath)) return null;
+  if (/\/(oneOf|anyOf)\/\d+\//.test(schemaPath) || keyword === 'if' || keyword === 'propertyNames')
+    return null;
   if (keyword === 'additionalProperties')
     return { at: within(String(params['additionalProperty'])), text: 'is no setting of a RIS profile' };
   if (keyword === 'required') return { at: within(String(params['missingProperty'])), text: 'is missing' };
@@ -92,9 +94,19 @@ function toFault(error: ErrorObject): FailureIssue | null {
     return { at: place, text: `must be one of ${allowed}` };
   }
   if (keyword === 'oneOf')
-    return { at: place, text: 'must have exactly one of set, drop, copy, constant, lookup' };
+    return {
+      at: place,
+      text: 'must have exactly one of set, drop, copy, constant, lookup; or add a segment',
+    };
   if (keyword === 'anyOf')
     return { at: place, text: 'must be null or one ASCII character that is no delimiter (| ^ ~ & \\)' };
+  if (keyword === 'pattern' && error.propertyName !== undefined)
+    return {
+      at: within(error.propertyName),
+      text: NAME_FAULTS[place.split('/').at(-1) ?? ''] ?? 'is no name',
+    };
+  if (keyword === 'pattern' && schemaPath.includes('segment'))
+    return { at: place, text: 'must be the name of a segment, such as ZDS' };
   if (keyword === 'pattern' && schemaPath.includes('path'))
     return { at: place, text: 'must be a place such as PID-3.4, OBX(2)-5 or NTE' };
   if (keyword === 'pattern' && /^(?:report|viewer)Url$/.test(place))
@@ -104,6 +116,11 @@ function toFault(error: ErrorObject): FailureIssue | null {
     };
   return { at: place, text: error.message ?? keyword };
 }
+
+const NAME_FAULTS: Readonly<Record<string, string>> = {
+  fields: 'must be a place in the segment, such as 1, 1.4 or 3(2)',
+  tables: 'must be a name of up to 40 letters, digits and . _ -',
+};
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

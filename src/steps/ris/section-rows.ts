@@ -45,8 +45,19 @@ const isSaid = (observation: Observation): boolean =>
 
 /** The report as its author formatted it, where it has a plain text form. */
 function textForm({ report }: OruInput): string[] {
-  const form = report.presentedForm?.find((one) => /^text\/plain\b/.test(one.contentType ?? ''));
-  return form?.data === undefined ? [] : splitLines(Buffer.from(form.data, 'base64').toString('utf8'));
+  const form = report.presentedForm?.find((one) => /^text\/plain\b/i.test(one.contentType ?? ''));
+  return form?.data === undefined ? [] : splitLines(decoded(form.data, form.contentType ?? ''));
+}
+
+/** By the character set that its media type names; UTF-8 where it names none, or one that nobody knows. */
+function decoded(data: string, contentType: string): string {
+  const bytes = Buffer.from(data, 'base64');
+  const label = /;\s*charset="?([^";\s]+)/i.exec(contentType)?.[1] ?? 'utf-8';
+  try {
+    return new TextDecoder(label).decode(bytes);
+  } catch {
+    return bytes.toString('utf8');
+  }
 }
 
 function textRows(lines: readonly string[], name: SectionName, input: OruInput, status: ReportStatus): Row[] {

@@ -54,6 +54,13 @@ export function takeBack(raw: Buffer, { controlId, now, profile, words, result }
   return Buffer.from(changed.join('\r'), 'latin1');
 }
 
+/** The same, of what stands under another patient or other numbers than those of today; whoever sends or only shows it asks here. */
+export const takeBackMisplaced = (raw: Buffer, how: Omit<TakeBackHow, 'result'>): Buffer =>
+  takeBack(raw, { ...how, result: misplacedResult(how.profile) });
+
+/** OBR-25 of that message: a receiver that deletes what is X may want C. */
+export const misplacedResult = ({ wrongPatientStatus }: RisProfile): string => wrongPatientStatus;
+
 /** OBX-3 of the UID of the object that RAD-28 makes. */
 const SR_UID = '^SR Instance UID';
 

@@ -4,6 +4,7 @@ import { messageStepWorld } from '../../../test/hl7/message-step-world.ts';
 import { fieldOf } from '../../../test/peers/ris.ts';
 import { STUDY_NUMBER_SYSTEMS } from '../../hl7/assigning-authority.ts';
 import type { ReportWritten } from '../../kernel/handoffs.ts';
+import { RIS_PROFILE_CODE, RIS_PROFILE_EXTENSION } from './ris-profiles.ts';
 
 const world = messageStepWorld();
 const coding = (system: string, code: string) => ({ coding: [{ system, code }] });
@@ -120,6 +121,48 @@ describe('what a receiver was told under numbers that the study has no more', ()
     await report('c', 'preliminary', 'ServiceRequest/late');
     await tell('c');
     expect(await told('c')).toEqual(['P   P', 'P P3 C1 P']);
+  });
+
+  it('is taken back under the number in OBR-3 that the profile has put there, once the order gives it another', async () => {
+    const profile = (settings: object) =>
+      world.write({
+        resourceType: 'Basic',
+        id: 'ris-profile-ris',
+        code: { coding: [RIS_PROFILE_CODE] },
+        extension: [{ url: RIS_PROFILE_EXTENSION, valueString: JSON.stringify(settings) }],
+      });
+    /** OBR-3 and OBR-25 of every message. */
+    const fillers = async (id: string) => {
+      const rows = await world.database.run<{ raw: Buffer }>(
+        { text: 'SELECT raw FROM hl7_outbound WHERE report_id = $1 ORDER BY message_time' },
+        [id],
+      );
+      return rows.map(({ raw }) => [fieldOf(raw, 'OBR', 3), fieldOf(raw, 'OBR', 25)].join(' '));
+    };
+    const filled = (filler: string) => ({
+      ...order('filled', 'P9', 'G1'),
+      identifier: [
+        { type: coding('http://terminology.hl7.org/CodeSystem/v2-0203', 'FILL'), value: filler },
+        { system: STUDY_NUMBER_SYSTEMS.accession, value: 'G1' },
+      ],
+    });
+    await profile({ fillerNumber: 'order' });
+    await world.write(study('g', 'G1'), filled('F1'));
+    await report('g', 'preliminary');
+    await tell('g');
+    await report('g', 'preliminary', 'ServiceRequest/filled');
+    await tell('g');
+    expect(await tell('g', { ifMisplaced: true })).toBe('skipped');
+    await world.write(filled('F2'));
+    expect(await tell('g', { ifMisplaced: true })).toBe('done');
+    expect(await fillers('g')).toEqual(['g^PRELIM P', 'g^PRELIM X', 'F1 P', 'F1 X', 'F2 P']);
+    // A number that the profile always writes is no other one, and the name of our application is no number.
+    await profile({ overrides: [{ at: 'OBR-3.1', constant: 'F2' }], sendingApplication: 'OTHER' });
+    await report('g', 'final', 'ServiceRequest/filled');
+    await tell('g');
+    expect((await fillers('g')).slice(-1)).toEqual(['F2^OTHER F']);
+    expect(await fillers('g')).toHaveLength(6);
+    await profile({});
   });
 
   it('is taken back also where the last message about the same version was rejected', async () => {

@@ -1,7 +1,7 @@
 import type { Extension, HumanName, Identifier, Patient } from '@medplum/fhirtypes';
 import { jsonItems, jsonPersonName, jsonString, jsonValues } from '../../dicom/json-values.ts';
 import type { DicomJson } from '../../dicom/study-source.ts';
-import { type HierarchicDesignator, systemOfAuthority } from '../../hl7/assigning-authority.ts';
+import { authorityToIdentifier, type HierarchicDesignator } from '../../hl7/assigning-authority.ts';
 import { timestampToDate } from '../../hl7/timestamp.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 
@@ -46,11 +46,7 @@ function toIdentifier(item: DicomJson): Identifier | null {
   if (value === null) return null;
   const authority = issuerOf(item, '00100021', '00100024');
   if (authority === null) return { value };
-  return {
-    system: systemOfAuthority('patient', authority, ''),
-    value,
-    ...(authority.namespace ? { assigner: { display: authority.namespace } } : {}),
-  };
+  return { ...authorityToIdentifier('patient', authority, ''), value };
 }
 
 /** Issuer as a local name and the qualifiers that make it universal (PS3.3 Table 10-18); null when none is named. */

@@ -7,7 +7,11 @@ import { usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
 import { WideTable } from './wide-table.tsx';
 
-type Held = { readonly at: string; readonly by: string; readonly reason: string } | null;
+type Hold = { readonly at: string; readonly by: string; readonly reason: string };
+type Held = Hold | null;
+
+const sayWhose = ({ at, by, reason }: Hold): string =>
+  `by ${by} since ${sayTime(at)}: ${reason}${/[.!?]$/.test(reason) ? '' : '.'}`;
 
 /** Where messages wait: destinations, the lanes within them with the head that blocks, and what came in and is not filed yet. */
 export function LanesView({ api, onSignedOut, ask }: ViewProps) {
@@ -25,17 +29,20 @@ export function LanesView({ api, onSignedOut, ask }: ViewProps) {
               'Nothing more is sent there until it is released. What comes waits in order; nothing is lost and no tries are used up.',
             confirm: 'Hold',
             act: async (reason: string) => {
-              await api.act('holds', { ...target, reason });
-              return `Held: ${what}.`;
+              const { held: stands } = await api.act<{ held: Hold & { already: boolean } }>('holds', {
+                ...target,
+                reason,
+              });
+              return stands.already ? `Held already, ${sayWhose(stands)}` : `Held: ${what}.`;
             },
           }
         : {
             title: `Release ${what}?`,
-            explain: 'What waits is sent now, in its order.',
+            explain: `It was held ${sayWhose(held)} What waits is sent now, in its order.`,
             confirm: 'Release',
             act: async (reason: string) => {
-              await api.act('holds/release', { ...target, reason });
-              return `Released: ${what}.`;
+              const { released } = await api.act<{ released: Hold }>('holds/release', { ...target, reason });
+              return `Released: ${what}. It was held ${sayWhose(released)}`;
             },
           };
     ask(deed, refresh);

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { ViewProps } from './operator.tsx';
-import { sayTime, sayZone } from './say.ts';
+import { sayHold, sayTime, sayZone } from './say.ts';
 import { Stale } from './stale.tsx';
 import { POLL_MS, usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
@@ -53,7 +53,10 @@ export function LogView({ api, onSignedOut }: ViewProps) {
                   (one.lane ?? one.destination ?? '')
                 )}
               </td>
-              <td>{one.reason}</td>
+              <td>
+                {one.reason}
+                {sayHold(one) && <span class="quiet words">{sayHold(one)}</span>}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -29,3 +29,16 @@ const BAD: ReadonlySet<string> = new Set(['held', 'rejected', 'given-up', 'dead'
 export const isBad = (status: string): boolean => BAD.has(status);
 
 export const plural = (n: number, one: string): string => `${n} ${one}${n === 1 ? '' : 's'}`;
+
+/** Which hold a deed was about, where its line in the log says so: whose it was, since when and why. '' for another deed. */
+export function sayHold({ action, detail }: { readonly action: string; readonly detail: Detail }): string {
+  const [of, at, by, reason] = ['held', 'heldAt', 'heldBy', 'heldReason'].map((name) => {
+    const value = detail[name];
+    return typeof value === 'string' ? value : '';
+  });
+  if (!of || !at) return '';
+  const which = `hold of the ${of} by ${by} since ${sayTime(at)}: ${reason}`;
+  return action === 'release' ? `Ended the ${which}` : `It was held already, and stays so: ${which}`;
+}
+
+type Detail = Readonly<Record<string, unknown>>;
