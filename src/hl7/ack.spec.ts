@@ -53,6 +53,11 @@ describe('Acknowledging a message', () => {
     ['ER', 'SU', 'accept', ['AA']],
     ['ER', 'SU', 'error', ['CE']],
     ['', 'AL', 'error', ['AE']],
+    ['al', ' ne ', 'accept', ['CA']],
+    ['""', '""', 'accept', ['AA']],
+    [' ', '', 'reject', ['AR']],
+    ['Y', 'Y', 'error', ['AE']],
+    ['""', 'NE', 'accept', []],
   ] as const)(
     'with MSH-15 "%s" and MSH-16 "%s" answers a message to %s with %j',
     (accept, application, kind, codes) => {
@@ -91,6 +96,29 @@ describe('A batch in one frame', () => {
       'MSH|^~\\&|A\rPID|1\r',
       'MSH|^~\\&|B\rPID|2\r',
     ]);
+  });
+
+  it.each([
+    ['MSH (menstrual history): see above', 'MSH'],
+    ['FTS 7 of 10', 'a word that is a trailer elsewhere'],
+    ['BTS', 'a line that is a trailer elsewhere, with more after it'],
+    ['BHSM-4 positive', 'a longer word'],
+  ])('does not cut a message at its text: %s', (line) => {
+    const text = `MSH|^~\\&|A\rOBX|1|TX|1||see\n${line}\nand the rest\rNTE|1||end\r`;
+    const next = 'MSH|^~\\&|B\rPID|2\r';
+    expect(splitBatch(Buffer.from(`BHS|^~\\&|\r${text}${next}BTS|2\r`)).map(String)).toEqual([text, next]);
+  });
+
+  it.each([
+    ['a byte order mark', `\u{feff}FHS|^~\\&\r@@FTS|1\r`],
+    ['line feeds, trailers without fields', 'FHS|^~\\&\nBHS|^~\\&\n@@BTS\nFTS\n\n'],
+    ['wrong counts', 'FHS|^~\\&\rBHS|^~\\&\r@@BTS|77\rFTS|5\r'],
+    ['two batches in a file', 'FHS|^~\\&\rBHS|^~\\&\r@BTS|1\rBHS|^~\\&\r@BTS|1\rFTS|2\r'],
+    ['delimiters of its own', 'FHS#!*$%\rBHS#!*$%\r@@BTS#2\rFTS#1\r'],
+    ['NULs before it', '\0\0\r\nBHS|^~\\&\r@@'],
+  ])('is cut whatever stands around the messages: %s', (_, batch) => {
+    const one = 'MSH|^~\\&|A\rPID|1\r';
+    expect(splitBatch(Buffer.from(batch.replaceAll('@', one))).map(String)).toEqual([one, one]);
   });
 
   it('leaves everything else whole, also two messages without a batch header', () => {

@@ -42,12 +42,13 @@ export interface AckContext {
 
 /**
  * The answers a message asks for (chapter 2.9). MSH-15 and MSH-16 both empty: one AA, AE or AR. Else an accept
- * acknowledgement (CA, CE, CR) by MSH-15 and an application acknowledgement by MSH-16, each AL, NE, ER or SU (table 0155).
+ * acknowledgement (CA, CE, CR) by MSH-15 and an application acknowledgement by MSH-16, each AL, NE, ER or SU (table 0155). A field that
+ * holds none of these says nothing: read as "never", it would leave a sender waiting for an answer that it did not mean to do without.
  */
 export function acknowledgements(message: Buffer, outcome: AckOutcome, context: AckContext): Buffer[] {
   const header = context.header === undefined ? readHeader(message) : context.header;
-  const accept = header?.field(15) ?? '';
-  const application = header?.field(16) ?? '';
+  const accept = conditionOf(header, 15);
+  const application = conditionOf(header, 16);
   if (accept === '' && application === '')
     return [buildAck(header, `A${LETTERS[outcome.kind]}`, outcome, context)];
   const answers: Buffer[] = [];
@@ -63,7 +64,7 @@ export function acknowledgements(message: Buffer, outcome: AckOutcome, context: 
 /** The CA that an application acknowledgement asks for by its MSH-15; null when it asks for none. Its MSH-16 asks for nothing: that would never end. */
 export function commitAck(answer: Buffer, context: AckContext): Buffer | null {
   const header = readHeader(answer);
-  return isWanted(header?.field(15) ?? '', 'accept')
+  return isWanted(conditionOf(header, 15), 'accept')
     ? buildAck(header, 'CA', { kind: 'accept' }, context)
     : null;
 }
@@ -127,6 +128,14 @@ const ERROR_NAMES: Readonly<Record<string, string>> = {
   '204': 'Unknown key identifier',
   '207': 'Application internal error',
 };
+
+const CONDITIONS = ['AL', 'NE', 'ER', 'SU'] as const;
+
+/** MSH-15 or MSH-16 as table 0155 has it; '' for anything else. */
+function conditionOf(header: MessageHeader | null, field: 15 | 16): (typeof CONDITIONS)[number] | '' {
+  const said = header?.component(field, 1).trim().toUpperCase();
+  return CONDITIONS.find((one) => one === said) ?? '';
+}
 
 function isWanted(condition: string, kind: AckOutcome['kind']): boolean {
   if (condition === 'AL') return true;

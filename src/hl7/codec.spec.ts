@@ -109,6 +109,28 @@ describe('Reading a message', () => {
     expect(refusal(undeclared)).toBe('hl7.charset');
   });
 
+  it.each([
+    ['GB 18030', '\xd5\xc5', '张'],
+    ['GB 18030-2000', '\xd5\xc5', '张'],
+    ['ISO-8859-1', 'M\xdcLLER', 'MÜLLER'],
+    ['ISO IR100', 'M\xdcLLER', 'MÜLLER'],
+    ['WINDOWS-1252', '\x80', '€'],
+    ['ISO IR6', 'M\xc3\x9cLLER', 'MÜLLER'],
+    ['""', 'M\xc3\x9cLLER', 'MÜLLER'],
+    ['ISO IR6~ISO IR87', 'YAMADA', 'YAMADA'],
+    ['ISO IR6~ISO IR87', '\x1b$B;3ED\x1b(B', '山田'],
+    ['~ISO IR87', '\x1b$B;3ED\x1b(B', '山田'],
+  ])('reads MSH-18 %s', (charset, bytes, text) => {
+    const message = Buffer.from(`${MSH}||||||${charset}\rPID|||||${bytes}`, 'latin1');
+    expect(readMessage(message).get('PID', 1, 5)).toBe(text);
+  });
+
+  it('takes a line of three letters for text unless it is a segment of the standard or of a site', () => {
+    const message = read('OBX|1|TX|||see', 'RLL', 'nodule', 'CTA', 'last||F', 'NTE', 'Z01', 'PV1|1');
+    expect(message.segments.map(({ name }) => name)).toEqual(['MSH', 'OBX', 'NTE', 'Z01', 'PV1']);
+    expect(message.get('OBX', 1, 5)).toBe('see\nRLL\nnodule\nCTA\nlast');
+  });
+
   it('puts an unescaped & of a plain text back', () => {
     expect(read('OBR|1|||MRS^Jane MRI W/&W/O CONTRAST').segment('OBR')!.text(4, 2)).toBe(
       'Jane MRI W/&W/O CONTRAST',

@@ -48,7 +48,8 @@ const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
 /** Start block, line ends and NUL: what stands before MSH when a frame or a file was cut carelessly. */
 const SKIPPED_BYTES = new Set([0x00, 0x0a, 0x0b, 0x0d]);
 
-function startOfMessage(bytes: Buffer): number {
+/** Offset of the first byte that is not skipped: of MSH, or of what stands in its place. */
+export function startOfMessage(bytes: Buffer): number {
   let at = 0;
   while (at < bytes.length) {
     if (SKIPPED_BYTES.has(bytes[at]!)) at += 1;

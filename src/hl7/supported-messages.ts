@@ -29,3 +29,20 @@ export const SUPPORTED_MESSAGES: Readonly<Record<string, MessageKind>> = {
 /** The same as words for a refusal. */
 export const SUPPORTED_TYPES_TEXT =
   'ORM^O01, OMI^O23, OMG^O19, ORU^R01 or ADT (A01 to A08, A11, A13, A28, A31, A38, A40)';
+
+/**
+ * MSH-9 as `type^event`. Version 2.1, and some who send 2.2, name no event there: then it is the only one of the type, for ADT that of EVN-1.
+ * `get` gives the first repetition of a component of the first segment of that name.
+ */
+export function messageTypeOf(get: (segment: string, field: number, component: number) => string): string {
+  const type = get('MSH', 9, 1).trim();
+  const event =
+    get('MSH', 9, 2).trim() || (type === 'ADT' ? get('EVN', 1, 1).trim() : (ONLY_EVENT[type] ?? ''));
+  return `${type}^${event}`;
+}
+
+const ONLY_EVENT: Readonly<Record<string, string>> = { ORM: 'O01', OMI: 'O23', OMG: 'O19', ORU: 'R01' };
+
+/** Null for a message that is not taken. */
+export const kindOfMessage = (messageType: string): MessageKind | null =>
+  Object.hasOwn(SUPPORTED_MESSAGES, messageType) ? (SUPPORTED_MESSAGES[messageType] ?? null) : null;

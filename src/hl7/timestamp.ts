@@ -12,6 +12,7 @@ export function timestampToDateTime(text: string, timeZone: string | null): stri
   const [, , , , hour, minute = '00', second = '00', , offset] = match;
   if (hour === undefined) return date;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return null;
+  if (offset !== undefined && !OFFSET.test(offset)) return null;
   const time = `${hour}:${minute}:${second}`;
   if (offset === undefined && timeZone === null) return date;
   const zone =
@@ -26,6 +27,7 @@ export function timestampToDate(text: string): string | null {
   const match = TIMESTAMP.exec(text.trim());
   if (match === null) return null;
   const [, year, month, day] = match;
+  if (year === '0000') return null;
   const date = [year, month, day].filter((part) => part !== undefined).join('-');
   const parsed = new Date(day === undefined ? `${year}-${month ?? '01'}-01` : date);
   return !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(date) ? date : null;
@@ -50,6 +52,9 @@ export function dateTimeToTimestamp(value: string | undefined, style: TimestampS
 }
 
 const TIMESTAMP = /^(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?$/;
+
+/** As FHIR has it: to 14 hours. */
+const OFFSET = /^[+-](?:(?:0\d|1[0-3])[0-5]\d|1400)$/;
 
 /** Offset of the zone at a local time given as if it were UTC; the second look is right at all but the hour of a change. */
 function zoneAt(timeZone: string, localAsUtc: number): string {

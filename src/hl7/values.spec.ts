@@ -18,6 +18,13 @@ describe('HL7 times as FHIR times', () => {
     expect(timestampToDateTime(text, 'Europe/Berlin')).toBe(expected);
   });
 
+  it.each(['00000101', '20260115093015+9999', '20260115093015-0099', '20260115093015+1430'])(
+    'refuses "%s", which FHIR has no way to write',
+    (text) => {
+      expect(timestampToDateTime(text, 'UTC')).toBeNull();
+    },
+  );
+
   it.each(['', 'Aug 15, 1942', '20261301', '20260230', '2026011525', '202601150961', '2026-01-15', '202'])(
     'refuses "%s"',
     (text) => {

@@ -33,6 +33,13 @@ describe('A person as XCN and as reference', () => {
     expect(print(read(xcn) ?? undefined)).toBe(xcn);
   });
 
+  it('has no control characters, for which FHIR has no place', () => {
+    expect(read('12\\X00\\34^HO\\X07\\USE')).toMatchObject({
+      identifier: { value: '1234' },
+      display: 'HOUSE',
+    });
+  });
+
   it('has the id with its authority, the name in parts and the name to read', () => {
     expect(read('1234^HOUSE^GREGORY^^^DR')).toEqual({
       extension: [

@@ -2,6 +2,7 @@ import type { HumanName, Practitioner, Reference } from '@medplum/fhirtypes';
 import { PRELIM } from '../kernel/code-systems.ts';
 import { authorityOfIdentifier, authorityToIdentifier } from './assigning-authority.ts';
 import type { Hl7Repetition, Repetition } from './codec.ts';
+import { withoutControls } from './control-characters.ts';
 
 /**
  * XCN (id, family, given, further given, suffix, prefix, …, authority) ↔ a FHIR reference to somebody who is no resource here. A
@@ -77,5 +78,5 @@ function nameOf({ family, given, suffix, prefix }: NameParts): HumanName | null 
 const displayOf = ({ prefix = [], given = [], family = '' }: HumanName): string =>
   [...prefix, ...given, family].filter((part) => part !== '').join(' ');
 
-/** The delete mark `""` counts as empty; a NUL (`\X00\`), which no database takes as text, is left out. */
-const filled = (text: string): string => (text === '""' ? '' : text.replaceAll('\0', '').trim());
+/** The delete mark `""` counts as empty; control characters, for which FHIR has no place, are left out. */
+const filled = (text: string): string => (text === '""' ? '' : withoutControls(text).trim());

@@ -97,6 +97,32 @@ describe('ADT of a visit', () => {
     expect(visit).toMatchObject({ class: { code: 'IMP' }, status: 'in-progress' });
   });
 
+  it('is filed without its visit where an account stands for several: the others are none the worse', async () => {
+    const account = `||||||||||AC${run}`;
+    const visit = (number: string) => `PV1|1|I|${number}||||||||||||||||${number && `${number}-${run}`}`;
+    expect(
+      await outcomes(
+        message('ADT^A01', [pid('A') + account, visit('W1')]),
+        message('ADT^A01', [pid('A') + account, visit('W2')]),
+        message('ADT^A08', [pid('A', 'ROE') + account, visit('')]),
+        message('ORM^O01', [pid('A', 'ROE') + account, visit(''), `ORC|NW|P${run}^OE`, 'OBR|1|||X^Y^L']),
+        message('ORU^R01', [
+          pid('A') + account,
+          visit(''),
+          `OBR|1|P${run}^OE|R${run}^RIS|X^Y${'|'.repeat(21)}F`,
+        ]),
+      ),
+    ).toEqual(['filed', 'filed', 'filed visit-unclear', 'filed visit-unclear', 'filed visit-unclear']);
+    expect((await holder('A')).name?.[0]?.family).toBe('ROE');
+    const visits = await world.find<Encounter>('Encounter', `identifier=AC${run}`);
+    expect(visits.map((one) => [one.location?.[0]?.location.display, one.version]).toSorted()).toEqual([
+      ['W1', '1'],
+      ['W2', '1'],
+    ]);
+    const [order] = await world.find<ServiceRequest>('ServiceRequest', `identifier=P${run}`);
+    expect(order?.encounter).toBeUndefined();
+  });
+
   it('needs no visit number to update a patient, and refuses a visit of another patient', async () => {
     expect(await outcomes(message('ADT^A08', [pid('A'), 'PV1|1|O']))).toEqual(['filed visit-without-number']);
     await world.file(admit('A'));
@@ -448,6 +474,26 @@ describe('A merge (ADT^A40)', () => {
     const stays = (await holder('B')).id;
     expect(jobs).toEqual([
       { payload: { diagnosticReportId: waiting, versionId: 2, patientId: stays }, lane: `oru:${stays}` },
+    ]);
+  });
+
+  it('finds who is merged away by a number alone, as older senders write it', async () => {
+    const bare = (name: string) => message('ADT^A40', [pid('B'), `MRG|${mrn(name)}`]);
+    expect(await outcomes(admit('A'), admit('B'), bare('A'), bare('A'))).toEqual([
+      'filed',
+      'filed',
+      'filed',
+      'filed merge-repeated',
+    ]);
+    expect(await holder('A')).toMatchObject({ active: false, link: [{ type: 'replaced-by' }] });
+    const [row] = await world.file(bare('B'));
+    expect(row).toMatchObject({ filing_outcome: 'merge.same-patient', filing_location: 'MRG^1^1' });
+    // One who was never seen: a late order finds the survivor, however it writes the number.
+    const unknown = [bare('C'), order('C', '1'), order('C', '2').replace(`${mrn('C')}^^^HOSP^MR`, mrn('C'))];
+    expect(await outcomes(...unknown)).toEqual([
+      'filed merged-unknown',
+      'filed patient-merged',
+      'filed patient-merged',
     ]);
   });
 

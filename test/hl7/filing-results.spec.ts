@@ -8,6 +8,7 @@ import type {
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { checkElements } from '../../src/fhir/validate/check-elements.ts';
 import { hasFinalReport } from '../../src/governance/final-reports.ts';
+import { STUDY_NUMBER_SYSTEMS } from '../../src/hl7/assigning-authority.ts';
 import { type FilingWorld, makeFilingWorld, message } from './filing-world.ts';
 
 let world: FilingWorld;
@@ -46,6 +47,15 @@ const recordOf = async () => {
   const [serviceRequest] = await world.find<ServiceRequest>('ServiceRequest', `identifier=ACC${run}`);
   return { patient: patient!, ...(serviceRequest ? { serviceRequest } : {}) };
 };
+
+const STUDY = (): ImagingStudy => ({
+  resourceType: 'ImagingStudy',
+  status: 'available',
+  subject: {},
+  identifier: [
+    { type: { coding: [{ code: 'ACSN' }] }, system: STUDY_NUMBER_SYSTEMS.accession, value: `ACC${run}` },
+  ],
+});
 
 describe('The final report of a radiologist (ORU^R01)', () => {
   it('becomes a report of its own, with text, coded findings, reader, order and study', async () => {
@@ -105,6 +115,112 @@ describe('The final report of a radiologist (ORU^R01)', () => {
       ['entered-in-error', undefined],
       ['entered-in-error', 2],
     ]);
+  });
+
+  it('is valid FHIR R4 with several values in one line, and with control characters', async () => {
+    const lines = [
+      'OBX|1|CWE|1^Finding^L||A^Ma\\X07\\ss^L~B^Cyst^L||||||F||||||7^READ\\X1F\\ER',
+      'OBX|2|TX|19005-8^Imp^LN||No\\X01\\ne||||||F',
+    ];
+    await world.file(oru([obr('F'), ...lines]));
+    const [report] = await reports();
+    const line = await world.read<Observation>(report!.result![0]!.reference);
+    for (const { version: _, ...resource } of [report!, line]) expect(checkElements(resource)).toEqual([]);
+    expect(line.component?.map((one) => one.valueCodeableConcept?.text)).toEqual(['Mass', 'Cyst']);
+    expect(report!.conclusion).toBe('None');
+  });
+
+  it('takes an addendum that is sent as A, and nothing else that is sent so', async () => {
+    const more = 'OBX|9|TX|19005-8^Impression^LN|1|ADDENDUM: rib fracture.||||||F';
+    const at = (hour: string, status = 'A') => obr(status, { issued: `20260115${hour}0000+0000` });
+    expect(
+      await outcomes(
+        oru([at('10'), ...TEXT]),
+        oru([at('12', 'F'), ...TEXT]),
+        oru([at('11'), ...TEXT, more]),
+        oru([at('13'), ...TEXT, more.replace('||F', '||P')]),
+        oru([at('14'), ...TEXT, more]),
+        oru([at('15', 'P'), ...TEXT]),
+      ),
+    ).toEqual([
+      'filed result-without-order',
+      'filed result-without-order',
+      'filed preliminary-after-final',
+      'filed preliminary-after-final',
+      'filed addendum result-without-order',
+      'filed preliminary-after-final',
+    ]);
+    const [report] = await reports();
+    expect(report).toMatchObject({ status: 'appended', version: '3' });
+    expect(report!.conclusion).toContain('rib fracture');
+    expect(
+      await hasFinalReport(world.store, { patient: (await recordOf()).patient, imagingStudy: STUDY() }),
+    ).toBe(true);
+  });
+
+  it('loses nothing of the final report by an addendum that is sent alone', async () => {
+    const at = (hour: string, status: string) => obr(status, { issued: `20260115${hour}0000+0000` });
+    const more = 'OBX|1|TX|19005-8^Impression^LN|9|ADDENDUM: rib fracture.||||||F';
+    const alone = (hour: string) => oru([at(hour, 'A'), more]);
+    expect(await outcomes(oru([at('12', 'F'), ...TEXT, ...CODED]), alone('14'), alone('15'))).toEqual([
+      'filed result-without-order',
+      'filed addendum result-without-order',
+      'filed addendum result-without-order',
+    ]);
+    const [report] = await reports();
+    expect(report!.conclusion).toBe('Small nodule.\nFollow up.\nADDENDUM: rib fracture.');
+    const [form] = report!.presentedForm!;
+    const text = Buffer.from(form!.data!, 'base64').toString();
+    expect(text.indexOf('Small nodule.')).toBeGreaterThanOrEqual(0);
+    expect(text.indexOf('rib fracture')).toBeGreaterThan(text.indexOf('Small nodule.'));
+    expect(report!.result!.length).toBeGreaterThan(0);
+    for (const { reference } of report!.result!)
+      expect(await world.read<Observation>(reference)).toMatchObject({ status: 'final' });
+  });
+
+  it('keeps its lines where the ORC stands after the OBR, and is refused where they have no OBR of their own', async () => {
+    const orc = (number: string) => `ORC|RE|${number}^OE`;
+    expect(await outcomes(oru([obr('F'), orc(`P${run}`), ...TEXT]))).toEqual(['filed result-without-order']);
+    expect((await reports())[0]?.conclusion).toContain('Small nodule.');
+    const [row] = await world.file(oru([obr('F', { filler: `X${run}` }), ...TEXT, orc('OTHER'), ...CODED]));
+    expect(row).toMatchObject({ filing_outcome: 'hl7.missing', filing_location: 'OBR^2' });
+    const [none] = await world.file(
+      oru([orc('OTHER'), 'NTE|1||x', obr('F', { filler: `Y${run}` }), orc('LAST'), ...CODED]),
+    );
+    expect(none).toMatchObject({ filing_outcome: 'hl7.missing', filing_location: 'OBR^2' });
+  });
+
+  it('keeps the lines of each of several OBR that have their ORC after them, and takes no document of the order (2.8) for a result', async () => {
+    const two = (number: string) => [
+      obr('F', { filler: number }).replace(`P${run}^OE`, `${number}^OE`),
+      `ORC|RE|${number}^OE`,
+      `OBX|1|TX|19005-8^Impression^LN|1|Of ${number}.||||||F`,
+    ];
+    const conclusions = async () =>
+      Promise.all(
+        ['Q', 'S'].map(
+          async (name) =>
+            (await world.find<DiagnosticReport>('DiagnosticReport', `identifier=${name}${run}`))[0]
+              ?.conclusion,
+        ),
+      );
+    await world.file(oru([...two(`Q${run}`), ...two(`S${run}`)]));
+    expect(await conclusions()).toEqual([`Of Q${run}.`, `Of S${run}.`]);
+    await world.file(
+      oru([
+        ...[`ORC|RE|P${run}^OE`, 'OBX||TX|DOC^Of the order||Request form||||||F', 'TXA|1|DIS'],
+        ...[obr('F'), 'OBX|1|TX|19005-8^Impression^LN|1|Normal.||||||F'],
+      ]),
+    );
+    const [report] = await reports();
+    expect(Buffer.from(report!.presentedForm![0]!.data!, 'base64').toString()).toBe('Normal.');
+  });
+
+  it('keeps text that its sender broke into lines, whatever they say', async () => {
+    await world.file(
+      oru([obr('F'), 'OBX|1|TX|19005-8^Impression^LN|1|RIGHT:\nRLL\nnodule 8 mm\n\nCTA\nadvised||||||F']),
+    );
+    expect((await reports())[0]?.conclusion).toBe('RIGHT:\nRLL\nnodule 8 mm\nCTA\nadvised');
   });
 
   it('stays final when a preliminary or an older version comes later, and the same again changes nothing', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { checkElements } from '../../src/fhir/validate/check-elements.ts';
 import { StudyContextStore } from '../../src/governance/study-context.store.ts';
 import { SUPPORTING_MAX } from '../../src/steps/filing/order-to-resources.ts';
-import { type FilingWorld, makeFilingWorld, message, type Stored } from './filing-world.ts';
+import { type FilingWorld, makeFilingWorld, message, numbersOf, type Stored } from './filing-world.ts';
 
 let world: FilingWorld;
 beforeAll(async () => {
@@ -166,6 +166,48 @@ describe('What comes with an order', () => {
 });
 
 describe('An order', () => {
+  it('of its own is each OBR of an ORM^O01 that has a number of its own, also under one ORC', async () => {
+    const obr = (at: number, numbers: string) =>
+      `OBR|${at}|${numbers}|X${at}^Exam ${at}^L||||||||||||||ACC${patient}-${at}`;
+    const lines = [
+      `PID|1||MRN${patient}^^^HOSP^MR||DOE^JANE`,
+      `ORC|NW|S${patient}^OE|F${patient}^RIS`,
+      'TQ1|1||||||||S',
+      obr(1, `S${patient}^OE|F${patient}^RIS`),
+      'NTE|1||first',
+      obr(2, `S${patient}^OE|G${patient}^RIS`),
+      obr(3, `T${patient}^OE|`),
+      'NTE|1||third',
+      obr(4, '|'),
+    ];
+    const [row, stop] = await world.file(
+      message('ORM^O01', lines),
+      message('ORM^O01', [lines[0]!, `ORC|CA||G${patient}^RIS`]),
+    );
+    expect([row?.filing_outcome, stop?.filing_outcome]).toEqual(['filed', 'filed']);
+    // The fourth has none: it is another exam of the third, and told.
+    expect(row?.flags).toEqual(['obr-without-orc']);
+    const all = await Promise.all(
+      [1, 2, 3, 4].map((at) =>
+        world.find<ServiceRequest>('ServiceRequest', `identifier=ACC${patient}-${at}`),
+      ),
+    );
+    expect(
+      all.map(([one]) => [
+        one?.status,
+        one?.code?.text,
+        one?.note?.[0]?.text,
+        one?.priority,
+        one && numbersOf(one),
+      ]),
+    ).toEqual([
+      ['active', 'Exam 1', 'first', 'stat', [`S${patient}`, `F${patient}`, `ACC${patient}-1`]],
+      ['revoked', 'Exam 2', undefined, 'stat', [`G${patient}`, `ACC${patient}-2`]],
+      ['active', 'Exam 3', 'third', 'stat', [`T${patient}`, `ACC${patient}-3`]],
+      [undefined, undefined, undefined, undefined, undefined],
+    ]);
+  });
+
   it('keeps the time it was first placed when it is changed', async () => {
     const changed = order('XO').replace('20260115093000', '20260120093000');
     await world.file(order('NW'), changed);

@@ -46,6 +46,7 @@ type FilingSettings = ConstructorParameters<typeof FilingStep>[4];
 
 const SETTINGS: FilingSettings = {
   SITE_TIME_ZONE: 'America/St_Johns',
+  HL7_CHARSET: 'UNICODE UTF-8',
   HL7_ACCESSION_FROM: 'IPC-1,OBR-18',
   HL7_SENDING_APPLICATION: 'PRELIM',
   HL7_SENDING_FACILITY: 'RADIOLOGY',

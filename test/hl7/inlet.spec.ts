@@ -28,7 +28,7 @@ beforeAll(async () => {
   events = new DoorEvents(database, { warn: () => undefined });
   store = new InboundMessageStore(database);
   filing = new FilingCall(database, new Outbox(), store);
-  inlet = new MessageInlet(store, filing, events);
+  inlet = new MessageInlet(store, filing, events, { HL7_CHARSET: 'UNICODE UTF-8' });
   listener = new InletListener(inlet, readSettings({ HL7_PORT: '0' }), pino({ level: 'silent' }), events);
   await listener.onApplicationBootstrap();
 });
@@ -122,7 +122,9 @@ describe('A message at the MLLP door', () => {
   });
 
   it('lets one of two processes win that store the same bytes at the same moment', async () => {
-    const other = new MessageInlet(new InboundMessageStore(database), filing, events);
+    const other = new MessageInlet(new InboundMessageStore(database), filing, events, {
+      HL7_CHARSET: 'UNICODE UTF-8',
+    });
     for (let round = 0; round < 20; round += 1) {
       const text = Buffer.from(message({ id: `RACE${round}` }));
       const acks = await Promise.all([inlet.take(text), other.take(text)]);
@@ -183,6 +185,7 @@ describe('A message at the MLLP door', () => {
     ],
     ['no report', message({ id: 'R7', type: 'ORU^R01', lines: [PID] }), 'R7', '101', 'hl7.missing'],
     ['no control id', message({ id: '' }), '', '101', 'hl7.missing'],
+    ['a blank control id', message({ id: ' ' }), ' ', '101', 'hl7.missing'],
     ['no message type', message({ id: 'R8', type: '' }), 'R8', '101', 'hl7.missing'],
     ['an unknown character set', message({ id: 'R9', more: '||||||KLINGON' }), 'R9', '102', 'hl7.charset'],
     ['another message type', message({ id: 'R10', type: 'SIU^S12' }), 'R10', '200', 'hl7.unsupported-type'],
@@ -287,11 +290,53 @@ describe('A message at the MLLP door', () => {
 
   it('is answered AE + 207 while it cannot be stored, and the sender keeps it', async () => {
     const broken = { run: () => Promise.reject(new Error('the server closed the connection')) };
-    const down = new MessageInlet(new InboundMessageStore(broken as unknown as Database), filing, events);
+    const down = new MessageInlet(new InboundMessageStore(broken as unknown as Database), filing, events, {
+      HL7_CHARSET: 'UNICODE UTF-8',
+    });
     for (const text of [message(), 'rubbish', message({ type: 'SIU^S12' })]) {
       const [ack] = await down.take(Buffer.from(text));
       expect(readAck(ack!)).toMatchObject({ code: 'AE', errorCode: '207' });
     }
+  });
+
+  it.each([
+    ['no event, version 2.1', 'ORM', 'ORM^O01'],
+    ['no event of a result', 'ORU', 'ORU^R01'],
+    ['no event but that of EVN-1', 'ADT', 'ADT^A40'],
+    ['spaces', 'ORM ^O01 ', 'ORM^O01'],
+  ])('is taken with %s in MSH-9', async (_, type, expected) => {
+    const id = `TYPE-${type}`;
+    const [ack] = await take(message({ id, type, lines: ['EVN|A40', PID, 'MRG|OLD', ...ORDER] }));
+    expect(ack).toMatchObject({ code: 'AA' });
+    expect(await rows(id)).toMatchObject([{ message_type: expected, filing_outcome: null }]);
+  });
+
+  it('without MSH-18 is read in the character set of its sender, where the site has said it', async () => {
+    const settings = { HL7_CHARSET: 'UNICODE UTF-8;OLD=8859/1' };
+    const site = new MessageInlet(store, filing, events, settings);
+    const letters = (id: string, more = '') =>
+      Buffer.from(message({ id, lines: ['PID|1||M\xdcLLER^^^HOSP^MR', ...ORDER], more }), 'latin1');
+    const of = (bytes: Buffer, sender: string) =>
+      Buffer.from(bytes.toString('latin1').replace('|OE|', `|${sender}|`), 'latin1');
+    const code = async (bytes: Buffer) => readAck((await site.take(bytes))[0]!)!.code;
+    expect(await code(of(letters('L1'), 'OLD'))).toBe('AA');
+    expect(await rows('L1')).toMatchObject([{ mrn: 'MÜLLER' }]);
+    expect(await code(letters('L2'))).toBe('AR');
+    expect(await code(of(letters('L3', '||||||UNICODE UTF-8'), 'OLD'))).toBe('AR');
+    // Who was refused before the setting was mended is not refused for ever.
+    const early = of(letters('L4'), 'OLD');
+    const refused = async () => readAck((await inlet.take(early))[0]!)!.code;
+    expect([await refused(), await refused(), await code(early), await code(early)]).toEqual([
+      'AR',
+      'AR',
+      'AA',
+      'AA',
+    ]);
+    expect(await rows('L4')).toMatchObject([{ repeats: 1 }, { repeats: 1 }]);
+    for (const wrong of ['', '8859/77', 'OLD=8859/1', 'UNICODE UTF-8;OLD='])
+      expect(() => new MessageInlet(store, filing, events, { HL7_CHARSET: wrong })).toThrow(
+        expect.objectContaining({ code: 'config.invalid' }),
+      );
   });
 
   it('is read by the codec when the door has taken it, for every type that is taken', async () => {

@@ -597,12 +597,13 @@ const CHECKS: readonly Check[] = [
       observation.valueQuantity?.value,
       observation.component?.map(({ valueQuantity }) => valueQuantity?.value),
     ],
-    [1.3, [1.4]],
+    [undefined, [1.3, 1.4]],
   ],
   [
     'OBX-6',
     ({ observation }) => observation.valueQuantity,
     { value: 1.3, unit: 'mg/dL', system: 'http://unitsofmeasure.org', code: 'mg/dL' },
+    { 'OBX-5': '1.3' },
   ],
   ['OBX-7', ({ observation }) => observation.referenceRange, [{ text: '0.6-1.2' }]],
   [

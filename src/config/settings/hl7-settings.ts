@@ -27,6 +27,12 @@ export const HL7_SETTINGS = {
     means:
       'Comma list of names (common name, or a name of the subject alternative name): only senders whose certificate has one of them get in. Empty: all that an authority of HL7_TLS_CA has signed.',
   },
+  HL7_CHARSET: {
+    kind: kinds.text,
+    default: 'UNICODE UTF-8',
+    means:
+      'Character set of messages that name none in MSH-18, or ASCII: a name of table 0211. Another one for one sender (MSH-3 or MSH-4): "UNICODE UTF-8;OLDRIS=8859/1".',
+  },
   HL7_ACCESSION_FROM: {
     kind: kinds.text,
     default: 'IPC-1,OBR-18',

@@ -1,6 +1,7 @@
 import { Failure } from '../../kernel/errors.ts';
 import { isDelimiter } from '../message-header.ts';
 import { escapeDelimiter } from './escapes.ts';
+import { isSegmentName } from './segment-names.ts';
 
 /**
  * hl7-standard reads one dialect only: CR line ends, delimiters `|^~\&`, every line a segment with at least one `|`.
@@ -93,7 +94,7 @@ function kindOfLine(line: string, fieldSeparator: string): LineKind {
   const name = line.slice(0, 3);
   const next = line[3];
   const isName = /^[A-Z][A-Z0-9]{2}$/.test(name);
-  if (isName && next === undefined) return 'bare';
+  if (isName && next === undefined && isSegmentName(name)) return 'bare';
   if (next !== fieldSeparator) return 'continuation';
   if (isName && name === 'MSH') {
     throw new Failure(

@@ -5,12 +5,13 @@ import { Failure } from '../../kernel/errors.ts';
 export type WrittenCharset = 'UNICODE UTF-8' | '8859/1' | 'ASCII';
 
 /**
- * The character set of a message by the repetitions of MSH-18: the first one is what the message begins in, further ones are those that it switches to by escapes of
+ * The character set of a message by the repetitions of MSH-18 (`""` says none): the first one is what the message begins in, further ones are those that it switches to by escapes of
  * ISO 2022 (chapter 2.15.9.18). Of these Japanese is read; a message that switches to another one has a name that no table has, and is refused: its letters would be
  * taken for others.
  */
 export function charsetOf(repetitions: readonly string[], bytes: Buffer): string {
-  const [first = ''] = repetitions;
+  const [declared = ''] = repetitions;
+  const first = declared.trim() === '""' ? '' : declared;
   if (repetitions.length < 2 || !bytes.includes(ESC)) return first;
   return repetitions.find((one) => one.trim().toUpperCase() === 'ISO IR87') ?? repetitions.join('~');
 }
@@ -88,17 +89,32 @@ const DECODER_LABELS: Readonly<Record<string, string>> = {
   '8859/15': 'iso-8859-15',
   UNICODE: 'utf-8',
   'UNICODE UTF-8': 'utf-8',
+  // Not in the table, and sent: each means one thing only.
+  'ISO-8859-1': 'iso-8859-1',
+  'ISO8859-1': 'iso-8859-1',
+  'ISO IR100': 'iso-8859-1',
+  'WINDOWS-1252': 'windows-1252',
   'UTF-8': 'utf-8',
   UTF8: 'utf-8',
   'ISO IR87': 'iso-2022-jp',
   'GB 18030-2000': 'gb18030',
+  'GB 18030': 'gb18030',
   'KS X 1001': 'euc-kr',
   'BIG-5': 'big5',
 };
 
+/** Names of plain ASCII: what a sender says that has not thought of other letters. */
+const SITE_OWN: ReadonlySet<string> = new Set(['', 'ASCII', 'ISO IR6']);
+
+/** Is it a character set that messages are read in? */
+export const isReadCharset = (name: string): boolean => {
+  const wanted = name.trim().toUpperCase();
+  return wanted === 'ASCII' || Object.hasOwn(DECODER_LABELS, wanted);
+};
+
 function decoderLabel(declared: string, siteDefault: string): string {
   const name = declared.trim().toUpperCase();
-  if (name === '' || name === 'ASCII') {
+  if (SITE_OWN.has(name)) {
     const own = siteDefault.toUpperCase();
     return own === 'ASCII' ? 'utf-8' : (DECODER_LABELS[own] ?? 'utf-8');
   }

@@ -10,6 +10,7 @@ import type {
 import { authorityToIdentifier, type NumberKind } from '../../hl7/assigning-authority.ts';
 import { systemOfName } from '../../hl7/code-system-names.ts';
 import type { Hl7Repetition, Hl7Segment } from '../../hl7/codec.ts';
+import { withoutControls } from '../../hl7/control-characters.ts';
 import { timestampToDate } from '../../hl7/timestamp.ts';
 import { CODE_SYSTEMS } from '../../kernel/code-systems.ts';
 
@@ -26,9 +27,9 @@ export interface SenderContext {
   readonly timeZone: string | null;
 }
 
-/** Without the delete mark and spaces around; a NUL (`\X00\`), which no database takes as text, is left out. */
+/** Without the delete mark, spaces around, and control characters (`\X00\`). */
 export const plain = (text: string | undefined): string =>
-  text === undefined || text === '""' ? '' : text.replaceAll('\0', '').trim();
+  text === undefined || text === '""' ? '' : withoutControls(text).trim();
 
 /** CX → Identifier; `type` is used when CX-5 is empty. */
 export function cxToIdentifier(

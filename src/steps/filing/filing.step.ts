@@ -7,6 +7,7 @@ import type { AuditEntry } from '../../database/audit-sink.ts';
 import { Database, type Transaction } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { DOOR_LOAD } from '../../hl7/door-load.ts';
+import { readSenderCharsets } from '../../hl7/sender-charsets.ts';
 import { senderName } from '../../hl7/sender-name.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { MessageFiled, MessageStored } from '../../kernel/handoffs.ts';
@@ -40,7 +41,7 @@ export const TROUBLE_MS = 2_000;
 
 type FilingSettings = Pick<
   Settings,
-  'SITE_TIME_ZONE' | 'HL7_ACCESSION_FROM' | 'HL7_SENDING_APPLICATION' | 'HL7_SENDING_FACILITY'
+  'SITE_TIME_ZONE' | 'HL7_CHARSET' | 'HL7_ACCESSION_FROM' | 'HL7_SENDING_APPLICATION' | 'HL7_SENDING_FACILITY'
 >;
 
 /** A message as it was read: what to file, or why it cannot be. */
@@ -69,6 +70,7 @@ export class FilingStep implements Step<MessageStored, MessageFiled> {
   ) {
     this.site = {
       timeZone: settings.SITE_TIME_ZONE,
+      charsets: readSenderCharsets(settings.HL7_CHARSET),
       accessionPlaces: readAccessionPlaces(settings.HL7_ACCESSION_FROM),
       own: { application: settings.HL7_SENDING_APPLICATION, facility: settings.HL7_SENDING_FACILITY },
     };

@@ -1,4 +1,5 @@
 import type { Identifier, Patient } from '@medplum/fhirtypes';
+import { systemOfAuthority } from '../../hl7/assigning-authority.ts';
 import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
 import { Failure, type FailureCode } from '../../kernel/errors.ts';
 import { mapRepetitions, type SenderContext, xpnToName } from './datatype-to-fhir.ts';
@@ -50,16 +51,17 @@ function mergesOf(message: Hl7Message, context: SenderContext): Merge[] {
   if (groups.length === 0)
     throw missing('PID', 'The message has no PID segment: send the patient who stays.');
   return groups.map(({ pid, mrg }, at) => {
-    const numbers = mrg ? patientNumbers(mrg, 1, context) : [];
-    if (!mrg || numbers.length === 0)
+    const sent = mrg ? patientNumbers(mrg, 1, context) : [];
+    if (!mrg || sent.length === 0)
       throw missing(`MRG^${at + 1}^1`, 'MRG-1 is empty: send the number that is merged away.');
+    const survivor = pidToPatient(pid, context);
+    const numbers = withAuthority(sent, mrnOf(survivor), context);
     const name = mapRepetitions(mrg, 7, xpnToName);
     const retired: Patient = {
       resourceType: 'Patient',
       identifier: numbers,
       ...(name.length > 0 ? { name } : {}),
     };
-    const survivor = pidToPatient(pid, context);
     if (hasNumber(retired, mrnOf(survivor))) {
       throw refused(
         'merge.same-patient',
@@ -71,6 +73,26 @@ function mergesOf(message: Hl7Message, context: SenderContext): Merge[] {
     retired.identifier = numbers.filter((one) => !hasNumber(survivor, one));
     return { survivor, retired };
   });
+}
+
+/**
+ * Older senders write MRG-1 as a number alone, and the authority in PID-3 only: then it is a number of that authority, as it would be in the PID of the one who goes. It stands
+ * first; the number without an authority stays beside it, for who is known by it.
+ */
+function withAuthority(
+  numbers: readonly Identifier[],
+  mrn: Identifier,
+  { facility }: SenderContext,
+): Identifier[] {
+  const none = systemOfAuthority(
+    'patient',
+    { namespace: '', universalId: '', universalIdType: '' },
+    facility,
+  );
+  if (mrn.system === none) return [...numbers];
+  const { system, assigner, extension } = mrn;
+  const named = { system, ...(assigner ? { assigner } : {}), ...(extension ? { extension } : {}) };
+  return numbers.flatMap((one) => (one.system === none ? [{ ...one, ...named } as Identifier, one] : [one]));
 }
 
 /** Looks at who is known, and does what the table of cases in `docs/interface-engineer.md` says. */

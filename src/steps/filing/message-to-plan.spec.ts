@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readSenderCharsets } from '../../hl7/sender-charsets.ts';
 import { SUPPORTED_MESSAGES } from '../../hl7/supported-messages.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { readAccessionPlaces } from './accession-places.ts';
@@ -7,6 +8,7 @@ import { messageToPlan } from './message-to-plan.ts';
 import { RESULTS_AS_TEXT, RESULTS_MAX } from './oru-to-report.ts';
 
 const SITE = {
+  charsets: readSenderCharsets('UNICODE UTF-8'),
   timeZone: 'Europe/Vienna',
   accessionPlaces: readAccessionPlaces('IPC-1,OBR-18,ORC-3'),
   own: { application: 'PRELIM', facility: 'RADIOLOGY' },

@@ -1,6 +1,7 @@
 import { type Hl7Message, readMessage } from '../../hl7/codec.ts';
+import { charsetOfSender, type SenderCharsets } from '../../hl7/sender-charsets.ts';
 import { senderName } from '../../hl7/sender-name.ts';
-import { SUPPORTED_MESSAGES, SUPPORTED_TYPES_TEXT } from '../../hl7/supported-messages.ts';
+import { kindOfMessage, messageTypeOf, SUPPORTED_TYPES_TEXT } from '../../hl7/supported-messages.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { AccessionPlaces } from './accession-places.ts';
 import { plain, type SenderContext } from './datatype-to-fhir.ts';
@@ -14,6 +15,7 @@ import { visitPlan } from './visit-plan.ts';
 export interface FilingSite {
   /** Zone of times that name none; null keeps their date alone. */
   readonly timeZone: string | null;
+  readonly charsets: SenderCharsets;
   readonly accessionPlaces: AccessionPlaces;
   /** MSH-3 and MSH-4 of our own messages: a result under these names is our own, come back. */
   readonly own: { readonly application: string; readonly facility: string };
@@ -24,11 +26,11 @@ export interface FilingSite {
  * the place in the message.
  */
 export function messageToPlan(bytes: Buffer, site: FilingSite): SentPlan {
-  const message = readMessage(bytes);
-  const messageType = `${message.get('MSH', 1, 9, 1)}^${message.get('MSH', 1, 9, 2)}`;
+  const message = readMessage(bytes, { defaultCharset: charsetOfSender(site.charsets, bytes) });
+  const messageType = messageTypeOf((segment, field, component) => message.get(segment, 1, field, component));
   const facility = message.get('MSH', 1, 4) || message.get('MSH', 1, 3);
   const context: SenderContext = { facility, timeZone: site.timeZone };
-  const kind = Object.hasOwn(SUPPORTED_MESSAGES, messageType) ? SUPPORTED_MESSAGES[messageType] : undefined;
+  const kind = kindOfMessage(messageType);
   const plan = (): FilingPlan => {
     switch (kind) {
       case 'order':

@@ -48,13 +48,14 @@ export function lineText(obx: Hl7Segment): string {
   return `${label}: ${value} ${plain(obx.get(6))}`.trim();
 }
 
-/** The first value is the Observation's; further ones (repetitions of OBX-5) are components under the same code. */
+/** One value is the Observation's; several (repetitions of OBX-5) are components under the same code, beside which FHIR allows no value (obs-7). */
 function toObservation(
   obx: Hl7Segment,
   values: readonly (Value | null)[],
   context: SenderContext,
 ): ReportedObservation | null {
-  const [value = null, ...further] = values.filter((one) => one !== null);
+  const all = values.filter((one) => one !== null);
+  const [value = null] = all;
   const code = cweToConcept(obx.repetitions(3)[0]);
   const status = OBSERVATION_STATUSES[plain(obx.get(11)).toUpperCase()] ?? 'unknown';
   if (code === null) return null;
@@ -73,7 +74,7 @@ function toObservation(
     ...(identifier ? { identifier: [identifier] } : {}),
     status,
     code,
-    ...value,
+    ...(all.length > 1 ? {} : value),
     ...(interpretation.length > 0
       ? {
           interpretation: interpretation.map((code) => ({
@@ -87,7 +88,7 @@ function toObservation(
     ...(method ? { method } : {}),
     ...(device ? { device: { identifier: { value: device } } } : {}),
     ...(bodySite ? { bodySite } : {}),
-    ...(further.length > 0 ? { component: further.map((one) => ({ code, ...one })) } : {}),
+    ...(all.length > 1 ? { component: all.map((one) => ({ code, ...one })) } : {}),
   };
 }
 

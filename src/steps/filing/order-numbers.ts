@@ -17,9 +17,13 @@ export function orderNumbers(
   context: SenderContext,
   places: readonly Place[],
 ): Identifier[] {
-  const { orc, obr } = group;
-  const placer = [orc, obr].map((one) => eiToIdentifier(one?.repetitions(2)[0], 'placer', 'PLAC', context));
-  const filler = [orc, obr].map((one) => eiToIdentifier(one?.repetitions(3)[0], 'filler', 'FILL', context));
+  const { orc, obr, sharesOrc } = group;
+  const either = (field: number) => {
+    if (!sharesOrc) return [orc, obr];
+    return plain(obr?.get(field)) === plain(orc.get(field)) ? [] : [obr];
+  };
+  const placer = either(2).map((one) => eiToIdentifier(one?.repetitions(2)[0], 'placer', 'PLAC', context));
+  const filler = either(3).map((one) => eiToIdentifier(one?.repetitions(3)[0], 'filler', 'FILL', context));
   const all = [...placer, ...filler, ...studyNumbers(group, message, places)].filter((one) => one !== null);
   return all.filter(
     (one, at) => all.findIndex((other) => other.system === one.system && other.value === one.value) === at,

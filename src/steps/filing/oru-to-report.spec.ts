@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readMessage } from '../../hl7/codec.ts';
+import { readSenderCharsets } from '../../hl7/sender-charsets.ts';
 import { readAccessionPlaces } from './accession-places.ts';
 import { messageToPlan } from './message-to-plan.ts';
 import { noteOf } from './order-notes.ts';
@@ -14,6 +15,7 @@ const read = (...lines: string[]) =>
 const textOf = (report: ReturnType<typeof read>[number]['report']) =>
   Buffer.from(report.presentedForm?.[0]?.data ?? '', 'base64').toString();
 const SITE = {
+  charsets: readSenderCharsets('UNICODE UTF-8'),
   timeZone: 'UTC',
   accessionPlaces: readAccessionPlaces('IPC-1,OBR-18,ORC-3'),
   own: { application: 'PRELIM', facility: 'RADIOLOGY' },
@@ -43,6 +45,13 @@ describe('A report', () => {
   ])('that has a line nobody can take says so: %s', (line) => {
     const [one] = read(obr(), 'OBX|1|TX|1^T^L||Text||||||F', line);
     expect(one!.flags).toEqual([LINE_LEFT_OUT]);
+  });
+
+  it('has several values of one line as components, as FHIR allows them', () => {
+    const [one] = read(obr(), 'OBX|1|CWE|1^Finding^L||A^Mass^L~B^Cyst^L||||||F');
+    const { observation } = one!.observations[0]!;
+    expect(Object.keys(observation)).not.toContain('valueCodeableConcept');
+    expect(observation.component?.map((part) => part.valueCodeableConcept?.text)).toEqual(['Mass', 'Cyst']);
   });
 
   it('is one where several OBR have its number, final where one of them is, and says so', () => {

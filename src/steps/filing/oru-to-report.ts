@@ -26,6 +26,8 @@ export interface ReportedResult {
   readonly filler: { readonly value: string; readonly namespace: string };
   /** From OBX lines that name it; ''. */
   readonly studyInstanceUid: string;
+  /** OBR-25 A over lines that are all final: some of the results, or, after the final report, an addendum. */
+  readonly mayBeAddendum: boolean;
   readonly flags: readonly string[];
 }
 
@@ -35,18 +37,65 @@ export function oruToReports(
   context: SenderContext,
   places: readonly Place[],
 ): ReportedResult[] {
-  const groups: Group[] = [];
-  let orc: Hl7Segment | undefined;
-  for (const segment of message.segments) {
-    if (segment.name === 'ORC') orc = segment;
-    else if (segment.name === 'OBR') {
-      groups.push({ ...(orc ? { orc } : {}), obr: segment, at: groups.length, rest: [], joined: [] });
-      orc = undefined;
-    } else if (orc === undefined) groups.at(-1)?.rest.push(segment);
-  }
+  const groups = groupsOf(message);
   if (groups.length === 0)
     throw wrong('hl7.missing', 'OBR', 'The message holds no report: send at least one OBR segment.');
   return joined(groups).map((group) => toResult(group, { ...context, places }));
+}
+
+function groupsOf(message: Hl7Message): Group[] {
+  const groups: Group[] = [];
+  let orc: Hl7Segment | undefined;
+  // What stands between an ORC and its OBR is of the order (2.8: a document of it), and no result.
+  let between: Hl7Segment[] = [];
+  const settle = () => {
+    if (orc === undefined || !between.some(({ name }) => name === 'OBX')) return;
+    const place = groups.length + 1;
+    groups.push(withLateOrc(groups.pop(), orc, place, between));
+  };
+  for (const segment of message.segments) {
+    const last = groups.at(-1);
+    if (segment.name === 'ORC') {
+      settle();
+      const isLate = last !== undefined && isLateOrc(last, segment);
+      if (isLate) groups[groups.length - 1] = { ...last, orc: segment };
+      orc = isLate ? undefined : segment;
+      between = [];
+    } else if (segment.name === 'OBR') {
+      groups.push({ ...(orc ? { orc } : {}), obr: segment, at: groups.length, rest: [], joined: [] });
+      orc = undefined;
+    } else if (orc === undefined) last?.rest.push(segment);
+    else between.push(segment);
+  }
+  settle();
+  return groups;
+}
+
+/** Some write OBR, ORC, OBX: the ORC names the order of the OBR before it, which has none yet and no results. */
+function isLateOrc({ orc, obr, rest }: Group, late: Hl7Segment): boolean {
+  if (orc !== undefined || rest.some(({ name }) => name === 'OBX')) return false;
+  return [2, 3].some(
+    (field) => plain(late.get(field)) !== '' && plain(late.get(field)) === plain(obr.get(field)),
+  );
+}
+
+/** Throws `hl7.missing` for results under the ORC of another order, whose OBR was left out: they must not be lost, nor count for the order before. */
+function withLateOrc(
+  group: Group | undefined,
+  orc: Hl7Segment,
+  place: number,
+  lines: readonly Hl7Segment[],
+): Group {
+  const isOfGroup = [2, 3].every((field) => {
+    const [late, own] = [orc, group?.obr].map((one) => plain(one?.get(field)));
+    return late === '' || own === '' || late === own;
+  });
+  if (group && isOfGroup) return { ...group, orc: group.orc ?? orc, rest: [...group.rest, ...lines] };
+  throw wrong(
+    'hl7.missing',
+    `OBR^${place}`,
+    'Results stand under an ORC without OBR: send its OBR before them.',
+  );
 }
 
 interface Group {
@@ -114,8 +163,8 @@ function toResult(group: Group, context: ResultContext): ReportedResult {
   const parts = [group, ...group.joined];
   const rest = parts.flatMap((part) => part.rest);
   const identifier = withNumbers(
-    numbersOf(orc, obr, context),
-    group.joined.slice(0, PARTS_WITH_NUMBERS_MAX).flatMap((part) => numbersOf(part.orc, part.obr, context)),
+    numbersOf(group, context),
+    group.joined.slice(0, PARTS_WITH_NUMBERS_MAX).flatMap((part) => numbersOf(part, context)),
   );
   if (!identifier.some((one) => ['FILL', 'PLAC'].includes(one.type?.coding?.[0]?.code ?? '')))
     throw wrong('hl7.missing', `OBR^${at + 1}^3`, 'A report has no number: send OBR-3, or OBR-2.');
@@ -148,6 +197,8 @@ function toResult(group: Group, context: ResultContext): ReportedResult {
   const asText = observations === null ? [RESULTS_AS_TEXT] : [];
   return {
     ...{ report, filler, studyInstanceUid },
+    mayBeAddendum:
+      plain(obr.get(25)).toUpperCase() === 'A' && areFinal(lines.filter((one) => one.studyUid === '')),
     observations: observations ?? [],
     flags: [...flags, ...asText, ...(lines.some(isLeftOut) ? [LINE_LEFT_OUT] : [])],
   };
@@ -156,10 +207,10 @@ function toResult(group: Group, context: ResultContext): ReportedResult {
 const UNNAMED_REPORT: CodeableConcept = { text: 'Report' };
 
 /** Filler number first, for by it a report is known; then placer and accession, by which it finds its order. */
-function numbersOf(orc: Hl7Segment | undefined, obr: Hl7Segment, context: ResultContext): Identifier[] {
+function numbersOf({ orc, obr, rest }: Group, context: ResultContext): Identifier[] {
   const number = (field: number, kind: 'placer' | 'filler', type: string) =>
     [obr, orc].map((one) => eiToIdentifier(one?.repetitions(field)[0], kind, type, context));
-  const segments = [...(orc ? [orc] : []), obr];
+  const segments = [...(orc ? [orc] : []), obr, ...rest.filter(({ name }) => name === 'ZDS')];
   const [accession = ''] = context.places.flatMap((place) => valuesAt(place, segments));
   const all = [...number(3, 'filler', 'FILL'), ...number(2, 'placer', 'PLAC')].filter((one) => one !== null);
   if (accession !== '') {
@@ -182,8 +233,7 @@ function statusOf(
 ): { status: DiagnosticReport['status']; flags: string[] } {
   const code = plain(obr.get(25)).toUpperCase();
   if (code === '') {
-    const isFinal = lines.length > 0 && lines.every(({ status }) => ['F', 'C', 'U'].includes(status));
-    return isFinal
+    return areFinal(lines)
       ? { status: 'final', flags: ['status-from-lines'] }
       : { status: 'unknown', flags: ['status-unknown'] };
   }
@@ -195,6 +245,9 @@ function statusOf(
     'OBR-25 is no result status: send P, F, C or X of table 0123.',
   );
 }
+
+const areFinal = (lines: readonly ResultLine[]) =>
+  lines.length > 0 && lines.every(({ status }) => ['F', 'C', 'U'].includes(status));
 
 /** OBR-32: NDL, whose first component is the person with his parts as subcomponents; older senders write an XCN. */
 function personsOf(

@@ -1,36 +1,49 @@
 import type { Encounter, Reference } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
-import { idOf, mergeInto, type OpenRecord } from './open-record.ts';
+import { idOf, type Kept, mergeInto, type OpenRecord } from './open-record.ts';
 import { isOfAnother } from './place-patient.ts';
 
 type Subject = Reference & { reference: string };
 
-/** The visit an order or a result belongs to. Undefined, with a flag, where the number is that of another patient's visit: the order itself is none the worse. */
+/**
+ * The visit with the first number of those that a message gives; null where there is none. Undefined, with a flag, where several have it: an account (PID-18) may go over
+ * many visits, and without PV1-19 nobody can say which. What the message says besides is none the worse.
+ */
+export function findVisit(record: OpenRecord, { identifier }: Encounter): Kept<Encounter> | null | undefined {
+  const number = identifier![0]!;
+  const found = record.withNumber<Encounter>('Encounter', number);
+  const own = found.find((one) => one.id === idOf('Encounter', number));
+  if (own || found.length < 2) return own ?? found[0] ?? null;
+  record.flags.push('visit-unclear');
+  return undefined;
+}
+
+/** The visit an order or a result belongs to. Undefined, with a flag, where the number is that of another patient's visit, or of several: the order itself is none the worse. */
 export async function placeVisitOf(
   record: OpenRecord,
   incoming: Encounter,
   subject: Subject,
 ): Promise<{ reference: string } | undefined> {
-  const there = record.find<Encounter>('Encounter', incoming.identifier!.slice(0, 1));
+  const there = findVisit(record, incoming);
+  if (there === undefined) return undefined;
   if (await isOfAnother(record, there, subject)) {
     record.flags.push('visit-of-other-patient');
     return undefined;
   }
-  return placeEncounter(record, incoming, subject, 'silent');
+  return putVisit(record, incoming, there, { subject, status: 'silent' });
 }
 
-/**
- * Finds the visit by its number, or makes it, and gives the reference to it. `status`: the message `says` it, or is `silent` on it: then a
- * known visit keeps the one it has, unless it is over. Throws `order.other-patient`.
- */
-export async function placeEncounter(
-  record: OpenRecord,
-  incoming: Encounter,
-  subject: Subject,
-  status: 'says' | 'silent',
-): Promise<{ reference: string }> {
-  const number = incoming.identifier![0]!;
-  const there = record.find<Encounter>('Encounter', [number]);
+interface Said {
+  readonly subject: Subject;
+  /** The message `says` it, or is `silent` on it: then a known visit keeps the one it has, unless it is over. */
+  readonly status: 'says' | 'silent';
+}
+
+/** Finds the visit by its number, or makes it; leaves it where it is unclear which. Throws `order.other-patient`. */
+export async function placeEncounter(record: OpenRecord, incoming: Encounter, said: Said): Promise<void> {
+  const there = findVisit(record, incoming);
+  if (there === undefined) return;
+  const { subject } = said;
   if (await isOfAnother(record, there, subject)) {
     throw new Failure(
       'order.other-patient',
@@ -38,6 +51,17 @@ export async function placeEncounter(
       { issues: [{ at: 'PV1^1^19', text: 'is the number of a visit of another patient' }] },
     );
   }
+  putVisit(record, incoming, there, said);
+}
+
+/** Gives the reference to it. */
+function putVisit(
+  record: OpenRecord,
+  incoming: Encounter,
+  there: Kept<Encounter> | null,
+  { subject, status }: Said,
+): { reference: string } {
+  const number = incoming.identifier![0]!;
   // PV1-2 left empty (U stands for it, for FHIR needs a class) says nothing of a visit that is known.
   const isSilentOnClass = there !== null && incoming.class.code === 'U';
   const said = { ...incoming, subject, ...(isSilentOnClass ? { class: there.class } : {}) } as Encounter;

@@ -1,5 +1,6 @@
 import type { Attachment } from '@medplum/fhirtypes';
 import type { Hl7Repetition, Hl7Segment } from '../../hl7/codec.ts';
+import { withoutControls } from '../../hl7/control-characters.ts';
 import { cweToConcept, plain } from './datatype-to-fhir.ts';
 import { CODED_TYPES, lineText } from './obx-to-observation.ts';
 
@@ -54,12 +55,8 @@ export function lineAsText(line: ResultLine): ResultLine {
 
 const narrativeOf = (obx: Hl7Segment) => obx.repetitions(5).map(wholeText).join('\n');
 
-/** Text has no components: a `^` in it that its sender did not escape is a letter, and what follows is not lost. A NUL, which no database takes, is left out. */
-const wholeText = (one: Hl7Repetition) =>
-  one
-    .wholeText()
-    .replaceAll('\0', '')
-    .replace(/\\\.br\\/gi, '\n');
+/** Text has no components: a `^` in it that its sender did not escape is a letter, and what follows is not lost. Control characters are left out. */
+const wholeText = (one: Hl7Repetition) => withoutControls(one.wholeText()).replace(/\\\.br\\/gi, '\n');
 
 /** LOINC 19005-8, or the suffix IMP of chapter 7. */
 const isImpression = (obx: Hl7Segment) =>

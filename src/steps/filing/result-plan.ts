@@ -13,6 +13,7 @@ import { IDENTIFIER_SYSTEMS } from '../../kernel/code-systems.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 import type { AccessionPlaces } from './accession-places.ts';
+import { addToReport } from './add-to-report.ts';
 import type { SenderContext } from './datatype-to-fhir.ts';
 import type { FilingPlan } from './filing-plan.ts';
 import { refuseSecondPatient } from './only-patient.ts';
@@ -20,6 +21,7 @@ import { type Identified, idOf, type Kept, keysOf, type OpenRecord, withNumbers 
 import { accessionOf, of } from './order-plan.ts';
 import { oruToReports, type ReportedResult } from './oru-to-report.ts';
 import { mrnOf, pidOf, pidToPatient } from './pid-to-patient.ts';
+import { findVisit } from './place-encounter.ts';
 import { isOfAnother, placeKnownPatient } from './place-patient.ts';
 import { pv1ToEncounter } from './pv1-to-encounter.ts';
 import { FINAL_STATUSES, OPEN_STATUSES } from './result-status.ts';
@@ -87,8 +89,7 @@ async function placeResults(record: OpenRecord, { patient, visit, results }: Res
   if (theirs.length < results.length) record.flags.push('own-echo');
   if (theirs.length === 0) return;
   const subject = { reference: `Patient/${await placeKnownPatient(record, patient)}` };
-  const encounter =
-    visit && sameSubject(record.find<Encounter>('Encounter', visit.identifier!.slice(0, 1)), subject);
+  const encounter = visit && sameSubject(findVisit(record, visit) ?? null, subject);
   for (const [at, result] of theirs.entries()) await placeResult(record, result, subject, encounter, at);
 }
 
@@ -110,31 +111,43 @@ async function placeResult(
       { issues: [{ at: `OBR^${at + 1}^3`, text: 'is the number of a report of another patient' }] },
     );
   }
-  const late = known && lateness(known, result.report);
+  const isAddendum = known !== undefined && isAddendumTo(known, result);
+  const late = known && !isAddendum && lateness(known, result.report);
+  if (isAddendum) record.flags.push('addendum');
   if (late) {
     record.flags.push(late);
     return;
   }
   const id = known?.id ?? idOf('DiagnosticReport', number);
-  const earlier = await readLines(record, known);
   const lines = result.observations.map(({ key, observation }) => ({
     ...observation,
     id: stableId('Observation', 'hl7', id, key),
     subject,
   }));
-  // A line that is not repeated is no part of the report any more (a result is sent whole).
-  for (const one of earlier.filter((old) => !lines.some((line) => line.id === old.id)))
+  const earlier = await readLines(record, known, lines);
+  // A line that is not repeated is no part of the report any more (a result is sent whole); an addendum takes nothing away.
+  const isKept = (id: string) => isAddendum || lines.some((line) => line.id === id);
+  for (const one of earlier.filter(({ id }) => !isKept(id)))
     record.put({ ...one, status: 'entered-in-error' });
+  const stays = isAddendum ? earlier.filter(({ id }) => !lines.some((line) => line.id === id)) : [];
+  const all = [...stays, ...lines];
   for (const line of lines) record.put(line as Kept<Observation>);
   record.put({
     ...result.report,
+    ...(isAddendum ? addToReport(known, result.report) : {}),
     id,
     identifier: withNumbers(known?.identifier, result.report.identifier),
     subject,
     ...(encounter ? { encounter: { reference: `Encounter/${encounter.id}` } } : {}),
     ...linksOf(record, result, subject, known),
-    ...(lines.length > 0 ? { result: lines.map((line) => ({ reference: `Observation/${line.id}` })) } : {}),
+    ...(all.length > 0 ? { result: all.map(({ id: line }) => ({ reference: `Observation/${line}` })) } : {}),
   } as Kept<DiagnosticReport>);
+}
+
+/** Reporting systems write A ("some results") for an addendum too. After the final report, with a later time and nothing but final lines, it is one. */
+function isAddendumTo(known: DiagnosticReport, { mayBeAddendum, report }: ReportedResult): boolean {
+  const [before, now] = [known.issued, report.issued].map((time) => Date.parse(time ?? ''));
+  return mayBeAddendum && FINAL_STATUSES.has(known.status) && now! > before!;
 }
 
 /** Why a version comes too late to count: what is final stays so, and an older version does not replace a newer one. */
@@ -148,14 +161,16 @@ function lateness(known: DiagnosticReport, incoming: ReportedResult['report']): 
   return isOlder ? 'older-version' : null;
 }
 
+/** Lines of the report as it stands, and those of earlier versions, or of a report that was deleted, that come back with this one. */
 async function readLines(
   record: OpenRecord,
   known: DiagnosticReport | undefined,
+  now: readonly { readonly id: string }[],
 ): Promise<Kept<Observation>[]> {
-  const ids = (known?.result ?? []).flatMap(
+  const linked = (known?.result ?? []).flatMap(
     ({ reference }) => /^Observation\/([^/]+)$/.exec(reference ?? '')?.[1] ?? [],
   );
-  return record.readMany<Observation>('Observation', ids);
+  return record.readMany<Observation>('Observation', [...new Set([...linked, ...now.map(({ id }) => id)])]);
 }
 
 /** The order and the study the report is about, where they are the same patient's. A link that is there already stays. */

@@ -40,7 +40,8 @@ export function visitPlan(messageType: string, message: Hl7Message, context: Sen
     ],
     place: async (record) => {
       const subject = { reference: `Patient/${await placePatient(record, patient)}` };
-      if (encounter) await placeEncounter(record, encounter, subject, byEvent ? 'says' : 'silent');
+      if (encounter)
+        await placeEncounter(record, encounter, { subject, status: byEvent ? 'says' : 'silent' });
     },
   };
 }

@@ -1,5 +1,11 @@
 import type { ScannedMessage } from '../../hl7/scan-message.ts';
-import { type MessageKind, SUPPORTED_MESSAGES, SUPPORTED_TYPES_TEXT } from '../../hl7/supported-messages.ts';
+import {
+  kindOfMessage,
+  type MessageKind,
+  messageTypeOf,
+  SUPPORTED_MESSAGES,
+  SUPPORTED_TYPES_TEXT,
+} from '../../hl7/supported-messages.ts';
 import { Failure } from '../../kernel/errors.ts';
 
 /**
@@ -36,18 +42,21 @@ interface Needed {
   readonly what: string;
 }
 
+/** As filing will read it. */
+export const typeOf = (message: ScannedMessage): string =>
+  messageTypeOf((segment, field, component) => message.get(segment, field, component));
+
 /**
  * Throws what makes a message useless for ever: `hl7.missing` (ERR-3 101), `hl7.unsupported-type` (200), `hl7.unsupported-event` (201) or
  * `hl7.unsupported-version` (203).
  */
 export function checkMessage(message: ScannedMessage): void {
-  const [type, event] = [message.get('MSH', 9, 1), message.get('MSH', 9, 2)];
+  const messageType = typeOf(message);
+  const [type = ''] = messageType.split('^');
   if (type === '') throw missing('MSH^1^9', 'MSH-9 is empty: send the message type.');
-  if (message.get('MSH', 10) === '')
+  if (['', '""'].includes(message.get('MSH', 10).trim()))
     throw missing('MSH^1^10', 'MSH-10 is empty: send a unique message control id.');
-  const kind = Object.hasOwn(SUPPORTED_MESSAGES, `${type}^${event}`)
-    ? SUPPORTED_MESSAGES[`${type}^${event}`]
-    : null;
+  const kind = kindOfMessage(messageType);
   if (!kind) {
     const known = Object.keys(SUPPORTED_MESSAGES).some((one) => one.startsWith(`${type}^`));
     const [code, what] = known

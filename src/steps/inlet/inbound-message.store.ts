@@ -109,10 +109,13 @@ function auditOfRefused({ key, outcome, peer }: InboundMessage): AuditEntry {
   };
 }
 
-/** `header` is the message's own, null where it has none. */
-export function keyOf(bytes: Buffer, header: MessageHeader | null): MessageKey {
+/**
+ * MSH-3, MSH-4 and MSH-10 as received and a hash of everything but MSH-7. `header` is the message's own, null where it has none; `refusal` the code of why it is refused, else
+ * ''. It goes into the hash: the same bytes again have the same answer, but where a setting was mended since, they are taken.
+ */
+export function keyOf(bytes: Buffer, header: MessageHeader | null, refusal: string): MessageKey {
   const field = (n: number) => columnText(header?.field(n) ?? '');
-  const hash = createHash('sha256').update(withoutMessageTime(bytes, header)).digest();
+  const hash = createHash('sha256').update(withoutMessageTime(bytes, header)).update(refusal).digest();
   return { application: field(3), facility: field(4), controlId: field(10), hash };
 }
 

@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { SETTINGS } from '../../config/settings.token.ts';
+import type { Settings } from '../../config/settings.ts';
 import { type AckOutcome, acknowledgements, outcomeOfFailure } from '../../hl7/ack.ts';
 import { DOOR_LOAD } from '../../hl7/door-load.ts';
 import { type MessageHeader, readHeader } from '../../hl7/message-header.ts';
 import { type ScannedMessage, scanMessage } from '../../hl7/scan-message.ts';
+import { readSenderCharsets, type SenderCharsets } from '../../hl7/sender-charsets.ts';
 import { splitBatch } from '../../hl7/split-batch.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { GroupCommit, type GroupOptions } from '../../kernel/group-commit.ts';
-import { checkMessage } from './check-message.ts';
+import { checkMessage, typeOf } from './check-message.ts';
 import { DoorEvents } from './door-events.ts';
 import { FilingCall } from './filing-call.ts';
 import { columnText, type InboundMessage, InboundMessageStore, keyOf } from './inbound-message.store.ts';
@@ -39,11 +42,16 @@ export class MessageInlet {
     INLET_GROUPS,
   );
 
+  private readonly charsets: SenderCharsets;
+
   constructor(
     private readonly messages: InboundMessageStore,
     private readonly filing: FilingCall,
     private readonly events: DoorEvents,
-  ) {}
+    @Inject(SETTINGS) settings: Pick<Settings, 'HL7_CHARSET'>,
+  ) {
+    this.charsets = readSenderCharsets(settings.HL7_CHARSET);
+  }
 
   /** Answers one frame: a message, or a batch whose messages are answered one by one, in their order. Never throws. */
   async take(frame: Buffer, peer = ''): Promise<Buffer[]> {
@@ -58,7 +66,7 @@ export class MessageInlet {
   private async takeOne(bytes: Buffer, from: Origin): Promise<readonly Buffer[]> {
     const header = readHeader(bytes);
     try {
-      const message = lookAt(bytes, header, from);
+      const message = lookAt(bytes, header, from, this.charsets(header));
       return await this.group.add(message, keysOf(message), bytes.length, from.frame);
     } catch (error) {
       return answersTo(bytes, header, { ...outcomeOfFailure(error), kind: 'error' });
@@ -87,7 +95,12 @@ interface Origin {
 }
 
 /** A refused message is stored too: somebody will ask what came. Throws what may pass with a later try. */
-function lookAt(bytes: Buffer, header: MessageHeader | null, { peer, tooMany }: Origin): InboundMessage {
+function lookAt(
+  bytes: Buffer,
+  header: MessageHeader | null,
+  { peer, tooMany }: Origin,
+  defaultCharset: string,
+): InboundMessage {
   let seen: ScannedMessage | null = null;
   let outcome: AckOutcome = { kind: 'accept' };
   let code = 'accept';
@@ -96,7 +109,7 @@ function lookAt(bytes: Buffer, header: MessageHeader | null, { peer, tooMany }: 
       const what = `A batch holds at most ${BATCH_MESSAGES_MAX} messages: send several.`;
       throw new Failure('hl7.too-large', what);
     }
-    seen = scanMessage(bytes, header);
+    seen = scanMessage(bytes, header, { defaultCharset });
     checkMessage(seen);
   } catch (error) {
     outcome = outcomeOfFailure(error);
@@ -104,10 +117,12 @@ function lookAt(bytes: Buffer, header: MessageHeader | null, { peer, tooMany }: 
     code = error.code;
   }
   return {
-    key: keyOf(bytes, header),
+    key: keyOf(bytes, header, outcome.kind === 'accept' ? '' : code),
     bytes,
     peer,
-    messageType: columnText([header?.component(9, 1) ?? '', header?.component(9, 2) ?? ''].join('^')),
+    messageType: columnText(
+      seen ? typeOf(seen) : [header?.component(9, 1) ?? '', header?.component(9, 2) ?? ''].join('^'),
+    ),
     mrn: found(seen?.number('PID', 3)),
     accession: found(seen?.number('IPC', 1) || seen?.number('OBR', 18)),
     acks: answersTo(bytes, header, outcome),

@@ -1,6 +1,9 @@
-import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { SETTINGS } from '../../config/settings.token.ts';
+import type { Settings } from '../../config/settings.ts';
 import { Database } from '../../database/database.ts';
+import { readSenderCharsets, type SenderCharsets } from '../../hl7/sender-charsets.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { ActionStore } from './action.store.ts';
 import { AlertWatch } from './alert-watch.ts';
@@ -19,13 +22,18 @@ type Given = Readonly<Record<string, unknown>>;
  */
 @Controller('hl7')
 export class MessageLogController {
+  private readonly charsets: SenderCharsets;
+
   constructor(
     private readonly database: Database,
     private readonly messages: MessageLogStore,
     private readonly actions: ActionStore,
     private readonly lanes: LaneStore,
     private readonly alerts: AlertWatch,
-  ) {}
+    @Inject(SETTINGS) settings: Pick<Settings, 'HL7_CHARSET'>,
+  ) {
+    this.charsets = readSenderCharsets(settings.HL7_CHARSET);
+  }
 
   /** `{messages, next}`: newest first; `next` is given back as `after` for the page that follows. */
   @Get('messages')
@@ -73,7 +81,7 @@ export class MessageLogController {
       this.actions.ofMessage(id),
     ]);
     reply.header('cache-control', 'no-store');
-    return showWhole(message, { attempts, versions, actions }, unmask);
+    return showWhole(message, { attempts, versions, actions }, { unmask, charsets: this.charsets });
   }
 
   /** The bytes as they came or went, whole and in the clear: for those who may see patient data. Logged. */

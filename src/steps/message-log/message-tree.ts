@@ -1,11 +1,14 @@
 import { type Hl7Message, type Hl7Segment, readMessage } from '../../hl7/codec.ts';
 import { readHeader } from '../../hl7/message-header.ts';
+import { charsetOfSender, type SenderCharsets } from '../../hl7/sender-charsets.ts';
 import { SEGMENT_NAMES } from './field-names.ts';
 import type { MessageTree, TreeField, TreeSegment } from './shown.ts';
 
 export interface TreeOptions {
   /** Show patient data. */
   readonly unmask: boolean;
+  /** For messages without MSH-18; left out: UTF-8. */
+  readonly charsets?: SenderCharsets;
 }
 
 /** Stands for what is masked, however long it is. */
@@ -25,7 +28,7 @@ const COMPONENTS_MAX = 30;
 
 /** Bytes → tree. Never throws: what cannot be read shows its header and nothing else. */
 export function messageTree(bytes: Buffer, options: TreeOptions): MessageTree {
-  const message = tryRead(bytes);
+  const message = tryRead(bytes, options.charsets);
   if (message === null) return headerOnly(bytes);
   const shown = message.segments.slice(0, SEGMENTS_SHOWN_MAX);
   const room: Room = { values: VALUES_SHOWN_MAX, isCut: message.segments.length > shown.length };
@@ -39,9 +42,9 @@ interface Room {
   isCut: boolean;
 }
 
-function tryRead(bytes: Buffer): Hl7Message | null {
+function tryRead(bytes: Buffer, charsets: SenderCharsets | undefined): Hl7Message | null {
   try {
-    return readMessage(bytes);
+    return readMessage(bytes, charsets ? { defaultCharset: charsetOfSender(charsets, bytes) } : {});
   } catch {
     return null;
   }

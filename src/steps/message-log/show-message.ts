@@ -1,7 +1,7 @@
 import type { LoggedAction } from './action.store.ts';
 import type { LoggedAttempt, LoggedMessage, WholeMessage } from './message-log.store.ts';
 import { errorClassOf } from './message-sql.ts';
-import { MASK, messageTree } from './message-tree.ts';
+import { MASK, messageTree, type TreeOptions } from './message-tree.ts';
 import type { ShownAction, ShownAttempt, ShownMessage, ShownReport, ShownWhole } from './shown.ts';
 
 export function showMessage(message: LoggedMessage, unmask: boolean): ShownMessage {
@@ -41,21 +41,22 @@ export interface Surroundings {
   readonly actions: readonly LoggedAction[];
 }
 
-export function showWhole(message: WholeMessage, around: Surroundings, unmask: boolean): ShownWhole {
+export function showWhole(message: WholeMessage, around: Surroundings, options: TreeOptions): ShownWhole {
+  const { unmask } = options;
   const dropped = message.raw_dropped_at;
   return {
     ...showMessage(message, unmask),
     masked: !unmask,
-    tree: dropped === null ? messageTree(message.raw, { unmask }) : null,
+    tree: dropped === null ? messageTree(message.raw, options) : null,
     droppedAt: dropped?.toISOString() ?? null,
-    ack: message.ack === null || message.ack.length === 0 ? null : messageTree(message.ack, { unmask }),
+    ack: message.ack === null || message.ack.length === 0 ? null : messageTree(message.ack, options),
     outcome: {
       answered: message.outcome ?? null,
       filing: message.filing_outcome ?? null,
       location: message.filing_location || null,
     },
     report: reportOf(message),
-    tries: around.attempts.map((attempt) => showAttempt(attempt, unmask)),
+    tries: around.attempts.map((attempt) => showAttempt(attempt, options)),
     versions: around.versions.map((one) => ({
       id: one.id,
       at: one.created_at.toISOString(),
@@ -73,14 +74,14 @@ export function showAction(action: LoggedAction): ShownAction {
   return { ...rest, messageId, at: at.toISOString() };
 }
 
-function showAttempt(one: LoggedAttempt, unmask: boolean): ShownAttempt {
+function showAttempt(one: LoggedAttempt, options: TreeOptions): ShownAttempt {
   return {
     attempt: one.attempt,
     startedAt: one.started_at.toISOString(),
     ms: Math.max(0, one.ended_at.getTime() - one.started_at.getTime()),
     outcome: one.outcome,
     error: one.error,
-    ack: one.ack === null || one.ack.length === 0 ? [] : messageTree(one.ack, { unmask }).raw,
+    ack: one.ack === null || one.ack.length === 0 ? [] : messageTree(one.ack, options).raw,
   };
 }
 
