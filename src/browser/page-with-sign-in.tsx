@@ -2,6 +2,7 @@ import { type ComponentChildren, Fragment } from 'preact';
 import { useCallback, useEffect, useState } from 'preact/hooks';
 import { arrival, beginSignIn, endSignIn, finishSignIn } from './account-sign-in.ts';
 import type { SignedOut } from './ask-server.ts';
+import { forgetWords } from './kept-words.ts';
 import { SignIn, type SignInWords, sayRefusal } from './sign-in.tsx';
 import type { TabSession } from './tab-session.ts';
 
@@ -32,6 +33,10 @@ export function PageWithSignIn({ session, words, children }: PageWithSignInProps
     endSignIn(session);
     enter(why);
   }, []);
+  const signOut = useCallback(() => {
+    forgetWords();
+    leave(null);
+  }, []);
   const onSignedOut = useCallback((why: SignedOut) => leave(sayRefusal(why, words)), []);
   const useAccount = useCallback(
     () => beginSignIn(session).catch(({ message }: Error) => setMessage(message)),
@@ -59,7 +64,7 @@ export function PageWithSignIn({ session, words, children }: PageWithSignInProps
     };
     return <SignIn key={entry} {...{ words, message, signIn, useAccount }} />;
   }
-  return <Fragment key={entry}>{children({ session, onSignedOut, signOut: () => leave(null) })}</Fragment>;
+  return <Fragment key={entry}>{children({ session, onSignedOut, signOut })}</Fragment>;
 }
 
 /** Goes on with what opened the page: a launch, or the answer of the sign-in pages. */
@@ -73,6 +78,7 @@ function useArrival(
   useEffect(() => {
     if (arriving === null) return;
     // A launch is for whoever is signed in at the EHR, and for the patient that is open there: what was here before ends.
+    if (arriving === 'launch') forgetWords();
     const arrive = arriving === 'answer' ? finishSignIn(session) : beginSignIn(session);
     arrive
       .then(() => {

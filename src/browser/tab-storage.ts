@@ -7,6 +7,8 @@ interface TabStorage {
 
 /** Kept nowhere but in `sessionStorage`: whoever holds it is let in. */
 export const PASTED = 'prelim.token';
+/** What was being typed when a sign-in ended. */
+export const KEPT_WORDS = 'prelim.words';
 
 /** What a page keeps in its tab: `sessionStorage`, or what there is in its place (`ofFrame`). */
 export const tabStorage: TabStorage = allowed() ? ofSession() : ofFrame();
@@ -31,10 +33,12 @@ function ofSession(): TabStorage {
 
 /**
  * In the frame of an EHR, where the browser denies storage to what is foreign: the name of the frame, which lasts over the way to the sign-in pages and back. Those pages, and only sites that may
- * frame this one, can read and set it; nothing that stands there is worth anything without the cookie of this browser and our own origin. A pasted token is: it stays in memory.
+ * frame this one, can read and set it; nothing that stands there is worth anything without the cookie of this browser and our own origin. A pasted token is, and what was typed is not for them: both stay in
+ * memory.
  */
 function ofFrame(): TabStorage {
-  let pasted: string | null = null;
+  const memory = new Map<string, string>();
+  const isApart = (name: string) => name === PASTED || name === KEPT_WORDS;
   const read = (): Record<string, string> => {
     try {
       return (JSON.parse(window.name) as { prelim?: Record<string, string> }).prelim ?? {};
@@ -47,13 +51,13 @@ function ofFrame(): TabStorage {
   };
   return {
     keys: () => Object.keys(read()),
-    get: (name) => (name === PASTED ? pasted : (read()[name] ?? null)),
+    get: (name) => (isApart(name) ? memory.get(name) : read()[name]) ?? null,
     set: (name, value) => {
-      if (name === PASTED) pasted = value;
+      if (isApart(name)) memory.set(name, value);
       else write({ ...read(), [name]: value });
     },
     remove: (name) => {
-      if (name === PASTED) pasted = null;
+      if (isApart(name)) memory.delete(name);
       else write({ ...read(), [name]: undefined });
     },
   };

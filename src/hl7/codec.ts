@@ -116,6 +116,11 @@ export class Hl7Repetition {
     return (this.components[component - 1] ?? []).map(this.toText).join('&');
   }
 
+  /** Number of the last component. */
+  get lastComponent(): number {
+    return this.components.length;
+  }
+
   /** All of it as plain text: an unescaped `^` in it is put back too. */
   wholeText(): string {
     return this.components.map((_, at) => this.text(at + 1)).join('^');

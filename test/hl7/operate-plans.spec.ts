@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Direction, readMessageQuery } from '../../src/steps/message-log/message-query.ts';
+import {
+  type Direction,
+  ERROR_CLASSES,
+  readMessageQuery,
+} from '../../src/steps/message-log/message-query.ts';
 import { pageSql, selectionSql } from '../../src/steps/message-log/message-sql.ts';
 import { type FreshDatabase, freshDatabase } from '../database.ts';
 
@@ -10,9 +14,16 @@ const CHUNK = 50_000;
 /** What a person waits without noticing; the tables of a test are in memory. */
 const SEARCH_MS_EXPECTED = 250;
 
+/** Of a hundred hours at ten seconds a message. */
+const RECENT = {
+  from: new Date(Date.now() - 360_000_000).toISOString(),
+  to: new Date(Date.now() - 180_000_000).toISOString(),
+};
+
 interface Plan {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
   readonly Plans?: readonly Plan[];
 }
 
@@ -72,6 +83,47 @@ describe('a search goes by an index, whatever is asked and however many messages
     ['out', { status: 'superseded' }],
     ['out', { status: 'dead', reason: 'AE 207' }],
     ['out', { errorClass: 'answered-error' }],
+    // Combined, and of what nobody or hardly anybody is: what is walked until a page is full must not be everything.
+    ['in', { sender: 'APP1:FAC', status: 'held', reason: 'fhir.multiple-matches' }],
+    ['in', { reason: 'hl7.missing' }],
+    ['in', { reason: 'hl7.nothing' }],
+    ['in', { reason: 'none', status: 'refused' }],
+    ...ERROR_CLASSES.map((errorClass) => ['in', { errorClass }] as const),
+    ...ERROR_CLASSES.map((errorClass) => ['out', { errorClass }] as const),
+    ['in', { errorClass: 'filing', type: 'ADT^A08', ...RECENT }],
+    ['in', { status: 'discarded' }],
+    ['in', { status: 'held,refused' }],
+    ['in', { status: 'waiting,held' }],
+    ['in', { status: 'filed' }],
+    ['in', { status: 'filed', ...RECENT }],
+    ['in', { status: 'held', type: 'ADT^A08' }],
+    ['in', { status: 'held', type: 'ADT^A40', ...RECENT }],
+    ['in', { status: 'held', mrn: 'M7' }],
+    ['in', { type: 'ADT^A08', mrn: 'M7' }],
+    ['in', { type: 'ADT^A08', sender: 'NOBODY:FAC' }],
+    ['in', { type: 'ADT^A08', ...RECENT }],
+    ['in', { mrn: 'M7', accession: 'A8' }],
+    ['in', { mrn: 'M7', ...RECENT }],
+    ['in', { accession: 'A7', status: 'filed' }],
+    ['in', { controlId: 'C7', mrn: 'M7' }],
+    ['in', RECENT],
+    ['out', { status: 'acknowledged' }],
+    ['out', { status: 'acknowledged', type: 'ORU^R01' }],
+    ['out', { status: 'acknowledged', ...RECENT }],
+    ['out', { status: 'acknowledged', destination: 'nobody' }],
+    ['out', { status: 'acknowledged', destination: 'ris-2', mrn: 'M7' }],
+    ['out', { status: 'dead', type: 'ORU^R03' }],
+    ['out', { status: 'dead', destination: 'ris-1', ...RECENT }],
+    ['out', { status: 'dead,rejected,given-up', mrn: 'M7' }],
+    ['out', { reason: 'none', status: 'dead' }],
+    ['out', { reason: 'none' }],
+    ['out', { errorClass: 'answered-error', destination: 'ris-1', ...RECENT }],
+    ['out', { mrn: 'M7', ...RECENT }],
+    ['out', { mrn: 'M7', accession: 'A8' }],
+    ['out', { destination: 'ris-1', type: 'ORU^R01' }],
+    ['out', { destination: 'ris-1', type: 'ORU^R03' }],
+    ['out', { lane: 'lane-7', status: 'acknowledged' }],
+    ['out', RECENT],
   ];
 
   test.each(SEARCHES)('%s %j', async (direction, given) => {
@@ -117,6 +169,25 @@ describe('a search goes by an index, whatever is asked and however many messages
     expect(await same()).toEqual({ missing: 0, left: 0, open: dead + 1 });
     await change(`state = 'acknowledged'`, 3);
     expect(await same()).toEqual({ missing: 0, left: 0, open: dead });
+  });
+
+  test('a reason is found by its index though a receiver is down and very many messages wait', async () => {
+    await fresh.database.run({
+      text: `INSERT INTO hl7_outbound (id, destination, lane, control_id, raw, report_id, report_version, message_time, created_at)
+        SELECT gen_random_uuid(), 'ris-down', 'down-' || n % 5000, 'D' || n, 'MSH|', 'd' || n, 1, now(), now() - n * interval '1 second'
+        FROM generate_series(1, 50000) n`,
+    });
+    for (const table of ['hl7_outbound', 'hl7_unacknowledged'])
+      await fresh.database.run({ text: `VACUUM ANALYZE ${table}` });
+    for (const given of [{ errorClass: 'timeout' }, { reason: 'AR 204' }, { reason: 'AE 207' }]) {
+      const { text, values } = pageSql('out', readMessageQuery({ ...given, direction: 'out' }));
+      const [row] = await fresh.database.run<{ 'QUERY PLAN': { Plan: Plan }[] }>(
+        { text: `EXPLAIN (FORMAT JSON) ${text}` },
+        values,
+      );
+      const used = nodes(row?.['QUERY PLAN'][0]?.Plan).map((node) => node['Index Name']);
+      expect([given, used]).toEqual([given, expect.arrayContaining(['hl7_outbound_reason'])]);
+    }
   });
 
   test('an old page costs what the first one costs', async () => {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { bytesIn } from '../../src/hl7/message-bytes.ts';
 import { splitMessages } from '../../src/hl7/split-batch.ts';
 import { LANES_SHOWN_MAX } from '../../src/steps/message-log/lane.store.ts';
 import {
@@ -14,6 +15,7 @@ import { logInbound, logOutbound, ORDER, PRIVILEGED_SCOPE } from './operator-ser
 import { operatorWorld } from './operator-world.ts';
 
 const DESTINATION = 'ris.example:2576';
+const treeOf = (bytes: Buffer): Promise<MessageTree> => messageTree(bytesIn(bytes), { unmask: true });
 
 describe('what an operator of the HL7 side sees and does', () => {
   const world = operatorWorld({ RIS_URL: `mllp://${DESTINATION}` });
@@ -190,19 +192,80 @@ describe('what an operator of the HL7 side sees and does', () => {
       expect(JSON.stringify(shown.tree)).not.toContain('Zwiebelkuchen');
     });
 
-    test('a message of very many values is shown in part, and says so', () => {
+    test('a message of very many values is shown in part, and says so', async () => {
       const wide = `ZZZ${'|a'.repeat(FIELDS_SHOWN_MAX + 1)}`;
       const long = `NK1|1|${Array(REPETITIONS_SHOWN_MAX + 1)
         .fill('A')
         .join('~')}`;
       const rows = [wide, ...Array<string>(VALUES_SHOWN_MAX / REPETITIONS_SHOWN_MAX).fill(long)];
-      const { segments, more } = messageTree(Buffer.from(`${ORDER}${rows.join('\r')}\r`), { unmask: true });
+      const { segments, more } = await treeOf(Buffer.from(`${ORDER}${rows.join('\r')}\r`));
       expect(more).toBe(true);
       const counts = segments.flatMap(({ fields }) => fields.map(({ values }) => values.length));
       expect(Math.max(...counts)).toBe(REPETITIONS_SHOWN_MAX);
       expect(counts.reduce((sum, n) => sum + n)).toBeLessThanOrEqual(VALUES_SHOWN_MAX + 10);
       expect(Math.max(...segments.flatMap(({ fields }) => fields.map(({ n }) => n)))).toBe(FIELDS_SHOWN_MAX);
-      expect(messageTree(Buffer.from(ORDER), { unmask: true }).more).toBe(false);
+      expect((await treeOf(Buffer.from(ORDER))).more).toBe(false);
+    });
+
+    test('a long message is shown in parts, each masked as the whole would be, and each look without a mask is logged', async () => {
+      const body = ORDER.split('\r').slice(1, -1);
+      const raw = `${ORDER.split('\r', 1)[0]}\r${Array.from({ length: 300 }, () => body)
+        .flat()
+        .join('\r')}\r`;
+      const id = await logInbound(world.database, { controlId: 'LONG', raw });
+      const parts = async (search: string, scope?: string) => {
+        const all: MessageTree[] = [];
+        let { tree } = await one('in', id, `?${search}`, scope);
+        while (tree !== null) {
+          all.push(tree);
+          const from: string | null = tree.next;
+          if (from === null) break;
+          const { body: next } = await world.server.get(
+            `/hl7/messages/in/${id}/tree?from=${from}&${search}`,
+            scope,
+          );
+          expect((next as ShownWhole).masked).toBe(search === '');
+          tree = (next as ShownWhole).tree;
+        }
+        return all;
+      };
+      const masked = await parts('');
+      expect(masked.map(({ first, segments }) => [first, segments.length])).toEqual([
+        [1, 500],
+        [501, 500],
+        [1_001, 500],
+        [1_501, 301],
+      ]);
+      expect(JSON.stringify(masked)).not.toMatch(/Zwiebelkuchen|4711|19600517|Secret|lung|coughs|nobody/);
+      const lines = masked.flatMap((tree) => tree.raw).slice(1);
+      for (const [at, text] of lines.entries()) expect(text).toBe(lines[at % body.length]);
+      expect(await actions()).toEqual([]);
+      const open = await parts('unmask=true', PRIVILEGED_SCOPE);
+      expect(open.at(-1)?.raw.at(-6)).toContain('Zwiebelkuchen^Adelgunde');
+      const seen = await world.database.run<{ action: string; detail: { fromByte?: number } }>({
+        text: 'SELECT action, detail FROM hl7_action ORDER BY id',
+      });
+      expect(seen.map(({ action, detail }) => [action, detail.fromByte])).toEqual(
+        open.map((_, at) => ['unmask', at === 0 ? undefined : Number.parseInt(open[at - 1]?.next ?? '', 10)]),
+      );
+      expect((await one('in', id, '?tree=none')).tree).toBe(null);
+      const { next } = masked[0]!;
+      expect((await world.server.get(`/hl7/messages/in/${id}/tree?from=${next}&unmask=true`)).status).toBe(
+        403,
+      );
+      // Inside of a line, before its beginning, behind the end.
+      for (const bad of [
+        'x',
+        '',
+        '0.1',
+        '-1.1',
+        '150.1',
+        '99999999.1',
+        `${Number.parseInt(next!, 10) + 1}.501`,
+      ])
+        expect((await world.server.get(`/hl7/messages/in/${id}/tree?from=${bad}`)).status, bad).toBe(400);
+      expect((await world.server.get(`/hl7/messages/in/${id}/tree`)).status).toBe(400);
+      expect((await world.server.get(`/hl7/messages/in/999999/tree?from=9.1`)).status).toBe(404);
     });
 
     test('no name, number or date of birth of the real messages is seen in their masked form', async () => {
@@ -216,10 +279,10 @@ describe('what an operator of the HL7 side sees and does', () => {
         /\.(hl7|txt)$/.test(one),
       )) {
         for (const bytes of splitMessages(readFileSync(join(folder, name)))) {
-          const open = messageTree(bytes, { unmask: true });
+          const open = await treeOf(bytes);
           if (open.unreadable) continue;
           messages += 1;
-          const masked = messageTree(bytes, { unmask: false });
+          const masked = await messageTree(bytesIn(bytes), { unmask: false });
           const pid = masked.segments.find((one) => one.name === 'PID');
           expect(pid?.fields.every(({ n, masked: hidden }) => n === 1 || hidden) ?? true, name).toBe(true);
           for (const value of open.segments

@@ -190,7 +190,7 @@ export async function logOutbound(
       controlId,
       Buffer.from((one.raw ?? RESULT).replace('|P1|P|', `|${controlId}|P|`)),
       one.state ?? 'waiting',
-      one.report ?? `report-${id.slice(0, 4)}`,
+      one.report ?? `report-${id}`,
       one.version ?? 1,
       one.minutesAgo ?? 0,
       one.attempts ?? 0,

@@ -49,14 +49,11 @@ export function readDelimiters(field: string, encodingCharacters: string): Delim
 /** `text` starts with MSH. Gives segments joined and ended by CR, in delimiters `|^~\&`. */
 export function canonicalText(text: string, delimiters: Delimiters): string {
   const [first, ...rest] = text.includes('\n') ? text.split(/\r\n|\r|\n/) : text.split('\r');
-  const translate = isStandard(delimiters)
-    ? (line: string) => line
-    : (line: string) => recode(line, delimiters);
-  const segments = [`MSH|^~\\&|${translate(afterEncodingCharacters(first!, delimiters.field))}`];
+  const translate = translatorOf(delimiters);
+  const segments = [canonicalHeader(first!, delimiters)];
   for (const line of rest) {
-    const isPlain = isPlainSegment(line, delimiters.field);
-    if (!isPlain && (line.trim() === '' || line === END_BLOCK)) continue;
-    const kind = isPlain ? 'segment' : kindOfLine(line, delimiters.field);
+    const kind = kindOfLine(line, delimiters.field);
+    if (kind === 'nothing') continue;
     if (kind === 'segment') segments.push(translate(line));
     else if (kind === 'bare') segments.push(`${line}|`);
     else segments[segments.length - 1] += `${LINE_BREAK}${translate(line)}`;
@@ -70,13 +67,33 @@ export function canonicalText(text: string, delimiters: Delimiters): string {
   return canonical;
 }
 
+/** A line in delimiters `|^~\&`. */
+export function translatorOf(delimiters: Delimiters): (line: string) => string {
+  return isStandard(delimiters) ? (line) => line : (line) => recode(line, delimiters);
+}
+
+/** The MSH line, or its beginning, in delimiters `|^~\&`. */
+export function canonicalHeader(line: string, delimiters: Delimiters): string {
+  return `MSH|^~\\&|${translatorOf(delimiters)(afterEncodingCharacters(line, delimiters.field))}`;
+}
+
 /** A line break inside a field: some senders put free text in as it is. */
-const LINE_BREAK = '\\X0A\\';
+export const LINE_BREAK = '\\X0A\\';
 const END_BLOCK = '\x1c';
 
-type LineKind = 'segment' | 'bare' | 'continuation';
+export type LineKind = 'segment' | 'bare' | 'continuation' | 'nothing';
 
-/** As `kindOfLine` says of nearly every line, a tenth as dear: a message may have 200,000. */
+/**
+ * What a line behind the MSH segment is, by itself: no line before it changes that. `bare` is a segment's name alone, `continuation` belongs to the field in which the line
+ * before it ended. Throws for a second MSH segment, and for a name that is not in capital letters.
+ */
+export function kindOfLine(line: string, fieldSeparator: string): LineKind {
+  if (isPlainSegment(line, fieldSeparator)) return 'segment';
+  if (line.trim() === '' || line === END_BLOCK) return 'nothing';
+  return kindOfOddLine(line, fieldSeparator);
+}
+
+/** As `kindOfOddLine` says of nearly every line, a tenth as dear: a message may have 200,000. */
 function isPlainSegment(line: string, fieldSeparator: string): boolean {
   return (
     line[3] === fieldSeparator &&
@@ -90,7 +107,7 @@ function isPlainSegment(line: string, fieldSeparator: string): boolean {
 const isCapital = (code: number) => code >= 0x41 && code <= 0x5a;
 const isCapitalOrDigit = (code: number) => isCapital(code) || (code >= 0x30 && code <= 0x39);
 
-function kindOfLine(line: string, fieldSeparator: string): LineKind {
+function kindOfOddLine(line: string, fieldSeparator: string): LineKind {
   const name = line.slice(0, 3);
   const next = line[3];
   const isName = /^[A-Z][A-Z0-9]{2}$/.test(name);

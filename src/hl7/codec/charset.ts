@@ -9,14 +9,18 @@ export type WrittenCharset = 'UNICODE UTF-8' | '8859/1' | 'ASCII';
  * ISO 2022 (chapter 2.15.9.18). Of these Japanese is read; a message that switches to another one has a name that no table has, and is refused: its letters would be
  * taken for others.
  */
-export function charsetOf(repetitions: readonly string[], bytes: Buffer): string {
+export function charsetOf(repetitions: readonly string[], bytes: Pick<Buffer, 'includes'>): string {
   const [declared = ''] = repetitions;
   const first = declared.trim() === '""' ? '' : declared;
-  if (repetitions.length < 2 || !bytes.includes(ESC)) return first;
+  if (!maySwitch(repetitions) || !bytes.includes(ESC)) return first;
   return repetitions.find((one) => one.trim().toUpperCase() === 'ISO IR87') ?? repetitions.join('~');
 }
 
-const ESC = 0x1b;
+/** Does it depend on the bytes which character set it is? */
+export const maySwitch = (repetitions: readonly string[]): boolean => repetitions.length > 1;
+
+/** What begins a switch. */
+export const ESC = 0x1b;
 
 /**
  * Decodes a message body. `declared` is MSH-18 (see `charsetOf`); empty or ASCII means the site's own default,
@@ -29,13 +33,32 @@ export function decode(bytes: Buffer, declared: string, siteDefault: string): st
   try {
     return decoderOf(label).decode(bytes);
   } catch (cause) {
-    throw new Failure(
-      'hl7.charset',
-      `The message is not valid ${label}: send what MSH-18 says, or set MSH-18 to what is sent.`,
-      { issues: [{ at: 'MSH^1^18', text: 'is not the character set of the message' }], cause },
-    );
+    throw notOf(label, cause);
   }
 }
+
+/** As `decode`, part after part: a letter may begin in one and end in the next. `isLast` says that nothing follows. */
+export function decoderOfParts(
+  declared: string,
+  siteDefault: string,
+): (bytes: Buffer, isLast: boolean) => string {
+  const label = decoderLabel(declared, siteDefault);
+  const decoder = new TextDecoder(label, { fatal: true, ignoreBOM: true });
+  return (bytes, isLast) => {
+    try {
+      return decoder.decode(bytes, { stream: !isLast });
+    } catch (cause) {
+      throw notOf(label, cause);
+    }
+  };
+}
+
+const notOf = (label: string, cause: unknown): Failure =>
+  new Failure(
+    'hl7.charset',
+    `The message is not valid ${label}: send what MSH-18 says, or set MSH-18 to what is sent.`,
+    { issues: [{ at: 'MSH^1^18', text: 'is not the character set of the message' }], cause },
+  );
 
 /** Made once: making one costs more than a message does. */
 const DECODERS = new Map<string, InstanceType<typeof TextDecoder>>();

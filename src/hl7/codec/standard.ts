@@ -37,7 +37,8 @@ export function parseCanonical(text: string): RawSegment[] {
     .map(({ type, data }) => toRawSegment(type, data));
 }
 
-function readLater(lines: readonly string[]): RawSegment[] {
+/** Segments of canonical lines, each taken apart when it is read. */
+export function readLater(lines: readonly string[]): RawSegment[] {
   return lines.flatMap((line) => (line.includes('|') ? [new LaterSegment(line)] : []));
 }
 

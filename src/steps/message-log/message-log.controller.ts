@@ -1,15 +1,18 @@
+import { Readable } from 'node:stream';
 import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SETTINGS } from '../../config/settings.token.ts';
 import type { Settings } from '../../config/settings.ts';
 import { Database } from '../../database/database.ts';
+import { type MessageBytes, READ_BYTES } from '../../hl7/message-bytes.ts';
 import { readSenderCharsets, type SenderCharsets } from '../../hl7/sender-charsets.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { ActionStore } from './action.store.ts';
 import { AlertWatch } from './alert-watch.ts';
 import { LaneStore } from './lane.store.ts';
-import { MessageLogStore, type WholeMessage } from './message-log.store.ts';
+import { MessageLogStore, unknownMessage, type WholeMessage } from './message-log.store.ts';
 import { cursorText, type Direction, readMessageQuery } from './message-query.ts';
+import { messageTree, readPlace } from './message-tree.ts';
 import { operatorRights, wantsUnmasked } from './operator-rights.ts';
 import { readLanes } from './read-lanes.ts';
 import { showAction, showMessage, showWhole } from './show-message.ts';
@@ -62,6 +65,7 @@ export class MessageLogController {
     };
   }
 
+  /** `tree=none` leaves out the parsed message, for who has it and asks what became of it. */
   @Get('messages/:direction/:id')
   async message(
     @Req() request: FastifyRequest,
@@ -75,13 +79,36 @@ export class MessageLogController {
     const message = await this.wanted(direction, id);
     if (unmask) await this.noteSeen(message, rights.actor, 'unmask');
     const isOut = message.direction === 'out';
-    const [attempts, versions, actions] = await Promise.all([
+    const options = { unmask, charsets: this.charsets };
+    const hasTree = given['tree'] !== 'none' && message.raw_dropped_at === null;
+    const [tree, attempts, versions, actions] = await Promise.all([
+      hasTree ? messageTree(this.messages.bytesOf(message), options) : null,
       isOut ? this.messages.attempts(id) : [],
       isOut ? this.messages.versions(message) : [],
       this.actions.ofMessage(id),
     ]);
     reply.header('cache-control', 'no-store');
-    return showWhole(message, { attempts, versions, actions }, { unmask, charsets: this.charsets });
+    return showWhole(message, { tree, attempts, versions, actions }, options);
+  }
+
+  /** Another part of the parsed message: `from` is the `next` of the part before. */
+  @Get('messages/:direction/:id/tree')
+  async tree(
+    @Req() request: FastifyRequest,
+    @Param('direction') direction: string,
+    @Param('id') id: string,
+    @Query() given: Given,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    const rights = operatorRights(request);
+    const unmask = wantsUnmasked(given['unmask'], rights);
+    const from = readPlace(String(given['from']));
+    if (from === null) throw new Failure('http.bad-request', 'from must be the "next" of the part before.');
+    const message = await this.withBytes(direction, id);
+    if (unmask) await this.noteSeen(message, rights.actor, 'unmask', { fromByte: from.offset });
+    const tree = await messageTree(this.messages.bytesOf(message), { unmask, from, charsets: this.charsets });
+    reply.header('cache-control', 'no-store');
+    return { masked: !unmask, tree };
   }
 
   /** The bytes as they came or went, whole and in the clear: for those who may see patient data. Logged. */
@@ -94,9 +121,7 @@ export class MessageLogController {
   ): Promise<void> {
     const rights = operatorRights(request);
     wantsUnmasked('true', rights);
-    const message = await this.wanted(direction, id);
-    if (message.raw_dropped_at !== null)
-      throw new Failure('http.not-found', 'The bytes of this message were dropped when their time was over.');
+    const message = await this.withBytes(direction, id);
     await this.noteSeen(message, rights.actor, 'download');
     reply
       .headers({
@@ -105,8 +130,9 @@ export class MessageLogController {
         'content-security-policy': 'sandbox',
       })
       .header('content-disposition', `attachment; filename="${message.direction}-${message.id}.hl7"`)
+      .header('content-length', message.bytes)
       .type('application/octet-stream')
-      .send(message.raw);
+      .send(Readable.from(allOf(this.messages.bytesOf(message), message.bytes)));
   }
 
   /** `{destinations, lanes, holds, filing}`: what waits, since when, and what it waits for. */
@@ -144,13 +170,33 @@ export class MessageLogController {
       direction === 'in' || direction === 'out'
         ? await this.messages.message(direction as Direction, id)
         : null;
-    if (message === null)
-      throw new Failure('hl7.unknown-message', 'There is no such message in the log; its time may be over.');
+    if (message === null) throw unknownMessage();
     return message;
   }
 
-  private noteSeen(message: WholeMessage, actor: string, action: string): Promise<void> {
+  private async withBytes(direction: string, id: string): Promise<WholeMessage> {
+    const message = await this.wanted(direction, id);
+    if (message.raw_dropped_at === null) return message;
+    throw new Failure('http.not-found', 'The bytes of this message were dropped when their time was over.');
+  }
+
+  private noteSeen(
+    message: WholeMessage,
+    actor: string,
+    action: string,
+    detail: Readonly<Record<string, number>> = {},
+  ): Promise<void> {
     const { direction, id: messageId } = message;
-    return this.actions.note(this.database, { actor, action, direction, messageId, reason: '' });
+    return this.actions.note(this.database, { actor, action, direction, messageId, reason: '', detail });
+  }
+}
+
+/** As a stream, so that megabytes never stand in the way of others. It breaks off where retention takes the bytes meanwhile: a shorter file would look whole. */
+async function* allOf(bytes: MessageBytes, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < size; at += READ_BYTES) {
+    const part = await bytes.read(at, READ_BYTES);
+    if (part.length < Math.min(READ_BYTES, size - at))
+      throw new Failure('http.not-found', 'The bytes of this message were dropped when their time was over.');
+    yield part;
   }
 }

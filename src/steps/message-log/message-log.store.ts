@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Sql, type Statement, type Transaction } from '../../database/database.ts';
+import type { MessageBytes } from '../../hl7/message-bytes.ts';
+import { Failure } from '../../kernel/errors.ts';
 import type { Cursor, Direction, MessageQuery } from './message-query.ts';
-import { listedSql, messageSql, pageSql, selectionSql } from './message-sql.ts';
+import { byteSql, bytesSql, listedSql, messageSql, pageSql, selectionSql } from './message-sql.ts';
 
 /** A message in a list; `mrn` in the clear: the door masks it. */
 export interface LoggedMessage {
@@ -31,9 +33,8 @@ export interface LoggedMessage {
   readonly place: string;
 }
 
-/** One message with its bytes; the columns of the other direction are absent. */
+/** One message; the columns of the other direction are absent. Its bytes are read apart (`bytesOf`). */
 export interface WholeMessage extends LoggedMessage {
-  readonly raw: Buffer;
   readonly ack: Buffer | null;
   readonly raw_dropped_at: Date | null;
   readonly outcome?: string;
@@ -82,6 +83,8 @@ export const SEARCH_MS_MAX = 10_000;
 const GROUPS_MAX = 200;
 /** Attempts and versions shown of one message, newest last. A message that a RIS refuses for nine minutes has 25. */
 const ATTEMPTS_SHOWN_MAX = 200;
+/** Of the answer to each of them: an acknowledgement has some hundred bytes, and may have 256 KiB. */
+export const ATTEMPT_ACK_BYTES_SHOWN_MAX = 4 * 1024;
 
 /** Reads what `hl7_inbound`, `hl7_outbound` and `hl7_attempt` hold. The doors in front of it mask and log. */
 @Injectable()
@@ -113,7 +116,22 @@ export class MessageLogStore {
     return row ?? null;
   }
 
-  /** The same without its bytes, which may be megabytes. */
+  /** The bytes of a message, of which as many are read as are asked for. Throws `hl7.unknown-message` where it is gone meanwhile. */
+  bytesOf({ direction, id }: Pick<LoggedMessage, 'direction' | 'id'>): MessageBytes {
+    const only = async <Row>(text: string, values: readonly unknown[]): Promise<Row> => {
+      const [row] = await this.database.run<Row>({ text }, [id, ...values]);
+      if (row === undefined) throw unknownMessage();
+      return row;
+    };
+    return {
+      // PostgreSQL counts from 1.
+      read: async (offset, length) =>
+        (await only<{ part: Buffer }>(bytesSql(direction), [offset + 1, length])).part,
+      includes: async (byte) => (await only<{ found: boolean }>(byteSql(direction), [Buffer.of(byte)])).found,
+    };
+  }
+
+  /** As lists show it. */
   async listed(direction: Direction, id: string, sql: Sql): Promise<LoggedMessage | null> {
     if (!isMessageId(direction, id)) return null;
     const [row] = await sql.run<LoggedMessage>({ text: listedSql(direction) }, [id]);
@@ -121,7 +139,11 @@ export class MessageLogStore {
   }
 
   attempts(messageId: string): Promise<LoggedAttempt[]> {
-    return this.database.run<LoggedAttempt>(ATTEMPTS, [messageId, ATTEMPTS_SHOWN_MAX]);
+    return this.database.run<LoggedAttempt>(ATTEMPTS, [
+      messageId,
+      ATTEMPTS_SHOWN_MAX,
+      ATTEMPT_ACK_BYTES_SHOWN_MAX,
+    ]);
   }
 
   /** All messages made of the same report for the same destination, oldest first: the versions of what the receiver knows. */
@@ -163,6 +185,9 @@ export class MessageLogStore {
   }
 }
 
+export const unknownMessage = (): Failure =>
+  new Failure('hl7.unknown-message', 'There is no such message in the log; its time may be over.');
+
 /** Does the id have the shape of one? Anything else would be an error of the database. */
 function isMessageId(direction: Direction, id: string): boolean {
   return direction === 'in'
@@ -183,7 +208,7 @@ function newest(a: LoggedMessage, b: LoggedMessage): number {
 
 const ATTEMPTS: Statement = {
   name: 'hl7-log-attempts',
-  text: `SELECT attempt, started_at, ended_at, outcome, error, ack FROM
+  text: `SELECT attempt, started_at, ended_at, outcome, error, substring(ack FOR $3) AS ack FROM
     (SELECT * FROM hl7_attempt WHERE message_id = $1 ORDER BY id DESC LIMIT $2) AS newest ORDER BY id`,
 };
 const VERSIONS: Statement = {

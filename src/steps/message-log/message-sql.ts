@@ -25,6 +25,7 @@ const SELECT: Readonly<Record<Direction, string>> = {
     FROM hl7_outbound m`,
 };
 
+const TABLE: Readonly<Record<Direction, string>> = { in: 'hl7_inbound', out: 'hl7_outbound' };
 const TIME: Readonly<Record<Direction, string>> = { in: 'm.received_at', out: 'm.created_at' };
 /** Of what is not acknowledged, in its own small table: the time to search and sort by. */
 const OPEN_TIME = 'u.created_at';
@@ -41,6 +42,9 @@ const STATUS: Readonly<Record<Direction, Readonly<Record<string, string>>>> = {
   },
   out: {},
 };
+
+/** What has a reason, in two parts because there is a partial index of each: all others of the table are not read. */
+const WITH_REASON = `(${STATUS.in['held']} OR m.filing_outcome = 'refused')`;
 
 /** Codes of each class, as patterns of LIKE on the reason. */
 const CLASS_PATTERNS: Readonly<Record<ErrorClass, Readonly<Record<Direction, readonly string[]>>>> = {
@@ -85,21 +89,28 @@ export function pageSql(direction: Direction, query: MessageQuery): BoundSql {
 export function selectionSql(direction: Direction, query: MessageQuery, limit: number): BoundSql {
   const { where, values, time } = conditions(direction, query);
   values.push(limit);
-  const table = direction === 'in' ? 'hl7_inbound' : 'hl7_outbound';
-  const text = `SELECT m.id::text AS id, ${time} AS at FROM ${table} m${open(time)} ${whereText(where)} ORDER BY ${time}, ${idBeside(time)} LIMIT $${values.length}`;
+  const text = `SELECT m.id::text AS id, ${time} AS at FROM ${TABLE[direction]} m${open(time)} ${whereText(where)} ORDER BY ${time}, ${idBeside(time)} LIMIT $${values.length}`;
   return { text, values };
 }
 
 /** One message as lists show it. */
 export const listedSql = (direction: Direction): string => `${SELECT[direction]} WHERE m.id = $1`;
 
-/** One message with its bytes. */
+/** Some of the bytes of one message: they lie uncompressed outside of the row, and no others are read from there. */
+export const bytesSql = (direction: Direction): string =>
+  `SELECT substring(raw FROM $2 FOR $3) AS part FROM ${TABLE[direction]} WHERE id = $1`;
+
+/** Is this byte anywhere in one message? */
+export const byteSql = (direction: Direction): string =>
+  `SELECT position($2::bytea IN raw) > 0 AS found FROM ${TABLE[direction]} WHERE id = $1`;
+
+/** All about one message but its bytes, which may be megabytes. */
 export function messageSql(direction: Direction): string {
   const [select, from] = SELECT[direction].split(/\n\s+FROM /) as [string, string];
   const more =
     direction === 'in'
-      ? `, m.raw, m.ack, m.outcome, m.filing_outcome, m.filing_location, m.raw_dropped_at`
-      : `, m.raw, m.ack, m.report_id, m.report_version, m.revision, m.version_of, m.superseded_by, m.result_status, m.profile,
+      ? `, m.ack, m.outcome, m.filing_outcome, m.filing_location, m.raw_dropped_at`
+      : `, m.ack, m.report_id, m.report_version, m.revision, m.version_of, m.superseded_by, m.result_status, m.profile,
         m.profile_version, m.placer, m.sent_at, m.unmapped_letters, m.raw_dropped_at`;
   return `${select}${more} FROM ${from} WHERE m.id = $1`;
 }
@@ -140,8 +151,7 @@ function conditions(direction: Direction, query: MessageQuery): Conditions {
     where.push(`(${query.status.map((one) => STATUS.in[one] ?? 'false').join(' OR ')})`);
   }
   const reason = direction === 'in' ? `(${IN_REASON})` : 'm.last_error';
-  if (direction === 'in' && (query.reason !== null || query.errorClass !== null))
-    where.push(`m.filing_outcome <> 'filed'`);
+  if (direction === 'in' && (query.reason !== null || query.errorClass !== null)) where.push(WITH_REASON);
   if (query.reason === 'none') where.push(`${reason} IS NULL`);
   else equal(reason, query.reason);
   if (query.errorClass !== null) {

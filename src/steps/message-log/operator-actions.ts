@@ -7,7 +7,7 @@ import { LOGGER } from '../../kernel/log.ts';
 import { OutboundActionsHost, type OutboundHold, type StandingHold } from '../../queue/outbound-actions.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { ActionStore } from './action.store.ts';
-import { MessageLogStore } from './message-log.store.ts';
+import { MessageLogStore, unknownMessage } from './message-log.store.ts';
 import type { Direction, MessageQuery } from './message-query.ts';
 
 /** Which hold it was, who had set it, when and why. */
@@ -197,8 +197,7 @@ export class OperatorActions {
     because: Because,
   ): Promise<void> {
     const message = await this.messages.listed(direction, id, tx);
-    if (message === null)
-      throw new Failure('hl7.unknown-message', 'There is no such message in the log; its time may be over.');
+    if (message === null) throw unknownMessage();
     const { actor, reason } = because;
     if (direction === 'in') await this.actOnInbound(tx, id, action);
     else await this.actOnOutbound(tx, id, action, because);

@@ -1,8 +1,22 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { bytesIn } from '../../hl7/message-bytes.ts';
 import type { LoggedAction } from './action.store.ts';
-import type { LoggedAttempt, LoggedMessage, WholeMessage } from './message-log.store.ts';
+import {
+  ATTEMPT_ACK_BYTES_SHOWN_MAX,
+  type LoggedAttempt,
+  type LoggedMessage,
+  type WholeMessage,
+} from './message-log.store.ts';
 import { errorClassOf } from './message-sql.ts';
 import { MASK, messageTree, type TreeOptions } from './message-tree.ts';
-import type { ShownAction, ShownAttempt, ShownMessage, ShownReport, ShownWhole } from './shown.ts';
+import type {
+  MessageTree,
+  ShownAction,
+  ShownAttempt,
+  ShownMessage,
+  ShownReport,
+  ShownWhole,
+} from './shown.ts';
 
 export function showMessage(message: LoggedMessage, unmask: boolean): ShownMessage {
   return {
@@ -29,6 +43,8 @@ export function showMessage(message: LoggedMessage, unmask: boolean): ShownMessa
 }
 
 export interface Surroundings {
+  /** The first part of the message. */
+  readonly tree: MessageTree | null;
   readonly attempts: readonly LoggedAttempt[];
   readonly versions: readonly {
     id: string;
@@ -41,22 +57,32 @@ export interface Surroundings {
   readonly actions: readonly LoggedAction[];
 }
 
-export function showWhole(message: WholeMessage, around: Surroundings, options: TreeOptions): ShownWhole {
+export async function showWhole(
+  message: WholeMessage,
+  around: Surroundings,
+  options: TreeOptions,
+): Promise<ShownWhole> {
   const { unmask } = options;
   const dropped = message.raw_dropped_at;
+  const tries: ShownAttempt[] = [];
+  // Each of them is a message that somebody else wrote: others may run in between.
+  for (const attempt of around.attempts) {
+    tries.push(await showAttempt(attempt, options));
+    await turn();
+  }
   return {
     ...showMessage(message, unmask),
     masked: !unmask,
-    tree: dropped === null ? messageTree(message.raw, options) : null,
+    tree: around.tree,
     droppedAt: dropped?.toISOString() ?? null,
-    ack: message.ack === null || message.ack.length === 0 ? null : messageTree(message.ack, options),
+    ack: await treeOf(message.ack, options),
     outcome: {
       answered: message.outcome ?? null,
       filing: message.filing_outcome ?? null,
       location: message.filing_location || null,
     },
     report: reportOf(message),
-    tries: around.attempts.map((attempt) => showAttempt(attempt, options)),
+    tries,
     versions: around.versions.map((one) => ({
       id: one.id,
       at: one.created_at.toISOString(),
@@ -74,16 +100,25 @@ export function showAction(action: LoggedAction): ShownAction {
   return { ...rest, messageId, at: at.toISOString() };
 }
 
-function showAttempt(one: LoggedAttempt, options: TreeOptions): ShownAttempt {
+async function showAttempt(one: LoggedAttempt, options: TreeOptions): Promise<ShownAttempt> {
   return {
     attempt: one.attempt,
     startedAt: one.started_at.toISOString(),
     ms: Math.max(0, one.ended_at.getTime() - one.started_at.getTime()),
     outcome: one.outcome,
     error: one.error,
-    ack: one.ack === null || one.ack.length === 0 ? [] : messageTree(one.ack, options).raw,
+    ack: (await treeOf(one.ack && wholeLines(one.ack), options))?.raw ?? [],
   };
 }
+
+/** Of an answer that was cut the lines that are whole: its last letter may be none. */
+function wholeLines(bytes: Buffer): Buffer {
+  const end = bytes.length < ATTEMPT_ACK_BYTES_SHOWN_MAX ? -1 : bytes.lastIndexOf(0x0d);
+  return end < 0 ? bytes : bytes.subarray(0, end);
+}
+
+const treeOf = async (bytes: Buffer | null, options: TreeOptions): Promise<MessageTree | null> =>
+  bytes === null || bytes.length === 0 ? null : messageTree(bytesIn(bytes), options);
 
 function reportOf(message: WholeMessage): ShownReport | null {
   if (message.report_id === undefined) return null;

@@ -18,10 +18,14 @@ export interface TreeSegment {
   readonly fields: readonly TreeField[];
 }
 
-/** A message as a person reads it. */
+/** A message, or a part of it, as a person reads it. */
 export interface MessageTree {
+  /** Number of its first segment in the message. */
+  readonly first: number;
   readonly segments: readonly TreeSegment[];
-  /** There is more than is shown: segments, fields or repetitions. */
+  /** Names the part that follows: `from` of `GET /hl7/messages/{direction}/{id}/tree`. Null for the last one. */
+  readonly next: string | null;
+  /** There is more in these segments than is shown: fields, repetitions or long values. */
   readonly more: boolean;
   /** The message could not be taken apart: only its header is shown. */
   readonly unreadable: boolean;
@@ -122,6 +126,7 @@ export interface ShownHold {
 /** One message with everything that is known of it. */
 export interface ShownWhole extends ShownMessage {
   readonly masked: boolean;
+  /** Its first part; null where it was not asked for, or its bytes were dropped. */
   readonly tree: MessageTree | null;
   /** When its bytes were dropped by retention; null while they are kept. */
   readonly droppedAt: string | null;

@@ -2,8 +2,11 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { SignedOut } from '../../../browser/ask-server.ts';
 import { Refused } from './api.ts';
+import { useReason } from './use-reason.ts';
 
 export interface Deed {
+  /** Names it, without anything of a person or a lane: a reason that was being typed when the sign-in ended is offered for the same again. */
+  readonly about: string;
   readonly title: string;
   /** What it does and what it does not, for the person who confirms it. */
   readonly explain: string;
@@ -29,7 +32,7 @@ const REASON_CHARS_MAX = 500;
 /** Nothing is done without a confirmation and a reason, which goes to the log. */
 export function ActDialog({ deed, close, done, onSignedOut }: ActDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [reason, setReason] = useState('');
+  const { reason, type, isKept, drop } = useReason(deed.about);
   const [checked, setChecked] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
@@ -37,7 +40,11 @@ export function ActDialog({ deed, close, done, onSignedOut }: ActDialogProps) {
   useEffect(() => dialog.current?.showModal(), []);
   // What was asked for is done however this is left: it stays until the server has said what became of it.
   const onCancel = (event: Event) => busy && event.preventDefault();
-  const onClose = () => (busy ? dialog.current?.showModal() : close());
+  const onClose = () => {
+    if (busy) return dialog.current?.showModal();
+    drop();
+    close();
+  };
 
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -46,6 +53,7 @@ export function ActDialog({ deed, close, done, onSignedOut }: ActDialogProps) {
     setFault(null);
     try {
       const words = await deed.act(reason.trim(), checked);
+      drop();
       done(words);
     } catch (error) {
       if (error instanceof SignedOut) return onSignedOut(error);
@@ -72,8 +80,9 @@ export function ActDialog({ deed, close, done, onSignedOut }: ActDialogProps) {
           value={reason}
           aria-invalid={fault !== null}
           aria-describedby="reason-fault"
-          onInput={(event) => setReason(event.currentTarget.value)}
+          onInput={(event) => type(event.currentTarget.value)}
         />
+        {isKept && <p class="quiet">Typed before the sign-in ended. Read it again.</p>}
         {check !== null && <Check {...{ check, checked, setChecked }} />}
         <p role="alert" id="reason-fault" class="fault">
           {fault}

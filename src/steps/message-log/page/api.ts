@@ -1,8 +1,16 @@
 import { askServer, outcomeOf, refuseSignedOut } from '../../../browser/ask-server.ts';
 import type { TabSession } from '../../../browser/tab-session.ts';
-import type { Alert, LanesView, ShownAction, ShownDeadGroup, ShownMessage, ShownWhole } from '../shown.ts';
+import type {
+  Alert,
+  LanesView,
+  MessageTree,
+  ShownAction,
+  ShownDeadGroup,
+  ShownMessage,
+  ShownWhole,
+} from '../shown.ts';
 
-export type { Alert, LanesView, ShownAction, ShownMessage, ShownWhole };
+export type { Alert, LanesView, MessageTree, ShownAction, ShownMessage, ShownWhole };
 
 /** The server said no, and why. */
 export class Refused extends Error {
@@ -57,8 +65,25 @@ export class Api {
     return this.ask(`messages?${new URLSearchParams(given)}`, signal);
   }
 
-  message(direction: string, id: string, unmask: boolean, signal?: AbortSignal): Promise<ShownWhole> {
-    return this.ask(`messages/${direction}/${id}${unmask ? '?unmask=true' : ''}`, signal);
+  /** `tree`: with the first part of the message itself. */
+  message(
+    direction: string,
+    id: string,
+    asked: { readonly unmask: boolean; readonly tree: boolean },
+    signal?: AbortSignal,
+  ): Promise<ShownWhole> {
+    const search = { ...(asked.unmask ? { unmask: 'true' } : {}), ...(asked.tree ? {} : { tree: 'none' }) };
+    return this.ask(`messages/${direction}/${id}?${new URLSearchParams(search)}`, signal);
+  }
+
+  /** Another part of a message: `from` is the `next` of the part before. */
+  async part(
+    { direction, id, masked }: Pick<ShownWhole, 'direction' | 'id' | 'masked'>,
+    from: string,
+    signal?: AbortSignal,
+  ): Promise<MessageTree> {
+    const search = new URLSearchParams({ from, ...(masked ? {} : { unmask: 'true' }) });
+    return (await this.ask<{ tree: MessageTree }>(`messages/${direction}/${id}/tree?${search}`, signal)).tree;
   }
 
   /** The bytes of a message, as they came or went. The server logs it. */

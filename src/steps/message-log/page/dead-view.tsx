@@ -51,8 +51,9 @@ export function DeadView({ api, onSignedOut, ask }: ViewProps) {
         return refresh();
       }
       const deed = {
+        about: `bulk ${action} ${Object.values(filterOf(group)).join(' ')}`,
         title: `${label}: ${plural(counted.count, 'message')}?`,
-        explain: `${explain} It is done to exactly the ${counted.count} counted now.${counted.more ? ' There are more; repeat it afterwards.' : ''}`,
+        explain: `${whatOf(group)} ${explain} It is done to exactly the ${counted.count} counted now.${counted.more ? ' There are more; repeat it afterwards.' : ''}`,
         confirm: `${label} (${counted.count})`,
         act: async (reason: string) =>
           sayBulkEnd(await api.act<BulkDone>('bulk', { token: counted.token, reason })),
@@ -129,12 +130,20 @@ function GroupRow({ group, begin }: GroupRowProps) {
         {ACTIONS[group.direction].map(([action, label, explain]) => (
           <button key={action} type="button" onClick={() => void begin(group, action, label, explain)}>
             {label}
+            <span class="aside">
+              {' '}
+              {group.reason}, {group.direction} {group.partner}
+            </span>
           </button>
         ))}
       </td>
     </tr>
   );
 }
+
+/** Who is asked has pressed one button of many that look alike. */
+const whatOf = ({ status, reason, direction, partner }: Group): string =>
+  `They are ${status} with ${reason}, ${direction === 'out' ? 'to' : 'from'} ${partner}.`;
 
 /** Finds the messages of a group, and no others. */
 function filterOf({ direction, status, reason, partner }: Group) {

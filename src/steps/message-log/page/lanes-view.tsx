@@ -24,6 +24,7 @@ export function LanesView({ api, onSignedOut, ask }: ViewProps) {
     const deed =
       held === null
         ? {
+            about: `hold ${what}`,
             title: `Hold ${what}?`,
             explain:
               'Nothing more is sent there until it is released. What comes waits in order; nothing is lost and no tries are used up.',
@@ -37,6 +38,7 @@ export function LanesView({ api, onSignedOut, ask }: ViewProps) {
             },
           }
         : {
+            about: `release ${what}`,
             title: `Release ${what}?`,
             explain: `It was held ${sayWhose(held)} What waits is sent now, in its order.`,
             confirm: 'Release',

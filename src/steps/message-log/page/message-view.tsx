@@ -1,15 +1,15 @@
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { SignedOut } from '../../../browser/ask-server.ts';
 import type { Deed } from './act-dialog.tsx';
 import { type Api, type ShownWhole, sayFault } from './api.ts';
 import { MessageHistory } from './message-history.tsx';
+import { MessageParts } from './message-parts.tsx';
 import type { ViewProps } from './operator.tsx';
 import { isBad, sayBytes, sayTime } from './say.ts';
 import { sayReason } from './say-reason.ts';
 import { SendOneTo } from './send-to.tsx';
 import { Stale } from './stale.tsx';
-import { TreeView } from './tree-view.tsx';
-import { POLL_MS, usePolled } from './use-polled.ts';
+import { POLL_MS, type Polled, usePolled } from './use-polled.ts';
 import { messageLink } from './use-route.ts';
 
 interface MessageViewProps extends ViewProps {
@@ -20,14 +20,7 @@ interface MessageViewProps extends ViewProps {
 /** One message: what it says, what became of it, and what can be done. */
 export function MessageView({ api, onSignedOut, ask, direction, id }: MessageViewProps) {
   const [unmask, setUnmask] = useState(false);
-  const look = (signal: AbortSignal) => api.message(direction, id, unmask, signal);
-  // Each look at patient data is logged: unmasked, the page looks once.
-  const { data, fault, refresh } = usePolled(
-    `${direction} ${id} ${unmask}`,
-    look,
-    onSignedOut,
-    unmask ? 0 : POLL_MS,
-  );
+  const { data, fault, refresh } = useMessage(api, onSignedOut, direction, id, unmask);
   if (data === null) {
     return (
       <p class="nothing">
@@ -61,26 +54,30 @@ export function MessageView({ api, onSignedOut, ask, direction, id }: MessageVie
       {data.droppedAt !== null && (
         <p class="nothing">The bytes were dropped on {sayTime(data.droppedAt)}: their time was over.</p>
       )}
-      {data.tree && (
-        <div class="columns">
-          <div>
-            <h3>Fields</h3>
-            <TreeView tree={data.tree} label="Fields of the message" />
-          </div>
-          <div>
-            <h3>Message</h3>
-            <Raw lines={data.tree.raw} label="Message" />
-            {data.ack && (
-              <>
-                <h3>{data.direction === 'in' ? 'Acknowledgement sent' : 'Last acknowledgement'}</h3>
-                <Raw lines={data.ack.raw} label="Acknowledgement" />
-              </>
-            )}
-          </div>
-        </div>
-      )}
+      <MessageParts {...{ api, onSignedOut }} key={String(unmask)} message={data} />
     </>
   );
+}
+
+/** The message with the first part of what it says, which is read once: it never changes, and only what becomes of it is looked at again and again. */
+function useMessage(
+  api: Api,
+  onSignedOut: ViewProps['onSignedOut'],
+  direction: string,
+  id: string,
+  unmask: boolean,
+): Polled<ShownWhole> {
+  const key = `${direction} ${id} ${unmask}`;
+  const first = useRef<{ key: string; tree: ShownWhole['tree'] }>({ key: '', tree: null });
+  const look = async (signal: AbortSignal) => {
+    const known = first.current.key === key ? first.current.tree : null;
+    const message = await api.message(direction, id, { unmask, tree: known === null }, signal);
+    if (message.droppedAt !== null) return message;
+    first.current = { key, tree: known ?? message.tree };
+    return { ...message, tree: first.current.tree };
+  };
+  // Each look at patient data is logged: unmasked, the page looks once.
+  return usePolled(key, look, onSignedOut, unmask ? 0 : POLL_MS);
 }
 
 interface DownloadProps extends Pick<ViewProps, 'api' | 'onSignedOut'> {
@@ -128,15 +125,6 @@ function Newer({ message }: { message: ShownWhole }) {
       There is a newer message about this report: <a href={messageLink('out', newer.id)}>{newer.controlId}</a>{' '}
       ({newer.status}).
     </p>
-  );
-}
-
-function Raw({ lines, label }: { lines: readonly string[]; label: string }) {
-  return (
-    <section aria-label={label}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
-      <pre tabIndex={0}>{lines.join('\n')}</pre>
-    </section>
   );
 }
 
@@ -215,7 +203,9 @@ function deedsFor(message: ShownWhole, api: Api): Deed[] {
     });
     return words;
   };
+  const about = (action: string) => `${action} ${direction} ${id}`;
   const discard: Deed = {
+    about: about('discard'),
     title: 'Discard this message?',
     explain: 'It is marked as dealt with, and nothing more is done with it. It stays in the log.',
     confirm: 'Discard',
@@ -224,6 +214,7 @@ function deedsFor(message: ShownWhole, api: Api): Deed[] {
   if (direction === 'in') {
     if (message.status !== 'held') return [];
     const replay: Deed = {
+      about: about('replay'),
       title: 'File this message again?',
       explain:
         'It is filed anew, as it came. What was filed from later messages meanwhile may be overwritten by what this one says.',
@@ -233,6 +224,7 @@ function deedsFor(message: ShownWhole, api: Api): Deed[] {
     return [replay, discard];
   }
   const resend: Deed = {
+    about: about('resend'),
     title: 'Send the same bytes again?',
     explain:
       'The same message with the same control ID goes out again, as the next of its lane. For a receiver that lost it.',
@@ -241,6 +233,7 @@ function deedsFor(message: ShownWhole, api: Api): Deed[] {
     act: act('resend', 'The same bytes wait to be sent again.'),
   };
   const rebuild: Deed = {
+    about: about('rebuild'),
     title: 'Make a new message?',
     explain: 'A new message with a new control ID is made of what the record says now, and sent.',
     confirm: 'Rebuild new version',

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import type { SignedOut } from '../../../browser/ask-server.ts';
+import { hasWords } from '../../../browser/kept-words.ts';
 import { LiveSign } from '../../../browser/live-sign.tsx';
 import { ActDialog, type Deed } from './act-dialog.tsx';
 import type { Alert, Api } from './api.ts';
@@ -9,6 +10,7 @@ import { LogView } from './log-view.tsx';
 import { MessageView } from './message-view.tsx';
 import { plural } from './say.ts';
 import { type Filter, SearchView } from './search-view.tsx';
+import { useLostFocus } from './use-lost-focus.ts';
 import { type Polled, usePolled } from './use-polled.ts';
 import { type Route, useRoute } from './use-route.ts';
 
@@ -49,7 +51,10 @@ export function Operator({ api, hasAccount, onSignedOut, signOut }: OperatorProp
   const [deed, setDeed] = useState<{ deed: Deed; after: () => void } | null>(null);
   const [news, setNews] = useState('');
   const search = useRef<Filter>({});
+  const isFirst = useRef(true);
+  const main = useRef<HTMLElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
+  useLostFocus(main, heading);
   const ask = useCallback((next: Deed, after: () => void) => {
     setNews('');
     setDeed({ deed: next, after });
@@ -58,7 +63,8 @@ export function Operator({ api, hasAccount, onSignedOut, signOut }: OperatorProp
   useEffect(() => {
     document.title = `${TITLES[route.view]} · HL7 operator · Prelim`;
     // What was done was done elsewhere: here it would be taken for the state of this view.
-    setNews('');
+    setNews(isFirst.current && hasWords() ? KEPT : '');
+    isFirst.current = false;
     // Those who hear the page, and those who use the keyboard, go on where the new view begins.
     heading.current?.focus();
   }, [route.view, route.parts.join('/')]);
@@ -67,7 +73,7 @@ export function Operator({ api, hasAccount, onSignedOut, signOut }: OperatorProp
     <div class="operator">
       <TopBar {...{ alerts, hasAccount, signOut }} view={route.view} />
       <AlertStrip alerts={alerts.data ?? []} />
-      <main>
+      <main ref={main}>
         <h2 ref={heading} tabIndex={-1}>
           {TITLES[route.view]}
         </h2>
@@ -106,6 +112,8 @@ export function Operator({ api, hasAccount, onSignedOut, signOut }: OperatorProp
   );
 }
 
+const KEPT = 'The sign-in had ended. The reason that you typed is kept: begin the same action again.';
+
 interface TopBarProps {
   readonly view: Route['view'];
   readonly alerts: Polled<readonly Alert[]>;
@@ -141,7 +149,10 @@ function TopBar({ view, alerts, hasAccount, signOut }: TopBarProps) {
 const isCurrent = (name: Route['view'], view: Route['view']) =>
   name === view || (name === 'messages' && view === 'message');
 
-/** Where to look for what an alert is about. */
+/** Where to look for what an alert is about; null where there is nothing to see on this page. */
+const lookFor = ({ kind, about }: Alert): string | null =>
+  kind === 'errors' ? `#/messages?direction=${about}` : (LOOK[kind] ?? null);
+
 const LOOK: Readonly<Partial<Record<Alert['kind'], string>>> = {
   unsent: '#/lanes',
   unconfigured: '#/lanes',
@@ -159,7 +170,7 @@ function AlertStrip({ alerts }: { alerts: readonly Alert[] }) {
         {alerts.map((one) => (
           <li key={`${one.kind} ${one.about}`}>
             <span class="badge bad">{one.kind}</span> {one.about}: {one.text}{' '}
-            {LOOK[one.kind] && <a href={LOOK[one.kind]}>Look</a>}
+            {lookFor(one) && <a href={lookFor(one) ?? ''}>Look</a>}
           </li>
         ))}
       </ul>

@@ -32,6 +32,7 @@ export function SendTo({ api, onSignedOut, ask, filter, goOn }: SendToProps) {
       if (counted.count === 0) return setRefused('Nothing is found any more: search again.');
       ask(
         {
+          about: `bulk send-to ${chosen}`,
           title: `Send ${plural(counted.count, 'message')} to ${chosen}?`,
           explain: `${EXPLAIN} It is done to exactly the ${counted.count} counted now.${from ? ` There are more: afterwards the search goes on from ${sayTime(from)}.` : ''}`,
           confirm: `Send to ${chosen} (${counted.count})`,
@@ -72,6 +73,7 @@ export function SendOneTo({ api, onSignedOut, ask, message, done }: SendOneToPro
     if (chosen === '') return setRefused('Choose where to send it.');
     ask(
       {
+        about: `send-to ${chosen} ${message.id}`,
         title: `Send this result to ${chosen}?`,
         explain: EXPLAIN_ONE,
         confirm: `Send to ${chosen}`,

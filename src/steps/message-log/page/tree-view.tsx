@@ -5,10 +5,14 @@ export function TreeView({ tree, label }: { tree: MessageTree; label: string }) 
   return (
     <section class="tree" aria-label={label}>
       {tree.unreadable && (
-        <p class="fault">This message could not be taken apart. Only its header is shown.</p>
+        <p class="fault">
+          {tree.first === 1
+            ? 'This message could not be taken apart. Only its header is shown.'
+            : 'The message could not be taken apart from here on. Download it to see all.'}
+        </p>
       )}
       {tree.segments.map((segment, at) => (
-        <details key={`${segment.name} ${at}`} open>
+        <details key={`${segment.name} ${tree.first + at}`} open>
           <summary>
             <strong>{segment.name}</strong>{' '}
             <span class="quiet">{segment.title === '' ? 'not known here' : segment.title}</span>
@@ -35,7 +39,7 @@ export function TreeView({ tree, label }: { tree: MessageTree; label: string }) 
         </details>
       ))}
       {tree.more && !tree.unreadable && (
-        <p class="quiet">There is more in this message than is shown here. Download it to see all.</p>
+        <p class="quiet">There is more in these segments than is shown here. Download it to see all.</p>
       )}
     </section>
   );
