@@ -1,22 +1,23 @@
 import type { Encounter, Reference } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
-import { idOf, mergeInto, type OpenRecord } from './open-record.ts';
+import { idOf, type OpenRecord } from './open-record.ts';
 import { isOfAnother } from './place-patient.ts';
+import { type Said, takeSaid } from './take-said.ts';
 
 type Subject = Reference & { reference: string };
 
 /** The visit an order or a result belongs to. Undefined, with a flag, where the number is that of another patient's visit: the order itself is none the worse. */
 export async function placeVisitOf(
   record: OpenRecord,
-  incoming: Encounter,
+  said: Said<Encounter>,
   subject: Subject,
 ): Promise<{ reference: string } | undefined> {
-  const there = record.find<Encounter>('Encounter', incoming.identifier!.slice(0, 1));
+  const there = record.find<Encounter>('Encounter', said.resource.identifier!.slice(0, 1));
   if (await isOfAnother(record, there, subject)) {
     record.flags.push('visit-of-other-patient');
     return undefined;
   }
-  return placeEncounter(record, incoming, subject, 'silent');
+  return placeEncounter(record, said, subject, 'silent');
 }
 
 /**
@@ -25,7 +26,7 @@ export async function placeVisitOf(
  */
 export async function placeEncounter(
   record: OpenRecord,
-  incoming: Encounter,
+  { resource: incoming, deleted }: Said<Encounter>,
   subject: Subject,
   status: 'says' | 'silent',
 ): Promise<{ reference: string }> {
@@ -39,28 +40,20 @@ export async function placeEncounter(
     );
   }
   // PV1-2 left empty (U stands for it, for FHIR needs a class) says nothing of a visit that is known.
-  const isSilentOnClass = there !== null && incoming.class.code === 'U';
-  const said = { ...incoming, subject, ...(isSilentOnClass ? { class: there.class } : {}) } as Encounter;
-  const merged = mergeInto(there, said, idOf('Encounter', number));
-  const keeps = there !== null && status === 'silent' && incoming.status !== 'finished';
-  const { period: _, ...visit } = keeps ? { ...merged, status: there.status } : merged;
-  record.put({ ...visit, ...stayOf(there, incoming), ...periodOf(there, incoming, visit.status) });
+  const isSilentOnStatus = status === 'silent' && incoming.status !== 'finished';
+  const silent = [...(incoming.class.code === 'U' ? ['class'] : []), ...(isSilentOnStatus ? ['status'] : [])];
+  const resource = { ...incoming, subject } as Encounter;
+  const taken = takeSaid(record, there, { resource, deleted }, idOf('Encounter', number), { silent });
+  if (taken.isWithheld) record.flags.push('older-visit');
+  const { period, ...visit } = taken.resource;
+  record.put({ ...visit, ...periodOf(period, visit.status) });
   return { reference: `Encounter/${visit.id}` };
 }
 
-/** A discharge says where he went and not again where he came from. */
-function stayOf(there: Encounter | null, { hospitalization }: Encounter): Pick<Encounter, 'hospitalization'> {
-  return hospitalization ? { hospitalization: { ...there?.hospitalization, ...hospitalization } } : {};
-}
-
-/** A discharge says the end and not again the beginning. A visit that goes on (a discharge taken back) has no end. */
-function periodOf(
-  there: Encounter | null,
-  incoming: Encounter,
-  status: Encounter['status'],
-): Pick<Encounter, 'period'> {
-  const { end, ...begun } = { ...there?.period, ...incoming.period };
+/** A visit that goes on (a discharge taken back) has no end. */
+function periodOf(period: Encounter['period'], status: Encounter['status']): Pick<Encounter, 'period'> {
+  const { end, ...begun } = period ?? {};
   const goesOn = status === 'planned' || status === 'in-progress';
-  const period = { ...begun, ...(end !== undefined && !goesOn ? { end } : {}) };
-  return Object.keys(period).length > 0 ? { period } : {};
+  const stay = { ...begun, ...(end !== undefined && !goesOn ? { end } : {}) };
+  return Object.keys(stay).length > 0 ? { period: stay } : {};
 }
