@@ -34,6 +34,7 @@ import { PatientCodes1763700000036 } from './0036-patient-codes.ts';
 import { BindingReader1763700000037 } from './0037-binding-reader.ts';
 import { StudyIdentity1763700000038 } from './0038-study-identity.ts';
 import { LateQuestions1763700000039 } from './0039-late-questions.ts';
+import { Hl7Told1763700000041 } from './0041-hl7-told.ts';
 import { Hl7ReasonIndex1763700000043 } from './0043-hl7-reason-index.ts';
 
 /** Every migration, oldest first. */
@@ -74,5 +75,6 @@ export const MIGRATIONS = [
   BindingReader1763700000037,
   StudyIdentity1763700000038,
   LateQuestions1763700000039,
+  Hl7Told1763700000041,
   Hl7ReasonIndex1763700000043,
 ] as const;

@@ -51,7 +51,9 @@ export function dateTimeToTimestamp(value: string | undefined, style: TimestampS
   return style.zoneOffset ? local + offsetText(minutes).replace(':', '') : local;
 }
 
-const TIMESTAMP = /^(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?$/;
+/** Year, month, day, hour, minute, second, fraction, offset. */
+export const TIMESTAMP =
+  /^(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?$/;
 
 /** As FHIR has it: to 14 hours. */
 const OFFSET = /^[+-](?:(?:0\d|1[0-3])[0-5]\d|1400)$/;
@@ -61,6 +63,16 @@ function zoneAt(timeZone: string, localAsUtc: number): string {
   const guess = offsetMinutes(timeZone, localAsUtc);
   return offsetText(offsetMinutes(timeZone, localAsUtc - guess * 60_000));
 }
+
+/** Minutes before UTC by which a local time, given as if it were UTC, may be read: two in the hour that comes twice when clocks are put back. */
+export function offsetsAt(timeZone: string, localAsUtc: number): readonly number[] {
+  const near = [-DAY_MS, DAY_MS].map((ms) => offsetMinutes(timeZone, localAsUtc + ms));
+  const real = near.filter((one) => offsetMinutes(timeZone, localAsUtc - one * 60_000) === one);
+  return real.length > 0 ? real : near;
+}
+
+/** Clocks are changed by less than a day, and not twice within two. */
+const DAY_MS = 86_400_000;
 
 function offsetMinutes(timeZone: string, instant: number): number {
   if (timeZone === 'UTC') return 0;

@@ -372,8 +372,8 @@ describe('A merge (ADT^A40)', () => {
     await world.otherStep({ database: counting }).run({});
     expect((await world.rows(ids)).map((row) => row.filing_outcome)).toEqual(many.map(() => 'filed'));
     const all = [...asked.values()].reduce((sum, n) => sum + n, 0);
-    // Numbers, what refers to him, the write, unsent messages, and the later look with its call: six for each, and a few for the batch.
-    expect([all <= many.length * 6 + 10, Object.fromEntries(asked)]).toEqual([true, expect.anything()]);
+    // Numbers, what was said of them, what refers to him, the write, unsent messages, what is said now, and the later look with its call: eight for each, and a few for the batch.
+    expect([all <= many.length * 8 + 10, Object.fromEntries(asked)]).toEqual([true, expect.anything()]);
     expect(asked.get('filing-lock')).toBeLessThanOrEqual(2);
   });
 

@@ -207,7 +207,8 @@ describe(files.length > 0 ? 'Messages of real senders' : 'skipped: no shared dat
       const code = answers[at]?.code ?? '(no answer asked)';
       if (outcome !== 'accept') return `${code} ${outcome}`;
       const end = filing_outcome === 'filed' ? 'filed' : `${filing_outcome} at ${filing_location}`;
-      return [code, end, ...flags].join(' ');
+      // Some are of 2029: whether that is ahead is a question of when this runs.
+      return [code, end, ...flags.filter((flag) => flag !== 'time-ahead')].join(' ');
     });
     expect([...ends, ...became]).toEqual(EXPECTED[file]);
   });

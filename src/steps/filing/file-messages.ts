@@ -4,6 +4,7 @@ import type { Acting } from '../../kernel/acting.ts';
 import { Failure } from '../../kernel/errors.ts';
 import type { FilingPlan, SentPlan } from './filing-plan.ts';
 import { type FilingGround, type Identified, OpenRecord } from './open-record.ts';
+import { readTold, type ToldElements, writeTold } from './told.store.ts';
 
 /** One message: filed with what was got over, or refused for good. */
 export type Filed =
@@ -69,14 +70,21 @@ async function fileRound(ground: FilingGround, plans: readonly SentPlan[]): Prom
     ground.tx,
   );
   const known = found.map((stored) => stored.parse<Identified>());
+  const before = await readTold(
+    ground.tx,
+    known.map((one) => `${one.resourceType}/${one.id}`),
+  );
+  const told = new Map<string, ToldElements>();
+  const nowMs = Date.now();
   const asked: AskedWrite[] = [];
   const filed: Filed[] = [];
   for (const plan of plans) {
     try {
-      const record = new OpenRecord(ground, known);
+      const record = new OpenRecord(ground, known, { ...plan, told: before, nowMs });
       await plan.place(record);
       const acting = actingFor(plan.sender);
       asked.push(...record.writes().map((write) => ({ write, access: FULL_ACCESS, acting })));
+      for (const [ref, elements] of record.told) told.set(ref, elements);
       filed.push({ kind: 'filed', flags: [...plan.flags, ...record.flags] });
     } catch (error) {
       if (!(error instanceof Failure) || error.retry || plan.alone) throw error;
@@ -84,6 +92,7 @@ async function fileRound(ground: FilingGround, plans: readonly SentPlan[]): Prom
     }
   }
   await ground.store.writeTogether(ground.tx, asked);
+  await writeTold(ground.tx, told);
   return filed;
 }
 

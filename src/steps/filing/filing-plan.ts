@@ -1,4 +1,5 @@
 import type { TypedIdentifier } from '../../fhir/resource-store.ts';
+import type { MessageTimes } from './message-times.ts';
 import type { OpenRecord } from './open-record.ts';
 
 /** What one message asks to be filed: everything that can be known of it without the database. */
@@ -20,7 +21,9 @@ export interface FilingPlan {
   place(record: OpenRecord): Promise<void>;
 }
 
-/** A plan with the name of who sent it, as the audit has it: `HL7 <MSH-3>|<MSH-4>`. */
+/** A plan with who sent it and when. */
 export interface SentPlan extends FilingPlan {
+  readonly times: MessageTimes;
+  /** As the audit has it: `HL7 <MSH-3>|<MSH-4>`. */
   readonly sender: string;
 }

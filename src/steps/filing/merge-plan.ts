@@ -3,18 +3,22 @@ import { systemOfAuthority } from '../../hl7/assigning-authority.ts';
 import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
 import { Failure, type FailureCode } from '../../kernel/errors.ts';
 import { mapRepetitions, type SenderContext, xpnToName } from './datatype-to-fhir.ts';
+import { patientDeletions } from './delete-marks.ts';
 import type { FilingPlan } from './filing-plan.ts';
 import { movePatient } from './move-patient.ts';
-import { hasNumber, idOf, type Kept, keysOf, mergeInto, type OpenRecord } from './open-record.ts';
+import { hasNumber, idOf, type Kept, keysOf, type OpenRecord } from './open-record.ts';
 import { of } from './order-plan.ts';
 import { mrnOf, patientNumbers, pidToPatient } from './pid-to-patient.ts';
-import { type FoundPatient, findPatient } from './place-patient.ts';
+import { type FoundPatient, findPatient, takePatient } from './place-patient.ts';
+import type { Said } from './take-said.ts';
 
 /** One PID with its MRG: who stays, and who is merged away. */
 interface Merge {
-  readonly survivor: Patient;
+  readonly survivor: Said<Patient>;
   /** Numbers and name of MRG; all numbers are of one patient. */
   readonly retired: Patient;
+  /** PID takes back (`""`) what cannot be. */
+  readonly isDeleteIgnored: boolean;
 }
 
 /**
@@ -23,12 +27,12 @@ interface Merge {
  */
 export function mergePlan(messageType: string, message: Hl7Message, context: SenderContext): FilingPlan {
   const merges = mergesOf(message, context);
-  const patients = merges.flatMap(({ survivor, retired }) => [survivor, retired]);
+  const patients = merges.flatMap(({ survivor, retired }) => [survivor.resource, retired]);
   return {
     messageType,
-    mrn: mrnOf(merges[0]!.survivor).value ?? null,
+    mrn: mrnOf(merges[0]!.survivor.resource).value ?? null,
     accession: null,
-    flags: [],
+    flags: merges.some(({ isDeleteIgnored }) => isDeleteIgnored) ? ['delete-ignored'] : [],
     keys: keysOf(patients),
     alone: true,
     lookups: of(
@@ -71,7 +75,8 @@ function mergesOf(message: Hl7Message, context: SenderContext): Merge[] {
     }
     // A number that PID-3 has too (of an index over hospitals, of the person) tells who stays, not who goes.
     retired.identifier = numbers.filter((one) => !hasNumber(survivor, one));
-    return { survivor, retired };
+    const { elements: deleted, ignored } = patientDeletions(pid);
+    return { survivor: { resource: survivor, deleted }, retired, isDeleteIgnored: ignored };
   });
 }
 
@@ -96,8 +101,8 @@ function withAuthority(
 }
 
 /** Looks at who is known, and does what the table of cases in `docs/interface-engineer.md` says. */
-async function mergeOne(record: OpenRecord, { survivor: incoming, retired: gone }: Merge): Promise<void> {
-  const mrn = mrnOf(incoming);
+async function mergeOne(record: OpenRecord, { survivor: said, retired: gone }: Merge): Promise<void> {
+  const mrn = mrnOf(said.resource);
   const target = await findPatient(record, [mrn]);
   const source = await findPatient(record, gone.identifier ?? []);
   if (source && target && source.survivor.id === target.survivor.id) {
@@ -112,9 +117,7 @@ async function mergeOne(record: OpenRecord, { survivor: incoming, retired: gone 
   }
   if (target?.retired) record.flags.push('patient-merged');
   const kept =
-    target?.retired === true
-      ? target.survivor
-      : mergeInto(target?.survivor ?? null, incoming, idOf('Patient', mrn));
+    target?.retired === true ? target.survivor : takePatient(record, target?.survivor ?? null, said);
   if (source === null) record.flags.push('merged-unknown');
   const retired = source?.survivor ?? { ...gone, id: idOf('Patient', mrnOf(gone)) };
   record.put(withOldNumbers(linked(kept, 'replaces', retired.id), retired, gone));

@@ -7,6 +7,7 @@ import type { AccessionPlaces } from './accession-places.ts';
 import { plain, type SenderContext } from './datatype-to-fhir.ts';
 import type { FilingPlan, SentPlan } from './filing-plan.ts';
 import { mergePlan } from './merge-plan.ts';
+import { messageTimes } from './message-times.ts';
 import { orderPlan } from './order-plan.ts';
 import { resultPlan } from './result-plan.ts';
 import { visitPlan } from './visit-plan.ts';
@@ -53,7 +54,7 @@ export function messageToPlan(bytes: Buffer, site: FilingSite): SentPlan {
     }
   };
   const sender = senderName(plain(message.get('MSH', 1, 3)), plain(message.get('MSH', 1, 4)));
-  const made = { ...plan(), sender };
+  const made = { ...plan(), sender, times: messageTimes(message, context) };
   const isTest = ['T', 'D'].includes(plain(message.get('MSH', 1, 11)));
   return isTest ? { ...made, flags: [...made.flags, 'not-production'] } : made;
 }

@@ -1,14 +1,27 @@
-import type { Extension, Identifier, Resource } from '@medplum/fhirtypes';
+import type { Identifier, Resource } from '@medplum/fhirtypes';
 import type { Transaction } from '../../database/database.ts';
 import type { ResourceStore, ResourceWrite } from '../../fhir/resource-store.ts';
 import type { StoredResource } from '../../fhir/stored-resource.ts';
 import { ASSIGNING_AUTHORITY, authorityOfIdentifier } from '../../hl7/assigning-authority.ts';
+import type { TimeSpan } from '../../hl7/time-span.ts';
 import { Failure } from '../../kernel/errors.ts';
 import { stableId } from '../../kernel/stable-id.ts';
 import type { Outbox } from '../../queue/outbox.ts';
+import { type ClockTime, isAhead, type MessageTimes, type Moment } from './message-times.ts';
+import type { Told, ToldElements } from './told.store.ts';
 
 export type Identified = Resource & { identifier?: Identifier[] };
 export type Kept<T extends Resource> = T & { id: string };
+
+/** Who says when, and what was said before of the resources that have its numbers. */
+export interface Saying {
+  readonly sender: string;
+  readonly times: MessageTimes;
+  readonly told: Told;
+  readonly nowMs: number;
+}
+
+const NOBODY: Saying = { sender: '', times: {}, told: new Map(), nowMs: 0 };
 
 /** Where filing happens: one transaction. */
 export interface FilingGround {
@@ -27,12 +40,60 @@ export class OpenRecord {
   private readonly flushed: Identified[] = [];
   /** Of everything that was read; what is not in it is new. */
   private readonly versions = new Map<string, string>();
+  /** What this message says of each resource, over what was said before. */
+  private readonly tells = new Map<string, Map<string, Moment>>();
 
   constructor(
     readonly ground: FilingGround,
     private readonly known: readonly Identified[],
+    private readonly saying: Saying = NOBODY,
   ) {
     for (const one of known) this.remember(one);
+  }
+
+  /** When this message was, as far as it can be believed; `event` in place of that of the message. */
+  moment(event: TimeSpan | undefined = this.saying.times.event): Moment {
+    const [happened, sent] = [event, this.saying.times.sent].map((time) => this.believed(time));
+    return { ...(happened ? { event: happened } : {}), ...(sent ? { sent } : {}) };
+  }
+
+  private believed(time: TimeSpan | undefined): ClockTime | undefined {
+    if (time === undefined) return undefined;
+    if (isAhead(time, this.saying.nowMs)) {
+      this.flags.push('time-ahead');
+      return undefined;
+    }
+    return { ...time, sender: this.saying.sender };
+  }
+
+  /** When each element was said last, before this message. Undefined: no message has said anything of it. */
+  toldBefore(resource: Resource): ToldElements | undefined {
+    return this.saying.told.get(keyOf(resource));
+  }
+
+  /** These elements are said by this message. One that does not say when it happened leaves what is known of that. */
+  tell(resource: Resource, names: Iterable<string>, moment: Moment): void {
+    const key = keyOf(resource);
+    const told = this.tells.get(key) ?? new Map(this.saying.told.get(key));
+    // Elements of one message share one object: they are kept together.
+    const withEvent = new Map<ClockTime | undefined, Moment>([[undefined, moment]]);
+    for (const name of names) {
+      const event = moment.event ? undefined : told.get(name)?.event;
+      const at = withEvent.get(event) ?? { ...moment, ...(event ? { event } : {}) };
+      withEvent.set(event, at);
+      told.set(name, at);
+    }
+    this.tells.set(key, told);
+  }
+
+  /** What is to be kept of who said what when. */
+  get told(): Told {
+    return this.tells;
+  }
+
+  /** Has this message put it already? */
+  hasPut(resource: Resource): boolean {
+    return this.puts.has(keyOf(resource));
   }
 
   /** Resources of the type that have the number, as they stand now. */
@@ -128,57 +189,6 @@ export function hasNumber(resource: Resource | { identifier?: Identifier[] }, nu
 
 const isSameNumber = (one: Identifier, other: Identifier): boolean =>
   one.system === other.system && one.value === other.value;
-
-/**
- * What the message says replaces, what it does not say stays. Numbers and labels are added, never taken away; an extension replaces those with its URL alone, for
- * others may have written theirs; a value of one type takes the place of one of another (`deceasedDateTime` of `deceasedBoolean`).
- */
-export function mergeInto<T extends Identified>(known: Kept<T> | null, incoming: T, newId: string): Kept<T> {
-  if (known === null) return { ...incoming, id: newId };
-  const identifier = withNumbers(known.identifier, incoming.identifier);
-  const [before, said]: [Extended, Extended] = [known, incoming];
-  const urls = new Set(said.extension?.map(({ url }) => url));
-  const extension = [
-    ...(before.extension ?? []).filter(({ url }) => !urls.has(url)),
-    ...(said.extension ?? []),
-  ];
-  const security = said.meta?.security?.filter(
-    (one) => !before.meta?.security?.some(({ system, code }) => system === one.system && code === one.code),
-  );
-  return {
-    ...withoutOtherTypes(known, incoming),
-    ...incoming,
-    ...(extension.length > 0 ? { extension } : {}),
-    ...(identifier.length > 0 ? { identifier } : {}),
-    ...(known.meta || security
-      ? {
-          meta: security?.length
-            ? { ...known.meta, security: [...(known.meta?.security ?? []), ...security] }
-            : known.meta,
-        }
-      : {}),
-    id: known.id,
-  };
-}
-
-type Extended = Resource & { extension?: Extension[] };
-
-/** Elements of which FHIR allows one type at a time, as far as messages fill them. */
-const CHOICES = ['deceased', 'multipleBirth', 'occurrence', 'onset', 'value', 'effective'] as const;
-
-/** Without what the message says in another type, and without the time of a birth whose date it says anew. */
-function withoutOtherTypes<T extends Resource>(known: T, incoming: T): T {
-  const said = Object.keys(incoming);
-  const replaced = CHOICES.filter((name) => said.some((key) => isChoice(key, name)));
-  const birthDate = (one: Resource) => (one as { birthDate?: string }).birthDate;
-  const hasNewBirth = birthDate(incoming) !== undefined && birthDate(incoming) !== birthDate(known);
-  const kept = Object.entries(known).filter(
-    ([key]) => !replaced.some((name) => isChoice(key, name)) && !(hasNewBirth && key === '_birthDate'),
-  );
-  return Object.fromEntries(kept) as unknown as T;
-}
-
-const isChoice = (key: string, name: string) => key.startsWith(name) && /^[A-Z]/.test(key.slice(name.length));
 
 /** The numbers of the first list, each with its authority as the list says it that says more of it; then those of the second that the first lacks. */
 export function withNumbers(

@@ -28,7 +28,7 @@ export function noteOf(nte: Hl7Segment, context: SenderContext): Annotation[] {
 }
 
 /** A note that follows a diagnosis or a result is about that. */
-function ownNotes({ segments }: OrderGroup): Hl7Segment[] {
+export function ownNotes({ segments }: OrderGroup): Hl7Segment[] {
   let isOrder = true;
   return segments.filter(({ name }) => {
     if (name === 'DG1' || name === 'OBX') isOrder = false;

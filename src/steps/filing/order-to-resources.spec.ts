@@ -291,7 +291,7 @@ describe('An order message as resources', () => {
 
   it('leaves out what cannot be read and says so, and never writes an empty element', () => {
     const result = map(MSH, 'PID|1||7^^^HOSP^MR||""||Aug 15, 1942|X|||""^^^', 'ORC|NW|1', 'OBR|1|||""');
-    expect(result.flags).toEqual(['birth-date-unreadable']);
+    expect(result.flags).toEqual(['birth-date-unreadable', 'delete-ignored']);
     expect(Object.keys(result.patient)).toEqual(['resourceType', 'identifier']);
     expect(JSON.stringify([result.patient, result.orders[0]!.request])).not.toMatch(/""|\[\]|\{\}|null/);
   });

@@ -1,7 +1,9 @@
 import type { Encounter, Patient, ServiceRequest } from '@medplum/fhirtypes';
 import type { Hl7Message, Hl7Segment } from '../../hl7/codec.ts';
+import { type TimeSpan, timestampToSpan } from '../../hl7/time-span.ts';
 import type { Place } from './accession-places.ts';
 import { plain, type SenderContext } from './datatype-to-fhir.ts';
+import { orderDeletions, patientDeletions, visitDeletions } from './delete-marks.ts';
 import { refuseSecondPatient } from './only-patient.ts';
 import { orderControl } from './order-control.ts';
 import { isPriorResult, type OrderGroup, orderGroups } from './order-groups.ts';
@@ -14,6 +16,8 @@ import { type SupportingLines, supportingLines, supportingText } from './support
 export interface OrderResources {
   readonly patient: Patient;
   readonly encounter?: Encounter;
+  /** Elements of these two that it takes back (`""`). */
+  readonly deleted: { readonly patient: readonly string[]; readonly visit: readonly string[] };
   /** One per ORC, in message order. */
   readonly orders: readonly OrderedRequest[];
   /** What looked odd and was got over; fixed words, no patient data. */
@@ -23,12 +27,18 @@ export interface OrderResources {
 export interface OrderedRequest {
   /** `subject` is filled in where the patient's id is known. */
   readonly request: Omit<ServiceRequest, 'subject'>;
+  /** Elements that it takes back (`""`). */
+  readonly deleted: readonly string[];
+  /** ORC-9: when it was placed, or changed. */
+  readonly event: TimeSpan | null;
   /** Diagnoses and results that came with it. */
   readonly supporting: SupportingLines;
   /** False: a known order keeps the time it was first placed. */
   readonly isNew: boolean;
   /** False: a known order keeps its status. */
   readonly saysStatus: boolean;
+  /** It goes for the one that replaces it. */
+  readonly isReplaced: boolean;
   /** Places in `orders` of those that this one replaces. */
   readonly replaces: readonly number[];
 }
@@ -42,7 +52,8 @@ export type OrderFlag =
   | 'order-line-left-out'
   | 'results-as-text'
   | 'birth-date-unreadable'
-  | 'visit-without-number';
+  | 'visit-without-number'
+  | 'delete-ignored';
 
 /**
  * ORM^O01, OMI^O23 or OMG^O19 → resources (v2-to-FHIR segment maps; for IPC and ZDS, which have none, see `order-numbers.ts`).
@@ -59,19 +70,33 @@ export function orderToResources(
   const encounter = pv1ToEncounter(message.segment('PV1'), pid, context, message.segment('PV2'));
   const orders: OrderedRequest[] = [];
   let replaced: number[] = [];
+  const [ofPatient, ofVisit] = [patientDeletions(pid), visitDeletions(message)];
+  let ignored = ofPatient.ignored || ofVisit.ignored;
   const groups = orderGroups(message);
   for (const [at, group] of groups.entries()) {
     const control = orderControl(group.orc);
-    const { isNew, saysStatus } = control;
+    const { isNew, saysStatus, isReplaced } = control;
+    const deletions = orderDeletions(group);
+    ignored ||= deletions.ignored;
     const request = orderToRequest(group, message, context, places, control);
     const supporting = supportingLines(group, context);
-    orders.push({ request, supporting, isNew, saysStatus, replaces: control.replaces ? replaced : [] });
+    orders.push({
+      ...{ request, supporting, isNew, saysStatus, isReplaced, deleted: deletions.elements },
+      event: timestampToSpan(plain(group.orc.get(9)), context.timeZone),
+      replaces: control.replaces ? replaced : [],
+    });
     // Several may be replaced by several: RP RP RO RO.
     if (control.isReplaced) replaced = orders.at(at - 1)?.replaces.length ? [at] : [...replaced, at];
     else if (!control.replaces) replaced = [];
   }
-  const flags = flagsOf({ message, pid, patient, encounter, orders, groups });
-  return { patient, ...(encounter ? { encounter } : {}), orders: withinLimit(orders), flags };
+  const flags = flagsOf({ message, pid, patient, encounter, orders, groups, ignored });
+  return {
+    patient,
+    ...(encounter ? { encounter } : {}),
+    deleted: { patient: ofPatient.elements, visit: ofVisit.elements },
+    orders: withinLimit(orders),
+    flags,
+  };
 }
 
 interface ReadOrder {
@@ -81,9 +106,11 @@ interface ReadOrder {
   readonly encounter: Encounter | undefined;
   readonly orders: readonly OrderedRequest[];
   readonly groups: readonly OrderGroup[];
+  /** Something was to be taken back that cannot be. */
+  readonly ignored: boolean;
 }
 
-function flagsOf({ message, pid, patient, encounter, orders, groups }: ReadOrder): OrderFlag[] {
+function flagsOf({ message, pid, patient, encounter, orders, groups, ignored }: ReadOrder): OrderFlag[] {
   const hasTwo = (type: string) =>
     orders.some(
       ({ request }) => request.identifier!.filter((id) => id.type?.coding?.[0]?.code === type).length > 1,
@@ -98,6 +125,7 @@ function flagsOf({ message, pid, patient, encounter, orders, groups }: ReadOrder
     ['results-as-text', countOf(orders) > SUPPORTING_MAX],
     ['birth-date-unreadable', plain(pid.get(7)) !== '' && patient.birthDate === undefined],
     ['visit-without-number', message.segment('PV1') !== undefined && encounter === undefined],
+    ['delete-ignored', ignored],
   ];
   return odd.filter(([, is]) => is).map(([flag]) => flag);
 }

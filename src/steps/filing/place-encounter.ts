@@ -1,7 +1,8 @@
 import type { Encounter, Reference } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
-import { idOf, type Kept, mergeInto, type OpenRecord } from './open-record.ts';
+import { idOf, type Kept, type OpenRecord } from './open-record.ts';
 import { isOfAnother } from './place-patient.ts';
+import { type Said, takeSaid } from './take-said.ts';
 
 type Subject = Reference & { reference: string };
 
@@ -21,29 +22,33 @@ export function findVisit(record: OpenRecord, { identifier }: Encounter): Kept<E
 /** The visit an order or a result belongs to. Undefined, with a flag, where the number is that of another patient's visit, or of several: the order itself is none the worse. */
 export async function placeVisitOf(
   record: OpenRecord,
-  incoming: Encounter,
+  said: Said<Encounter>,
   subject: Subject,
 ): Promise<{ reference: string } | undefined> {
-  const there = findVisit(record, incoming);
+  const there = findVisit(record, said.resource);
   if (there === undefined) return undefined;
   if (await isOfAnother(record, there, subject)) {
     record.flags.push('visit-of-other-patient');
     return undefined;
   }
-  return putVisit(record, incoming, there, { subject, status: 'silent' });
+  return putVisit(record, said, there, { subject, status: 'silent' });
 }
 
-interface Said {
+interface VisitPlace {
   readonly subject: Subject;
   /** The message `says` it, or is `silent` on it: then a known visit keeps the one it has, unless it is over. */
   readonly status: 'says' | 'silent';
 }
 
 /** Finds the visit by its number, or makes it; leaves it where it is unclear which. Throws `order.other-patient`. */
-export async function placeEncounter(record: OpenRecord, incoming: Encounter, said: Said): Promise<void> {
-  const there = findVisit(record, incoming);
+export async function placeEncounter(
+  record: OpenRecord,
+  said: Said<Encounter>,
+  place: VisitPlace,
+): Promise<void> {
+  const there = findVisit(record, said.resource);
   if (there === undefined) return;
-  const { subject } = said;
+  const { subject } = place;
   if (await isOfAnother(record, there, subject)) {
     throw new Failure(
       'order.other-patient',
@@ -51,40 +56,32 @@ export async function placeEncounter(record: OpenRecord, incoming: Encounter, sa
       { issues: [{ at: 'PV1^1^19', text: 'is the number of a visit of another patient' }] },
     );
   }
-  putVisit(record, incoming, there, said);
+  putVisit(record, said, there, place);
 }
 
 /** Gives the reference to it. */
 function putVisit(
   record: OpenRecord,
-  incoming: Encounter,
+  { resource: incoming, deleted }: Said<Encounter>,
   there: Kept<Encounter> | null,
-  { subject, status }: Said,
+  { subject, status }: VisitPlace,
 ): { reference: string } {
   const number = incoming.identifier![0]!;
   // PV1-2 left empty (U stands for it, for FHIR needs a class) says nothing of a visit that is known.
-  const isSilentOnClass = there !== null && incoming.class.code === 'U';
-  const said = { ...incoming, subject, ...(isSilentOnClass ? { class: there.class } : {}) } as Encounter;
-  const merged = mergeInto(there, said, idOf('Encounter', number));
-  const keeps = there !== null && status === 'silent' && incoming.status !== 'finished';
-  const { period: _, ...visit } = keeps ? { ...merged, status: there.status } : merged;
-  record.put({ ...visit, ...stayOf(there, incoming), ...periodOf(there, incoming, visit.status) });
+  const isSilentOnStatus = status === 'silent' && incoming.status !== 'finished';
+  const silent = [...(incoming.class.code === 'U' ? ['class'] : []), ...(isSilentOnStatus ? ['status'] : [])];
+  const resource = { ...incoming, subject } as Encounter;
+  const taken = takeSaid(record, there, { resource, deleted }, idOf('Encounter', number), { silent });
+  if (taken.isWithheld) record.flags.push('older-visit');
+  const { period, ...visit } = taken.resource;
+  record.put({ ...visit, ...periodOf(period, visit.status) });
   return { reference: `Encounter/${visit.id}` };
 }
 
-/** A discharge says where he went and not again where he came from. */
-function stayOf(there: Encounter | null, { hospitalization }: Encounter): Pick<Encounter, 'hospitalization'> {
-  return hospitalization ? { hospitalization: { ...there?.hospitalization, ...hospitalization } } : {};
-}
-
-/** A discharge says the end and not again the beginning. A visit that goes on (a discharge taken back) has no end. */
-function periodOf(
-  there: Encounter | null,
-  incoming: Encounter,
-  status: Encounter['status'],
-): Pick<Encounter, 'period'> {
-  const { end, ...begun } = { ...there?.period, ...incoming.period };
+/** A visit that goes on (a discharge taken back) has no end. */
+function periodOf(period: Encounter['period'], status: Encounter['status']): Pick<Encounter, 'period'> {
+  const { end, ...begun } = period ?? {};
   const goesOn = status === 'planned' || status === 'in-progress';
-  const period = { ...begun, ...(end !== undefined && !goesOn ? { end } : {}) };
-  return Object.keys(period).length > 0 ? { period } : {};
+  const stay = { ...begun, ...(end !== undefined && !goesOn ? { end } : {}) };
+  return Object.keys(stay).length > 0 ? { period: stay } : {};
 }

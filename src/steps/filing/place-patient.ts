@@ -1,28 +1,44 @@
 import type { Identifier, Patient, Reference } from '@medplum/fhirtypes';
 import { Failure } from '../../kernel/errors.ts';
-import { idOf, type Kept, mergeInto, type OpenRecord, severalHave } from './open-record.ts';
+import { idOf, type Kept, type OpenRecord, severalHave } from './open-record.ts';
 import { mrnOf } from './pid-to-patient.ts';
+import { type Said, takeSaid } from './take-said.ts';
 
 /**
- * Finds the patient of a message, or makes one, and gives the id. What the message says replaces, what it does not say stays. A number
+ * Finds the patient of a message, or makes one, and gives the id. What the message says replaces, but for what a newer message said; what it does not say stays. A number
  * that was merged away leads to the survivor, whose data a message under the old number does not change.
  */
-export async function placePatient(record: OpenRecord, incoming: Patient): Promise<string> {
-  const mrn = mrnOf(incoming);
+export async function placePatient(record: OpenRecord, said: Said<Patient>): Promise<string> {
+  const mrn = mrnOf(said.resource);
   const found = await findPatient(record, [mrn]);
   if (found?.retired) {
     record.flags.push('patient-merged');
     return found.survivor.id;
   }
-  const patient = mergeInto(found?.survivor ?? null, incoming, idOf('Patient', mrn));
+  const patient = takePatient(record, found?.survivor ?? null, said);
   record.put(patient);
   return patient.id;
 }
 
-/** As `placePatient`, for messages whose PID is a copy: a patient who is known stays as he is. */
+/** What a message says of a patient who is known or not, over what is known of him. */
+export function takePatient(
+  record: OpenRecord,
+  known: Kept<Patient> | null,
+  said: Said<Patient>,
+): Kept<Patient> {
+  const { resource, isWithheld } = takeSaid(record, known, said, idOf('Patient', mrnOf(said.resource)));
+  if (isWithheld) record.flags.push('older-demographics');
+  return resource;
+}
+
+/** For messages whose PID is a copy: a patient who is known stays as he is, and to one who is not any other message says more, whenever it was sent. */
 export async function placeKnownPatient(record: OpenRecord, incoming: Patient): Promise<string> {
-  const found = await findPatient(record, [mrnOf(incoming)]);
-  return found ? found.survivor.id : placePatient(record, incoming);
+  const mrn = mrnOf(incoming);
+  const found = await findPatient(record, [mrn]);
+  if (found) return found.survivor.id;
+  const patient = { ...incoming, id: idOf('Patient', mrn) };
+  record.put(patient);
+  return patient.id;
 }
 
 export interface FoundPatient {

@@ -1,6 +1,7 @@
 import type { Encounter } from '@medplum/fhirtypes';
 import type { Hl7Message } from '../../hl7/codec.ts';
 import { plain, type SenderContext } from './datatype-to-fhir.ts';
+import { patientDeletions, visitDeletions } from './delete-marks.ts';
 import type { FilingPlan } from './filing-plan.ts';
 import { refuseSecondPatient } from './only-patient.ts';
 import { keysOf } from './open-record.ts';
@@ -23,9 +24,11 @@ export function visitPlan(messageType: string, message: Hl7Message, context: Sen
   const byEvent = STATUSES[messageType];
   const encounter: Encounter | undefined =
     visit && byEvent ? { ...visit, status: visit.status === 'finished' ? 'finished' : byEvent } : visit;
+  const [ofPatient, ofVisit] = [patientDeletions(pid), visitDeletions(message)];
   const flags = [
     ...(plain(pid.get(7)) !== '' && patient.birthDate === undefined ? ['birth-date-unreadable'] : []),
     ...(pv1 !== undefined && encounter === undefined ? ['visit-without-number'] : []),
+    ...(ofPatient.ignored || ofVisit.ignored ? ['delete-ignored'] : []),
   ];
   return {
     messageType,
@@ -39,9 +42,11 @@ export function visitPlan(messageType: string, message: Hl7Message, context: Sen
       ...of('Encounter', encounter?.identifier?.slice(0, 1) ?? []),
     ],
     place: async (record) => {
-      const subject = { reference: `Patient/${await placePatient(record, patient)}` };
+      const said = { resource: patient, deleted: ofPatient.elements };
+      const subject = { reference: `Patient/${await placePatient(record, said)}` };
+      const status = byEvent ? 'says' : 'silent';
       if (encounter)
-        await placeEncounter(record, encounter, { subject, status: byEvent ? 'says' : 'silent' });
+        await placeEncounter(record, { resource: encounter, deleted: ofVisit.elements }, { subject, status });
     },
   };
 }
