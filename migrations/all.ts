@@ -36,6 +36,7 @@ import { StudyIdentity1763700000038 } from './0038-study-identity.ts';
 import { LateQuestions1763700000039 } from './0039-late-questions.ts';
 import { Hl7Told1763700000041 } from './0041-hl7-told.ts';
 import { Hl7ReasonIndex1763700000043 } from './0043-hl7-reason-index.ts';
+import { Hl7LaneOrder1763700000046 } from './0046-hl7-lane-order.ts';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -77,4 +78,5 @@ export const MIGRATIONS = [
   LateQuestions1763700000039,
   Hl7Told1763700000041,
   Hl7ReasonIndex1763700000043,
+  Hl7LaneOrder1763700000046,
 ] as const;

@@ -1,13 +1,15 @@
 import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
-import { Database } from './database/database.ts';
+import { Database, type Transaction } from './database/database.ts';
 import { Failure } from './kernel/errors.ts';
-import type { OruStored } from './kernel/handoffs.ts';
+import { laneJob, type OruInLane } from './kernel/handoffs.ts';
 import { OutboundActionsHost } from './queue/outbound-actions.ts';
-import { type DeadLetter, Outbox } from './queue/outbox.ts';
+import { type DeadLetter, Outbox, type Replayed } from './queue/outbox.ts';
 import { OutboundMessageStore } from './steps/ris/outbound-message.store.ts';
 
 /** Newest first; who has more has one trouble many times, and `more` says so. */
 export const DEAD_LETTERS_SHOWN_MAX = 200;
+/** As a pattern of SQL. */
+const RIS_SEND_QUEUES = 'ris-send%';
 /** Largest value of PostgreSQL's `bigint`. */
 const JOB_ID_MAX = 2n ** 63n - 1n;
 
@@ -33,21 +35,25 @@ export class JobsController {
   async replay(@Param('id') id: string): Promise<{ id: string; queue: string }> {
     if (!/^[1-9]\d{0,18}$/.test(id) || BigInt(id) > JOB_ID_MAX) throw unknownJob();
     const queue = await this.database.transaction(async (tx) => {
+      const message = await this.outbox.takeDead(tx, id, RIS_SEND_QUEUES);
+      if (message) return this.replayMessage(tx, message);
       const job = await this.outbox.replay(tx, id);
-      if (!job) {
-        if (await this.outbox.has(tx, id))
-          throw new Failure('job.not-dead', 'The job is no dead letter: it waits or runs.');
-        throw unknownJob();
-      }
-      if (job.queue.startsWith('ris-send')) {
-        const { messageId } = job.payload as unknown as OruStored;
-        // Looked at anew: since it became a dead letter something newer may have been sent, or the radiologist's report have come.
-        await this.outbound.actions.mayFollow(tx, messageId);
-        await this.messages.replayed(tx, messageId);
-      }
-      return job.queue;
+      if (job) return job.queue;
+      if (await this.outbox.has(tx, id))
+        throw new Failure('job.not-dead', 'The job is no dead letter: it waits or runs.');
+      throw unknownJob();
     });
     return { id, queue };
+  }
+
+  /** It goes back to its place in its lane, and the lane's job sends it. */
+  private async replayMessage(tx: Transaction, { queue, payload }: Replayed): Promise<string> {
+    const message = payload as unknown as OruInLane;
+    // Looked at anew: since it became a dead letter something newer may have been sent, or the radiologist's report have come.
+    await this.outbound.actions.mayFollow(tx, message.messageId);
+    await this.messages.replayed(tx, message);
+    await this.outbox.add(tx, [laneJob(message)]);
+    return queue;
   }
 }
 

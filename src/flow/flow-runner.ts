@@ -1,6 +1,6 @@
-import type { Job, JobHandler, JobOutcome, JobRequest, Transaction } from '../queue/job.ts';
+import type { Job, JobGround, JobHandler, JobOutcome, JobRequest, Transaction } from '../queue/job.ts';
 import type { Outbox } from '../queue/outbox.ts';
-import type { Step, StepName, StepResult } from '../steps/step.ts';
+import type { Step, StepName, StepResult, StepTold } from '../steps/step.ts';
 import { type Arrow, type FlowRow, STUDY_FLOW } from './study-flow.ts';
 
 export type AnyStep = Step<object, object>;
@@ -18,7 +18,7 @@ export interface StepEnded {
 }
 
 /** Told when a job of the way is given up: the Task of the analysis must say so. */
-export type Buried = (tx: Transaction, handoff: object, why: string, step: StepName) => Promise<void>;
+export type Buried = (tx: Transaction, job: Job<object>, why: string, step: StepName) => Promise<void>;
 
 /**
  * Runs steps as jobs: a row of the map is a queue, a handoff is a payload. What a step hands on is queued for every row that waits for it, in the
@@ -60,23 +60,24 @@ export class FlowRunner {
       queue,
       concurrency: row.concurrency,
       attemptsMax: row.attemptsMax,
-      endsTogether: row.endsTogether ?? false,
-      ...(step.ahead ? { ahead: step.ahead } : {}),
-      run: (job) => this.run(row, step, job),
+      run: (job, ground) => this.run(row, step, job, ground),
       buried: (job, why, tx) => {
         tx.afterCommit(() => this.tellEnd(row, job, 'given-up', why, null));
-        return this.buried(tx, job.payload, why, row.step);
+        return this.buried(tx, job, why, row.step);
       },
     };
   }
 
-  private async run(row: FlowRow, step: AnyStep, job: Job<object>): Promise<JobOutcome> {
+  private async run(row: FlowRow, step: AnyStep, job: Job<object>, ground: JobGround): Promise<JobOutcome> {
     this.starts.set(job, { at: performance.now(), waitedMs: Date.now() - job.createdAt.getTime() });
-    const result = await step.run(job.payload, job);
+    const tell = (told: StepTold) => this.tellOne(row.step, told);
+    const result = await step.run(job.payload, job, { ...ground, tell });
     switch (result.kind) {
-      case 'later':
-        this.tellEnd(row, job, 'later', result.why, null);
-        return { kind: 'again', afterMs: result.afterMs, why: result.why, free: true };
+      case 'later': {
+        const { kind: _, ...again } = result;
+        if (!step.tells) this.tellEnd(row, job, 'later', result.why, null);
+        return { kind: 'again', free: true, ...again };
+      }
       case 'given-up':
         // `buried` tells of it, as it does when attempts are used up.
         return { kind: 'dead', why: result.why, write: async (tx) => void (await result.write?.(tx)) };
@@ -86,7 +87,7 @@ export class FlowRunner {
           kind: 'done',
           write: async (tx) => {
             await result.write?.(tx);
-            tx.afterCommit(() => this.tellEnd(row, job, result.kind, result.why, null));
+            if (!step.tells) tx.afterCommit(() => this.tellEnd(row, job, result.kind, result.why, null));
           },
         };
       case 'done':
@@ -96,10 +97,16 @@ export class FlowRunner {
           write: async (tx) => {
             const next = (await result.write?.(tx)) ?? result.next;
             if (next) await this.outbox.add(tx, requestsFor(row.handsOn, next));
-            tx.afterCommit(() => this.tellEnd(row, job, 'done', null, next ?? null));
+            if (!step.tells) tx.afterCommit(() => this.tellEnd(row, job, 'done', null, next ?? null));
           },
         };
     }
+  }
+
+  private tellOne(step: StepName, { queuedAt, startedAt, ...told }: StepTold): void {
+    const ms = Date.now() - startedAt.getTime();
+    const waitedMs = startedAt.getTime() - queuedAt.getTime();
+    for (const watcher of this.watchers) watcher({ step, ms, waitedMs, next: null, ...told });
   }
 
   private tellEnd(
@@ -129,5 +136,6 @@ function requestsFor(arrow: Arrow, handoff: object): JobRequest<object>[] {
     queue: row.queue?.(handoff as never) ?? row.step,
     payload: handoff,
     ...(row.lane ? { lane: row.lane(handoff as never) } : {}),
+    ...(row.key ? { key: row.key(handoff as never) } : {}),
   }));
 }

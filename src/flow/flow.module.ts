@@ -1,6 +1,6 @@
 import { Inject, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import type { OruStored } from '../kernel/handoffs.ts';
-import type { JobHandler, Transaction } from '../queue/job.ts';
+import { laneJob, type OruStored } from '../kernel/handoffs.ts';
+import type { Job, JobHandler, Transaction } from '../queue/job.ts';
 import { JobEngines } from '../queue/job-engines.ts';
 import { Outbox } from '../queue/outbox.ts';
 import { AnalysisModule } from '../steps/analysis/analysis.module.ts';
@@ -66,10 +66,10 @@ const STEPS = [
         messages: OutboundMessageStore,
         ...steps: AnyStep[]
       ) =>
-        new FlowRunner(outbox, steps, async (tx, handoff, why, step) => {
+        new FlowRunner(outbox, steps, async (tx, job, why, step) => {
           // What runs beside the way does not end the analysis.
-          if (step !== 'priors') await failThread(analysis, tx, handoff, why);
-          if (step === 'ris-send') await messages.buried(tx, (handoff as OruStored).messageId);
+          if (step !== 'priors') await failThread(analysis, tx, job.payload, why);
+          if (step === 'ris-send') await buryHead({ messages, outbox, tx }, job as Job<OruStored>);
         }),
     },
   ],
@@ -86,6 +86,17 @@ export class FlowModule implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     await this.engines.start([...this.flow.handlers(), ...this.others] as JobHandler[]);
   }
+}
+
+/** What a lane could not send is a dead letter, and the lane goes on without it. */
+async function buryHead(
+  { messages, outbox, tx }: { messages: OutboundMessageStore; outbox: Outbox; tx: Transaction },
+  { id, payload }: Job<OruStored>,
+): Promise<void> {
+  const messageId = await messages.buryHead(tx, payload.lane);
+  if (messageId === null) await outbox.takeDead(tx, id);
+  else await outbox.buryAs(tx, id, { ...payload, messageId });
+  await outbox.add(tx, [laneJob(payload)]);
 }
 
 /** A job that was given up ends its analysis visibly. */

@@ -49,8 +49,8 @@ export interface FlowRow {
   readonly lane?: (handoff: never) => string;
   /** Where the step has several queues; else its name. */
   readonly queue?: (handoff: never) => string;
-  /** See `JobHandler.endsTogether`. */
-  readonly endsTogether?: boolean;
+  /** See `JobRequest.key`. */
+  readonly key?: (handoff: never) => string;
 }
 
 /**
@@ -78,9 +78,9 @@ export const STUDY_FLOW: readonly FlowRow[] = [
   row('ORU stored', 'ris-send', 'ORU acknowledged', {
     concurrency: 8,
     attemptsMax: 100,
-    lane: (handoff: OruStored) => handoff.lane,
+    //  One job for all that waits in a lane.
+    key: (handoff: OruStored) => handoff.lane,
     queue: (handoff: OruStored) => risSendQueue(handoff.destination),
-    endsTogether: true,
   }),
   //  Versions of a report are made in order, for each names the one before; objects of a study are stored in order.
   row('report written', 'pacs-objects', 'PACS objects made', {
@@ -99,8 +99,8 @@ interface RowOptions<A extends Arrow> {
   concurrency: number;
   attemptsMax: number;
   lane?: (handoff: Arrows[A]) => string;
+  key?: (handoff: Arrows[A]) => string;
   queue?: (handoff: Arrows[A]) => string;
-  endsTogether?: boolean;
 }
 
 function row<A extends Arrow>(waitsFor: A, step: StepName, handsOn: Arrow, options: RowOptions<A>): FlowRow {

@@ -172,14 +172,25 @@ export interface PacsObjectsMade {
 /** The queue of the step that makes DICOM objects of a report; a change of a report from outside the way writes to it too. */
 export const PACS_OBJECTS_QUEUE = 'pacs-objects';
 
-/** ris message → ris send: the bytes are stored, with their control id. */
+/** ris message → ris send: the bytes are stored, with their control id, as the last of their lane. */
 export interface OruStored {
-  readonly messageId: string;
   /** Destination and patient: one message of a lane is in flight at a time. */
   readonly lane: string;
   /** Name of the destination; left out for the one of `RIS_URL`. */
   readonly destination?: string;
 }
+
+/** A message of a lane, for whoever watches; also what a dead letter of it carries. */
+export interface OruInLane extends OruStored {
+  readonly messageId: string;
+}
+
+/** The job that sends what waits in a lane, whichever message it is written for. */
+export const laneJob = ({ lane, destination }: OruStored) => ({
+  queue: risSendQueue(destination),
+  key: lane,
+  payload: destination === undefined ? { lane } : { lane, destination },
+});
 
 /** Each named destination has a queue of its own: one that is away or held does not take the places of the others. */
 export const risSendQueue = (destination?: string): string =>

@@ -3,8 +3,8 @@ import type { Logger } from 'pino';
 import type { Database } from '../database/database.ts';
 import { claimOne, headOfLane, waitingRows } from './claim.ts';
 import { freeTakenIds } from './free-taken-ids.ts';
-import type { Job, JobHandler } from './job.ts';
-import type { JobEngine, OfferedJob, Outbox } from './outbox.ts';
+import type { Job, JobHandler, OfferedJob } from './job.ts';
+import type { JobEngine, Outbox } from './outbox.ts';
 import { OutboxTrouble } from './outbox-trouble.ts';
 import { Presence } from './presence.ts';
 import type { RedisConnection } from './redis-options.ts';
@@ -150,9 +150,10 @@ export class BullEngine implements JobEngine {
     if (id === undefined || runner === null || this.stopping) return;
     const job = await claimOne(this.database, id, runner);
     if (!job) return;
-    const end = await runJobAsServer(this.database, handler, job, runner, this.log);
-    if (end.kind === 'waits') this.offerLater(job, end.afterMs);
-    if (end.kind === 'unwritten' && this.presence.number === runner) this.presence.renew();
+    const claim = { runner, isHeld: () => this.presence.number === runner };
+    const end = await runJobAsServer(this.database, handler, job, claim, this.log);
+    if (end.kind === 'waits') this.offerLater({ ...job, id: end.id }, end.afterMs);
+    if (end.kind === 'unwritten' && claim.isHeld()) this.presence.renew();
     // Only the next of this lane: to offer all that waits after each job would cost the square of the backlog.
     if (job.lane !== null) this.offer(await headOfLane(this.database, job.lane));
   }

@@ -1,17 +1,15 @@
 import type { Sql } from '../database/database.ts';
-import type { Job } from './job.ts';
-import type { OfferedJob } from './outbox.ts';
+import type { Job, OfferedJob } from './job.ts';
 import { PRESENCE_LOCK } from './presence.ts';
 
-/** A row as claims give it; `state` only where it may not be running. */
-export interface ClaimedRow {
+/** A row as claims give it. */
+interface ClaimedRow {
   id: string;
   queue: string;
   payload: Record<string, unknown>;
   lane: string | null;
   attempt: number;
   created_at: Date;
-  state?: string;
 }
 
 /** Claims up to `count` due rows of a queue for a runner. */
@@ -64,7 +62,7 @@ const toOffer = (row: Waiting): OfferedJob => ({
   attempt: row.attempt,
 });
 
-export const toJob = (row: ClaimedRow): Job => ({
+const toJob = (row: ClaimedRow): Job => ({
   id: row.id,
   queue: row.queue,
   payload: row.payload,

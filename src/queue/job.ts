@@ -1,4 +1,4 @@
-import type { Statement, Transaction } from '../database/database.ts';
+import type { Transaction } from '../database/database.ts';
 
 export type { Transaction };
 
@@ -30,22 +30,45 @@ export interface Job<P extends object = JobPayload> {
   readonly createdAt: Date;
 }
 
+/** A row just written, as the engine needs it. */
+export interface OfferedJob {
+  readonly id: string;
+  readonly queue: string;
+  readonly lane: string | null;
+  readonly notBefore: Date | null;
+  /** How often it has been claimed. */
+  readonly attempt: number;
+}
+
+/** What makes a job ours while it runs. */
+export interface Claim {
+  /** The number under which its row runs. */
+  readonly runner: number;
+  /** False once that number was given up: somebody else may have the job already. */
+  isHeld(): boolean;
+}
+
+/** What a run stands on, beside its job. */
+export interface JobGround {
+  readonly claim: Claim;
+  /** Part of what the job is for is done, for good: it has all its attempts again for the rest. */
+  progressed(): void;
+}
+
 /** How a run of a job ended. An exception counts as `again` until the attempts are used up, then as `dead`. */
 export type JobOutcome =
   /** Finished; `write` runs in the transaction that marks the job done. */
   | { readonly kind: 'done'; readonly write?: (tx: Transaction) => Promise<void>; readonly durable?: boolean }
-  /** Not now: run again after a while. Does not use up attempts when `free`. */
-  | { readonly kind: 'again'; readonly afterMs: number; readonly why: string; readonly free?: boolean }
+  /** Not now: run again after a while. Does not use up attempts when `free`. `behind`: after all that wait now. */
+  | {
+      readonly kind: 'again';
+      readonly afterMs: number;
+      readonly why: string;
+      readonly free?: boolean;
+      readonly behind?: boolean;
+    }
   /** Never: kept as a dead letter with its reason; `write` runs in the same transaction. */
   | { readonly kind: 'dead'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> };
-
-/** A round trip less for a job that starts in the place of the one before. */
-export interface Ahead {
-  /** Its values are lanes (text[]) and the number of the process; it may only touch what belongs to rows that run in these lanes under this number. */
-  readonly statement: Statement;
-  /** Gets its rows after the commit. Must not throw. A job may all the same begin without, or never. */
-  keep(rows: unknown[]): void;
-}
 
 /** Runs the jobs of one queue. May be run twice for the same job: it must come to the same end. */
 export interface JobHandler<P extends object = JobPayload> {
@@ -53,11 +76,7 @@ export interface JobHandler<P extends object = JobPayload> {
   /** How many run at the same time in one process. */
   readonly concurrency: number;
   readonly attemptsMax: number;
-  /** Jobs in lanes that end well are ended in groups, with one commit (see `LaneEnds`); what they write must not fail for one of them alone. */
-  readonly endsTogether?: boolean;
-  /** With `endsTogether`: what the next of each lane begins with, done in the transaction that ends the one before. */
-  readonly ahead?: Ahead;
-  run(job: Job<P>): Promise<JobOutcome>;
+  run(job: Job<P>, ground: JobGround): Promise<JobOutcome>;
   /** Runs in the transaction that makes a job a dead letter, whether it said so itself or its attempts are used up: the place to tell people. */
   buried?(job: Job<P>, why: string, tx: Transaction): Promise<void>;
 }

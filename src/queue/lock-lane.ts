@@ -5,6 +5,12 @@ export async function lockLane(tx: Transaction, lane: string): Promise<void> {
   await tx.run(LOCK_LANE, [lane]);
 }
 
+/** The same on the way to the next statement. */
+export async function lockLaneFirst(tx: Transaction, lane: string): Promise<void> {
+  if (tx.later) tx.later(LOCK_LANE, [lane]);
+  else await tx.run(LOCK_LANE, [lane]);
+}
+
 const LOCK_LANE = {
   name: 'outbox-lock-lane',
   text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 7263))',

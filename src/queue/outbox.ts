@@ -1,18 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { Sql, Transaction } from '../database/database.ts';
 import { Failure } from '../kernel/errors.ts';
-import type { JobRequest } from './job.ts';
+import { waitingRows } from './claim.ts';
+import type { JobRequest, OfferedJob } from './job.ts';
 import { lockLane } from './lock-lane.ts';
-
-/** A row just written, as the engine needs it. */
-export interface OfferedJob {
-  readonly id: string;
-  readonly queue: string;
-  readonly lane: string | null;
-  readonly notBefore: Date | null;
-  /** How often it has been claimed. */
-  readonly attempt: number;
-}
 
 /** Whoever runs jobs in this process: told of rows after their commit. */
 export interface JobEngine {
@@ -72,12 +63,10 @@ export class Outbox {
 
   private async addOne(tx: Transaction, request: JobRequest<object>): Promise<void> {
     const engine = this.engine;
-    // A key may meet a row that exists: such a job is claimed the long way.
-    const simple = request.key === undefined && request.notBefore === undefined;
-    const runner = simple ? (engine?.reserve(request.queue) ?? null) : null;
+    const runner = request.notBefore === undefined ? (engine?.reserve(request.queue) ?? null) : null;
     let reserved = runner !== null;
     tx.afterRollback((uncertain) => reserved && engine?.giveBack(request.queue, uncertain));
-    const [row] = await tx.run<{ id: string; created_at: Date; state: string }>(INSERT, [
+    const [row] = await tx.run<{ id: string; created_at: Date; state: string; added: boolean }>(INSERT, [
       request.queue,
       JSON.stringify(request.payload),
       request.lane ?? null,
@@ -86,13 +75,14 @@ export class Outbox {
       request.notBefore ?? null,
       runner,
     ]);
-    if (!row || row.state === 'held') {
-      // The end of its lane's head lets it go.
+    // The end of its lane's head lets it go; one that runs with its key runs again by itself.
+    const isSeenTo = !row || row.state === 'held' || (row.state === 'running' && !row.added);
+    if (isSeenTo || !row.added) {
       if (reserved) engine?.giveBack(request.queue, false);
       reserved = false;
-      return;
     }
-    if (runner !== null && engine) {
+    if (isSeenTo) return;
+    if (reserved && runner !== null && engine) {
       const payload = request.payload as Readonly<Record<string, unknown>>;
       const lane = request.lane ?? null;
       tx.afterCommit(() =>
@@ -107,6 +97,32 @@ export class Outbox {
       );
       await tx.run(NOTIFY, [request.queue]);
     }
+  }
+
+  /** Writes a dead letter of a thing that was one of many in its job. Gives its number. */
+  async bury(
+    tx: Transaction,
+    { queue, payload }: Pick<JobRequest<object>, 'queue' | 'payload'>,
+    { why, attempts }: { readonly why: string; readonly attempts: number },
+  ): Promise<string> {
+    const [row] = await tx.run<{ id: string }>(BURIED, [queue, JSON.stringify(payload), attempts, why]);
+    return row?.id ?? '';
+  }
+
+  /** A job was made a dead letter for one of the things it was to do: what it carries says which. */
+  async buryAs(tx: Transaction, id: string, payload: object): Promise<void> {
+    await tx.run(BURIED_AS, [id, JSON.stringify(payload)]);
+  }
+
+  /** Takes a dead letter of queues like these away and gives what it was; null when there is no such dead letter. */
+  async takeDead(tx: Transaction, id: string, queues = '%'): Promise<Replayed | null> {
+    const [row] = await tx.run<Replayed>(TAKE_DEAD, [id, queues]);
+    return row ?? null;
+  }
+
+  /** Does a job of this queue wait that could run now? */
+  async othersWait(sql: Sql, queue: string): Promise<boolean> {
+    return (await waitingRows(sql, [queue], 1)).length > 0;
   }
 
   /** Jobs that ended as dead letters, newest first. */
@@ -170,10 +186,25 @@ const INSERT = {
       OR EXISTS (SELECT 1 FROM outbox e WHERE e.lane = $3 AND e.state = 'held') AS behind) AS l
     ON CONFLICT (queue, key) WHERE key IS NOT NULL AND state <> 'dead'
       DO UPDATE SET again = outbox.state = 'running', payload = outbox.payload || EXCLUDED.payload
-    RETURNING id, created_at, state`,
+    RETURNING id, created_at, state, xmax = 0 AS added`,
 };
 
 const NOTIFY = { name: 'outbox-notify', text: `SELECT pg_notify('outbox', $1)` };
+
+const BURIED = {
+  name: 'outbox-buried',
+  text: `INSERT INTO outbox (queue, payload, attempt, reason, state) VALUES ($1, $2, $3, $4, 'dead') RETURNING id`,
+};
+
+const BURIED_AS = {
+  name: 'outbox-buried-as',
+  text: `UPDATE outbox SET payload = $2, key = NULL WHERE id = $1 AND state = 'dead'`,
+};
+
+const TAKE_DEAD = {
+  name: 'outbox-take-dead',
+  text: `DELETE FROM outbox WHERE id = $1 AND state = 'dead' AND queue LIKE $2 RETURNING queue, payload`,
+};
 
 const DEAD = {
   name: 'outbox-dead',

@@ -4,8 +4,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import { actAsServer } from '../kernel/acting.ts';
 import { Failure } from '../kernel/errors.ts';
 import { promoteNext } from './claim.ts';
-import type { Job, JobHandler, JobOutcome } from './job.ts';
-import type { LaneEnds } from './lane-ends.ts';
+import type { Claim, Job, JobHandler, JobOutcome } from './job.ts';
 import { lockLane } from './lock-lane.ts';
 
 /** The first wait after a failed run; doubled each time. */
@@ -15,10 +14,9 @@ export const RETRY_DELAY_MS_MAX = 60_000;
 const REASON_CHARS_MAX = 500;
 
 export type RunEnd =
-  /** `next`: the next of its lane, claimed already. */
-  | { readonly kind: 'finished'; readonly next?: Job }
-  /** The row waits again: until then, or at once. */
-  | { readonly kind: 'waits'; readonly afterMs: number }
+  | { readonly kind: 'finished' }
+  /** The row waits again: until then, or at once; under this number. */
+  | { readonly kind: 'waits'; readonly afterMs: number; readonly id: string }
   | { readonly kind: 'dead' }
   /** Somebody else has the row now (our life sign was lost): all that this run wanted to write was undone. */
   | { readonly kind: 'lost' }
@@ -30,17 +28,9 @@ export const runJobAsServer = (
   database: Database,
   handler: JobHandler,
   job: Job,
-  runner: number,
+  claim: Claim,
   log: Logger,
-  together?: Together,
-): Promise<RunEnd> => actAsServer(job.queue, () => runJob(database, handler, job, runner, log, together));
-
-/** For engines that end jobs in groups. */
-export interface Together {
-  readonly ends: LaneEnds;
-  /** Asked when the job has run: may the next of its lane have its place? */
-  readonly goOn: () => boolean;
-}
+): Promise<RunEnd> => actAsServer(job.queue, () => runJob(database, handler, job, claim, log));
 
 /**
  * Runs one claimed job to one of its ends. Whatever the handler wants to write commits together with the end of the row, and only
@@ -50,18 +40,22 @@ export async function runJob(
   database: Database,
   handler: JobHandler,
   job: Job,
-  runner: number,
+  claim: Claim,
   log: Logger,
-  together?: Together,
 ): Promise<RunEnd> {
+  const { runner } = claim;
+  let anew = false;
+  const ground = {
+    claim,
+    progressed: () => {
+      anew = true;
+    },
+  };
   try {
-    const outcome = await handler.run(job).catch((error: unknown) => afterError(handler, job, error, log));
-    if (together && handler.endsTogether && job.lane !== null && outcome.kind === 'done') {
-      const { write } = outcome;
-      const { ahead } = handler;
-      const ended = await together.ends.end(job, job.lane, { runner, goOn: together.goOn(), write, ahead });
-      if (ended !== null) return { kind: 'finished', ...(ended.next ? { next: ended.next } : {}) };
-    }
+    const outcome = await handler
+      .run(job, ground)
+      .catch((error: unknown) => afterError(handler, job, error, log, anew));
+    if (anew && outcome.kind === 'again') return await wait(database, job, runner, outcome, 'anew');
     return await finish(database, handler, job, runner, outcome, log);
   } catch (error) {
     if (error instanceof ClaimLost) return { kind: 'lost' };
@@ -91,8 +85,7 @@ async function putBack(
   );
   const afterMs = isUnavailable(error) ? backOff(job.attempt) : RETRY_DELAY_MS_MAX;
   try {
-    const rows = await database.run(WAIT, [job.id, runner, afterMs, reason(nameOf(error)), false]);
-    return rows.length > 0 ? { kind: 'waits', afterMs } : { kind: 'lost' };
+    return await wait(database, job, runner, { kind: 'again', afterMs, why: nameOf(error) }, null);
   } catch {
     return { kind: 'unwritten' };
   }
@@ -111,16 +104,8 @@ async function finish(
       return database.transaction((tx) => ending(tx, job, () => done(tx, job, runner, outcome.write)), {
         durable: outcome.durable ?? true,
       });
-    case 'again': {
-      const rows = await database.run(WAIT, [
-        job.id,
-        runner,
-        outcome.afterMs,
-        reason(outcome.why),
-        outcome.free === true,
-      ]);
-      return rows.length > 0 ? { kind: 'waits', afterMs: outcome.afterMs } : { kind: 'lost' };
-    }
+    case 'again':
+      return wait(database, job, runner, outcome, outcome.free ? 'free' : null);
     case 'dead':
       await database.transaction((tx) =>
         ending(tx, job, async () => {
@@ -132,6 +117,18 @@ async function finish(
       log.warn({ queue: job.queue, job: job.id, code: codeOf(outcome.why) }, 'job given up: a dead letter');
       return { kind: 'dead' };
   }
+}
+
+async function wait(
+  database: Database,
+  job: Job,
+  runner: number,
+  { afterMs, why, behind }: Extract<JobOutcome, { kind: 'again' }>,
+  attempts: 'free' | 'anew' | null,
+): Promise<RunEnd> {
+  const values = [job.id, runner, afterMs, reason(why), attempts];
+  const [row] = await database.run<{ id: string }>(behind ? WAIT_BEHIND : WAIT, values);
+  return row ? { kind: 'waits', afterMs, id: row.id } : { kind: 'lost' };
 }
 
 /** The end of a lane's head lets the next one go. */
@@ -157,7 +154,7 @@ async function done(
   // Not deleted: marked to run again by a cause that came meanwhile, or not ours any more.
   await claimed(tx.run(RUN_AGAIN, [job.id, runner]));
   await write?.(tx);
-  return { kind: 'waits', afterMs: 0 };
+  return { kind: 'waits', afterMs: 0, id: job.id };
 }
 
 async function claimed(rows: Promise<unknown[]>): Promise<void> {
@@ -166,17 +163,15 @@ async function claimed(rows: Promise<unknown[]>): Promise<void> {
 
 class ClaimLost extends Error {}
 
-function afterError(handler: JobHandler, job: Job, error: unknown, log: Logger): JobOutcome {
+function afterError(handler: JobHandler, job: Job, error: unknown, log: Logger, anew = false): JobOutcome {
   const why = nameOf(error);
+  const attempt = anew ? 1 : job.attempt;
   // Something was written while the job worked: the next run reads it.
   const isOvertaken = error instanceof Failure && error.code === 'fhir.version-conflict';
   const hopeless = error instanceof Failure && !error.retry && !isOvertaken;
-  log.warn(
-    { queue: job.queue, job: job.id, attempt: job.attempt, err: why, stack: stackOf(error) },
-    'job failed',
-  );
-  if (hopeless || job.attempt >= handler.attemptsMax) return { kind: 'dead', why };
-  return { kind: 'again', afterMs: backOff(job.attempt), why };
+  log.warn({ queue: job.queue, job: job.id, attempt, err: why, stack: stackOf(error) }, 'job failed');
+  if (hopeless || attempt >= handler.attemptsMax) return { kind: 'dead', why };
+  return { kind: 'again', afterMs: backOff(attempt), why };
 }
 
 /** Doubling from one second to a minute, with a third of jitter so that many do not come back at the same moment. */
@@ -223,13 +218,13 @@ const RUN_AGAIN = {
     WHERE id = $1 AND runner = $2 RETURNING id`,
 };
 
-const WAIT = {
-  name: 'outbox-wait',
-  text: `UPDATE outbox SET state = 'waiting', runner = NULL, reason = $4, again = false,
-      attempt = CASE WHEN $5 THEN attempt - 1 ELSE attempt END,
+const WAITS = `state = 'waiting', runner = NULL, reason = $4, again = false,
+      attempt = CASE $5::text WHEN 'free' THEN attempt - 1 WHEN 'anew' THEN 0 ELSE attempt END,
       not_before = now() + $3::float * interval '1 millisecond'
-    WHERE id = $1 AND runner = $2 RETURNING id`,
-};
+    WHERE id = $1 AND runner = $2 RETURNING id`;
+const WAIT = { name: 'outbox-wait', text: `UPDATE outbox SET ${WAITS}` };
+/** Those that wait run in the order of their numbers: it gets a new one. */
+const WAIT_BEHIND = { name: 'outbox-wait-behind', text: `UPDATE outbox SET id = DEFAULT, ${WAITS}` };
 
 const BURY = {
   name: 'outbox-bury',

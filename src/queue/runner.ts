@@ -1,10 +1,9 @@
 import type { Logger } from 'pino';
 import { mayHaveHappened } from '../database/connection-failure.ts';
 import type { Database } from '../database/database.ts';
-import { claimNext, nextDueMs, waitingRows } from './claim.ts';
-import type { Job, JobHandler } from './job.ts';
-import { LaneEnds } from './lane-ends.ts';
-import type { JobEngine, OfferedJob, Outbox, TakenJob } from './outbox.ts';
+import { claimNext, nextDueMs } from './claim.ts';
+import type { Job, JobHandler, OfferedJob } from './job.ts';
+import type { JobEngine, Outbox, TakenJob } from './outbox.ts';
 import { OutboxTrouble } from './outbox-trouble.ts';
 import { Presence } from './presence.ts';
 import { runJobAsServer } from './run-job.ts';
@@ -12,18 +11,12 @@ import { Sweep } from './sweep.ts';
 
 /** A safety net under commit and NOTIFY: rows of a runner that died, and time-outs of clocks. */
 const SWEEP_MS = 2_000;
-/** So many jobs of one lane follow each other while others wait; then these come first. */
-const LANE_IN_A_ROW_MAX = 20;
-/** After so many it is looked whether others do. */
-const LANE_IN_A_ROW_LOOK = 12;
 
 interface Lane {
   readonly handler: JobHandler;
   running: number;
   /** Rows may wait that nobody here has claimed: the last look took all there was room for, or news came since. */
   mayWait: boolean;
-  /** Goes up with each news of rows that may wait. */
-  news: number;
   /** A look is under way; another was asked for meanwhile. */
   looking: boolean;
   lookAgain: boolean;
@@ -37,7 +30,6 @@ export class Runner implements JobEngine {
   private readonly queues = new Map<string, Lane>();
   private readonly presence: Presence;
   private readonly tidy: Sweep;
-  private readonly ends: LaneEnds;
   private timer: NodeJS.Timeout | null = null;
   private sweeper: NodeJS.Timeout | null = null;
   private stopping = false;
@@ -56,14 +48,12 @@ export class Runner implements JobEngine {
         handler,
         running: 0,
         mayWait: true,
-        news: 0,
         looking: false,
         lookAgain: false,
       });
     }
     this.tidy = new Sweep(database);
     this.trouble = new OutboxTrouble(log);
-    this.ends = new LaneEnds(database, (runner) => this.giveUp(runner));
     this.presence = new Presence(
       database,
       (queue) => this.look(queue),
@@ -128,7 +118,6 @@ export class Runner implements JobEngine {
     const lane = this.queues.get(queue);
     if (!lane || this.stopping) return;
     lane.mayWait = true;
-    lane.news += 1;
     if (lane.looking) lane.lookAgain = true;
     else void this.lookNow(queue, lane);
   }
@@ -182,39 +171,13 @@ export class Runner implements JobEngine {
 
   private async runOne(lane: Lane, job: Job): Promise<void> {
     const runner = this.presence.number;
-    let next: Job | undefined = job;
-    for (let inARow = 1; next !== undefined && runner !== null; inARow += 1) {
-      if (inARow % LANE_IN_A_ROW_MAX === LANE_IN_A_ROW_LOOK && lane.mayWait) void this.peek(lane);
-      next = await this.runHere(lane, next, inARow, runner);
-    }
-  }
-
-  /** A look that took as much as there was room for does not know whether there was more. */
-  private async peek(lane: Lane): Promise<void> {
-    const { news } = lane;
-    const rows = await waitingRows(this.database, [lane.handler.queue], 1).catch(() => null);
-    if (rows?.length === 0 && lane.news === news && !lane.looking) lane.mayWait = false;
-  }
-
-  /** Gives the next of its lane when that is to run in its place. */
-  private async runHere(lane: Lane, job: Job, inARow: number, runner: number): Promise<Job | undefined> {
-    // It was claimed under a number that is given up: somebody else may have it already.
-    if (this.presence.number !== runner) return undefined;
-    const goOn = () => !this.stopping && (!lane.mayWait || inARow < LANE_IN_A_ROW_MAX);
-    const end = await runJobAsServer(this.database, lane.handler, job, runner, this.log, {
-      ends: this.ends,
-      goOn,
-    });
-    if (end.kind === 'finished') return end.next;
+    if (runner === null) return;
+    const claim = { runner, isHeld: () => this.presence.number === runner };
+    const end = await runJobAsServer(this.database, lane.handler, job, claim, this.log);
     if (end.kind === 'waits' && end.afterMs > 0) this.setTimer(end.afterMs);
     if (end.kind === 'waits' && end.afterMs <= 0) this.look(job.queue);
-    if (end.kind === 'unwritten') this.giveUp(runner);
-    return undefined;
-  }
-
-  /** Rows may stand under this number that nobody here knows of. */
-  private giveUp(runner: number): void {
-    if (this.presence.number === runner) this.presence.renew();
+    // Rows may stand under this number that nobody here knows of.
+    if (end.kind === 'unwritten' && claim.isHeld()) this.presence.renew();
   }
 
   private sweep(): void {

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { releaseOrphans } from './claim.ts';
-import { BY_INDEX } from './lane-ends.ts';
+import { BY_INDEX } from './plan-by-index.ts';
 
 /** Lanes without a head come from deleting rows by hand only, and looking for them costs a look at every lane. */
 const FORSAKEN_LOOK_MS = 60_000;

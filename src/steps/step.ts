@@ -1,5 +1,5 @@
 import type { Transaction } from '../database/database.ts';
-import type { Ahead, Job } from '../queue/job.ts';
+import type { Job, JobGround } from '../queue/job.ts';
 
 /**
  * A step takes a handoff and says how it ended. It computes outside any transaction; what it wants to write goes into
@@ -10,9 +10,25 @@ export interface Step<In extends object, Out extends object> {
   readonly name: StepName;
   /** Its queues, where one row of the map has several: one per peer, so that a peer that is away keeps nobody else waiting. */
   readonly queues?: readonly string[];
-  /** See `JobHandler.ahead`. */
-  readonly ahead?: Ahead;
-  run(handoff: In, job: Job<In>): Promise<StepResult<Out>>;
+  /** One job of it is many things in turn: it tells of each by itself, and the end of its job is not told. */
+  readonly tells?: true;
+  run(handoff: In, job: Job<In>, ground: StepGround): Promise<StepResult<Out>>;
+}
+
+/** What a run stands on, beside its job. */
+export interface StepGround extends JobGround {
+  /** For a step that `tells`. Must not be called before what it tells of is committed. */
+  tell(end: StepTold): void;
+}
+
+/** How one of the things of a job ended; see `StepEnded`. */
+export interface StepTold {
+  readonly end: StepResult<object>['kind'];
+  readonly why: string | null;
+  readonly handoff: object;
+  /** When it was queued, and when its turn began. */
+  readonly queuedAt: Date;
+  readonly startedAt: Date;
 }
 
 export type StepName =
@@ -43,8 +59,8 @@ export type StepResult<Out extends object> =
   | { readonly kind: 'refused'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> }
   /** Cannot be done, now or later, and somebody must see to it: a dead letter with its reason. */
   | { readonly kind: 'given-up'; readonly why: string; readonly write?: (tx: Transaction) => Promise<void> }
-  /** Not yet: look again after a while (a study still growing, a peer that is down). Uses up no attempts. */
-  | { readonly kind: 'later'; readonly afterMs: number; readonly why: string };
+  /** Not yet: look again after a while (a study still growing, a peer that is down). Uses up no attempts. `behind`: after all that wait now. */
+  | { readonly kind: 'later'; readonly afterMs: number; readonly why: string; readonly behind?: boolean };
 
 export const done = <Out extends object>(
   next: Out | null,
@@ -69,4 +85,8 @@ export const givenUp = (why: string, write?: (tx: Transaction) => Promise<void>)
   ...(write ? { write } : {}),
 });
 
-export const later = (afterMs: number, why: string): StepResult<never> => ({ kind: 'later', afterMs, why });
+export const later = (
+  afterMs: number,
+  why: string,
+  options: { behind?: boolean } = {},
+): StepResult<never> => ({ kind: 'later', afterMs, why, ...options });

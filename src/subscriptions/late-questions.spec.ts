@@ -1,6 +1,7 @@
 import type { Observation, Patient, Resource, Subscription } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../test/database.ts';
+import { GROUND } from '../../test/queue/job-ground.ts';
 import type { Database, Statement } from '../database/database.ts';
 import { loadDefinitions } from '../fhir/definitions/definitions.ts';
 import { ResourceStore } from '../fhir/resource-store.ts';
@@ -103,7 +104,7 @@ const waiting = async () =>
 /** As the queue would. */
 async function answer(ids: readonly string[], through: Database = database): Promise<void> {
   const handler = questionHandler({ database: through, resources: store, active, tell: match.tell });
-  for (const subscriptionId of ids) await handler.run({ payload: { subscriptionId } } as Job<never>);
+  for (const subscriptionId of ids) await handler.run({ payload: { subscriptionId } } as Job<never>, GROUND);
 }
 
 describe('what SQL may take long to answer', () => {
@@ -166,7 +167,7 @@ describe('what SQL may take long to answer', () => {
   it('leaves nothing of a Subscription that is over, and one run takes so many at most', async () => {
     for (let n = 0; n < QUESTIONS_PER_RUN_MAX + 1; n++) await write(store, [patient('a')]);
     const handler = questionHandler({ database, resources: store, active, tell: match.tell });
-    const run = () => handler.run({ payload: { subscriptionId: 'hook-7' } } as Job<never>);
+    const run = () => handler.run({ payload: { subscriptionId: 'hook-7' } } as Job<never>, GROUND);
     expect(await run()).toMatchObject({ kind: 'again', free: true });
     expect(await run()).toEqual({ kind: 'done' });
     const left = async () =>

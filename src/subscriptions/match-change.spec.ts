@@ -1,5 +1,6 @@
 import type { Subscription } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GROUND } from '../../test/queue/job-ground.ts';
 import {
   matchWorld,
   observation,
@@ -209,7 +210,7 @@ describe('criteria that go by terminology', () => {
       settings: SETTINGS as never,
     };
     const check = criteriaHandler(delivery, world.active, outbox);
-    const run = () => check.run({} as never);
+    const run = () => check.run({} as never, GROUND);
     await run();
     expect(await status('term-in')).toEqual({
       status: 'error',
@@ -241,7 +242,7 @@ describe('criteria that go by terminology', () => {
       host: {} as NotifyHost,
       settings: SETTINGS as never,
     };
-    await criteriaHandler(delivery, world.active, outbox).run({} as never);
+    await criteriaHandler(delivery, world.active, outbox).run({} as never, GROUND);
     expect((await status('deaf')).status).toBe('error');
   });
 });

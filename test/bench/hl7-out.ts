@@ -174,7 +174,7 @@ class OutWorld {
     await heard(this.ris, 'state');
   }
 
-  /** Messages as the step that makes them leaves them: stored, with a job each. */
+  /** Messages as the step that makes them leaves them: stored, with a job for each lane. */
   async queue(name: string, lanes: number, count: number): Promise<void> {
     await this.sql.query('BEGIN');
     await this.sql.query(QUEUE_MESSAGES, [name, lanes, count, this.destination, NOISE]);
@@ -247,8 +247,6 @@ const QUEUE_MESSAGES = `INSERT INTO hl7_outbound
     convert_to(rpad(E'MSH|^~\\\\&|PRELIM|RADIOLOGY|RIS|HOSPITAL|20260115101522+0000||ORU^R01^ORU_R01|' || $1 || lane || '-' || number
       || E'|P|2.5.1\\rPID|1||' || lane || E'\\rOBX|1|TX|19005-8^Impression^LN|1|', ${MESSAGE_BYTES}, substr($5, 1 + (n * 977) % 4096)), 'UTF8'),
     $1 || n, 1, now(), $1 || lane, 'M' || lane, 'A' || $1 || n, 'P'
-  FROM (SELECT n, n % $2::int AS lane, n / $2::int + 1 AS number FROM generate_series(0, $3::int - 1) AS n) AS all_of_them`;
-const QUEUE_JOBS = `INSERT INTO outbox (queue, payload, lane, state)
-  SELECT 'ris-send', jsonb_build_object('messageId', id, 'lane', lane), lane, CASE WHEN number = 1 THEN 'waiting' ELSE 'held' END
-  FROM (SELECT id, lane, split_part(control_id, '-', 2)::int AS number FROM hl7_outbound
-    WHERE state = 'waiting' AND control_id LIKE $1 || '%') AS m ORDER BY number, lane`;
+  FROM (SELECT n, n % $2::int AS lane, n / $2::int + 1 AS number FROM generate_series(0, $3::int - 1) AS n) AS all_of_them ORDER BY n`;
+const QUEUE_JOBS = `INSERT INTO outbox (queue, key, payload)
+  SELECT DISTINCT 'ris-send', lane, jsonb_build_object('lane', lane) FROM hl7_outbound WHERE state = 'waiting' AND control_id LIKE $1 || '%'`;

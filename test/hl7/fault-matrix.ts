@@ -352,9 +352,6 @@ const QUEUE_MESSAGES = `INSERT INTO hl7_outbound
     convert_to(E'MSH|^~\\\\&|PRELIM|RADIOLOGY|RIS|HOSPITAL|20260115101522+0000||ORU^R01^ORU_R01|' || $1 || lane || '-' || number
       || E'|P|2.5.1\\rPID|1||' || lane || E'\\rOBX|1|TX|19005-8^Impression^LN|1|Nothing abnormal.' || CASE WHEN $5::int > 0 AND n % 40 = 17 THEN repeat('A', $5::int) ELSE '' END || E'\\r', 'UTF8'),
     $1 || '-' || n, 1, now(), $1 || lane, 'M' || lane, 'A' || $1 || n, 'P'
-  FROM (SELECT n, n % $2::int AS lane, n / $2::int + 1 AS number FROM generate_series(0, $3::int - 1) AS n) AS all_of_them`;
-const QUEUE_JOBS = `INSERT INTO outbox (queue, payload, lane, state)
-  SELECT 'ris-send@' || $2, jsonb_build_object('messageId', id, 'lane', lane, 'destination', $2), lane,
-    CASE WHEN number = 1 THEN 'waiting' ELSE 'held' END
-  FROM (SELECT id, lane, split_part(control_id, '-', 2)::int AS number FROM hl7_outbound WHERE report_id LIKE $1 || '-%') AS m
-  ORDER BY number, lane`;
+  FROM (SELECT n, n % $2::int AS lane, n / $2::int + 1 AS number FROM generate_series(0, $3::int - 1) AS n) AS all_of_them ORDER BY n`;
+const QUEUE_JOBS = `INSERT INTO outbox (queue, key, payload)
+  SELECT DISTINCT 'ris-send@' || $2, lane, jsonb_build_object('lane', lane, 'destination', $2) FROM hl7_outbound WHERE report_id LIKE $1 || '-%'`;

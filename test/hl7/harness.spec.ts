@@ -225,9 +225,7 @@ const QUEUE_MESSAGES = `INSERT INTO hl7_outbound
     convert_to(E'MSH|^~\\\\&|PRELIM|RADIOLOGY|RIS|HOSPITAL|' || 20260115100000 + n || E'||ORU^R01^ORU_R01|' || id
       || CASE WHEN $1 = 'enhanced' THEN E'|P|2.5.1|||AL|AL' ELSE E'|P|2.5.1' END || E'\\rPID|1||' || substr(id, 5, 4) || E'\\rOBX|1|TX|19005-8^Impression^LN|1|Nothing abnormal.\\r', 'UTF8'),
     $1 || '-' || n, 1, now(), substr(id, 5, 4), 'M', 'A', 'P'
-  FROM unnest($2::text[]) WITH ORDINALITY AS all_of_them(id, n)`;
-const QUEUE_JOBS = `INSERT INTO outbox (queue, payload, lane, state)
-  SELECT 'ris-send@' || $1, jsonb_build_object('messageId', id, 'lane', lane, 'destination', $1), lane,
-    CASE WHEN control_id LIKE '%S000001' THEN 'waiting' ELSE 'held' END
-  FROM hl7_outbound WHERE destination = $1 ORDER BY control_id`;
+  FROM unnest($2::text[]) WITH ORDINALITY AS all_of_them(id, n) ORDER BY id`;
+const QUEUE_JOBS = `INSERT INTO outbox (queue, key, payload)
+  SELECT DISTINCT 'ris-send@' || $1, lane, jsonb_build_object('lane', lane, 'destination', $1) FROM hl7_outbound WHERE destination = $1`;
 const STATES = 'SELECT destination, state, count(*)::int AS n FROM hl7_outbound GROUP BY 1, 2 ORDER BY 1, 2';

@@ -468,16 +468,15 @@ describe('what an operator of the HL7 side sees and does', () => {
       ).toBe(200);
     });
 
-    test('the head of a lane is what the queue has at its front, not an older message that was sent again', async () => {
+    test('the head of a lane is the first by its place, not an older message that was sent again', async () => {
       const again = await logOutbound(world.database, { lane: 'lane-1', minutesAgo: 60, error: 'AR 204' });
       const { id } = await logOutbound(world.database, { lane: 'lane-1', error: 'hl7.connection' });
       const headOf = async () =>
         ((await world.server.get('/hl7/lanes')).body as { lanes: { head: { id: string } }[] }).lanes[0]?.head;
       expect(await headOf()).toMatchObject({ id: again.id });
-      await world.database.run(
-        { text: `INSERT INTO outbox (queue, lane, payload) VALUES ('ris-send', 'lane-1', $1)` },
-        [JSON.stringify({ messageId: id, lane: 'lane-1' })],
-      );
+      await world.database.run({ text: 'UPDATE hl7_unacknowledged SET seq = DEFAULT WHERE id = $1' }, [
+        again.id,
+      ]);
       expect(await headOf()).toMatchObject({ id, lastError: 'hl7.connection' });
     });
 

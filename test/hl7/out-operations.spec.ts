@@ -96,6 +96,38 @@ describe('What an operator does to results on their way out, at a RIS that answe
     expect(at(report)).toHaveLength(2);
   }, 60_000);
 
+  it('puts a dead letter back in its place, before a newer message that waits', async () => {
+    const report = await rejected();
+    const [dead] = await kept(report);
+    await hold(dead!.lane);
+    await finalise(report);
+    const [, newer] = await inState(report, 'rejected', 'waiting');
+    await act(dead!.id, 'resend');
+    await inState(report, 'waiting', 'waiting');
+    await release(dead!.lane);
+    await inState(report, 'acknowledged', 'acknowledged');
+    await outboxEmpty(world);
+    const ids = [dead, dead, newer].map((message) => message!.control_id);
+    expect(at(report).map((message) => fieldOf(message, 'MSH', 10))).toEqual(ids);
+  }, 60_000);
+
+  it('does not send a dead letter behind a newer message that has just left, unless told so', async () => {
+    const report = await rejected();
+    const [dead] = await kept(report);
+    world.ris.script({ do: 'silence' });
+    await finalise(report);
+    await expect.poll(() => at(report).length, { timeout: 20_000, interval: 5 }).toBe(2);
+    const newer = await world.sql.query(
+      `SELECT attempts FROM hl7_outbound WHERE report_id = $1 AND state = 'waiting'`,
+      [report.id],
+    );
+    expect(newer.rows).toEqual([{ attempts: 0 }]);
+    expect((await act(dead!.id, 'resend', 409)).text).toContain('ris.newer-sent');
+    await inState(report, 'rejected', 'acknowledged');
+    await act(dead!.id, 'discard');
+    await outboxEmpty(world);
+  }, 60_000);
+
   it('discards a dead letter for good, and a message that waits: what is behind it in its lane goes', async () => {
     const report = await rejected();
     const [dead] = await kept(report);

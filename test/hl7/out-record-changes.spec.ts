@@ -106,9 +106,9 @@ describe('A report that is another patient’s since', () => {
         .all('OBX')
         .map((line) => line.get(11)),
     ).not.toContain('D');
-    const queued = await world.database.run<{ lane: string }>(
+    const queued = await world.database.run<{ key: string }>(
       {
-        text: `SELECT lane FROM outbox WHERE payload ->> 'messageId' IN (SELECT id::text FROM hl7_outbound WHERE report_id = $1)`,
+        text: `SELECT key FROM outbox WHERE key IN (SELECT lane FROM hl7_outbound WHERE report_id = $1)`,
       },
       [report.id],
     );

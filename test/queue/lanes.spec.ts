@@ -10,6 +10,7 @@ import { RETRY_DELAY_MS, runJob } from '../../src/queue/run-job.ts';
 import { Runner } from '../../src/queue/runner.ts';
 import { promoteForsaken } from '../../src/queue/sweep.ts';
 import { freshDatabase } from '../database.ts';
+import { GROUND } from './job-ground.ts';
 
 let database: Database;
 let close: () => Promise<void>;
@@ -290,7 +291,7 @@ describe('the runner', () => {
       losing,
       handler(async () => undefined),
       claimed as Job,
-      1,
+      GROUND.claim,
       log,
     );
     expect(end).toMatchObject({ kind: 'waits' });

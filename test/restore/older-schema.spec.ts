@@ -13,6 +13,7 @@ import { SiteParameterWatch } from '../../src/fhir/reindex/site-parameter-watch.
 import { ResourceStore } from '../../src/fhir/resource-store.ts';
 import { indexResource } from '../../src/fhir/search/index-resource.ts';
 import type { Job } from '../../src/queue/job.ts';
+import { GROUND } from '../queue/job-ground.ts';
 
 const BASE = 'http://127.0.0.1:8080/fhir';
 /** The schema as it was before UCUM, compartments, main dates and labels: up to 0007. */
@@ -143,7 +144,7 @@ it('Locations stored before near was known are indexed by themselves, once', asy
   const parameters = new SiteParameterStore();
   const watch = new SiteParameterWatch(parameters, database);
   const handler = reindexHandler({ database, runs, parameters, watch, base: BASE });
-  const outcome = await handler.run({ payload: jobs[0]?.payload } as Job<never>);
+  const outcome = await handler.run({ payload: jobs[0]?.payload } as Job<never>, GROUND);
   expect(outcome.kind).toBe('done');
   expect(await found('Location', 'near=-33.8|151.2|1')).toEqual(['l']);
   // What is there already is not indexed again: not by a second start, not in a database that has it.

@@ -1,6 +1,7 @@
 import type { Parameters, Resource, SearchParameter } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
+import { GROUND } from '../../../test/queue/job-ground.ts';
 import type { Database, Statement } from '../../database/database.ts';
 import type { Job } from '../../queue/job.ts';
 import { Outbox } from '../../queue/outbox.ts';
@@ -96,7 +97,7 @@ async function work(sliceMs?: number): Promise<number> {
     if (!due) return times;
     // A new handler each time: nothing but the database knows how far it was.
     const handler = reindexHandler({ database, runs, parameters, watch, base: store.base }, sliceMs);
-    const outcome = await handler.run({ ...due, attempt: 1 } as unknown as Job<{ run: string }>);
+    const outcome = await handler.run({ ...due, attempt: 1 } as unknown as Job<{ run: string }>, GROUND);
     times += 1;
     if (outcome.kind !== 'done') continue;
     await database.transaction(async (tx) => {
@@ -149,7 +150,7 @@ describe('search parameters of the site’s own', () => {
     const handler = reindexHandler({ database, runs, parameters, watch, base: store.base }, 0);
     const [due] = await database.run<Due>({ text: 'SELECT id, payload FROM outbox' });
     for (let page = 0; page < 3; page++)
-      await handler.run({ ...due, attempt: 1 } as unknown as Job<{ run: string }>);
+      await handler.run({ ...due, attempt: 1 } as unknown as Job<{ run: string }>, GROUND);
     // The run is past this one; the writer does not know the parameter.
     setSiteParameters([]);
     await write(patient('p0001', 44));

@@ -57,8 +57,9 @@ const DEAD_OUT: Statement = {
 };
 const UNCONFIGURED: Statement = {
   name: 'hl7-alert-unconfigured',
-  text: `SELECT coalesce(nullif(split_part(queue, '@', 2), ''), 'RIS_URL') AS destination, count(*)::int AS messages FROM outbox
-    WHERE (queue = 'ris-send' OR queue LIKE 'ris-send@%') AND queue <> ALL ($1::text[]) AND state <> 'dead' GROUP BY 1`,
+  text: `SELECT coalesce(nullif(split_part(o.queue, '@', 2), ''), 'RIS_URL') AS destination, count(*)::int AS messages
+    FROM outbox o JOIN hl7_unacknowledged u ON u.lane = o.key AND u.state = 'waiting'
+    WHERE (o.queue = 'ris-send' OR o.queue LIKE 'ris-send@%') AND o.queue <> ALL ($1::text[]) AND o.state <> 'dead' GROUP BY 1`,
 };
 const HEARD: Statement = {
   name: 'hl7-alert-heard',

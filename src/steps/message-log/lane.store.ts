@@ -87,8 +87,8 @@ const LAST_ACKS: Statement = {
     FROM unnest($1::text[]) AS d(destination)`,
 };
 /**
- * What was sent again keeps its age and goes behind the head: the head is what the queue has at its front, the oldest only where that names none. What is
- * shown is bounded before anything is looked up for it, so that the large tables are read by number however many lanes there are.
+ * What was sent again keeps its age and goes behind the others: the head is the first by its number, not the oldest. What is shown is bounded before anything
+ * is looked up for it, so that the large tables are read by number however many lanes there are.
  */
 const LANES: Statement = {
   name: 'hl7-lanes',
@@ -104,12 +104,8 @@ const LANES: Statement = {
     SELECT l.lane, l.destination, l.waiting, extract(epoch FROM now() - l.oldest)::float AS oldest_s, m.id::text AS head_id,
       m.control_id AS head_control_id, m.attempts AS head_attempts, m.last_error AS head_error, m.sent_at AS head_sent_at
     FROM shown l
-    CROSS JOIN LATERAL (SELECT coalesce(
-        (SELECT u.id FROM (SELECT o.payload ->> 'messageId' AS id FROM outbox o
-            WHERE o.lane = l.lane AND o.state IN ('waiting', 'running') LIMIT 1) AS front
-          JOIN hl7_unacknowledged u ON u.id = front.id::uuid AND u.state = 'waiting'),
-        (SELECT u.id FROM hl7_unacknowledged u WHERE u.lane = l.lane AND u.state = 'waiting' ORDER BY u.created_at, u.id LIMIT 1)
-      ) AS id OFFSET 0) AS head
+    CROSS JOIN LATERAL (
+      SELECT u.id FROM hl7_unacknowledged u WHERE u.lane = l.lane AND u.state = 'waiting' ORDER BY u.seq LIMIT 1) AS head
     JOIN hl7_outbound m ON m.id = head.id ORDER BY l.oldest`,
 };
 const HOLDS: Statement = {

@@ -2,12 +2,8 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Sql, Transaction } from '../../database/database.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { Failure } from '../../kernel/errors.ts';
-import {
-  type OruStored,
-  type ReportWritten,
-  RIS_MESSAGE_QUEUE,
-  risSendQueue,
-} from '../../kernel/handoffs.ts';
+import { laneJob, type ReportWritten, RIS_MESSAGE_QUEUE, risSendQueue } from '../../kernel/handoffs.ts';
+import { lockLane } from '../../queue/lock-lane.ts';
 import {
   type OutboundActions,
   OutboundActionsHost,
@@ -58,18 +54,12 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
         'ris.newer-sent',
         'A newer message about this report waits to be sent: the older bytes would follow and overwrite it. Leave it to that one, or confirm.',
       );
+    const { lane } = message;
+    await lockLane(tx, lane);
     await tx.run(WAIT_AGAIN, [messageId]);
-    if (dead) {
-      await this.outbox.replay(tx, dead.id);
-      return;
-    }
-    const { destination } = this.handoffDestination(message.destination);
-    const payload: OruStored = {
-      messageId,
-      lane: message.lane,
-      ...(destination === undefined ? {} : { destination }),
-    };
-    await this.outbox.add(tx, [{ queue: risSendQueue(destination), payload, lane: message.lane }]);
+    if (dead) await dropDeadJobs(tx, messageId);
+    else await tx.run(AS_LAST, [messageId]);
+    await this.outbox.add(tx, [laneJob({ lane, ...this.handoffDestination(message.destination) })]);
   }
 
   async mayFollow(tx: Transaction, messageId: string): Promise<void> {
@@ -139,7 +129,9 @@ export class OutboundActionsStore implements OutboundActions, OnModuleInit {
 
   async releaseLane(tx: Transaction, lane: string): Promise<OutboundHold | null> {
     const [released] = await tx.run<OutboundHold>(RELEASE_LANE, [lane]);
-    for (const { queue } of await tx.run<{ queue: string }>(LANE_DUE, [lane])) await tx.run(NOTIFY, [queue]);
+    const queues = this.receivers.all.map(({ isNamed, name }) => risSendQueue(isNamed ? name : undefined));
+    for (const { queue } of await tx.run<{ queue: string }>(LANE_DUE, [lane, queues]))
+      await tx.run(NOTIFY, [queue]);
     return released ?? null;
   }
 
@@ -215,11 +207,17 @@ const inFlight = (why: string) => new Failure('ris.in-flight', why);
 const notSendable = () =>
   new Failure('ris.not-sendable', 'No message could be made of the record. Complete it, then rebuild.');
 
+/** The first of a lane whose job runs, unless it is held: it is not marked, and may have left. */
+const ON_ITS_WAY = `(n.state = 'waiting'
+        AND n.id = (SELECT u.id FROM hl7_unacknowledged u WHERE u.lane = n.lane AND u.state = 'waiting' ORDER BY u.seq LIMIT 1)
+        AND EXISTS (SELECT 1 FROM outbox o WHERE o.queue IN ('ris-send', 'ris-send@' || n.destination) AND o.key = n.lane AND o.state = 'running')
+        AND NOT EXISTS (SELECT 1 FROM hl7_lane_hold h WHERE h.lane = n.lane)
+        AND NOT EXISTS (SELECT 1 FROM hl7_destination d WHERE d.destination = n.destination))`;
 const FIND = {
   name: 'hl7-action-find',
   text: `SELECT m.state, lane, destination, report_id AS "reportId", report_version AS "reportVersion", patient_id AS "patientId",
       result_status AS result, newer.sent AS "newerSent", newer.waits AS "newerWaits", m.raw_dropped_at IS NOT NULL AS dropped
-    FROM hl7_outbound m, LATERAL (SELECT coalesce(bool_or(n.attempts > 0), false) AS sent, coalesce(bool_or(n.state = 'waiting'), false) AS waits
+    FROM hl7_outbound m, LATERAL (SELECT coalesce(bool_or(n.attempts > 0 OR ${ON_ITS_WAY}), false) AS sent, coalesce(bool_or(n.state = 'waiting'), false) AS waits
       FROM hl7_outbound n WHERE n.destination = m.destination AND n.report_id = m.report_id AND n.message_time > m.message_time) newer
     WHERE m.id = $1 FOR UPDATE OF m`,
 };
@@ -253,17 +251,21 @@ const HOLD_LANE = {
   text: `INSERT INTO hl7_lane_hold AS h (lane, destination, message_id, held_by, reason)
     SELECT $1, coalesce(head.destination, $4), head.id, $2, $3
     FROM (SELECT 1) AS one LEFT JOIN LATERAL (
-      SELECT m.id, m.destination FROM outbox o JOIN hl7_outbound m ON m.id = (o.payload ->> 'messageId')::uuid
-      WHERE o.lane = $1 AND o.state IN ('waiting', 'running') LIMIT 1) AS head ON true
+      SELECT u.id, u.destination FROM hl7_unacknowledged u WHERE u.lane = $1 AND u.state = 'waiting' ORDER BY u.seq LIMIT 1) AS head ON true
     ON CONFLICT (lane) DO UPDATE SET reason = h.reason RETURNING destination, lane, ${STANDING}`,
 };
 const RELEASE_LANE = {
   name: 'hl7-action-release-lane',
   text: `DELETE FROM hl7_lane_hold WHERE lane = $1 RETURNING destination, lane, ${HELD}`,
 };
-/** Its head may have been told to look again in half a minute. */
+/** Behind all that waits in its lane. Needs the lock of the lane. */
+const AS_LAST = {
+  name: 'hl7-action-as-last',
+  text: 'UPDATE hl7_unacknowledged SET seq = DEFAULT WHERE id = $1',
+};
+/** Its job may have been told to look again in half a minute. */
 const LANE_DUE = {
   name: 'hl7-action-lane-due',
-  text: `UPDATE outbox SET not_before = now() WHERE lane = $1 AND state = 'waiting' RETURNING queue`,
+  text: `UPDATE outbox SET not_before = now() WHERE key = $1 AND queue = ANY($2::text[]) AND state = 'waiting' RETURNING queue`,
 };
 const NOTIFY = { name: 'hl7-action-notify', text: `SELECT pg_notify('outbox', $1)` };

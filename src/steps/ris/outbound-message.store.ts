@@ -1,7 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Sql, type Statement, type Transaction } from '../../database/database.ts';
-import type { Ahead } from '../../queue/job.ts';
-import { MessageStarts, type OutboundMessage } from './message-starts.store.ts';
+import type { OruInLane } from '../../kernel/handoffs.ts';
+import { lockLane, lockLaneFirst } from '../../queue/lock-lane.ts';
+import {
+  type AfterTurn,
+  type Attempt,
+  LaneMessages,
+  type LaneTurn,
+  type NotTaken,
+  type OutboundMessage,
+} from './lane-messages.store.ts';
 import type { LineIds } from './oru-input.ts';
 
 export type MessageState =
@@ -14,12 +22,6 @@ export type MessageState =
   | 'stopped'
   | 'discarded'
   | 'unmade';
-
-/** Why a message was not sent: its lane or its destination is held, or it is not waiting. */
-export interface NotSent {
-  readonly state: MessageState;
-  readonly held: 'lane' | 'destination' | null;
-}
 
 export interface NewMessage {
   readonly id: string;
@@ -71,28 +73,13 @@ export interface ToldMessage {
   readonly placer: string;
 }
 
-/** One try, as it ended. */
-export interface Attempt {
-  readonly startedAt: Date;
-  /** MSA-1, or `timeout`, `connection`, `unreadable`, `foreign`. */
-  readonly outcome: string;
-  readonly ack: Buffer | null;
-  /** A code, never text of the receiver: that may hold patient data. */
-  readonly error: string | null;
-}
-
 /** Tables `hl7_outbound` and `hl7_attempt`: every message sent or to be sent, as bytes, with every try and every answer. */
 @Injectable()
 export class OutboundMessageStore {
-  private readonly starts: MessageStarts;
+  private readonly lanes: LaneMessages;
 
   constructor(private readonly database: Database) {
-    this.starts = new MessageStarts(database);
-  }
-
-  /** See `JobHandler.ahead`. */
-  get ahead(): Ahead {
-    return this.starts.ahead;
+    this.lanes = new LaneMessages(database);
   }
 
   /** MSH-10: `P` and 13 digits or more, unique for ever. A number drawn and not used is no harm. */
@@ -138,41 +125,30 @@ export class OutboundMessageStore {
       one.state,
       one.error,
     ];
+    // Messages of a lane have their numbers in the order of their commits.
+    if (one.state === 'waiting') await lockLaneFirst(tx, one.lane);
     return (await tx.run(INSERT, values)).length > 0;
   }
 
-  /**
-   * Takes the message up for a try: from now on it counts, so that a crash before the answer shows as an attempt without one. The commit does not wait for
-   * the disk: after a crash of the database machine the same bytes go again in any case. Gives why not when it is not to be sent.
-   */
-  async start(id: string, lane: string): Promise<OutboundMessage | NotSent> {
-    const row = await this.starts.start(id, lane);
-    if (row !== null) return row;
-    const [kept] = await this.database.run<NotSent>(WHY_NOT, [id, lane]);
-    return kept ?? { state: 'discarded', held: null };
+  /** See `LaneMessages`. */
+  takeUp(lane: string): Promise<OutboundMessage | NotTaken> {
+    return this.lanes.takeUp(lane);
+  }
+
+  /** See `LaneMessages`. */
+  mayHaveBeenSent(message: OutboundMessage): Promise<void> {
+    return this.lanes.mayHaveBeenSent(message);
+  }
+
+  /** See `LaneMessages`. */
+  end(turn: LaneTurn): Promise<AfterTurn> {
+    return this.lanes.end(turn);
   }
 
   /** A try that ended without an end of the message. */
   async failed(id: string, attempt: Attempt, answered: boolean): Promise<void> {
     const { startedAt, outcome, ack, error } = attempt;
     await this.database.run(FAILED, [id, startedAt, outcome, ack, error, answered]);
-  }
-
-  /** A try that ended the message. */
-  async end(
-    tx: Transaction,
-    id: string,
-    state: 'acknowledged' | 'rejected' | 'given-up',
-    attempt: Attempt,
-  ): Promise<void> {
-    const { startedAt, outcome, ack, error } = attempt;
-    const values = [id, startedAt, outcome, ack, error, state];
-    if (tx.later) tx.later(END_ALL, values);
-    else
-      await tx.run(
-        END_ALL,
-        values.map((value) => [value]),
-      );
   }
 
   /** Until somebody releases it, nothing of this lane is sent: the receiver's answer asks for a person. */
@@ -213,14 +189,17 @@ export class OutboundMessageStore {
     await tx.run(STOP, [id, 'stopped', why]);
   }
 
-  /** Its job became a dead letter without an end of its own: it will not be sent until somebody replays the job. */
-  async buried(tx: Transaction, id: string): Promise<void> {
-    await tx.run(BURIED, [id]);
+  /** The job of a lane became a dead letter: so does what it could not send, until somebody replays that. Gives its id; null when nothing waits there. */
+  async buryHead(tx: Transaction, lane: string): Promise<string | null> {
+    await lockLane(tx, lane);
+    const [row] = await tx.run<{ id: string }>(BURY_HEAD, [lane]);
+    return row?.id ?? null;
   }
 
-  /** Its dead letter is replayed: it waits again, with all its tries. One that was acknowledged stays so. */
-  async replayed(tx: Transaction, id: string): Promise<void> {
-    await tx.run(REPLAYED, [id]);
+  /** Its dead letter is replayed: it waits again in its place, with all its tries. One that was acknowledged stays so. */
+  async replayed(tx: Transaction, { messageId, lane }: OruInLane): Promise<void> {
+    await lockLane(tx, lane);
+    await tx.run(REPLAYED, [messageId]);
   }
 
   /** What has not been sent, and when the receivers last acknowledged something. */
@@ -282,44 +261,22 @@ const INSERT: Statement = {
     )
     SELECT id FROM added`,
 };
-const WHY_NOT: Statement = {
-  name: 'hl7-outbound-why-not',
-  text: `SELECT state, CASE
-      WHEN EXISTS (SELECT 1 FROM hl7_destination d WHERE d.destination = m.destination) THEN 'destination'
-      WHEN EXISTS (SELECT 1 FROM hl7_lane_hold h WHERE h.lane = $2) THEN 'lane' END AS held
-    FROM hl7_outbound m WHERE id = $1`,
-};
-const TRIED = `WITH tried AS (
-    INSERT INTO hl7_attempt (message_id, destination, attempt, started_at, outcome, ack, error)
-    SELECT id, destination, attempts, $2, $3, $4, $5 FROM hl7_outbound WHERE id = $1)`;
 const FAILED: Statement = {
   name: 'hl7-outbound-failed',
-  text: `${TRIED}
-    UPDATE hl7_outbound SET last_error = $5, ack = coalesce($4, ack),
-      errors_answered = errors_answered + CASE WHEN $6 THEN 1 ELSE 0 END WHERE id = $1`,
-};
-const END_ALL: Statement = {
-  name: 'hl7-outbound-end-all',
-  manyRows: true,
-  text: `WITH ended AS (
-      SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bytea[], $5::text[], $6::text[])
-        AS e(id, started_at, outcome, answer, error, state)
-    ), changed AS (
-      UPDATE hl7_outbound m SET state = e.state, ack = coalesce(e.answer, m.ack), last_error = e.error,
-        acked_at = CASE WHEN e.state = 'acknowledged' THEN now() ELSE m.acked_at END
-      FROM ended e WHERE m.id = e.id
-      RETURNING m.id, m.destination, m.attempts, e.started_at, e.outcome, e.answer, e.error
-    )
+  text: `WITH tried AS (
+      UPDATE hl7_outbound SET attempts = attempts + 1, sent_at = $2, last_error = $5, ack = coalesce($4, ack),
+        errors_answered = errors_answered + CASE WHEN $6 THEN 1 ELSE 0 END WHERE id = $1 RETURNING destination, attempts)
     INSERT INTO hl7_attempt (message_id, destination, attempt, started_at, outcome, ack, error)
-    SELECT id, destination, attempts, started_at, outcome, answer, error FROM changed`,
+    SELECT $1, destination, attempts, $2, $3, $4, $5 FROM tried`,
 };
 const STOP: Statement = {
   name: 'hl7-outbound-stop',
   text: `UPDATE hl7_outbound SET state = $2, last_error = $3 WHERE id = $1 AND state = 'waiting' RETURNING id`,
 };
-const BURIED: Statement = {
-  name: 'hl7-outbound-buried',
-  text: `UPDATE hl7_outbound SET state = 'dead' WHERE id = $1 AND state = 'waiting'`,
+const BURY_HEAD: Statement = {
+  name: 'hl7-outbound-bury-head',
+  text: `UPDATE hl7_outbound SET state = 'dead' WHERE state = 'waiting' AND id = (
+      SELECT u.id FROM hl7_unacknowledged u WHERE u.lane = $1 AND u.state = 'waiting' ORDER BY u.seq LIMIT 1) RETURNING id`,
 };
 const REPLAYED: Statement = {
   name: 'hl7-outbound-replayed',

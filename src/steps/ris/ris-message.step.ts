@@ -5,12 +5,7 @@ import { ResourceStore } from '../../fhir/resource-store.ts';
 import { hasFinalReport } from '../../governance/final-reports.ts';
 import { isWithdrawn } from '../../governance/standing.ts';
 import { Failure } from '../../kernel/errors.ts';
-import {
-  type OruStored,
-  type ReportWritten,
-  RIS_MESSAGE_QUEUE,
-  risSendQueue,
-} from '../../kernel/handoffs.ts';
+import { laneJob, type OruStored, type ReportWritten, RIS_MESSAGE_QUEUE } from '../../kernel/handoffs.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { done, givenUp, type Step, type StepResult, skipped } from '../step.ts';
 import { replaceDeadLetter, settleDeadLetter } from './dead-letters.store.ts';
@@ -191,12 +186,11 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
     destination: RisDestination,
   ): Promise<void> {
     if (takeBack === null || !(await this.messages.add(tx, takeBack)) || takeBack.state !== 'waiting') return;
-    const payload = handoffOf(takeBack, destination);
-    await this.outbox.add(tx, [{ queue: risSendQueue(payload.destination), payload, lane: takeBack.lane }]);
+    await this.outbox.add(tx, [laneJob(handoffOf(takeBack, destination))]);
   }
 }
 
-const handoffOf = (
-  { id, lane }: { readonly id: string; readonly lane: string },
-  { isNamed, name }: RisDestination,
-): OruStored => ({ messageId: id, lane, ...(isNamed ? { destination: name } : {}) });
+const handoffOf = ({ lane }: { readonly lane: string }, { isNamed, name }: RisDestination): OruStored => ({
+  lane,
+  ...(isNamed ? { destination: name } : {}),
+});

@@ -1,13 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { Database } from '../../database/database.ts';
 import type { Acknowledgement } from '../../hl7/ack.ts';
 import { Failure } from '../../kernel/errors.ts';
-import { type OruStored, risSendQueue } from '../../kernel/handoffs.ts';
-import type { Ahead } from '../../queue/job.ts';
-import { done, givenUp, later, type Step, type StepResult, skipped } from '../step.ts';
-import type { OutboundMessage } from './message-starts.store.ts';
-import { type Attempt, OutboundMessageStore } from './outbound-message.store.ts';
+import { type OruInLane, type OruStored, risSendQueue } from '../../kernel/handoffs.ts';
+import { LOGGER } from '../../kernel/log.ts';
+import type { Job } from '../../queue/job.ts';
+import { Outbox } from '../../queue/outbox.ts';
+import { done, later, type Step, type StepGround, type StepResult } from '../step.ts';
+import type { AfterTurn, Attempt, LaneTurn, OutboundMessage } from './lane-messages.store.ts';
+import { OutboundMessageStore } from './outbound-message.store.ts';
 import type { RisProfile } from './profile-settings.ts';
+import type { RisDestination } from './ris-destination.ts';
 import { RisDestinations } from './ris-destinations.ts';
 
 /** First wait after a failure; doubled with each further one. */
@@ -18,19 +23,38 @@ export const RETRY_MAX_MS = 30_000;
 export const HELD_LOOK_MS = 1_000;
 /** Then the job goes back to its queue, where a person sees why it waits. */
 const HELD_WAIT_MS = 30_000;
+/** So many messages of one lane follow each other while other lanes wait; then these come first. */
+const IN_A_ROW_MAX = 20;
+/** After so many it is looked whether others do, beside the sending. */
+const IN_A_ROW_LOOK = 12;
+
+/** One run of a lane's job. */
+interface LaneRun {
+  readonly handoff: OruStored;
+  readonly job: Job<OruStored>;
+  readonly ground: StepGround;
+  readonly destination: RisDestination;
+}
+
+/** A message is over and its lane goes on, or the lane waits. */
+type AfterSend = { readonly after: AfterTurn } | Extract<StepResult<never>, { readonly kind: 'later' }>;
 
 /**
- * Sends one stored message and waits for its acknowledgement: the same bytes with the same control id, however often it takes.
- * The lane holds back what follows for the same patient until this one has ended. A held destination keeps the places of its own queue and nobody else's.
+ * Sends what waits in a lane, one message after the other: each is acknowledged before the next leaves, and what is not acknowledged goes again, the same bytes
+ * with the same control id. A held destination keeps the places of its own queue and nobody else's.
  */
 @Injectable()
-export class RisSendStep implements Step<OruStored, OruStored>, BeforeApplicationShutdown {
+export class RisSendStep implements Step<OruStored, never>, BeforeApplicationShutdown {
   readonly name = 'ris-send';
+  readonly tells = true;
   private stopping = false;
 
   constructor(
+    private readonly database: Database,
     private readonly messages: OutboundMessageStore,
     private readonly destinations: RisDestinations,
+    private readonly outbox: Outbox,
+    @Inject(LOGGER) private readonly log: Pick<Logger, 'warn'>,
   ) {}
 
   /** One queue per named destination, beside that of `RIS_URL`. */
@@ -39,107 +63,197 @@ export class RisSendStep implements Step<OruStored, OruStored>, BeforeApplicatio
     return [risSendQueue(), ...named.map((one) => risSendQueue(one.name))];
   }
 
-  get ahead(): Ahead {
-    return this.messages.ahead;
-  }
-
   beforeApplicationShutdown(): void {
     this.stopping = true;
   }
 
-  async run(handoff: OruStored): Promise<StepResult<OruStored>> {
+  async run(handoff: OruStored, job: Job<OruStored>, ground: StepGround): Promise<StepResult<never>> {
     const { destinations } = this;
     const name = handoff.destination;
     const destination = name === undefined ? destinations.simple : destinations.named(name);
-    const message = await this.messages.start(handoff.messageId, handoff.lane);
-    if ('held' in message) {
-      if (message.held === 'destination') return this.waitWhileHeld(handoff, message.state);
-      if (message.held === 'lane' && message.state === 'waiting')
-        return later(RETRY_MAX_MS, 'the lane is held');
-      return skipped(`the message is ${message.state}`);
-    }
     if (destination === null) return later(RETRY_MAX_MS, 'no RIS configured');
-    // Made for an earlier address of RIS_URL: a hold of today's is one of this message too.
-    if (message.destination !== destination.name && (await this.messages.isHeld(destination.name)))
-      return this.waitWhileHeld(handoff, 'waiting');
+    const run = { handoff, job, ground, destination };
+    // An earlier run did not come to its end: what is first in the lane may have left with it.
+    let isUncertain = job.attempt > 1;
+    for (const heldUntil = performance.now() + HELD_WAIT_MS; ; ) {
+      const head = await this.messages.takeUp(handoff.lane);
+      const held = 'held' in head ? head.held : await this.heldToday(head, destination);
+      if (held === null && !('held' in head)) {
+        if (isUncertain) await this.messages.mayHaveBeenSent(head);
+        isUncertain = false;
+        const result = await this.sendFrom(run, head);
+        if (result !== null) return result;
+      } else if (held === 'lane') {
+        return later(RETRY_MAX_MS, 'the lane is held');
+      } else if (held === 'destination') {
+        // It looks from here, not from the queue: thousands of lanes that are taken up and put back would cost more than they are worth.
+        if (!(await this.isReleased(destination, heldUntil)))
+          return later(HELD_LOOK_MS / 10, 'the destination is held');
+      } else if ('held' in head && head.isEmpty) {
+        // What is added meanwhile makes the job run again: it is not gone then. One that a crash of the database machine brings back finds the lane empty.
+        return done<never>(null, { durable: false });
+      } else {
+        return later(HELD_LOOK_MS, 'it was held a moment ago');
+      }
+    }
+  }
+
+  /** From a message that is taken up until the lane waits, is empty or makes room. Null: whoever looks sees why nothing follows. */
+  private async sendFrom(run: LaneRun, head: OutboundMessage): Promise<StepResult<never> | null> {
+    const { destination, ground } = run;
+    let others = Promise.resolve(false);
+    let message = head;
+    for (let inARow = 1; ; inARow += 1) {
+      // Somebody else may have the lane already, and send this message.
+      if (!ground.claim.isHeld()) return later(0, 'the claim was lost');
+      if ((await this.heldToday(message, destination)) !== null) return null;
+      if (inARow === IN_A_ROW_LOOK) others = this.othersWait(run.job.queue);
+      const makesRoom = this.stopping || (inARow >= IN_A_ROW_MAX && (await others));
+      if (inARow === IN_A_ROW_MAX) inARow = 0;
+      const sent = await this.send(run, message, !makesRoom);
+      if ('kind' in sent) return sent;
+      if (makesRoom) return later(0, 'other lanes come first', { behind: true });
+      if (sent.after === null) return null;
+      message = sent.after;
+    }
+  }
+
+  /** Made for an earlier address of RIS_URL: a hold of today's is one of this message too. */
+  private async heldToday(message: OutboundMessage, { name }: RisDestination): Promise<'destination' | null> {
+    if (message.destination === name) return null;
+    return (await this.messages.isHeld(name)) ? 'destination' : null;
+  }
+
+  private othersWait(queue: string): Promise<boolean> {
+    return this.outbox.othersWait(this.database, queue).catch(() => false);
+  }
+
+  private async isReleased({ name }: RisDestination, until: number): Promise<boolean> {
+    while (performance.now() < until && !this.stopping) {
+      await sleep(HELD_LOOK_MS, undefined, { ref: false });
+      if (!(await this.messages.isHeld(name))) return true;
+    }
+    return false;
+  }
+
+  private async send(run: LaneRun, message: OutboundMessage, goOn: boolean): Promise<AfterSend> {
+    const { destination } = run;
     const startedAt = new Date();
     const profile = await destination.profile();
     try {
       const ack = await destination.send(message.raw, message.controlId);
-      return await this.afterAnswer(handoff, message, profile, ack, startedAt);
+      return await this.afterAnswer({ ...run, goOn }, message, profile, ack, startedAt);
     } catch (error) {
       if (!(error instanceof Failure) || !error.code.startsWith('hl7.')) throw error;
       const outcome = OUTCOMES[error.code] ?? 'connection';
       await this.messages.failed(message.id, { startedAt, outcome, ack: null, error: error.code }, false);
-      return later(waitAfter(message.attempts - 1), error.code);
+      return this.waits(run, message, startedAt, waitAfter(message.attempts), error.code);
     }
-  }
-
-  /** It looks from here, not from the queue: thousands of messages that are taken up and put back would cost more than they are worth. */
-  private async waitWhileHeld(handoff: OruStored, state: string): Promise<StepResult<OruStored>> {
-    if (state !== 'waiting') return skipped(`the message is ${state}`);
-    for (const end = performance.now() + HELD_WAIT_MS; performance.now() < end && !this.stopping; ) {
-      await sleep(HELD_LOOK_MS, undefined, { ref: false });
-      const name = handoff.destination ?? this.destinations.simple?.name ?? '';
-      if (!(await this.messages.isHeld(name))) break;
-    }
-    return later(HELD_LOOK_MS / 10, 'the destination is held');
   }
 
   private async afterAnswer(
-    handoff: OruStored,
+    run: LaneRun & { readonly goOn: boolean },
     message: OutboundMessage,
     profile: RisProfile,
     ack: Acknowledgement,
     startedAt: Date,
-  ): Promise<StepResult<OruStored>> {
+  ): Promise<AfterSend> {
     const number = /^\d{3}$/.test(ack.errorCode) ? ack.errorCode : null;
     const why = [ack.code, ...(number === null ? [] : [number])].join(' ');
     const attempt = { startedAt, outcome: ack.code, ack: ack.raw };
-    if (ack.code === 'AA' || (ack.code === 'CA' && profile.commitIsSuccess)) {
-      return done<OruStored>(handoff, {
-        write: (tx) => this.messages.end(tx, message.id, 'acknowledged', { ...attempt, error: null }),
-      });
-    }
+    if (ack.code === 'AA' || (ack.code === 'CA' && profile.commitIsSuccess))
+      return this.end(run, message, 'acknowledged', { ...attempt, error: null });
     const ended = { ...attempt, error: why };
     const isReject = ack.code === 'AR' || ack.code === 'CR';
     const rule = isReject ? profile.onReject : profile.onError;
-    if (rule === 'hold-lane') return this.hold(message, ended, why);
+    if (rule === 'hold-lane') {
+      await this.messages.failed(message.id, ended, true);
+      await this.messages.holdLane(message, why);
+      return this.waits(run, message, startedAt, RETRY_MAX_MS, `the RIS answered ${why}: the lane is held`);
+    }
     if (rule === 'dead-letter') {
-      const end = isReject ? 'rejected' : 'given-up';
-      const words = isReject ? 'the RIS rejected the message' : 'the RIS answered';
-      const text = isReject ? `${words}: ${why}` : `${words} ${why}`;
-      return givenUp(text, (tx) => this.messages.end(tx, message.id, end, ended));
+      if (isReject)
+        return this.giveUp(run, message, 'rejected', ended, `the RIS rejected the message: ${why}`);
+      return this.giveUp(run, message, 'given-up', ended, `the RIS answered ${why}`);
     }
-    return this.tryAgain(message, profile, ended, why);
-  }
-
-  private async hold(
-    message: OutboundMessage,
-    attempt: Attempt,
-    why: string,
-  ): Promise<StepResult<OruStored>> {
-    await this.messages.failed(message.id, attempt, true);
-    await this.messages.holdLane(message, why);
-    return later(RETRY_MAX_MS, `the RIS answered ${why}: the lane is held`);
-  }
-
-  private async tryAgain(
-    message: OutboundMessage,
-    profile: RisProfile,
-    attempt: Attempt,
-    why: string,
-  ): Promise<StepResult<OruStored>> {
     const answered = message.errorsAnswered + 1;
-    if (answered >= profile.errorsMax) {
-      return givenUp(`the RIS answered ${why} ${answered} times`, (tx) =>
-        this.messages.end(tx, message.id, 'given-up', attempt),
-      );
-    }
-    await this.messages.failed(message.id, attempt, true);
-    return later(waitAfter(answered - 1), `the RIS answered ${why}`);
+    if (answered >= profile.errorsMax)
+      return this.giveUp(run, message, 'given-up', ended, `the RIS answered ${why} ${answered} times`);
+    await this.messages.failed(message.id, ended, true);
+    return this.waits(run, message, startedAt, waitAfter(answered - 1), `the RIS answered ${why}`);
+  }
+
+  /** A dead letter of its own; the lane goes on. */
+  private async giveUp(
+    run: LaneRun & { readonly goOn: boolean },
+    message: OutboundMessage,
+    state: 'rejected' | 'given-up',
+    attempt: Attempt,
+    why: string,
+  ): Promise<AfterSend> {
+    const { queue } = run.job;
+    const payload = inLane(run, message);
+    let id = '';
+    const sent = await this.end(run, message, state, attempt, {
+      why,
+      write: async (tx) => {
+        id = await this.outbox.bury(tx, { queue, payload }, { why, attempts: message.attempts + 1 });
+      },
+    });
+    this.log.warn({ queue, job: id, code: 'given-up' }, 'job given up: a dead letter');
+    return sent;
+  }
+
+  private async end(
+    { goOn, ...run }: LaneRun & { readonly goOn: boolean },
+    message: OutboundMessage,
+    state: LaneTurn['state'],
+    attempt: Attempt,
+    more: { readonly why?: string; readonly write?: LaneTurn['write'] } = {},
+  ): Promise<AfterSend> {
+    const { job, ground } = run;
+    const after = await this.messages.end({
+      lane: message.lane,
+      messageId: message.id,
+      state,
+      attempt,
+      jobId: job.id,
+      runner: ground.claim.runner,
+      goOn,
+      write: more.write,
+    });
+    ground.progressed();
+    this.tell(run, message, attempt.startedAt, state === 'acknowledged' ? 'done' : 'given-up', more.why);
+    return { after };
+  }
+
+  private waits(
+    run: LaneRun,
+    message: OutboundMessage,
+    startedAt: Date,
+    afterMs: number,
+    why: string,
+  ): AfterSend {
+    this.tell(run, message, startedAt, 'later', why);
+    return { kind: 'later', afterMs, why };
+  }
+
+  private tell(
+    run: LaneRun,
+    message: OutboundMessage,
+    startedAt: Date,
+    end: 'done' | 'given-up' | 'later',
+    why: string | null = null,
+  ): void {
+    run.ground.tell({ end, why, handoff: inLane(run, message), queuedAt: message.createdAt, startedAt });
   }
 }
+
+const inLane = ({ handoff }: LaneRun, { id, lane }: OutboundMessage): OruInLane => ({
+  messageId: id,
+  lane,
+  ...(handoff.destination === undefined ? {} : { destination: handoff.destination }),
+});
 
 const OUTCOMES: Readonly<Record<string, string>> = {
   'hl7.connection': 'connection',

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { FhirModule } from '../../fhir/fhir.module.ts';
+import { ForsakenLanes } from './forsaken-lanes.ts';
 import { OruOperation } from './oru.operation.ts';
 import { OutboundActionsStore } from './outbound-actions.store.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
@@ -14,6 +15,7 @@ import { StopLatePreliminaries } from './stop-late-preliminaries.ts';
   imports: [FhirModule],
   providers: [
     OutboundMessageStore,
+    ForsakenLanes,
     RisProfiles,
     RisDestinations,
     OutboundActionsStore,

@@ -2,18 +2,23 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DiagnosticReport, Resource } from '@medplum/fhirtypes';
+import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
 import { TLS_CLIENT, TLS_SERVER } from '../../../test/fixtures/tls-certificates.ts';
+import { laneHandler } from '../../../test/hl7/lane-handler.ts';
 import { fieldOf, type RisPeer, startRis } from '../../../test/peers/ris.ts';
+import { GROUND } from '../../../test/queue/job-ground.ts';
 import { readSettings } from '../../config/settings.ts';
 import type { Database } from '../../database/database.ts';
 import { loadDefinitions } from '../../fhir/definitions/definitions.ts';
 import { ResourceStore } from '../../fhir/resource-store.ts';
 import { acknowledgements } from '../../hl7/ack.ts';
 import { MllpServer } from '../../hl7/mllp-server.ts';
-import type { OruStored } from '../../kernel/handoffs.ts';
+import { laneJob, type OruStored } from '../../kernel/handoffs.ts';
+import { claimOne } from '../../queue/claim.ts';
 import { Outbox } from '../../queue/outbox.ts';
+import { runJob } from '../../queue/run-job.ts';
 import type { StepResult } from '../step.ts';
 import { ERRORS_ANSWERED_MAX } from './default-profile.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
@@ -113,13 +118,38 @@ const compose = (id: string, versionId = 1, rebuildOf?: string) =>
     patientId: `p${count}`,
     ...(rebuildOf ? { rebuildOf } : {}),
   });
-const deliver = (handoff: OruStored) => new RisSendStep(messages, destination).run(handoff);
-const stored = async (): Promise<OruStored> => {
-  const next = await settle(await compose((await writeReport()).id));
-  expect(next).not.toBeNull();
-  return next!;
+
+/** Runs the job of a lane as the runner does, now. Gives how it went, and what was told of the messages. */
+async function deliver(handoff: OruStored, change: (step: RisSendStep) => void = () => undefined) {
+  const outbox = new Outbox();
+  const request = laneJob(handoff);
+  await database.transaction((tx) => outbox.add(tx, [request]));
+  const [row] = await database.run<{ id: string }>(
+    { text: 'UPDATE outbox SET not_before = now() WHERE key = $1 RETURNING id' },
+    [handoff.lane],
+  );
+  const job = await claimOne(database, row!.id, GROUND.claim.runner);
+  const step = new RisSendStep(database, messages, destination, outbox, SILENT);
+  change(step);
+  const { handler, told, results } = laneHandler(step);
+  await runJob(database, handler, job!, GROUND.claim, pino({ level: 'silent' }));
+  return { result: results[0]!, told };
+}
+const DELIVERED = { told: [{ end: 'done', why: null }] };
+interface Stored extends OruStored {
+  readonly messageId: string;
+}
+const lastIn = async (lane: string): Promise<string> => {
+  const text = 'SELECT id FROM hl7_outbound WHERE lane = $1 ORDER BY message_time DESC LIMIT 1';
+  return (await database.run<{ id: string }>({ text }, [lane]))[0]!.id;
 };
-const rowOf = async ({ messageId }: OruStored) => {
+const keep = async (result: StepResult<OruStored>): Promise<Stored> => {
+  const next = await settle(result);
+  expect(next).not.toBeNull();
+  return { ...next!, messageId: await lastIn(next!.lane) };
+};
+const stored = async (): Promise<Stored> => keep(await compose((await writeReport()).id));
+const rowOf = async ({ messageId }: Stored) => {
   const text =
     'SELECT state, attempts, last_error, control_id, raw, ack, acked_at FROM hl7_outbound WHERE id = $1';
   const [row] = await database.run<{
@@ -154,11 +184,11 @@ describe('Writing the message of a report', () => {
 
   it('says what the record says now, with a later OBR-22 for each version', async () => {
     const report = await writeReport();
-    const first = await settle(await compose(report.id));
+    const first = await keep(await compose(report.id));
     await write({ ...report, status: 'final' });
-    const second = await settle(await compose(report.id, 1));
+    const second = await keep(await compose(report.id, 1));
     expect(await compose(report.id, 2)).toMatchObject({ kind: 'skipped' });
-    const [before, after] = [(await rowOf(first!)).raw, (await rowOf(second!)).raw];
+    const [before, after] = [(await rowOf(first)).raw, (await rowOf(second)).raw];
     expect([fieldOf(before, 'OBR', 25), fieldOf(after, 'OBR', 25)]).toEqual(['P', 'F']);
     expect(fieldOf(after, 'OBR', 22) > fieldOf(before, 'OBR', 22)).toBe(true);
     expect(fieldOf(after, 'OBR', 3)).toBe(fieldOf(before, 'OBR', 3));
@@ -195,7 +225,7 @@ describe('Writing the message of a report', () => {
 describe('Sending a stored message', () => {
   it('marks it acknowledged with the answer, and does not send it again', async () => {
     const next = await stored();
-    expect(await settle(await deliver(next))).toEqual(next);
+    expect(await deliver(next)).toMatchObject({ ...DELIVERED, result: { kind: 'done' } });
     expect(await rowOf(next)).toMatchObject({
       state: 'acknowledged',
       attempts: 1,
@@ -203,7 +233,7 @@ describe('Sending a stored message', () => {
       acked_at: expect.any(Date),
     });
     expect((await rowOf(next)).ack!.toString()).toContain('MSA|AA|');
-    expect(await deliver(next)).toMatchObject({ kind: 'skipped' });
+    expect(await deliver(next)).toMatchObject({ told: [], result: { kind: 'done' } });
     expect(ris.messages).toHaveLength(1);
   });
 
@@ -212,14 +242,14 @@ describe('Sending a stored message', () => {
     async (what) => {
       const next = await stored();
       ris.script({ do: what });
-      const result = await deliver(next);
+      const { result } = await deliver(next);
       expect(result).toMatchObject({ kind: 'later', afterMs: expect.any(Number) });
       expect(await rowOf(next)).toMatchObject({
         state: 'waiting',
         attempts: 1,
         last_error: expect.stringMatching(/^(hl7\.|AE)/),
       });
-      expect((await deliver(next)).kind).toBe('done');
+      expect(await deliver(next)).toMatchObject(DELIVERED);
       expect(ris.messages.map(String)).toEqual([
         String((await rowOf(next)).raw),
         String((await rowOf(next)).raw),
@@ -232,22 +262,28 @@ describe('Sending a stored message', () => {
     await ris.goDown();
     const waits: number[] = [];
     for (let n = 0; n < 3; n += 1) {
-      const result = await deliver(next);
+      const { result } = await deliver(next);
       if (result.kind === 'later') waits.push(result.afterMs);
     }
     expect(waits).toHaveLength(3);
     expect(waits[2]!).toBeGreaterThan(waits[0]!);
     expect(Math.max(...waits)).toBeLessThan(RETRY_MAX_MS * 1.2);
     await ris.comeBack();
-    expect((await deliver(next)).kind).toBe('done');
+    expect(await deliver(next)).toMatchObject(DELIVERED);
   });
 
   it('gives up what the RIS rejects, and what it keeps answering with an error', async () => {
     const rejected = await stored();
     ris.script({ do: 'reject' });
-    const result = await deliver(rejected);
-    expect(result).toMatchObject({ kind: 'given-up', why: 'the RIS rejected the message: AR' });
-    await settle(result);
+    const why = 'the RIS rejected the message: AR';
+    expect(await deliver(rejected)).toMatchObject({
+      told: [{ end: 'given-up', why }],
+      result: { kind: 'done' },
+    });
+    const { messageId, lane } = rejected;
+    expect(
+      await database.run({ text: `SELECT queue, payload, attempt, reason FROM outbox WHERE state = 'dead'` }),
+    ).toEqual([{ queue: 'ris-send', payload: { messageId, lane }, attempt: 1, reason: why }]);
     expect(await rowOf(rejected)).toMatchObject({ state: 'rejected', last_error: 'AR' });
 
     const failing = await stored();
@@ -256,7 +292,7 @@ describe('Sending a stored message', () => {
       ERRORS_ANSWERED_MAX - 1,
     ]);
     ris.script({ do: 'error' });
-    await settle(await deliver(failing));
+    expect(await deliver(failing)).toMatchObject({ told: [{ end: 'given-up' }] });
     expect(await rowOf(failing)).toMatchObject({ state: 'given-up', last_error: 'AE' });
   });
 
@@ -274,21 +310,20 @@ describe('Sending a stored message', () => {
         [today],
       );
     });
-    const step = new RisSendStep(messages, destination);
-    // It does not wait for a release then.
-    step.beforeApplicationShutdown();
     const before = ris.messages.length;
-    expect(await step.run(next)).toMatchObject({ kind: 'later' });
+    // It does not wait for a release then.
+    const stopping = (step: RisSendStep) => step.beforeApplicationShutdown();
+    expect(await deliver(next, stopping)).toMatchObject({ result: { kind: 'later' } });
     expect(ris.messages).toHaveLength(before);
     await database.run({ text: 'DELETE FROM hl7_destination' });
-    await settle(await deliver(next));
+    await deliver(next);
     expect(await rowOf(next)).toMatchObject({ state: 'acknowledged' });
   });
 
   it('shares one connection among messages sent at once', async () => {
     const nexts = [await stored(), await stored(), await stored()];
-    const results = await Promise.all(nexts.map(deliver));
-    expect(results.map((result) => result.kind)).toEqual(['done', 'done', 'done']);
+    const runs = await Promise.all(nexts.map((next) => deliver(next)));
+    expect(runs).toMatchObject([DELIVERED, DELIVERED, DELIVERED]);
     expect(ris.connections).toBe(1);
   });
 });
