@@ -1,15 +1,17 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { readSettings } from '../../src/config/settings.ts';
 import type { Database } from '../../src/database/database.ts';
 import { ResourceStore } from '../../src/fhir/resource-store.ts';
-import { acknowledgements } from '../../src/hl7/ack.ts';
+import { type AckOutcome, acknowledgements } from '../../src/hl7/ack.ts';
 import { MllpServer } from '../../src/hl7/mllp-server.ts';
 import { Failure } from '../../src/kernel/errors.ts';
+import { BullEngine } from '../../src/queue/bull-engine.ts';
 import { claimNext } from '../../src/queue/claim.ts';
 import { Outbox } from '../../src/queue/outbox.ts';
 import { runJob } from '../../src/queue/run-job.ts';
@@ -20,10 +22,12 @@ import { RisDestinations } from '../../src/steps/ris/ris-destinations.ts';
 import { RisProfiles } from '../../src/steps/ris/ris-profiles.ts';
 import { RisSendStep } from '../../src/steps/ris/ris-send.step.ts';
 import { freshDatabase } from '../database.ts';
+import { startRedis } from '../peers/redis.ts';
 import { laneHandler } from './lane-handler.ts';
 
 const LANES = 8;
 const EACH = 30;
+const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 const SILENT = pino({ level: 'silent' });
 
 let database: Database;
@@ -39,6 +43,8 @@ class Receiver {
   private readonly open = new Map<string, number>();
   /** How long it takes to answer. */
   answerMs = () => Math.random() * 3;
+  /** Control ids that are answered AR. */
+  readonly rejects = new Set<string>();
   private readonly server = new MllpServer({
     host: '127.0.0.1',
     port: 0,
@@ -51,7 +57,10 @@ class Receiver {
       const ms = this.answerMs();
       if (ms > 0) await sleep(ms);
       this.open.set(lane, (this.open.get(lane) ?? 0) - 1);
-      return acknowledgements(bytes, { kind: 'accept' }, { now: new Date(0), controlId: '1' });
+      const outcome: AckOutcome = this.rejects.has(`${lane}-${number}`)
+        ? { kind: 'reject' }
+        : { kind: 'accept' };
+      return acknowledgements(bytes, outcome, { now: new Date(0), controlId: '1' });
     },
   });
 
@@ -268,6 +277,33 @@ describe('Lanes of results', () => {
     await expectAllInOrder('i', 3, 2);
   });
 
+  it('say nothing of a refusal of what was discarded while it was on its way', async () => {
+    ris.answerMs = () => 100;
+    ris.rejects.add('k0-0').add('k0-1');
+    await fill('k', 1, 3);
+    await start();
+    await expect.poll(() => ris.received.get('k0')?.length ?? 0, { interval: 2 }).toBe(1);
+    await database.run({ text: `UPDATE hl7_outbound SET state = 'discarded' WHERE control_id = 'k0-0'` });
+    await expect
+      .poll(async () => (await database.run({ text: `SELECT 1 FROM outbox WHERE state <> 'dead'` })).length, {
+        timeout: 10_000,
+      })
+      .toBe(0);
+    const states = await database.run({
+      text: 'SELECT state, attempts FROM hl7_outbound ORDER BY control_id',
+    });
+    expect(states).toEqual([
+      { state: 'discarded', attempts: 1 },
+      { state: 'rejected', attempts: 1 },
+      { state: 'acknowledged', attempts: 1 },
+    ]);
+    // The other refusal is a dead letter.
+    const dead = await database.run({
+      text: `SELECT m.control_id AS id, o.reason FROM outbox o JOIN hl7_outbound m ON m.id = (o.payload ->> 'messageId')::uuid`,
+    });
+    expect(dead).toEqual([{ id: 'k0-1', reason: expect.stringContaining('AR') }]);
+  });
+
   it('whose claim was lost are left to whoever has it, and keep their job', async () => {
     await fill('j', 1, 2);
     const [job] = await claimNext(database, 'ris-send', 1, 5);
@@ -278,4 +314,33 @@ describe('Lanes of results', () => {
     expect(ris.received.size).toBe(0);
     expect(await left()).toBe(1);
   });
+});
+
+describe.skipIf(!hasRedis)(`Lanes of two workers${hasRedis ? '' : ' (skipped: no redis-server)'}`, () => {
+  it('keep their order, one message in flight in each, also when one of the workers loses its life sign', async () => {
+    const redis = await startRedis();
+    const place = { host: '127.0.0.1', port: Number(new URL(redis.url).port), db: 0 };
+    const engines: BullEngine[] = [];
+    onTestFinished(async () => {
+      await Promise.all(engines.map((engine) => engine.stop()));
+      await redis.stop();
+    });
+    await fill('w', 3 * LANES, EACH);
+    for (let n = 0; n < 2; n += 1) {
+      const outbox = new Outbox();
+      const messages = new OutboundMessageStore(database);
+      const step = new RisSendStep(database, messages, destinations, outbox, SILENT);
+      const engine = new BullEngine(database, outbox, [laneHandler(step).handler], place, SILENT);
+      engines.push(engine);
+      await engine.start({ work: true });
+    }
+    await expect.poll(() => ris.received.size, { timeout: 20_000, interval: 5 }).toBeGreaterThan(LANES);
+    const cut = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name = 'prelim presence' AND datname = current_database() LIMIT 1`;
+    await database.run({ text: cut });
+    await drained();
+    await expectAllInOrder('w', 3 * LANES, EACH);
+    // What was on its way when the life sign was lost may have gone twice: of each lane of that worker no more than one.
+    expect([...ris.received.values()].flat().length).toBeLessThanOrEqual(3 * LANES * EACH + LANES);
+  }, 60_000);
 });

@@ -196,7 +196,11 @@ const STILL_OURS: Statement = {
       SELECT o.id FROM unnest($1::bigint[], $2::int[]) AS job(id, runner) JOIN outbox o ON o.id = job.id AND o.runner = job.runner FOR SHARE OF o)
     SELECT 1 / (count(*) = cardinality($1::bigint[]))::int FROM ours`,
 };
-/** The trigger that keeps the narrow rows leaves those of messages that get their `acked_at` here to this statement: eight calls of it took longer than their deletion. */
+/**
+ * What was discarded or superseded while it was on its way stays so, unless it was acknowledged all the same.
+ *
+ * The trigger that keeps the narrow rows leaves those of messages that get their `acked_at` here to this statement: eight calls of it took longer than their deletion.
+ */
 const END: Statement = {
   name: 'hl7-lane-end',
   manyRows: true,
@@ -206,7 +210,7 @@ const END: Statement = {
     ), gone AS (
       DELETE FROM hl7_unacknowledged WHERE id = ANY(ARRAY(SELECT id FROM ended WHERE state = 'acknowledged'))
     ), changed AS (
-      UPDATE hl7_outbound m SET state = e.state, attempts = m.attempts + 1, sent_at = e.started_at, ack = coalesce(e.answer, m.ack), last_error = e.error,
+      UPDATE hl7_outbound m SET state = CASE WHEN m.state = 'waiting' OR e.state = 'acknowledged' THEN e.state ELSE m.state END, attempts = m.attempts + 1, sent_at = e.started_at, ack = coalesce(e.answer, m.ack), last_error = e.error,
         acked_at = CASE WHEN e.state = 'acknowledged' THEN now() ELSE m.acked_at END
       FROM ended e WHERE m.id = e.id
       RETURNING m.id, m.destination, m.attempts, e.started_at, e.outcome, e.answer, e.error

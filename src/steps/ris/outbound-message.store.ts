@@ -151,6 +151,11 @@ export class OutboundMessageStore {
     await this.database.run(FAILED, [id, startedAt, outcome, ack, error, answered]);
   }
 
+  /** Does somebody have to see to it? */
+  async isDead(tx: Transaction, id: string): Promise<boolean> {
+    return (await tx.run(IS_DEAD, [id])).length > 0;
+  }
+
   /** Until somebody releases it, nothing of this lane is sent: the receiver's answer asks for a person. */
   async holdLane(message: Pick<OutboundMessage, 'id' | 'lane' | 'destination'>, why: string): Promise<void> {
     await this.database.run(HOLD_LANE, [message.lane, message.destination, message.id, why]);
@@ -268,6 +273,10 @@ const FAILED: Statement = {
         errors_answered = errors_answered + CASE WHEN $6 THEN 1 ELSE 0 END WHERE id = $1 RETURNING destination, attempts)
     INSERT INTO hl7_attempt (message_id, destination, attempt, started_at, outcome, ack, error)
     SELECT $1, destination, attempts, $2, $3, $4, $5 FROM tried`,
+};
+const IS_DEAD: Statement = {
+  name: 'hl7-outbound-is-dead',
+  text: `SELECT 1 FROM hl7_outbound WHERE id = $1 AND state IN ('rejected', 'given-up', 'dead')`,
 };
 const STOP: Statement = {
   name: 'hl7-outbound-stop',

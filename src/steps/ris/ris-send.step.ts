@@ -193,14 +193,17 @@ export class RisSendStep implements Step<OruStored, never>, BeforeApplicationShu
   ): Promise<AfterSend> {
     const { queue } = run.job;
     const payload = inLane(run, message);
-    let id = '';
+    let id: string | null = null;
     const sent = await this.end(run, message, state, attempt, {
       why,
       write: async (tx) => {
-        id = await this.outbox.bury(tx, { queue, payload }, { why, attempts: message.attempts + 1 });
+        // Somebody may have discarded it while it was on its way.
+        const isDead = await this.messages.isDead(tx, message.id);
+        const attempts = message.attempts + 1;
+        id = isDead ? await this.outbox.bury(tx, { queue, payload }, { why, attempts }) : null;
       },
     });
-    this.log.warn({ queue, job: id, code: 'given-up' }, 'job given up: a dead letter');
+    if (id !== null) this.log.warn({ queue, job: id, code: 'given-up' }, 'job given up: a dead letter');
     return sent;
   }
 
