@@ -30,8 +30,6 @@ export class StudyThread {
     if (step === 'report' && end === 'done') this.open.add(objectsOf(next ?? {}));
     const { taskId } = (next ?? {}) as { taskId?: string };
     if (taskId && !this.taskIds.includes(taskId)) this.taskIds.push(taskId);
-    // The last arrow of the way is waited for by nobody.
-    if (started && started === ended && 'messageId' in handoff) this.open.delete(started);
     return true;
   }
 

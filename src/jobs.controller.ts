@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
 import { Database, type Transaction } from './database/database.ts';
 import { Failure } from './kernel/errors.ts';
-import { laneJob, type OruInLane } from './kernel/handoffs.ts';
+import { laneJob, type OruStored } from './kernel/handoffs.ts';
 import { OutboundActionsHost } from './queue/outbound-actions.ts';
 import { type DeadLetter, Outbox, type Replayed } from './queue/outbox.ts';
 import { OutboundMessageStore } from './steps/ris/outbound-message.store.ts';
@@ -48,7 +48,7 @@ export class JobsController {
 
   /** It goes back to its place in its lane, and the lane's job sends it. */
   private async replayMessage(tx: Transaction, { queue, payload }: Replayed): Promise<string> {
-    const message = payload as unknown as OruInLane;
+    const message = payload as unknown as OruStored;
     // Looked at anew: since it became a dead letter something newer may have been sent, or the radiologist's report have come.
     await this.outbound.actions.mayFollow(tx, message.messageId);
     await this.messages.replayed(tx, message);

@@ -132,10 +132,12 @@ export class FlowRunner {
 
 /** A job for every row that waits for this arrow. */
 function requestsFor(arrow: Arrow, handoff: object): JobRequest<object>[] {
-  return STUDY_FLOW.filter((row) => row.waitsFor === arrow).map((row) => ({
-    queue: row.queue?.(handoff as never) ?? row.step,
-    payload: handoff,
-    ...(row.lane ? { lane: row.lane(handoff as never) } : {}),
-    ...(row.key ? { key: row.key(handoff as never) } : {}),
-  }));
+  return STUDY_FLOW.filter((row) => row.waitsFor === arrow).map(
+    (row) =>
+      row.job?.(handoff as never) ?? {
+        queue: row.step,
+        payload: handoff,
+        ...(row.lane ? { lane: row.lane(handoff as never) } : {}),
+      },
+  );
 }

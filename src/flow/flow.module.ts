@@ -1,5 +1,5 @@
 import { Inject, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import { laneJob, type OruStored } from '../kernel/handoffs.ts';
+import { type LaneDue, laneJob } from '../kernel/handoffs.ts';
 import type { Job, JobHandler, Transaction } from '../queue/job.ts';
 import { JobEngines } from '../queue/job-engines.ts';
 import { Outbox } from '../queue/outbox.ts';
@@ -69,7 +69,7 @@ const STEPS = [
         new FlowRunner(outbox, steps, async (tx, job, why, step) => {
           // What runs beside the way does not end the analysis.
           if (step !== 'priors') await failThread(analysis, tx, job.payload, why);
-          if (step === 'ris-send') await buryHead({ messages, outbox, tx }, job as Job<OruStored>);
+          if (step === 'ris-send') await buryHead({ messages, outbox, tx }, job as Job<LaneDue>);
         }),
     },
   ],
@@ -91,7 +91,7 @@ export class FlowModule implements OnApplicationBootstrap {
 /** What a lane could not send is a dead letter, and the lane goes on without it. */
 async function buryHead(
   { messages, outbox, tx }: { messages: OutboundMessageStore; outbox: Outbox; tx: Transaction },
-  { id, payload }: Job<OruStored>,
+  { id, payload }: Job<LaneDue>,
 ): Promise<void> {
   const messageId = await messages.buryHead(tx, payload.lane);
   if (messageId === null) await outbox.takeDead(tx, id);

@@ -13,7 +13,8 @@ import type {
   StudyAvailable,
   StudySeen,
 } from '../kernel/handoffs.ts';
-import { risSendQueue } from '../kernel/handoffs.ts';
+import { laneJob } from '../kernel/handoffs.ts';
+import type { JobRequest } from '../queue/job.ts';
 import type { StepName } from '../steps/step.ts';
 
 /** The arrows of the way: what is handed from step to step. */
@@ -47,10 +48,8 @@ export interface FlowRow {
   readonly attemptsMax: number;
   /** Handoffs of one lane go one after the other. */
   readonly lane?: (handoff: never) => string;
-  /** Where the step has several queues; else its name. */
-  readonly queue?: (handoff: never) => string;
-  /** See `JobRequest.key`. */
-  readonly key?: (handoff: never) => string;
+  /** Where its job is another than the handoff in the queue of its name. */
+  readonly job?: (handoff: never) => JobRequest<object>;
 }
 
 /**
@@ -79,8 +78,7 @@ export const STUDY_FLOW: readonly FlowRow[] = [
     concurrency: 8,
     attemptsMax: 100,
     //  One job for all that waits in a lane.
-    key: (handoff: OruStored) => handoff.lane,
-    queue: (handoff: OruStored) => risSendQueue(handoff.destination),
+    job: laneJob,
   }),
   //  Versions of a report are made in order, for each names the one before; objects of a study are stored in order.
   row('report written', 'pacs-objects', 'PACS objects made', {
@@ -99,8 +97,7 @@ interface RowOptions<A extends Arrow> {
   concurrency: number;
   attemptsMax: number;
   lane?: (handoff: Arrows[A]) => string;
-  key?: (handoff: Arrows[A]) => string;
-  queue?: (handoff: Arrows[A]) => string;
+  job?: (handoff: Arrows[A]) => JobRequest<object>;
 }
 
 function row<A extends Arrow>(waitsFor: A, step: StepName, handsOn: Arrow, options: RowOptions<A>): FlowRow {

@@ -173,20 +173,20 @@ export interface PacsObjectsMade {
 export const PACS_OBJECTS_QUEUE = 'pacs-objects';
 
 /** ris message → ris send: the bytes are stored, with their control id, as the last of their lane. */
-export interface OruStored {
+export interface OruStored extends LaneDue {
+  readonly messageId: string;
+}
+
+/** What a lane's job carries: it sends all that waits there. */
+export interface LaneDue {
   /** Destination and patient: one message of a lane is in flight at a time. */
   readonly lane: string;
   /** Name of the destination; left out for the one of `RIS_URL`. */
   readonly destination?: string;
 }
 
-/** A message of a lane, for whoever watches; also what a dead letter of it carries. */
-export interface OruInLane extends OruStored {
-  readonly messageId: string;
-}
-
 /** The job that sends what waits in a lane, whichever message it is written for. */
-export const laneJob = ({ lane, destination }: OruStored) => ({
+export const laneJob = ({ lane, destination }: LaneDue) => ({
   queue: risSendQueue(destination),
   key: lane,
   payload: destination === undefined ? { lane } : { lane, destination },

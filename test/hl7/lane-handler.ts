@@ -1,4 +1,4 @@
-import type { OruStored } from '../../src/kernel/handoffs.ts';
+import type { LaneDue } from '../../src/kernel/handoffs.ts';
 import type { Job, JobHandler } from '../../src/queue/job.ts';
 import type { RisSendStep } from '../../src/steps/ris/ris-send.step.ts';
 import type { StepResult, StepTold } from '../../src/steps/step.ts';
@@ -21,7 +21,7 @@ export function laneHandler(step: RisSendStep, concurrency = 8): LaneRuns {
     attemptsMax: 10,
     run: async (job, ground) => {
       const tell = ({ end, why }: StepTold) => void told.push({ end, why });
-      const result = await step.run(job.payload as unknown as OruStored, job as unknown as Job<OruStored>, {
+      const result = await step.run(job.payload as unknown as LaneDue, job as unknown as Job<LaneDue>, {
         ...ground,
         tell,
       });

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Sql, type Statement, type Transaction } from '../../database/database.ts';
-import type { OruInLane } from '../../kernel/handoffs.ts';
+import type { OruStored } from '../../kernel/handoffs.ts';
 import { lockLane, lockLaneFirst } from '../../queue/lock-lane.ts';
 import {
   type AfterTurn,
@@ -202,7 +202,7 @@ export class OutboundMessageStore {
   }
 
   /** Its dead letter is replayed: it waits again in its place, with all its tries. One that was acknowledged stays so. */
-  async replayed(tx: Transaction, { messageId, lane }: OruInLane): Promise<void> {
+  async replayed(tx: Transaction, { messageId, lane }: OruStored): Promise<void> {
     await lockLane(tx, lane);
     await tx.run(REPLAYED, [messageId]);
   }

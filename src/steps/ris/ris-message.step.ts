@@ -190,7 +190,7 @@ export class RisMessageStep implements Step<ReportWritten, OruStored> {
   }
 }
 
-const handoffOf = ({ lane }: { readonly lane: string }, { isNamed, name }: RisDestination): OruStored => ({
-  lane,
-  ...(isNamed ? { destination: name } : {}),
-});
+const handoffOf = (
+  { id, lane }: { readonly id: string; readonly lane: string },
+  { isNamed, name }: RisDestination,
+): OruStored => ({ messageId: id, lane, ...(isNamed ? { destination: name } : {}) });

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { Database } from '../../database/database.ts';
 import type { Acknowledgement } from '../../hl7/ack.ts';
 import { Failure } from '../../kernel/errors.ts';
-import { type OruInLane, type OruStored, risSendQueue } from '../../kernel/handoffs.ts';
+import { type LaneDue, type OruStored, risSendQueue } from '../../kernel/handoffs.ts';
 import { LOGGER } from '../../kernel/log.ts';
 import type { Job } from '../../queue/job.ts';
 import { Outbox } from '../../queue/outbox.ts';
@@ -30,8 +30,8 @@ const IN_A_ROW_LOOK = 12;
 
 /** One run of a lane's job. */
 interface LaneRun {
-  readonly handoff: OruStored;
-  readonly job: Job<OruStored>;
+  readonly handoff: LaneDue;
+  readonly job: Job<LaneDue>;
   readonly ground: StepGround;
   readonly destination: RisDestination;
 }
@@ -44,7 +44,7 @@ type AfterSend = { readonly after: AfterTurn } | Extract<StepResult<never>, { re
  * with the same control id. A held destination keeps the places of its own queue and nobody else's.
  */
 @Injectable()
-export class RisSendStep implements Step<OruStored, never>, BeforeApplicationShutdown {
+export class RisSendStep implements Step<LaneDue, never>, BeforeApplicationShutdown {
   readonly name = 'ris-send';
   readonly tells = true;
   private stopping = false;
@@ -67,7 +67,7 @@ export class RisSendStep implements Step<OruStored, never>, BeforeApplicationShu
     this.stopping = true;
   }
 
-  async run(handoff: OruStored, job: Job<OruStored>, ground: StepGround): Promise<StepResult<never>> {
+  async run(handoff: LaneDue, job: Job<LaneDue>, ground: StepGround): Promise<StepResult<never>> {
     const { destinations } = this;
     const name = handoff.destination;
     const destination = name === undefined ? destinations.simple : destinations.named(name);
@@ -252,7 +252,7 @@ export class RisSendStep implements Step<OruStored, never>, BeforeApplicationShu
   }
 }
 
-const inLane = ({ handoff }: LaneRun, { id, lane }: OutboundMessage): OruInLane => ({
+const inLane = ({ handoff }: LaneRun, { id, lane }: OutboundMessage): OruStored => ({
   messageId: id,
   lane,
   ...(handoff.destination === undefined ? {} : { destination: handoff.destination }),
