@@ -23,7 +23,7 @@ import { RisProfiles } from '../../src/steps/ris/ris-profiles.ts';
 import { RisSendStep } from '../../src/steps/ris/ris-send.step.ts';
 import { freshDatabase } from '../database.ts';
 import { startRedis } from '../peers/redis.ts';
-import { laneHandler } from './lane-handler.ts';
+import { type LaneRuns, laneHandler } from './lane-handler.ts';
 
 const LANES = 8;
 const EACH = 30;
@@ -117,13 +117,14 @@ async function fill(name: string, lanes: number, each: number): Promise<void> {
   );
 }
 
-async function start(on: Database = database, concurrency = LANES) {
+async function start(on: Database = database, concurrency = LANES): Promise<LaneRuns> {
   const outbox = new Outbox();
   const step = new RisSendStep(on, new OutboundMessageStore(on), destinations, outbox, SILENT);
-  const { handler } = laneHandler(step, concurrency);
-  const runner = new Runner(on, outbox, [handler], SILENT);
+  const runs = laneHandler(step, concurrency);
+  const runner = new Runner(on, outbox, [runs.handler], SILENT);
   running.push({ runner, step });
   await runner.start();
+  return runs;
 }
 
 const left = async () => (await database.run({ text: 'SELECT 1 FROM outbox' })).length;
@@ -192,13 +193,14 @@ describe('Lanes of results', () => {
   it('lose nothing to one whose job somebody else has taken: that one is sent again from where it was', async () => {
     ris.answerMs = () => 20;
     await fill('d', LANES, 6);
-    await start();
+    const { results } = await start();
     await expect.poll(() => ris.received.get('d3')?.length ?? 0, { interval: 2 }).toBeGreaterThan(1);
     // Under the number of a process that is not there: it waits again with the next sweep.
     await database.run({ text: `UPDATE outbox SET runner = 5 WHERE key = 'd3'` });
     await drained();
     await expectAllInOrder('d', LANES, 6);
     expect(ris.received.get('d3')?.length).toBe(7);
+    expect(results).toContainEqual(expect.objectContaining({ why: 'the claim was lost' }));
     expect(ris.received.get('d2')?.length).toBe(6);
   });
 

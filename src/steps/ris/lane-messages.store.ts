@@ -1,5 +1,11 @@
 import { mayHaveHappened } from '../../database/connection-failure.ts';
-import type { Database, LastStatement, Statement, Transaction } from '../../database/database.ts';
+import {
+  type Database,
+  GUESS_FAILED_SQLSTATE,
+  type LastStatement,
+  type Statement,
+  type Transaction,
+} from '../../database/database.ts';
 import { BY_INDEX } from '../../queue/plan-by-index.ts';
 import { EndTogether } from './end-together.ts';
 
@@ -51,8 +57,8 @@ export interface LaneTurn {
   readonly write?: ((tx: Transaction) => Promise<void>) | undefined;
 }
 
-/** What follows in a lane: the next message, taken up; null: whoever looks sees why not. */
-export type AfterTurn = OutboundMessage | null;
+/** What follows in a lane: the next message, taken up; null: whoever looks sees why not. `lost`: the job is not ours any more, and nothing was written. */
+export type AfterTurn = OutboundMessage | 'lost' | null;
 
 interface Asked {
   readonly lane: string;
@@ -94,9 +100,13 @@ export class LaneMessages {
     await this.database.transaction((tx) => tx.run(COUNT_TRY, [id]), { durable: false });
   }
 
-  /** @throws when the job is not ours any more; nothing was written then */
-  end(turn: LaneTurn): Promise<AfterTurn> {
-    return this.ends.end(turn);
+  async end(turn: LaneTurn): Promise<AfterTurn> {
+    try {
+      return await this.ends.end(turn);
+    } catch (error) {
+      if ((error as { code?: unknown }).code === GUESS_FAILED_SQLSTATE) return 'lost';
+      throw error;
+    }
   }
 
   private async takeUpAll(): Promise<void> {

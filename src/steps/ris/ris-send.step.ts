@@ -9,7 +9,7 @@ import { LOGGER } from '../../kernel/log.ts';
 import type { Job } from '../../queue/job.ts';
 import { Outbox } from '../../queue/outbox.ts';
 import { done, later, type Step, type StepGround, type StepResult } from '../step.ts';
-import type { AfterTurn, Attempt, LaneTurn, OutboundMessage } from './lane-messages.store.ts';
+import type { Attempt, LaneTurn, OutboundMessage } from './lane-messages.store.ts';
 import { OutboundMessageStore } from './outbound-message.store.ts';
 import type { RisProfile } from './profile-settings.ts';
 import type { RisDestination } from './ris-destination.ts';
@@ -36,8 +36,13 @@ interface LaneRun {
   readonly destination: RisDestination;
 }
 
+type Later = Extract<StepResult<never>, { readonly kind: 'later' }>;
+
 /** A message is over and its lane goes on, or the lane waits. */
-type AfterSend = { readonly after: AfterTurn } | Extract<StepResult<never>, { readonly kind: 'later' }>;
+type AfterSend = { readonly after: OutboundMessage | null } | Later;
+
+/** Whoever has the job now sends what is first in its lane, this message again. */
+const CLAIM_LOST: Later = { kind: 'later', afterMs: 0, why: 'the claim was lost' };
 
 /**
  * Sends what waits in a lane, one message after the other: each is acknowledged before the next leaves, and what is not acknowledged goes again, the same bytes
@@ -105,7 +110,7 @@ export class RisSendStep implements Step<LaneDue, never>, BeforeApplicationShutd
     let message = head;
     for (let inARow = 1; ; inARow += 1) {
       // Somebody else may have the lane already, and send this message.
-      if (!ground.claim.isHeld()) return later(0, 'the claim was lost');
+      if (!ground.claim.isHeld()) return CLAIM_LOST;
       if ((await this.heldToday(message, destination)) !== null) return null;
       if (inARow === IN_A_ROW_LOOK) others = this.othersWait(run.job.queue);
       const makesRoom = this.stopping || (inARow >= IN_A_ROW_MAX && (await others));
@@ -203,7 +208,8 @@ export class RisSendStep implements Step<LaneDue, never>, BeforeApplicationShutd
         id = isDead ? await this.outbox.bury(tx, { queue, payload }, { why, attempts }) : null;
       },
     });
-    if (id !== null) this.log.warn({ queue, job: id, code: 'given-up' }, 'job given up: a dead letter');
+    if (id !== null && 'after' in sent)
+      this.log.warn({ queue, job: id, code: 'given-up' }, 'job given up: a dead letter');
     return sent;
   }
 
@@ -225,6 +231,7 @@ export class RisSendStep implements Step<LaneDue, never>, BeforeApplicationShutd
       goOn,
       write: more.write,
     });
+    if (after === 'lost') return CLAIM_LOST;
     ground.progressed();
     this.tell(run, message, attempt.startedAt, state === 'acknowledged' ? 'done' : 'given-up', more.why);
     return { after };
