@@ -16,9 +16,6 @@ export interface OutboundMessage {
   readonly lane: string;
   readonly controlId: string;
   readonly raw: Buffer;
-  readonly reportId: string;
-  /** OBR-25. */
-  readonly result: string;
   /** Times it was sent before. */
   readonly attempts: number;
   /** Times the receiver answered "try again" (AE, CE). */
@@ -177,13 +174,15 @@ type Row = Omit<OutboundMessage, 'raw'> & { readonly raw: string };
 const read = (rows: readonly Row[]): OutboundMessage[] =>
   rows.map((row) => ({ ...row, raw: Buffer.from(row.raw, 'base64') }));
 
-const FIRST_OF_LANE = `SELECT u.id, u.destination FROM hl7_unacknowledged u WHERE u.lane = asked.lane AND u.state = 'waiting' ORDER BY u.seq LIMIT 1`;
+/** The message of a lane that is sent next, or is on its way: a query for its `id` and `destination`. `lane` is an expression of SQL. */
+export const firstOfLane = (lane: string): string =>
+  `SELECT u.id, u.destination FROM hl7_unacknowledged u WHERE u.lane = ${lane} AND u.state = 'waiting' ORDER BY u.seq LIMIT 1`;
+const FIRST_OF_LANE = firstOfLane('asked.lane');
 const LANE_HELD = 'EXISTS (SELECT 1 FROM hl7_lane_hold h WHERE h.lane = asked.lane)';
 /** `IS TRUE` keeps the planner from the indexes of what waits: with all of a backlog in them it read them whole to find one message. */
 const TAKE_UP: Statement = {
   name: 'hl7-lane-take-up',
-  text: `SELECT m.id, m.destination, m.lane, m.control_id AS "controlId", encode(m.raw, 'base64') AS raw, m.report_id AS "reportId",
-      m.result_status AS result, m.attempts, m.errors_answered AS "errorsAnswered", m.created_at AS "createdAt"
+  text: `SELECT m.id, m.destination, m.lane, m.control_id AS "controlId", encode(m.raw, 'base64') AS raw, m.attempts, m.errors_answered AS "errorsAnswered", m.created_at AS "createdAt"
     FROM unnest($1::text[]) AS asked(lane) CROSS JOIN LATERAL (${FIRST_OF_LANE}) AS head JOIN hl7_outbound m ON m.id = head.id
     WHERE (m.state = 'waiting') IS TRUE AND NOT ${LANE_HELD}
       AND NOT EXISTS (SELECT 1 FROM hl7_destination d WHERE d.destination = head.destination)`,

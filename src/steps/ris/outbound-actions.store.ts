@@ -14,6 +14,7 @@ import {
 import { Outbox } from '../../queue/outbox.ts';
 import { dropDeadJobs } from './dead-letters.store.ts';
 import { isTooLate } from './is-too-late.ts';
+import { firstOfLane } from './lane-messages.store.ts';
 import { type MessageState, OutboundMessageStore } from './outbound-message.store.ts';
 import type { RisDestination } from './ris-destination.ts';
 import { RisDestinations } from './ris-destinations.ts';
@@ -209,7 +210,7 @@ const notSendable = () =>
 
 /** The first of a lane whose job runs, unless it is held: it is not marked, and may have left. */
 const ON_ITS_WAY = `(n.state = 'waiting'
-        AND n.id = (SELECT u.id FROM hl7_unacknowledged u WHERE u.lane = n.lane AND u.state = 'waiting' ORDER BY u.seq LIMIT 1)
+        AND n.id = (SELECT id FROM (${firstOfLane('n.lane')}) AS head)
         AND EXISTS (SELECT 1 FROM outbox o WHERE o.queue IN ('ris-send', 'ris-send@' || n.destination) AND o.key = n.lane AND o.state = 'running')
         AND NOT EXISTS (SELECT 1 FROM hl7_lane_hold h WHERE h.lane = n.lane)
         AND NOT EXISTS (SELECT 1 FROM hl7_destination d WHERE d.destination = n.destination))`;
@@ -250,8 +251,7 @@ const HOLD_LANE = {
   name: 'hl7-action-hold-lane',
   text: `INSERT INTO hl7_lane_hold AS h (lane, destination, message_id, held_by, reason)
     SELECT $1, coalesce(head.destination, $4), head.id, $2, $3
-    FROM (SELECT 1) AS one LEFT JOIN LATERAL (
-      SELECT u.id, u.destination FROM hl7_unacknowledged u WHERE u.lane = $1 AND u.state = 'waiting' ORDER BY u.seq LIMIT 1) AS head ON true
+    FROM (SELECT 1) AS one LEFT JOIN LATERAL (${firstOfLane('$1')}) AS head ON true
     ON CONFLICT (lane) DO UPDATE SET reason = h.reason RETURNING destination, lane, ${STANDING}`,
 };
 const RELEASE_LANE = {

@@ -5,6 +5,7 @@ import { lockLane, lockLaneFirst } from '../../queue/lock-lane.ts';
 import {
   type AfterTurn,
   type Attempt,
+  firstOfLane,
   LaneMessages,
   type LaneTurn,
   type NotTaken,
@@ -284,8 +285,7 @@ const STOP: Statement = {
 };
 const BURY_HEAD: Statement = {
   name: 'hl7-outbound-bury-head',
-  text: `UPDATE hl7_outbound SET state = 'dead' WHERE state = 'waiting' AND id = (
-      SELECT u.id FROM hl7_unacknowledged u WHERE u.lane = $1 AND u.state = 'waiting' ORDER BY u.seq LIMIT 1) RETURNING id`,
+  text: `UPDATE hl7_outbound SET state = 'dead' WHERE state = 'waiting' AND id = (SELECT id FROM (${firstOfLane('$1')}) AS head) RETURNING id`,
 };
 const REPLAYED: Statement = {
   name: 'hl7-outbound-replayed',
